@@ -1,0 +1,91 @@
+"""Unsupervised Representation Learning with Deep Convolutional GANs (Radford et al., ICLR 2016, arXiv 1511.06434).
+
+    python reproductions/dcgan.py fit  --recipe mnist --data_dir DIR
+    python reproductions/dcgan.py test --run_dir runs/dcgan/mnist/NAME
+
+Reported and reached: see the table below, generated from the records beside this file. The paper trains on LSUN
+bedrooms, ImageNet-1k at 32x32 and 350,000 faces that were never released; it trains on neither MNIST (but for a
+conditional network in its appendix), CIFAR-10 nor CelebA, so the recipes on these are extensions without a reported figure.
+
+Differences from the paper and from the authors' code
+ 1. Each batch of reals is followed by one update of D and one of G (Algorithm 1 of GAN with k = 1). The authors' script
+    spends alternate minibatches on D and on G and uses the reals of the latter for nothing: the same updates, half the
+    images.
+ 2. The authors' code generates with batch statistics at all times. Here figures are taken with BatchNorm statistics
+    re-estimated on fixed latents (`--evaluation.batchnorm batch` gives theirs), so that a sample does not depend on its
+    neighbours; grids use the running statistics.
+ 3. The authors' script adds 1e-5 times the weight to every gradient, the paper does not mention it: `--model.l2 1e-5`.
+ 4. Their Adam lets beta1 decay by 1e-8 at each step; ours is constant.
+ 5. `community` (4x4 kernels, 64 filters, normal latents) is the Torch port's network, not the authors'.
+ 6. The CIFAR-10 classification with ImageNet-trained features (82.8 %) needs ImageNet-1k and is not run.
+ 7. `digits` and `mnist` pad the 28x28 digits to 32x32 with black, as LeNet-5 did.
+"""
+
+from zoo.cli import reproduce
+from zoo.models.dcgan import DCGAN
+from zoo.recipes import Recipe
+
+RECIPES = {
+    "faces": Recipe(
+        "the authors' 64x64 faces network on a folder of your own face images (theirs were not released)",
+        {
+            "model": {"network": "faces64"},
+            "data": {
+                "class_path": "zoo.data.ImageFolder",
+                "init_args": {"batch_size": 128, "resolution": 64},
+            },
+            "images": 8_750_000,  # 25 epochs of 350,000
+            "keep": {"grid_every": 350_000, "checkpoint_every": 350_000},
+        },
+    ),
+    "celeba": Recipe(
+        "extension: the authors' 64x64 faces network on aligned CelebA (108x108 centre crop)",
+        {
+            "model": {"network": "faces64"},
+            "data": {"class_path": "zoo.data.CelebA", "init_args": {"batch_size": 128, "resolution": 64}},
+            "images": 5_000_000,
+            "keep": {"grid_every": 200_000, "checkpoint_every": 200_000},
+        },
+    ),
+    "celeba_community": Recipe(
+        "extension: the community 64x64 network on aligned CelebA",
+        {
+            "model": {"network": "community", "resolution": 64},
+            "data": {"class_path": "zoo.data.CelebA", "init_args": {"batch_size": 128, "resolution": 64}},
+            "images": 5_000_000,
+            "keep": {"grid_every": 200_000, "checkpoint_every": 200_000},
+        },
+    ),
+    "cifar10": Recipe(
+        "extension: the authors' 32x32 ImageNet network trained on CIFAR-10 itself",
+        {
+            "model": {"network": "imagenet32"},
+            "data": {"class_path": "zoo.data.CIFAR10", "init_args": {"batch_size": 128}},
+            "images": 5_000_000,
+            "keep": {"grid_every": 250_000, "checkpoint_every": 250_000},
+        },
+    ),
+    "mnist": Recipe(
+        "extension: the community network at 32x32 on MNIST",
+        {
+            "model": {"network": "community", "resolution": 32, "channels": 1},
+            "data": {"class_path": "zoo.data.MNIST", "init_args": {"batch_size": 128, "resolution": 32}},
+            "images": 1_500_000,
+            "evaluation": {"every": 100_000},
+            "keep": {"grid_every": 50_000, "checkpoint_every": 50_000, "monitor": "fd_lenet2k"},
+        },
+    ),
+    "digits": Recipe(
+        "the community network at 32x32, half as wide, on the 5,000 embedded digits (no experiment of the paper)",
+        {
+            "model": {"network": "community", "resolution": 32, "channels": 1, "width": 32},
+            "data": {"class_path": "zoo.data.Digits", "init_args": {"batch_size": 64, "resolution": 32}},
+            "images": 150_000,
+            "evaluation": {"every": 50_000},
+            "keep": {"grid_every": 25_000, "checkpoint_every": 50_000, "monitor": "fd_lenet2k"},
+        },
+    ),
+}
+
+if __name__ == "__main__":
+    reproduce(DCGAN, RECIPES)

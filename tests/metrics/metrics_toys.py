@@ -1,0 +1,66 @@
+"""A small generator, extractor and data set for the evaluator's tests, in a file that child processes import."""
+
+import hashlib
+
+import torch
+from torch import Tensor, nn
+
+from zoo.data import ImageArray
+from zoo.metrics.features import FeatureExtractor, Features
+
+
+class ToyExtractor(FeatureExtractor):
+    """A fixed random layer: d = 16, K = 5."""
+
+    def __init__(self, name: str = "toy") -> None:
+        super().__init__()
+        self.name, self.sha256, self.dim, self.num_classes, self.resize = name, "ab" * 32, 16, 5, "none"
+        generator = torch.Generator().manual_seed(3)
+        self.register_buffer("first", torch.randn(64, 16, generator=generator))
+        self.register_buffer("second", torch.randn(16, 5, generator=generator))
+        self.images = 0
+
+    def extract(self, images: Tensor) -> Features:
+        self.images += len(images)
+        features = ((images.flatten(1).float() / 127.5 - 1) @ self.first).relu()
+        return Features(features, features @ self.second)
+
+
+class ToyModule(nn.Module):
+    """Latents [n, 4] -> images [n, 1, 8, 8], with BatchNorm between; keeps the seeds it was asked for."""
+
+    image_shape = (1, 8, 8)
+    device = torch.device("cpu")
+
+    def __init__(self) -> None:
+        super().__init__()
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            self.G = nn.Sequential(nn.Linear(4, 32), nn.BatchNorm1d(32), nn.ReLU(), nn.Linear(32, 64), nn.Tanh())
+            self.D = nn.Sequential(nn.Linear(64, 8), nn.BatchNorm1d(8), nn.Linear(8, 1))
+        self.seeds: list[int] = []
+
+    @torch.no_grad()
+    def sample(self, n: int, *, labels: None = None, seed: int | None = None) -> Tensor:
+        assert seed is not None
+        self.seeds.append(seed)
+        z = torch.randn(n, 4, generator=torch.Generator().manual_seed(seed))
+        torch.rand(3)  # a careless model: the evaluator must still leave the global random state alone
+        self.G.eval()
+        return self.G(z).view(n, 1, 8, 8)
+
+
+class ToyData:
+    """n random grey images in the split train."""
+
+    name = "Toy"
+
+    def __init__(self, n: int = 1300) -> None:
+        images = torch.randint(0, 256, (n, 1, 8, 8), generator=torch.Generator().manual_seed(1))
+        fingerprint = hashlib.sha256(str(n).encode()).hexdigest()
+        self.array = ImageArray(images.to(torch.uint8), None, None, fingerprint)
+        self.asked: list[str] = []
+
+    def split(self, name: str) -> ImageArray:
+        self.asked.append(name)
+        return self.array

@@ -1,0 +1,99 @@
+import numpy as np
+import pytest
+import torch
+from scipy import linalg
+from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
+
+from zoo.metrics.frechet import FrechetDistance, frechet_distance
+
+
+def features(n, d, *, seed, mix=0.3, shift=0.0):
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.randn(n, d, generator=generator) @ (torch.eye(d) + mix * torch.randn(d, d, generator=generator))
+    return x.relu() + shift
+
+
+def fd(real, fake, *, batch=97):
+    metric = FrechetDistance(real.shape[1])
+    for part in real.split(batch):
+        metric.update(part, side="real")
+    for part in fake.split(batch):
+        metric.update(part, side="fake")
+    return float(metric.compute())
+
+
+def slow(real, fake):
+    a, b = real.double().numpy(), fake.double().numpy()
+    root = linalg.sqrtm(np.cov(a, rowvar=False) @ np.cov(b, rowvar=False)).real
+    covariances = np.cov(a, rowvar=False) + np.cov(b, rowvar=False) - 2 * root
+    return ((a.mean(0) - b.mean(0)) ** 2).sum() + np.trace(covariances)
+
+
+def test_equals_scipy_and_torch_fidelity_on_samples():
+    real, fake = features(900, 24, seed=0), features(700, 24, seed=1, shift=0.2)
+    value = fd(real, fake)
+    assert value == pytest.approx(slow(real, fake), rel=1e-8)
+    statistics = [fid_features_to_statistics(x.double()) for x in (real, fake)]
+    other = fid_statistics_to_metric(*statistics, verbose=False)["frechet_inception_distance"]
+    assert value == pytest.approx(other, rel=1e-5)
+    assert value > 0.5
+
+
+def test_gaussians_closed_form():
+    # Diagonal covariances commute: |mu|^2 + sum (s1 - s2)^2.
+    s1, s2 = torch.tensor([1.0, 2.0, 0.0, 3.0]).double(), torch.tensor([2.0, 0.5, 1.0, 0.0]).double()
+    mu = torch.tensor([1.0, 0.0, -2.0, 0.5]).double()
+    value = frechet_distance(mu, s1.square().diag(), torch.zeros(4).double(), s2.square().diag())
+    assert float(value) == pytest.approx(float(mu.square().sum() + (s1 - s2).square().sum()), rel=1e-12)
+    # The same in rotated coordinates, and 2 x 2 by hand: tr (S1 S2)^(1/2) = sqrt(tr S1 S2 + 2 sqrt(det S1 S2)).
+    q = torch.linalg.qr(torch.randn(4, 4, generator=torch.Generator().manual_seed(0)).double())[0]
+    rotated = frechet_distance(
+        q @ mu, q @ s1.square().diag() @ q.T, torch.zeros(4).double(), q @ s2.square().diag() @ q.T
+    )
+    assert float(rotated) == pytest.approx(float(value), rel=1e-10)
+    a = torch.tensor([[2.0, 0.5], [0.5, 1.0]]).double()
+    b = torch.tensor([[1.0, -0.3], [-0.3, 3.0]]).double()
+    root = ((a @ b).trace() + 2 * (a @ b).det().sqrt()).sqrt()
+    expected = a.trace() + b.trace() - 2 * root
+    zero = torch.zeros(2).double()
+    assert float(frechet_distance(zero, a, zero, b)) == pytest.approx(float(expected), rel=1e-12)
+
+
+def test_shifted_copy_gives_the_squared_shift_and_identical_sets_nothing():
+    x = features(800, 32, seed=2)
+    shift = torch.linspace(-1, 2, 32)
+    assert fd(x, x + shift) == pytest.approx(float(shift.double().square().sum()), rel=1e-6)
+    scale = float(x.double().var(dim=0).sum())
+    assert abs(fd(x, x)) < 1e-8 * scale
+    wide = x.double() * torch.logspace(-4, 4, 32)
+    assert abs(fd(wide, wide)) < 1e-8 * float(wide.var(dim=0).sum())
+
+
+def test_far_from_the_origin_and_in_any_order():
+    real, fake = features(500, 8, seed=3).double(), features(500, 8, seed=4).double()
+    far = fd(real + 1000, fake + 1000)
+    assert far == pytest.approx(fd(real, fake), rel=1e-6)
+    assert fd(real[torch.randperm(500)], fake, batch=31) == pytest.approx(fd(real, fake), rel=1e-9)
+
+
+def test_fewer_samples_than_features_is_finite_right_and_warned_about():
+    real, fake = features(20, 48, seed=5), features(15, 48, seed=6)
+    with pytest.warns(UserWarning) as caught:
+        value = fd(real, fake)
+    assert {str(w.message)[:27] for w in caught} == {"20 real samples for 48 feat", "15 fake samples for 48 feat"}
+    # The Gram form needs no d x d root: tr (S1 S2)^(1/2) = |X Y'|_* / sqrt((n-1)(m-1)) for centred X, Y.
+    x, y = real.double() - real.double().mean(0), fake.double() - fake.double().mean(0)
+    root = np.linalg.svd((x @ y.T).numpy(), compute_uv=False).sum() / np.sqrt(19 * 14)
+    expected = (real.double().mean(0) - fake.double().mean(0)).square().sum()
+    expected += x.square().sum() / 19 + y.square().sum() / 14 - 2 * root
+    assert value == pytest.approx(float(expected), rel=1e-9)
+
+
+def test_bad_input():
+    metric = FrechetDistance(4)
+    with pytest.raises(ValueError, match=r"\[N, 4\]"):
+        metric.update(torch.zeros(3, 5), side="real")
+    metric.update(torch.zeros(3, 4), side="real")
+    metric.update(torch.zeros(1, 4), side="fake")
+    with pytest.raises(ValueError, match="1 fake"), pytest.warns(UserWarning, match="3 real"):
+        metric.compute()

@@ -1,0 +1,111 @@
+import pytest
+import torch
+from torch import nn
+from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+from torch_fidelity.interpolate_compat_tensorflow import interpolate_bilinear_2d_like_tensorflow1x
+
+from zoo.metrics import InceptionExtractor, InceptionUnavailableError, inception, value_name
+from zoo.metrics.inception import FILE, OFFICIAL_SHA256, URL, VARIABLE, resize_like_tf1
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory):
+    """torch-fidelity's own module with random weights, and the file that holds them."""
+    folder = tmp_path_factory.mktemp("inception")
+    torch.save({}, folder / "empty.pth")
+    with pytest.MonkeyPatch.context() as patch, torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        patch.setattr(FeatureExtractorInceptionV3, "load_state_dict", lambda self, state: None)
+        net = FeatureExtractorInceptionV3(
+            "reference", ["2048", "logits_unbiased"], feature_extractor_weights_path=folder / "empty.pth"
+        )
+        for module in net.modules():
+            if isinstance(module, nn.Conv2d):
+                module.weight.normal_(std=(2 / module.weight[0].numel()) ** 0.5)
+            if isinstance(module, nn.BatchNorm2d):
+                module.running_mean.normal_(std=0.1)
+                module.running_var.uniform_(0.8, 1.2)
+                module.bias.normal_(std=0.1)
+    torch.save(net.state_dict(), folder / "weights.pth")
+    return net, folder / "weights.pth"
+
+
+@pytest.mark.parametrize("shape", [(32, 32), (28, 28), (64, 48), (299, 299), (400, 310)])
+def test_resize_is_tensorflows(shape):
+    x = torch.randint(0, 256, (2, 3, *shape), generator=torch.Generator().manual_seed(0)).float()
+    expected = interpolate_bilinear_2d_like_tensorflow1x(x, size=(299, 299), align_corners=False)
+    assert torch.allclose(resize_like_tf1(x, 299), expected, atol=1e-4 * 255)
+    assert float((resize_like_tf1(x, 299) - expected).abs().max()) < 2e-4
+
+
+def test_features_and_logits_are_torch_fidelitys(reference):
+    net, file = reference
+    extractor = InceptionExtractor(file)
+    images = torch.randint(0, 256, (9, 3, 32, 32), generator=torch.Generator().manual_seed(1)).to(torch.uint8)
+    expected, logits = net(images)
+    result = extractor(images)
+    assert result.features.shape == (9, 2048)
+    assert result.logits.shape == (9, 1008)
+    assert float((result.features - expected).norm() / expected.norm()) < 1e-4
+    assert float((result.logits - logits).norm() / logits.norm()) < 1e-4
+    assert float(expected.std(dim=0).norm() / expected.norm()) > 1e-3  # the images do differ in these features
+    grey = images[:2, :1]
+    tiled = extractor(grey.expand(-1, 3, -1, -1)).features
+    assert torch.allclose(extractor(grey).features, tiled, rtol=1e-5)
+
+
+def test_other_weights_are_not_called_fid(reference):
+    extractor = InceptionExtractor(reference[1])
+    assert extractor.name == f"inception-{extractor.sha256[:8]}"
+    assert value_name("fd", extractor.name, 50_000) == f"fd_inception-{extractor.sha256[:8]}50k"
+    assert extractor.sha256 != OFFICIAL_SHA256
+    assert FILE.removesuffix(".pth").endswith(OFFICIAL_SHA256[:8])
+
+
+def test_official_sha256_is_called_inception(reference, monkeypatch):
+    digest = InceptionExtractor(reference[1]).sha256
+    monkeypatch.setattr(inception, "OFFICIAL_SHA256", digest)
+    monkeypatch.setenv(VARIABLE, str(reference[1]))
+    assert InceptionExtractor().name == "inception"
+
+
+def test_absent_and_offline_is_one_clear_error(tmp_path, monkeypatch):
+    monkeypatch.delenv(VARIABLE, raising=False)
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+
+    def offline(*args, **kwargs):
+        raise OSError("no route to host")
+
+    monkeypatch.setattr(torch.hub, "download_url_to_file", offline)
+    with pytest.raises(InceptionUnavailableError) as error:
+        InceptionExtractor()
+    for part in (
+        VARIABLE,
+        URL,
+        str(tmp_path / "checkpoints" / FILE),
+        "no route to host",
+        "fd_lenet",
+        "kd_lenet",
+    ):
+        assert part in str(error.value)
+    with pytest.raises(InceptionUnavailableError, match="not allowed"):
+        InceptionExtractor(download=False)
+    with pytest.raises(InceptionUnavailableError, match=r"absent\.pth \(argument\)"):
+        InceptionExtractor(tmp_path / "absent.pth")
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "absent.pth"))
+    with pytest.raises(InceptionUnavailableError, match=VARIABLE):
+        InceptionExtractor()
+
+
+class Dangerous:
+    def __reduce__(self):
+        return (eval, ("1 / 0",))
+
+
+@pytest.mark.parametrize("content", [{"conv": torch.zeros(3)}, Dangerous(), None])
+def test_a_file_that_is_something_else_is_refused_without_running_it(tmp_path, content):
+    file = tmp_path / "weights.pth"
+    torch.save(content, file) if content is not None else file.write_bytes(b"<html>not found</html>")
+    with pytest.raises(InceptionUnavailableError, match="does not hold") as error:
+        InceptionExtractor(file)
+    assert "ZeroDivisionError" not in str(error.value)

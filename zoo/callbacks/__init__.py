@@ -1,0 +1,17 @@
+"""Callbacks keyed on the module's own counters, never on the trainer's global step."""
+
+from zoo.callbacks.budget import Every, StopAtBudget
+from zoo.callbacks.checkpoint import CounterCheckpoint
+from zoo.callbacks.evaluation import Evaluation
+from zoo.callbacks.grid import SampleGrid, save_png
+from zoo.callbacks.progress import ImageProgress
+
+__all__ = [
+    "CounterCheckpoint",
+    "Evaluation",
+    "Every",
+    "ImageProgress",
+    "SampleGrid",
+    "StopAtBudget",
+    "save_png",
+]

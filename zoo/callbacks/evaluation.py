@@ -1,0 +1,55 @@
+"""Measures samples every N images while training, and on `test`."""
+
+from collections.abc import Callable
+from typing import Any
+
+from lightning.pytorch import Callback, Trainer
+
+from zoo.adversarial import AdversarialModule
+from zoo.callbacks.budget import Every
+from zoo.callbacks.checkpoint import CounterCheckpoint
+
+Measure = Callable[[AdversarialModule], dict[str, float]]
+
+
+class Evaluation(Callback):
+    """Runs `measure` before training, every N images and at the end; on `test`, runs it once.
+
+    Values go to every logger at `images_seen`, and the monitored one to the checkpoint callback.
+
+    Args:
+        measure: called on every rank with the module; returns the same values on each. It draws from generators of
+            its own, so that training goes on as if it had not run.
+        every: images between two evaluations, or None for none while training.
+    """
+
+    def __init__(self, measure: Measure, *, every: int | None = None) -> None:
+        self.measure = measure
+        self.due = Every(every)
+        self.latest: dict[str, float] = {}
+
+    def on_train_start(self, trainer: Trainer, pl_module: AdversarialModule) -> None:  # type: ignore[override]
+        self.due.last = pl_module.images_seen
+        if pl_module.images_seen == 0 and self.due.images is not None:
+            self.run(trainer, pl_module)
+
+    def on_train_batch_end(  # type: ignore[override]
+        self, trainer: Trainer, pl_module: AdversarialModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if self.due.due(pl_module.images_seen) or (trainer.should_stop and self.due.images is not None):
+            self.run(trainer, pl_module)
+
+    def on_test_epoch_end(self, trainer: Trainer, pl_module: AdversarialModule) -> None:  # type: ignore[override]
+        self.run(trainer, pl_module)
+
+    def run(self, trainer: Trainer, module: AdversarialModule) -> None:
+        """Measures now."""
+        module.assert_finite()
+        self.latest = self.measure(module)
+        if trainer.is_global_zero:
+            for logger in trainer.loggers:
+                logger.log_metrics(self.latest, step=module.images_seen)
+        if trainer.training:
+            for callback in trainer.checkpoint_callbacks:
+                if isinstance(callback, CounterCheckpoint) and callback.monitor in self.latest:
+                    callback.offer(trainer, module, self.latest[callback.monitor])

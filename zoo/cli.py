@@ -1,0 +1,288 @@
+"""The command line of a reproduction: LightningCLI with this project's settings.
+
+`fit`, `test` and `predict` read a recipe, make the run's folder, choose callbacks, loggers and strategy, and leave a
+record. Everything else is named as LightningCLI names it.
+"""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from lightning.pytorch import LightningDataModule
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.utilities.rank_zero import rank_zero_only
+
+from zoo.adversarial import AdversarialModule
+from zoo.callbacks import CounterCheckpoint, Evaluation, ImageProgress, SampleGrid, StopAtBudget, save_png
+from zoo.checkpoints import AtomicCheckpointIO, check_compatible, read_checkpoint
+from zoo.data import ImageDataModule
+from zoo.errors import UnsupportedSettingError, ZooError
+from zoo.loggers import JsonlLogger, WandbMirror
+from zoo.measurement import Measurement
+from zoo.recipes import Plan, Recipe, UsageError, make_plan
+from zoo.record import RunDir
+from zoo.report import RunReport, Stopwatch, direction
+
+
+class ReproductionCLI(LightningCLI):
+    """LightningCLI for one paper.
+
+    Args:
+        model_class: the paper's module.
+        plan: what the command line asks for.
+    """
+
+    def __init__(self, model_class: type[AdversarialModule], *, plan: Plan) -> None:
+        self.plan = plan
+        self.run = RunDir(plan.run_dir)
+        super().__init__(
+            model_class=model_class,
+            datamodule_class=ImageDataModule,
+            subclass_mode_data=True,
+            save_config_callback=None,
+            auto_configure_optimizers=False,
+            seed_everything_default=0,
+            args=[plan.subcommand, f"--config={yaml.safe_dump(dict(plan.base))}", *plan.arguments],
+        )
+
+    @staticmethod
+    def subcommands() -> dict[str, set[str]]:
+        own = {"model", "datamodule", "ckpt_path", "weights_only"}
+        return {
+            "fit": own | {"train_dataloaders", "val_dataloaders"},
+            "test": own | {"dataloaders", "verbose"},
+            "predict": own | {"dataloaders", "return_predictions"},
+        }
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        add = parser.add_argument
+        add(
+            "--recipe",
+            type=str,
+            default="digits",
+            help="Experiment of the paper; an unknown name lists them.",
+        )
+        add("--images", type=int | None, default=None, help="Budget: real images seen, summed over devices.")
+        add("--generator_steps", type=int | None, default=None, help="Budget: updates of the generator.")
+        add("--data_dir", type=str | None, default=None, help="Folder of the data set (data.root).")
+        add("--devices", type=int, default=1, help="Number of devices; the batch is divided among them.")
+        add("--compile", type=bool, default=False, help="torch.compile of G and D.")
+        add(
+            "--wandb",
+            type=bool | str,
+            default=False,
+            help="Mirror to Weights & Biases: true, or the project's name.",
+        )
+        add(
+            "--keep.checkpoint_every",
+            type=int | None,
+            default=None,
+            help="Images between writings of last.ckpt.",
+        )
+        add(
+            "--keep.archive_every",
+            type=int | None,
+            default=None,
+            help="Images between checkpoints kept for good.",
+        )
+        add("--keep.grid_every", type=int | None, default=None, help="Images between sample grids.")
+        add(
+            "--keep.monitor",
+            type=str | None,
+            default=None,
+            help="Measure that decides which checkpoint is best.",
+        )
+        add(
+            "--evaluation.every",
+            type=int | None,
+            default=None,
+            help="Images between evaluations while training.",
+        )
+        add(
+            "--evaluation.samples",
+            type=int,
+            default=2_000,
+            help="Generated images per evaluation while training.",
+        )
+        add(
+            "--evaluation.test_samples",
+            type=int | None,
+            default=None,
+            help="The same for test (default: full).",
+        )
+        add("--evaluation.real_images", type=int | None, default=None, help="Reference images (default: all).")
+        add(
+            "--evaluation.extractors",
+            type=list[str] | None,
+            default=None,
+            help="inception, lenet; default: what suits the data.",
+        )
+        add(
+            "--evaluation.batchnorm",
+            type=str,
+            default="reestimated",
+            help="G's BatchNorm: running, reestimated, batch",
+        )
+        add("--samples", type=int, default=64, help="Images that predict writes.")
+        parser.set_defaults(
+            {
+                "trainer.max_epochs": -1,
+                "trainer.num_sanity_val_steps": 0,
+                "trainer.use_distributed_sampler": False,
+                "trainer.enable_model_summary": False,
+            }
+        )
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        self.config = parser.parse_args(args)
+
+    def before_instantiate_classes(self) -> None:
+        config = self.config[self.subcommand]
+        if config.data is None:
+            raise UsageError("no data set: name one with --data (MNIST, CIFAR10, CelebA, ImageFolder, Digits)")
+        if config.data_dir is not None:
+            config.data.init_args.root = config.data_dir
+        config.data.init_args.seed = config.seed_everything
+        if config.devices > 1:
+            if self.subcommand == "predict":
+                raise UsageError("predict writes its images from one device: leave --devices out")
+            config.trainer.devices = config.devices
+            if config.trainer.strategy == "auto":
+                config.trainer.strategy = "ddp_find_unused_parameters_true"  # each loss leaves one player unused
+        elif config.trainer.devices == "auto":
+            config.trainer.devices = 1
+        self.settings = config
+
+    def instantiate_classes(self) -> None:
+        super().instantiate_classes()
+        self.model.seed = self.settings.seed_everything
+
+    def instantiate_trainer(self, **kwargs: Any) -> Any:
+        config, keep = self.settings, self.settings.keep
+        self.measurement = Measurement(self.datamodule, settings=config.evaluation, testing=self.subcommand == "test")
+        fitting = self.subcommand == "fit"
+        self.evaluation = Evaluation(self.measurement, every=config.evaluation.every if fitting else None)
+        callbacks: list[Any] = [self.evaluation]
+        self.stopwatch = Stopwatch()
+        if fitting:
+            check_images_fit(self.datamodule, self.model)
+            RunDir.create(self.run.path, resume=True)  # a second run was refused with the plan
+            callbacks = [
+                StopAtBudget(images=config.images, generator_steps=config.generator_steps),
+                ImageProgress(images=config.images),
+                SampleGrid(self.run.grids, every=keep.grid_every),
+                self.evaluation,
+                self.stopwatch,
+                CounterCheckpoint(
+                    self.run.checkpoints,
+                    every=keep.checkpoint_every,
+                    keep_every=keep.archive_every,
+                    monitor=keep.monitor,
+                    better=direction(keep.monitor or ""),
+                ),
+            ]
+        self._get(self.config_init, "trainer")["callbacks"] = [
+            *(self._get(self.config_init, "trainer").get("callbacks") or []),
+            *callbacks,
+        ]
+        return super().instantiate_trainer(
+            logger=self.loggers(), plugins=[*(config.trainer.plugins or []), AtomicCheckpointIO()], **kwargs
+        )
+
+    def loggers(self) -> list[Any]:
+        """The record of the run and, where asked for, its mirror at W&B. `predict` logs nothing."""
+        if self.subcommand == "predict":
+            return []
+        self.jsonl = JsonlLogger(self.run.path)
+        if not self.settings.wandb:
+            return [self.jsonl]
+        project = self.settings.wandb if isinstance(self.settings.wandb, str) else "lightning-gan-zoo"
+        mirror = WandbMirror(
+            self.run.path,
+            project=project,
+            name=f"{self.model.paper}-{self.plan.recipe}-{self.run.path.name}",
+            group=self.model.paper,
+            tags=[self.plan.recipe, self.datamodule.name],
+            config=self.plain_settings(),
+        )
+        return [self.jsonl, mirror]
+
+    def plain_settings(self) -> dict[str, Any]:
+        """Every setting of this run as plain types: what config.yaml holds."""
+        text = self._parser(self.subcommand).dump(self.settings, skip_none=False, skip_link_targets=False)
+        return dict(yaml.safe_load(text))
+
+    def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
+        kwargs = super()._prepare_subcommand_kwargs(subcommand)
+        if self.plan.checkpoint is not None:
+            checkpoint = read_checkpoint(self.plan.checkpoint)
+            check_compatible(checkpoint, self.model, self.plan.checkpoint)
+            kwargs |= {"ckpt_path": str(self.plan.checkpoint), "weights_only": True}
+            if subcommand == "fit" and self.trainer.is_global_zero:
+                self.jsonl.resume_at(int(checkpoint["state_dict"]["images_seen"]))
+        if self.settings.compile:
+            self.model.compile_networks()
+        return kwargs
+
+    def before_fit(self) -> None:
+        self.report = RunReport(self.run, plan=self.plan, settings=self.plain_settings())
+        if self.trainer.is_global_zero:
+            self.report.write_config()
+            self.report.announce(self.model, data=self.datamodule)
+
+    @rank_zero_only
+    def after_fit(self) -> None:
+        self.report.finish(self.trainer, self.model, measurement=self.measurement, stopwatch=self.stopwatch)
+
+    def before_test(self) -> None:
+        self.report = RunReport(self.run, plan=self.plan, settings=self.plain_settings())
+
+    @rank_zero_only
+    def after_test(self) -> None:
+        self.report.add_test(self.trainer, self.model, measurement=self.measurement)
+
+    def predict(self, model: AdversarialModule, datamodule: LightningDataModule, **options: Any) -> None:
+        """Writes `samples` images as PNG files into the run's samples folder; image i is the same in every call."""
+        n, block = self.settings.samples, 100
+        blocks = [(min(block, n - start), start // block) for start in range(0, n, block)]
+        batches = torch.utils.data.DataLoader(blocks, batch_size=None)  # type: ignore[arg-type,var-annotated]
+        images = self.trainer.predict(model, dataloaders=batches, **options)
+        for i, image in enumerate(torch.cat(images)):  # type: ignore[arg-type]
+            save_png(image[None], self.run.samples / f"{i:06d}.png")
+        self.report_line(f"{n} images in {self.run.samples}")
+
+    @rank_zero_only
+    def report_line(self, text: str) -> None:
+        """Prints one line, once."""
+        sys.stdout.write(text + "\n")
+
+
+def check_images_fit(data: ImageDataModule, model: AdversarialModule) -> None:
+    """Raises UnsupportedSettingError if the images are not what the networks take."""
+    if data.image_shape != model.image_shape:
+        raise UnsupportedSettingError(
+            f"{data.name} gives images of shape {data.image_shape}, {type(model).__name__} takes {model.image_shape} "
+            "(channels, height, width): set data.resolution, or model.resolution and model.channels, so that they agree"
+        )
+
+
+def reproduce(
+    model_class: type[AdversarialModule], recipes: Mapping[str, Recipe], *, arguments: list[str] | None = None
+) -> None:
+    """Runs a reproduction script's command line; expected errors are printed in one piece and end with status 1."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    known = ", ".join(recipes)
+    if not arguments or arguments[0] not in ReproductionCLI.subcommands():
+        asked = bool(arguments) and arguments[0] in ("-h", "--help")
+        text = f"usage: {Path(sys.argv[0]).name} {{fit,test,predict}} [--recipe NAME] [--help] ...\nrecipes: {known}\n"
+        (sys.stdout if asked else sys.stderr).write(text)
+        raise SystemExit(0 if asked else 2)
+    try:
+        plan = make_plan(arguments, paper=model_class.paper, recipes=recipes)
+        ReproductionCLI(model_class, plan=plan)
+    except ZooError as error:
+        sys.stderr.write(f"error: {error}\n")
+        raise SystemExit(1) from None

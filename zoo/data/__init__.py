@@ -1,0 +1,32 @@
+"""Data sets as uint8 image tensors, and the resumable stream that trains on them."""
+
+from zoo.data.arrays import ImageArray, cache_dir
+from zoo.data.base import DataNotFoundError, ImageDataModule
+from zoo.data.celeba import CelebA
+from zoo.data.cifar10 import CIFAR10
+from zoo.data.digits import Digits
+from zoo.data.folder import ImageFolder
+from zoo.data.mnist import MNIST
+from zoo.data.stream import ImageStream
+
+DATASETS: dict[str, type[ImageDataModule]] = {
+    "Digits": Digits,
+    "MNIST": MNIST,
+    "CIFAR10": CIFAR10,
+    "CelebA": CelebA,
+    "ImageFolder": ImageFolder,
+}
+
+__all__ = [
+    "CIFAR10",
+    "DATASETS",
+    "MNIST",
+    "CelebA",
+    "DataNotFoundError",
+    "Digits",
+    "ImageArray",
+    "ImageDataModule",
+    "ImageFolder",
+    "ImageStream",
+    "cache_dir",
+]

@@ -1,0 +1,186 @@
+"""What every image data set has in common: splits, the training stream, and the error for absent files."""
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+from lightning.pytorch import LightningDataModule
+
+from zoo.data.arrays import ImageArray
+from zoo.data.stream import ImageStream
+
+Split = Literal["train", "validation", "test"]
+
+
+class ImageDataModule(LightningDataModule):
+    """A data set of images as uint8 tensors.
+
+    root: folder with the files; None means the environment variable ZOO_DATA, else ./data.
+    batch_size: real images per discriminator update, summed over all devices (as the papers count them).
+    resolution: side of the square images in pixels; None is the data set's own.
+    horizontal_flip: mirror each image with probability 1/2, drawn anew each epoch.
+    train_images: train on the first n images only, the rest of the training split being
+    `split("validation")`;
+        None trains on all of them (there is no hidden hold-out).
+    seed: of the order of the images and of the flips.
+    """
+
+    name: str
+    labelled_classes: int | None = None
+    channels: int = 3
+    native_resolution: int
+
+    def __init__(
+        self,
+        *,
+        root: str | None = None,
+        batch_size: int = 64,
+        resolution: int | None = None,
+        horizontal_flip: bool = False,
+        train_images: int | None = None,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        for key, value in (
+            ("batch_size", batch_size),
+            ("resolution", resolution),
+            ("train_images", train_images),
+        ):
+            if value is not None and value < 1:
+                raise ValueError(f"{key}={value} must be at least 1")
+        self.root = Path(root or os.environ.get("ZOO_DATA") or "data").expanduser()
+        self.batch_size = batch_size
+        self.resolution = resolution
+        self.horizontal_flip = horizontal_flip
+        self.train_images = train_images
+        self.seed = seed
+        self._splits: dict[Split, ImageArray] = {}
+
+    @property
+    def num_classes(self) -> int | None:
+        """The number of classes, or None for unlabelled data."""
+        return self.labelled_classes
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(C, H, W)."""
+        side = self.resolution or self.native_resolution
+        return self.channels, side, side
+
+    @property
+    def splits(self) -> tuple[Split, ...]:
+        """The splits that this data set has."""
+        held_out: tuple[Split, ...] = () if self.train_images is None else ("validation",)
+        return tuple(dict.fromkeys((*self._prepared_splits(), *held_out)))
+
+    def split(self, name: Split) -> ImageArray:
+        """The images of a split, in a fixed order. Decodes (and where allowed downloads) on first use.
+
+        Raises ValueError where the data set has no such split, DataNotFoundError where its files are absent.
+        """
+        if name not in ("train", "validation", "test"):
+            raise ValueError(f"split {name!r}: there are 'train', 'validation' and 'test'")
+        if name not in self._splits:
+            self._splits[name] = self._split(name)
+        return self._splits[name]
+
+    def prepare_data(self) -> None:
+        """Download and decode, on one process per node; the others then find the files and the cache."""
+        for name in self._prepared_splits():
+            self._load(name)
+
+    def setup(self, stage: str | None = None) -> None:
+        """Read the decoded images (stage "fit"); the evaluation asks for its own split when it needs it."""
+        if stage in ("fit", None):
+            self.split("train")
+
+    def train_dataloader(self) -> ImageStream:
+        """The training stream of this process, beginning at the module's counter `images_seen` (0 where it
+        has none).
+        """
+        trainer = self.trainer
+        module = None if trainer is None else trainer.lightning_module
+        return ImageStream(
+            self.split("train"),
+            batch_size=self.batch_size,
+            seed=self.seed,
+            horizontal_flip=self.horizontal_flip,
+            rank=0 if trainer is None else trainer.global_rank,
+            world_size=1 if trainer is None else trainer.world_size,
+            position=lambda: int(getattr(module, "images_seen", 0)),
+        )
+
+    def test_dataloader(self) -> "OneEmptyBatch":
+        """One batch (None, None): `Trainer.test` is only driven by it, the metrics draw their own images."""
+        return OneEmptyBatch()
+
+    def _split(self, name: Split) -> ImageArray:
+        if name == "test" or (name == "validation" and self.train_images is None):
+            return self._load(name)
+        train = self._load("train")
+        n = len(train) if self.train_images is None else self.train_images
+        if n > len(train) or (name == "validation" and n == len(train)):
+            raise ValueError(f"{self.name}: train_images={n} of {len(train)} leaves no images for {name!r}")
+        return train.slice(0, n) if name == "train" else train.slice(n, len(train))
+
+    def _load(self, name: Split) -> ImageArray:
+        """The official split `name`, whole. ValueError where there is none."""
+        raise NotImplementedError
+
+    def _prepared_splits(self) -> tuple[Split, ...]:
+        return "train", "test"
+
+    def _no_such_split(self, name: Split, why: str) -> ValueError:
+        hint = " Set train_images (data.train_images) to hold out images." if name == "validation" else ""
+        return ValueError(f"{self.name} has no {name} split: {why}.{hint}")
+
+
+class OneEmptyBatch:
+    """A loader of one batch without images. (A list would be taken for a collection of loaders.)"""
+
+    def __len__(self) -> int:
+        return 1
+
+    def __iter__(self) -> Iterator[tuple[None, None]]:
+        return iter([(None, None)])
+
+
+class DataNotFoundError(FileNotFoundError):
+    """The files of a data set are absent and could not be downloaded."""
+
+    def __init__(self, name: str, *, looked_for: Iterable[Path | str], reason: str) -> None:
+        places = "\n".join(f"  {place}" for place in looked_for)
+        self.reason = reason
+        super().__init__(
+            f"{name} was not found. Looked for\n{places}\n{reason}\n"
+            "Pass the folder that holds it as --data_dir (data.root) or the environment variable ZOO_DATA, "
+            "or download it by hand to one of these places, or use `--recipe digits`: it needs no download."
+        )
+
+
+def download(
+    name: str,
+    fetch: Callable[[str], Any],
+    *,
+    root: Path,
+    looked_for: Iterable[Path | str],
+) -> None:
+    """Run `fetch(folder)` on a temporary folder inside root, then move the files it left to the same places
+    in root.
+
+    An interrupted download leaves nothing behind. Raises DataNotFoundError where it fails.
+    """
+    import tempfile
+
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".download-", dir=root) as folder:
+            fetch(folder)
+            for file in sorted(path for path in Path(folder).rglob("*") if path.is_file()):
+                target = root / file.relative_to(folder)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                file.replace(target)
+    except (OSError, RuntimeError, ImportError, ValueError) as error:  # URLError is an OSError
+        reason = f"The download failed: {type(error).__name__}: {error}"
+        raise DataNotFoundError(name, looked_for=looked_for, reason=reason) from error

@@ -1,0 +1,148 @@
+"""CelebA (Liu et al., 2015), aligned and cropped: 202,599 faces of 178 x 218 pixels."""
+
+import re
+import warnings
+from pathlib import Path
+from typing import Any
+
+from zoo.data.arrays import ImageArray
+from zoo.data.base import DataNotFoundError, ImageDataModule, Split, download
+from zoo.data.files import ImageFiles, Preparation, image_sizes, list_images, list_zip, load_files
+
+SIZE = (178, 218)
+HALF_SIZE = (89, 109)
+PARTITIONS = {"train": 0, "validation": 1, "test": 2}
+
+
+class CelebA(ImageDataModule):
+    """Aligned CelebA, unlabelled, resized to resolution (default 64) after a central square of `crop` pixels
+    is cut out.
+
+    crop: side in pixels of the 178 x 218 images; 108 is the choice of most code that trains DCGAN on CelebA;
+    None takes the whole width. Images of half that size (89 x 109) are accepted with a warning, and cropped
+    at half the side.
+
+    Reads root/celeba/img_align_celeba/*.jpg (torchvision's layout), root/img_align_celeba, or the archive
+    img_align_celeba.zip in either place, without unpacking it. With list_eval_partition.txt beside it the
+    splits are the official ones; without, "train" is all images and there is no other split (but see
+    train_images). Downloads only on demand: the Google Drive folder's quota fails most users.
+    """
+
+    name = "CelebA"
+    channels = 3
+    native_resolution = 64
+
+    def __init__(
+        self,
+        *,
+        root: str | None = None,
+        batch_size: int = 64,
+        resolution: int | None = 64,
+        horizontal_flip: bool = False,
+        train_images: int | None = None,
+        seed: int = 0,
+        crop: int | None = 108,
+        download: bool = False,
+    ) -> None:
+        super().__init__(
+            root=root,
+            batch_size=batch_size,
+            resolution=resolution,
+            horizontal_flip=horizontal_flip,
+            train_images=train_images,
+            seed=seed,
+        )
+        if crop is not None and not 1 <= crop <= SIZE[0]:
+            raise ValueError(f"crop={crop} must be between 1 and {SIZE[0]}, the width of the aligned images")
+        self.crop = crop
+        self.download = download
+
+    def _load(self, name: Split) -> ImageArray:
+        place = self._find()
+        if place is None:
+            self._fetch()
+            place = self._find()
+        if place is None:
+            raise DataNotFoundError(self.name, looked_for=self._places(), reason="The download lacks the images.")
+        files = list_zip(place) if place.is_file() else list_images(place)
+        if not files.names:
+            raise ValueError(f"{place} holds no images")
+        files = self._select(files, name)
+        size = image_sizes(files.select([0]))[0]
+        recipe = {
+            "data": self.name,
+            "split": name,
+            "source": "half size" if size == HALF_SIZE else "full size",
+        }
+        return load_files("celeba", files, self._preparation(size, files.root), recipe=recipe)
+
+    def _preparation(self, size: tuple[int, int], place: Path) -> Preparation:
+        if size not in (SIZE, HALF_SIZE):
+            raise ValueError(
+                f"{place} holds images of {size[0]} x {size[1]} pixels, but aligned CelebA has "
+                f"{SIZE[0]} x {SIZE[1]}; use ImageFolder (data.class_path) for other images"
+            )
+        width = self.crop or SIZE[0]
+        side = self.resolution or self.native_resolution
+        if size == HALF_SIZE:
+            width = width // 2
+            warnings.warn(
+                f"{place} holds CelebA at half size ({size[0]} x {size[1]}): a central square of {width} "
+                f"pixels is taken and resized to {side}; figures cannot be compared with those of the "
+                f"full-size images",
+                stacklevel=2,
+            )
+        return Preparation(self.channels, square=width, resolution=side, size=size)
+
+    def _select(self, files: ImageFiles, name: Split) -> ImageFiles:
+        beside = files.root.parent
+        partition = next(
+            (file for file in (beside / f"list_eval_partition.{end}" for end in ("txt", "csv")) if file.is_file()),
+            None,
+        )
+        if partition is None:
+            if name != "train":
+                absent = beside / "list_eval_partition.txt"
+                raise self._no_such_split(name, f"{absent} is absent, so 'train' is all images")
+            return files
+        numbers = read_partition(partition)
+        keep = [i for i, file in enumerate(files.names) if numbers.get(Path(file).name) == PARTITIONS[name]]
+        if not keep:
+            raise ValueError(f"{partition} puts none of the {len(files.names)} images of {files.root} in {name!r}")
+        return files.select(keep)
+
+    def _find(self) -> Path | None:
+        return next((place for place in self._places() if place.is_dir() or place.is_file()), None)
+
+    def _places(self) -> list[Path]:
+        folders = [self.root / "celeba" / "img_align_celeba", self.root / "img_align_celeba"]
+        if self.root.name == "img_align_celeba":
+            folders.append(self.root)
+        return [*folders, *(folder.with_name("img_align_celeba.zip") for folder in folders[:2])]
+
+    def _prepared_splits(self) -> tuple[Split, ...]:
+        return ("train",)
+
+    def _fetch(self) -> None:
+        if not self.download:
+            reason = (
+                "It is not downloaded by itself, because the quota of its Google Drive folder fails most "
+                "users; download=True (data.download) tries all the same. The files are at "
+                "http://mmlab.ie.cuhk.edu.hk/projects/CelebA.html"
+            )
+            raise DataNotFoundError(self.name, looked_for=self._places(), reason=reason)
+
+        def fetch(folder: str) -> Any:
+            from torchvision.datasets import CelebA as TorchvisionCelebA
+
+            return TorchvisionCelebA(folder, download=True)
+
+        download(self.name, fetch, root=self.root, looked_for=self._places())
+
+
+def read_partition(file: Path) -> dict[str, int]:
+    """list_eval_partition.txt (or Kaggle's .csv of it): file name -> 0 train, 1 validation, 2 test."""
+    rows = re.findall(r"^(\S+?\.\w+)[ \t,]+([012])\s*$", file.read_text(), flags=re.MULTILINE)
+    if not rows:
+        raise ValueError(f"{file} has no lines like '000001.jpg 0'; download it again")
+    return {name: int(number) for name, number in rows}

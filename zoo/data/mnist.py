@@ -1,0 +1,163 @@
+"""MNIST (LeCun, Cortes and Burges): 60,000 + 10,000 handwritten digits of 28 x 28 grey pixels."""
+
+import gzip
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from zoo.data.arrays import Decoded, ImageArray, Int64Array, UInt8Array, cached, digest, from_memory
+from zoo.data.base import DataNotFoundError, ImageDataModule, Split, download
+from zoo.data.files import Preparation, list_images, load_files, resize, with_class_labels
+
+SIDE = 28
+CLASSES = tuple("0123456789")
+FILES = {
+    "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
+    "test": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
+}
+
+
+class MNIST(ImageDataModule):
+    """MNIST, labelled. resolution None or 28: as it is; 32: a black border of 2 pixels, as LeNet-5 had it;
+    else resized.
+
+    Reads torchvision's layout (root/MNIST/raw/*-ubyte, also with .gz), root being that folder itself, or
+    class folders of images (root/MNIST/{train,test}/<digit>/ or root/{train,test}/<digit>/). Where none of
+    them exists and download is True, torchvision fetches the files into root. split("validation") needs
+    train_images.
+    """
+
+    name = "MNIST"
+    labelled_classes = 10
+    channels = 1
+    native_resolution = SIDE
+
+    def __init__(
+        self,
+        *,
+        root: str | None = None,
+        batch_size: int = 64,
+        resolution: int | None = None,
+        horizontal_flip: bool = False,
+        train_images: int | None = None,
+        seed: int = 0,
+        download: bool = True,
+    ) -> None:
+        super().__init__(
+            root=root,
+            batch_size=batch_size,
+            resolution=resolution,
+            horizontal_flip=horizontal_flip,
+            train_images=train_images,
+            seed=seed,
+        )
+        self.download = download
+
+    def _load(self, name: Split) -> ImageArray:
+        if name == "validation":
+            raise self._no_such_split(name, "it comes as 60,000 training and 10,000 test images")
+        files = self._find_idx(name)
+        folder = None if files else self._find_class_folders(name)
+        if files is None and folder is None:
+            self._fetch(name)
+            files = self._find_idx(name)
+        if files is not None:
+            images = read_idx(files[0], dimensions=3)
+            labels = read_idx(files[1], dimensions=1).astype(np.int64)
+            if len(images) != len(labels):
+                raise ValueError(f"{files[0]} holds {len(images)} images, {files[1]} holds {len(labels)} labels")
+            source = digest({"files": [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]})
+            recipe = {"data": self.name, "split": name}
+            return digits_at(images, labels, resolution=self.resolution, source=source, recipe=recipe)
+        assert folder is not None
+        return self._load_class_folders(folder, name)
+
+    def _load_class_folders(self, folder: Path, name: Split) -> ImageArray:
+        listing = with_class_labels(list_images(folder), CLASSES)
+        recipe = {"data": self.name, "split": name, "layout": "folders"}
+        plain = load_files(
+            "mnist", listing, Preparation(1, square=None, resolution=None, size=(SIDE, SIDE)), recipe=recipe
+        )
+        assert plain.labels is not None
+        images, labels = plain.images[:, 0].numpy(), plain.labels.numpy()
+        return digits_at(images, labels, resolution=self.resolution, source=plain.fingerprint, recipe=recipe)
+
+    def _find_idx(self, name: Split) -> tuple[Path, Path] | None:
+        for folder in (self.root / "MNIST" / "raw", self.root):
+            found = [
+                next((file for file in (folder / stem, folder / f"{stem}.gz") if file.is_file()), None)
+                for stem in FILES[name]
+            ]
+            if found[0] is not None and found[1] is not None:
+                return found[0], found[1]
+        return None
+
+    def _find_class_folders(self, name: Split) -> Path | None:
+        folders = (self.root / "MNIST" / name, self.root / "mnist" / name, self.root / name)
+        return next((folder for folder in folders if (folder / CLASSES[0]).is_dir()), None)
+
+    def _fetch(self, name: Split) -> None:
+        looked_for = [self.root / "MNIST" / "raw" / f"{stem}[.gz]" for stem in FILES[name]]
+        looked_for += [self.root / f"{stem}[.gz]" for stem in FILES[name]]
+        looked_for += [self.root / "MNIST" / name / "0", self.root / name / "0"]
+        if not self.download:
+            raise DataNotFoundError(
+                self.name, looked_for=looked_for, reason="Downloading is switched off (download=False)."
+            )
+
+        def fetch(folder: str) -> Any:
+            from torchvision.datasets import MNIST as TorchvisionMNIST
+
+            return TorchvisionMNIST(folder, download=True)
+
+        download(self.name, fetch, root=self.root, looked_for=looked_for)
+
+
+def read_idx(file: Path, *, dimensions: int) -> UInt8Array:
+    """An IDX file of unsigned bytes (optionally .gz) as a uint8 array.
+
+    Format: 00 00 08 d, then d big-endian 32-bit sizes, then the bytes. Raises ValueError naming the file, the
+    bytes expected and the bytes found where it is truncated, too long, or something else.
+    """
+    try:
+        data = gzip.decompress(file.read_bytes()) if file.suffix == ".gz" else file.read_bytes()
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise ValueError(f"{file} is not a whole gzip file ({error}); delete it and download it again") from error
+    header = 4 + 4 * dimensions
+    if len(data) < header or data[:4] != bytes((0, 0, 8, dimensions)):
+        raise ValueError(
+            f"{file} is not an IDX file of {dimensions}-dimensional bytes: it begins with {data[:4].hex(' ')}"
+        )
+    shape = tuple(int(size) for size in np.frombuffer(data, dtype=">u4", count=dimensions, offset=4))
+    expected = header + int(np.prod(shape))
+    if len(data) != expected:
+        raise ValueError(f"{file}: expected {expected} bytes, found {len(data)}; delete it and download it again")
+    pixels: UInt8Array = np.frombuffer(data, dtype=np.uint8, offset=header).reshape(shape).copy()
+    return pixels
+
+
+def digits_at(
+    images: UInt8Array,
+    labels: Int64Array,
+    *,
+    resolution: int | None,
+    source: str,
+    recipe: Mapping[str, object],
+) -> ImageArray:
+    """uint8 [N, 28, 28] to an ImageArray at a resolution: kept (28), padded with black (32) or resized by
+    PIL.
+    """
+    side = resolution or SIDE
+    if side in (SIDE, 32):
+        border = (side - SIDE) // 2
+        padded = np.pad(images, ((0, 0), (border, border), (border, border)))[:, None]
+        return from_memory(padded, labels, class_names=CLASSES, recipe={**recipe, "black_border": border})
+
+    def build() -> Decoded:
+        return Decoded(resize(images[:, None], side), len(images), (1, side, side), labels, CLASSES)
+
+    full = {**recipe, **Preparation(1, square=None, resolution=side).recipe()}
+    return cached("mnist", build, source=source, recipe=full)

@@ -1,0 +1,13 @@
+"""The errors a user can mend. The command line prints their text without a traceback."""
+
+
+class ZooError(Exception):
+    """Base of every error that names a thing, where it was looked for, and what to do about it."""
+
+
+class NonFiniteLossError(ZooError, ArithmeticError):
+    """A loss became nan or infinite; training stopped before such weights reached a checkpoint."""
+
+
+class UnsupportedSettingError(ZooError, ValueError):
+    """A trainer setting that cannot work for a two-player module."""

@@ -1,0 +1,57 @@
+"""Objectives and penalties that several papers share, as pure functions of logits and images.
+
+"Logit" is D's output before the sigmoid: D(x) = sigmoid(logit). Losses are scalars to be minimised.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def bce_discriminator_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+    """-E[log D(x)] - E[log(1 - D(G(z)))] (Goodfellow et al. 2014, eq. 1, negated); 2 ln 2 where D = 1/2.
+
+    Args:
+        real_logits: logits of real images, any shape.
+        fake_logits: logits of generated images, any shape.
+    """
+    return F.softplus(-real_logits).mean() + F.softplus(fake_logits).mean()
+
+
+def non_saturating_generator_loss(fake_logits: Tensor) -> Tensor:
+    """-E[log D(G(z))] (Goodfellow et al. 2014, section 3); ln 2 where D = 1/2."""
+    return F.softplus(-fake_logits).mean()
+
+
+def gradient_penalty(
+    D: Callable[[Tensor], Tensor],
+    x: Tensor,
+    fake: Tensor,
+    *,
+    epsilon: Tensor | None = None,
+    target: float = 1.0,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """E[(||grad D(x_hat)||_2 - target)^2] at x_hat = epsilon x + (1 - epsilon) fake (Gulrajani et al. 2017, eq. 3).
+
+    One epsilon per sample. Runs in float32 outside any autocast and outside torch.compile, whose graphs cannot be
+    differentiated twice. The weight (lambda) is the caller's.
+
+    Args:
+        D: critic, [N, ...] to [N] or [N, 1].
+        x: real images [N, ...].
+        fake: generated images [N, ...]; no gradient flows into them.
+        epsilon: mixing coefficients [N] in [0, 1]; drawn uniformly if None.
+        target: gradient norm at which the penalty vanishes.
+        generator: CPU generator of epsilon.
+    """
+    with torch.autocast(x.device.type, enabled=False), torch.compiler.set_stance("force_eager"):
+        if epsilon is None:
+            epsilon = torch.rand(len(x), generator=generator).to(x.device)
+        epsilon = epsilon.float().view(-1, *[1] * (x.dim() - 1))  # [N, 1, 1, 1]
+        x_hat = (epsilon * x.float() + (1 - epsilon) * fake.detach().float()).requires_grad_()
+        (gradient,) = torch.autograd.grad(D(x_hat).sum(), x_hat, create_graph=True)  # [N, ...]
+        penalty: Tensor = (gradient.flatten(1).norm(2, dim=1) - target).square().mean()
+        return penalty

@@ -1,0 +1,105 @@
+"""The settings `--evaluation.*` made concrete: which measures a run takes, of how many samples."""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from torch import nn
+
+from zoo.adversarial import AdversarialModule
+from zoo.data import ImageDataModule, cache_dir
+from zoo.metrics.evaluator import Evaluator
+from zoo.metrics.features import FeatureExtractor
+from zoo.metrics.inception import InceptionExtractor, InceptionUnavailableError
+from zoo.metrics.lenet import LeNetExtractor
+from zoo.recipes import UsageError
+
+MNIST_LIKE = ("MNIST", "Digits")  # where the project's LeNet knows what it sees
+FULL = {"lenet": 10_000, "inception": 50_000}  # generated images of a figure worth reporting
+SPREADS = ("_std", "_error", "_sigma")  # logged beside a measure, no measures themselves
+TEST_SEED, TRAINING_SEED = 0, 1  # the best checkpoint is chosen on other latents than it is reported on
+
+
+class EvaluationSettings(Protocol):
+    """The settings `--evaluation.*`."""
+
+    samples: int
+    test_samples: int | None
+    real_images: int | None
+    extractors: Sequence[str] | None
+    batchnorm: Any
+
+
+class Measurement:
+    """Takes all measures of a module; called on every rank, returns the same values on each.
+
+    Args:
+        data: the reference.
+        settings: of the command line.
+        testing: the full protocol of `test`, instead of the smaller one used while training.
+
+    Attributes:
+        latest: the values of the last call.
+        hashes: protocol hash of each measure.
+        protocols: protocol of each hash, plain types.
+        notes: what was left out, and why.
+    """
+
+    def __init__(self, data: ImageDataModule, *, settings: EvaluationSettings, testing: bool) -> None:
+        for name in settings.extractors or ():
+            if name not in FULL:
+                raise UsageError(f"unknown extractor {name!r} in --evaluation.extractors: there are {', '.join(FULL)}")
+        self.data, self.settings, self.testing = data, settings, testing
+        self.latest: dict[str, float] = {}
+        self.hashes: dict[str, str] = {}
+        self.protocols: dict[str, dict[str, Any]] = {}
+        self.notes: list[str] = []
+        self._evaluators: list[Evaluator] | None = None
+
+    def __call__(self, module: AdversarialModule) -> dict[str, float]:
+        if self._evaluators is None:
+            self._evaluators = [self._evaluator(extractor, module) for extractor in self._extractors()]
+        self.latest = {}
+        for evaluator in self._evaluators:
+            result = evaluator.run(module)
+            for name, value in result.values.items():
+                self._take(name, value, result.protocols[name].hash, result.protocols[name].as_dict())
+        values, protocol = module.paper_measures(self.data, seed=TEST_SEED if self.testing else TRAINING_SEED)
+        for name, value in values.items():
+            self._take(name, value, f"{module.paper}-{protocol['seed']}", protocol)
+        return self.latest
+
+    def _take(self, name: str, value: float, key: str, protocol: dict[str, Any]) -> None:
+        self.latest[name] = value
+        if not name.endswith(SPREADS):
+            self.hashes[name] = key
+            self.protocols[key] = protocol
+
+    def _evaluator(self, extractor: FeatureExtractor, module: AdversarialModule) -> Evaluator:
+        full = FULL.get(extractor.name, FULL["inception"])
+        normalised = any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in module.G.modules())
+        return Evaluator(
+            [extractor],
+            data=self.data,
+            n_real=self.settings.real_images,
+            n_fake=(self.settings.test_samples or full) if self.testing else self.settings.samples,
+            batchnorm=self.settings.batchnorm if normalised else "running",
+            batchnorm_samples=10_000 if self.testing else 2_000,
+            seed=TEST_SEED if self.testing else TRAINING_SEED,
+            cache_dir=cache_dir(),
+            progress=True,
+        )
+
+    def _extractors(self) -> list[FeatureExtractor]:
+        """Those asked for; else LeNet for MNIST-like data, and Inception on `test` and for all other data."""
+        asked = self.settings.extractors
+        mnist_like = self.data.name in MNIST_LIKE
+        names = list(asked) if asked else ["lenet"] * mnist_like + ["inception"] * (self.testing or not mnist_like)
+        extractors: list[FeatureExtractor] = [LeNetExtractor()] if "lenet" in names else []
+        if "inception" in names:
+            try:
+                extractors.append(InceptionExtractor())
+            except InceptionUnavailableError as error:
+                if asked or not mnist_like:
+                    raise
+                self.notes.append(f"FID, IS and KID of Inception features were not taken. {error}")
+        return extractors

@@ -1,0 +1,84 @@
+"""Which BatchNorm statistics a generator is evaluated with; the choice moves FID and goes into the protocol.
+
+"running": the moving averages from training. "reestimated": averages over fresh fakes ("standing
+statistics"). "batch": those of the batch at hand (what the original DCGAN code did), so that a sample depends
+on its neighbours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from zoo.metrics.protocol import BatchNormMode
+
+
+@contextmanager
+def batchnorm_statistics(
+    G: nn.Module, mode: BatchNormMode, draw: Callable[[int], object], *, draws: int = 40
+) -> Iterator[None]:
+    """Every BatchNorm layer below G uses statistics of the given kind inside; on leaving, all is as it was.
+
+    draw(k) must run the k-th fresh batch through G; it is called for k in range(draws), and only for
+    "reestimated". The statistics set then are the averages, over all passes, of each layer's batch mean and
+    unbiased batch variance. Layers that no draw reached keep their own. The buffers themselves are put back,
+    not copies. Raises ValueError for another mode, or for "reestimated" with draws < 1.
+    """
+    if mode not in ("running", "reestimated", "batch"):
+        raise ValueError(f"batchnorm mode must be running, reestimated or batch, got {mode!r}")
+    if mode == "reestimated" and draws < 1:
+        raise ValueError(f"re-estimating BatchNorm statistics needs at least one draw, got {draws}")
+    layers = [m for m in G.modules() if isinstance(m, _BatchNorm) and m.running_mean is not None]
+    if mode == "running" or not layers:
+        yield
+        return
+    before = [(layer.running_mean, layer.running_var) for layer in layers]
+    try:
+        for layer in layers:
+            layer.running_mean = layer.running_var = None  # eval mode then normalises by the batch
+        if mode == "reestimated":
+            _reestimate(layers, before, draw, draws=draws)
+        yield
+    finally:
+        for layer, (mean, var) in zip(layers, before, strict=True):
+            layer.running_mean, layer.running_var = mean, var
+
+
+@torch.no_grad()
+def _reestimate(
+    layers: list[_BatchNorm],
+    before: list[tuple[Tensor | None, Tensor | None]],
+    draw: Callable[[int], object],
+    *,
+    draws: int,
+) -> None:
+    sums: dict[_BatchNorm, tuple[Tensor, Tensor, int]] = {}
+
+    def record(layer: nn.Module, args: tuple[Tensor, ...]) -> None:
+        assert isinstance(layer, _BatchNorm)
+        x = args[0].detach().double()
+        over = [d for d in range(x.ndim) if d != 1]
+        var, mean = torch.var_mean(x, dim=over, correction=1)
+        if layer in sums:
+            mean_sum, var_sum, n = sums[layer]
+            sums[layer] = (mean_sum + mean, var_sum + var, n + 1)
+        else:
+            sums[layer] = (mean, var, 1)
+
+    hooks = [layer.register_forward_pre_hook(record) for layer in layers]
+    try:
+        for k in range(draws):
+            draw(k)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    for layer, (mean, var) in zip(layers, before, strict=True):
+        if layer in sums:
+            mean_sum, var_sum, n = sums[layer]
+            mean = (mean_sum / n).to(mean_sum if mean is None else mean)
+            var = (var_sum / n).to(var_sum if var is None else var)
+        layer.running_mean, layer.running_var = mean, var

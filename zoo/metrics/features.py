@@ -1,0 +1,106 @@
+"""What a feature extractor is: uint8 images in, fp32 features and logits out, the same for every caller.
+
+A figure is only comparable if the network, its weights, its resize and its precision are: an extractor
+carries the first three as text (they go into `EvalProtocol`) and fixes the last.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+E = TypeVar("E", bound="FeatureExtractor")
+
+
+class Features(NamedTuple):
+    """What one forward pass yields; FD and KD read `features`, IS reads `logits`."""
+
+    features: Tensor  # float32 [N, d]
+    logits: Tensor  # float32 [N, K]
+
+
+@contextlib.contextmanager
+def full_float32(device: torch.device) -> Iterator[None]:
+    """No autocast and no TF32 or bf16 shortcuts inside: a figure must not depend on the trainer's precision
+    flags."""
+    with torch.autocast(device.type, enabled=False), _ieee_kernels():
+        yield
+
+
+@contextlib.contextmanager
+def _ieee_kernels() -> Iterator[None]:
+    backends: Any = torch.backends
+    flags: tuple[Any, ...]
+    value: str | bool
+    if hasattr(backends.cuda.matmul, "fp32_precision"):  # torch >= 2.9; mixing it with the older flags raises
+        flags = (backends.cuda.matmul, backends.cudnn.conv, backends.mkldnn.matmul, backends.mkldnn.conv)
+        attribute, value = "fp32_precision", "ieee"
+    else:
+        flags, attribute, value = (backends.cuda.matmul, backends.cudnn), "allow_tf32", False
+    before = [getattr(flag, attribute) for flag in flags]
+    try:
+        for flag in flags:
+            setattr(flag, attribute, value)
+        yield
+    finally:
+        for flag, old in zip(flags, before, strict=True):
+            setattr(flag, attribute, old)
+
+
+class FeatureExtractor(nn.Module, ABC):
+    """Frozen network from uint8 images [N, C, H, W] to `Features`: always eval mode, no gradients, fp32
+    without TF32.
+
+    A subclass sets the attributes below and writes `extract`.
+    """
+
+    name: str  # goes into the values' names: fd_<name>
+    sha256: str  # of the weights, 64 hex digits
+    dim: int  # d
+    num_classes: int  # K
+    resize: str  # what happens to the image before the first layer, for the protocol
+
+    @abstractmethod
+    def extract(self, images: Tensor) -> Features:
+        """`forward` without the checks; images are uint8 [n, C, H, W] with n <= `chunk_size`."""
+
+    def chunk_size(self, device: torch.device) -> int:
+        """Images per inner pass. Fixed, so that the features do not depend on the caller's batch."""
+        return 250
+
+    @torch.no_grad()
+    def forward(self, images: Tensor) -> Features:
+        """Features of uint8 images [N, C, H, W], 0..255. Raises TypeError for another dtype, ValueError for
+        another shape."""
+        if images.dtype != torch.uint8:
+            raise TypeError(
+                f"{self.name}: images must be uint8 in 0..255, got {images.dtype}; "
+                "convert floats in [-1, 1] once with zoo.metrics.to_uint8"
+            )
+        if images.ndim != 4 or images.shape[1] not in (1, 3):
+            raise ValueError(f"{self.name}: images must be [N, 1 or 3, H, W], got {list(images.shape)}")
+        with full_float32(images.device):
+            chunks = images.split(self.chunk_size(images.device))  # type: ignore[no-untyped-call]
+            parts = [self.extract(chunk) for chunk in chunks]
+        return Features(torch.cat([p.features for p in parts]), torch.cat([p.logits for p in parts]))
+
+    def train(self: E, mode: bool = True) -> E:
+        """Stays in eval mode: an extractor in train mode once moved a published FID from 49 to 98 (PEERS
+        section 4)."""
+        return super().train(False)
+
+
+def sha256_of(path: Path) -> str:
+    """sha256 of a file, 64 hex digits."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while part := file.read(1 << 20):
+            digest.update(part)
+    return digest.hexdigest()

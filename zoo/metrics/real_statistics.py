@@ -1,0 +1,90 @@
+"""What is remembered of the real images, so that they pass through the extractor once and not at every
+evaluation."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+VERSION = 1  # raised when the meaning of the stored tensors changes
+
+
+class RealStatistics(NamedTuple):
+    """On the CPU: number [] int64, sum [d] and sum of outer products [d, d] in float64; a pool [P, d] of
+    features."""
+
+    n: Tensor
+    total: Tensor
+    outer: Tensor
+    pool: Tensor
+
+
+def statistics_path(folder: Path, key: Mapping[str, object]) -> Path:
+    """The file for a key: a mapping of plain values that holds all that the statistics depend on."""
+    return folder / f"real-{hashlib.sha256(_text(key).encode()).hexdigest()[:16]}.safetensors"
+
+
+def write_statistics(folder: Path, key: Mapping[str, object], statistics: RealStatistics) -> None:
+    """Written under a temporary name, then renamed; a folder that cannot be written to costs a warning, not
+    the run."""
+    from safetensors.torch import save_file
+
+    tensors = {name: value.contiguous() for name, value in statistics._asdict().items()}
+    path = statistics_path(folder, key)
+    part = path.with_suffix(f".{os.getpid()}.part")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        save_file(tensors, part, metadata={"key": _text(key), "sha256": _digest(statistics)})
+        part.replace(path)
+    except OSError as error:
+        warnings.warn(f"real statistics are not cached: {error}", stacklevel=2)
+    finally:
+        with contextlib.suppress(OSError):
+            part.unlink()
+
+
+def read_statistics(folder: Path, key: Mapping[str, object]) -> RealStatistics | None:
+    """None where there is no file, or, with a warning, one whose key, checksum or format is wrong."""
+    from safetensors import SafetensorError, safe_open
+
+    path = statistics_path(folder, key)
+    if not path.is_file():
+        return None
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            statistics = RealStatistics(*(file.get_tensor(name) for name in RealStatistics._fields))
+    except (OSError, SafetensorError) as error:
+        warnings.warn(f"{path} cannot be read and is computed again: {error}", stacklevel=2)
+        return None
+    if metadata.get("key") != _text(key) or metadata.get("sha256") != _digest(statistics):
+        warnings.warn(f"{path} is damaged or belongs to other data, and is computed again", stacklevel=2)
+        return None
+    return statistics
+
+
+def pool_indices(n_real: int, *, size: int) -> Tensor:
+    """The reals whose features are kept for the kernel distance: sorted int64 [min(size, n_real)], the same
+    every time."""
+    generator = torch.Generator().manual_seed(0)
+    return torch.randperm(n_real, generator=generator)[:size].sort().values
+
+
+def _text(key: Mapping[str, object]) -> str:
+    return json.dumps({**key, "version": VERSION}, sort_keys=True)
+
+
+def _digest(statistics: RealStatistics) -> str:
+    digest = hashlib.sha256()
+    for tensor in statistics:
+        digest.update(tensor.contiguous().numpy().tobytes())
+    return digest.hexdigest()

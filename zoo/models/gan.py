@@ -1,0 +1,307 @@
+"""Generative Adversarial Nets.
+
+I. Goodfellow, J. Pouget-Abadie, M. Mirza, B. Xu, D. Warde-Farley, S. Ozair, A. Courville, Y. Bengio.
+NIPS 2014, arXiv 1406.2661. Authors' code: github.com/goodfeli/adversarial.
+
+Here: Algorithm 1 with k = 1, the networks and constants of the authors' configuration files for MNIST and CIFAR-10
+(mnist.yaml, cifar10_fully_connected.yaml, cifar10_convolutional.yaml), and the Parzen-window log-likelihood of Table 1.
+"""
+
+from typing import TYPE_CHECKING, Literal
+
+import torch
+from torch import Tensor, nn
+
+from zoo.adversarial import AdversarialModule, Batch, PaperMeasures
+from zoo.layers import Maxout, uniform_
+from zoo.losses import bce_discriminator_loss, non_saturating_generator_loss
+from zoo.resume import mix_seed
+
+if TYPE_CHECKING:
+    from zoo.data.base import ImageDataModule
+
+Network = Literal["mnist", "cifar10_fully_connected", "cifar10_convolutional"]
+
+
+class ConvMaxout(nn.Module):
+    """Convolutional maxout: the largest of `pieces` feature maps per channel, then ceil-mode max pooling."""
+
+    def __init__(self, inputs: int, channels: int, *, kernel: int, padding: int, pool: int, pieces: int = 2) -> None:
+        super().__init__()
+        self.pieces = pieces
+        self.conv = nn.Conv2d(inputs, channels * pieces, kernel, padding=padding)
+        self.pool = nn.MaxPool2d(pool, stride=2, ceil_mode=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.conv(x).unflatten(1, (-1, self.pieces)).amax(2)  # [N, channels, H, W]
+        return self.pool(x)  # type: ignore[no-any-return]
+
+
+class PixelBias(nn.Module):
+    """One bias for each output value: the "untied" bias of the authors' deconvolution layer."""
+
+    def __init__(self, image_shape: tuple[int, int, int]) -> None:
+        super().__init__()
+        self.bias = nn.Parameter(torch.zeros(image_shape))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.bias
+
+
+def mnist_generator(z_dim: int) -> nn.Sequential:
+    """z [N, z_dim] to [N, 784] in [0, 1]: two rectified layers of 1,200, then a sigmoid (mnist.yaml)."""
+    G = nn.Sequential(
+        nn.Linear(z_dim, 1200),
+        nn.ReLU(),
+        nn.Linear(1200, 1200),
+        nn.ReLU(),
+        nn.Linear(1200, 784),
+        nn.Sigmoid(),
+    )
+    uniform_(G, bound=0.05)
+    return G
+
+
+def cifar10_generator(z_dim: int, *, convolutional: bool) -> nn.Sequential:
+    """z [N, z_dim] to contrast-normalised images, [N, 3072] or [N, 3, 32, 32] (cifar10_*.yaml)."""
+    hidden = [nn.Linear(z_dim, 8000), nn.ReLU(), nn.Linear(8000, 8000), nn.Sigmoid()]
+    if convolutional:
+        deconvolution = nn.ConvTranspose2d(80, 3, 5, stride=3, bias=False)  # 10x10 -> 32x32
+        G = nn.Sequential(*hidden, nn.Unflatten(1, (80, 10, 10)), deconvolution, PixelBias((3, 32, 32)))
+        uniform_(G, bound=0.05)
+    else:
+        G = nn.Sequential(*hidden, nn.Linear(8000, 3072))
+        uniform_(G, bound=0.05)
+        uniform_(G[-1], bound=0.5)
+    return G
+
+
+def fully_connected_discriminator(inputs: int, *, units: int) -> nn.Sequential:
+    """[N, inputs] to logits [N, 1]: two maxout layers of 5 pieces; dropout before every layer (mnist.yaml)."""
+    D = nn.Sequential(
+        nn.Dropout(0.2),
+        Maxout(inputs, units, pieces=5),
+        nn.Dropout(0.5),
+        Maxout(units, units, pieces=5),
+        nn.Dropout(0.5),
+        nn.Linear(units, 1),
+    )
+    uniform_(D, bound=0.005)
+    return D
+
+
+def convolutional_discriminator() -> nn.Sequential:
+    """[N, 3, 32, 32] to logits [N, 1]: 3 convolutional maxout layers, one of 500 (cifar10_convolutional.yaml)."""
+    D = nn.Sequential(
+        nn.Dropout(0.2),
+        ConvMaxout(3, 32, kernel=8, padding=4, pool=4),  # 32 -> 33 -> 16
+        nn.Dropout(0.5),
+        ConvMaxout(32, 32, kernel=8, padding=3, pool=4),  # 16 -> 15 -> 7
+        nn.Dropout(0.5),
+        ConvMaxout(32, 192, kernel=5, padding=3, pool=2),  # 7 -> 9 -> 5
+        nn.Flatten(),
+        nn.Dropout(0.5),
+        Maxout(4800, 500, pieces=5),
+        nn.Dropout(0.5),
+        nn.Linear(500, 1),
+    )
+    uniform_(D, bound=0.005)
+    return D
+
+
+class GAN(AdversarialModule):
+    """The first GAN: maxout discriminator with dropout, SGD with growing momentum, both players updated at once.
+
+    Args:
+        network: which of the authors' three configurations. MNIST works on [0, 1] images with z ~ U(-sqrt 3, sqrt 3);
+            the CIFAR-10 networks on globally contrast-normalised images (mean 0, L2 norm 55) with z ~ N(0, 1).
+        update: "simultaneous" computes both gradients on the same minibatch, z and dropout mask before either player
+            moves (the authors' code); "alternating" is Algorithm 1 of the paper with fresh latents for G.
+        lr: initial learning rate of both players; None takes the configuration's (0.1, 0.025, 0.004).
+        lr_decay: the learning rate is divided by this at every update.
+        lr_min: floor of the learning rate.
+        momentum_start: momentum up to and including epoch 1.
+        momentum_end: momentum from epoch `momentum_epochs` on; linear in epochs between.
+        momentum_epochs: epoch at which the momentum saturates.
+        images_per_epoch: what the momentum schedule calls an epoch (50,000 MNIST or 40,000 CIFAR-10 images).
+    """
+
+    paper = "gan"
+
+    def __init__(
+        self,
+        *,
+        network: Network = "mnist",
+        update: Literal["simultaneous", "alternating"] = "simultaneous",
+        lr: float | None = None,
+        lr_decay: float = 1.000004,
+        lr_min: float = 1e-6,
+        momentum_start: float = 0.5,
+        momentum_end: float = 0.7,
+        momentum_epochs: int = 250,
+        images_per_epoch: int | None = None,
+    ) -> None:
+        mnist = network == "mnist"
+        super().__init__(image_shape=(1, 28, 28) if mnist else (3, 32, 32), z_dim=100)
+        self.save_hyperparameters()
+        self.network = network
+        self.update = update
+        self.lr = lr if lr is not None else {"mnist": 0.1, "cifar10_fully_connected": 0.025}.get(network, 0.004)
+        self.lr_decay, self.lr_min = lr_decay, lr_min
+        self.momentum_start, self.momentum_end, self.momentum_epochs = (
+            momentum_start,
+            momentum_end,
+            momentum_epochs,
+        )
+        self.images_per_epoch = images_per_epoch if images_per_epoch is not None else 50_000 if mnist else 40_000
+        # What undoes the contrast normalisation for display, in [-1, 1] units: the training images' mean per-image
+        # brightness and contrast, measured when training starts.
+        self.brightness: Tensor
+        self.contrast: Tensor
+        self.register_buffer("brightness", torch.tensor(0.0))
+        self.register_buffer("contrast", torch.tensor(0.5))
+        if mnist:
+            self.G = mnist_generator(self.z_dim)
+            self.D = fully_connected_discriminator(784, units=240)
+        elif network == "cifar10_fully_connected":
+            self.G = cifar10_generator(self.z_dim, convolutional=False)
+            self.D = fully_connected_discriminator(3072, units=1600)
+        else:
+            self.G = cifar10_generator(self.z_dim, convolutional=True)
+            self.D = convolutional_discriminator()
+
+    def latents(self, n: int, *, generator: torch.Generator | None = None) -> Tensor:
+        """MNIST: U(-sqrt 3, sqrt 3), which has unit variance; CIFAR-10: N(0, 1). [n, 100]."""
+        if self.network == "mnist":
+            return (torch.rand(n, self.z_dim, generator=generator) * 2 - 1) * 3**0.5
+        return super().latents(n, generator=generator)
+
+    # Algorithm 1, with the non-saturating loss of section 3 for G.
+
+    def discriminator_loss(self, x: Tensor, y: Tensor | None) -> Tensor:
+        """Half the binary cross-entropy: the authors' code averages the real and the generated term."""
+        return 0.5 * bce_discriminator_loss(self.D(x), self.D(self.G(self.sample_z(len(x)))))
+
+    def generator_loss(self, x: Tensor, y: Tensor | None) -> Tensor:
+        return non_saturating_generator_loss(self.D(self.G(self.sample_z(len(x)))))
+
+    def training_step(self, batch: Batch, batch_idx: int) -> None:
+        if self.update == "alternating":
+            return super().training_step(batch, batch_idx)
+        x, _ = batch
+        optimizer_D, optimizer_G = self.both_optimizers()
+        self.before_update()
+        fake = self.G(self.sample_z(len(x)))
+        seen = fake.detach().requires_grad_()  # D's view of the fakes: the two players' graphs meet here
+        fake_logits = self.D(seen)
+        loss_G = non_saturating_generator_loss(fake_logits)
+        (to_fake,) = torch.autograd.grad(loss_G, seen, retain_graph=True)  # through the same dropout mask
+        loss_D = 0.5 * bce_discriminator_loss(self.D(x), fake_logits)
+        self.descend(optimizer_D, loss_D, inputs=list(self.D.parameters()))
+        self.descend(optimizer_G, (fake * to_fake).sum())
+        self.count_discriminator_step(x)
+        self.count_generator_step()
+        self.report({"loss_discriminator": loss_D.detach(), "loss_generator": loss_G.detach()})
+
+    def configure_optimizers(self) -> list[torch.optim.Optimizer]:
+        return [torch.optim.SGD(net.parameters(), lr=self.lr, momentum=self.momentum_start) for net in (self.D, self.G)]
+
+    def before_update(self) -> None:
+        """Learning rate exponential in updates, momentum linear in epochs."""
+        lr = max(self.lr_min, self.lr / self.lr_decay**self.discriminator_steps)
+        momentum = self.momentum(self.images_seen // self.images_per_epoch)
+        for optimizer in self.both_optimizers():
+            for group in optimizer.param_groups:
+                group["lr"], group["momentum"] = lr, momentum
+
+    def momentum(self, epoch: int) -> float:
+        """Momentum in this epoch: constant up to epoch 1, linear up to `momentum_epochs`, constant after."""
+        share = min(1.0, max(0.0, (epoch - 1) / (self.momentum_epochs - 1)))
+        return self.momentum_start + share * (self.momentum_end - self.momentum_start)
+
+    # The scale each configuration is trained in, and back.
+
+    def preprocess(self, x: Tensor) -> Tensor:
+        """uint8 to [N, 784] in [0, 1] for MNIST, to contrast-normalised images for CIFAR-10."""
+        if self.network == "mnist":
+            return x.float().div_(255.0).flatten(1)
+        x = contrast_normalise(x.float())
+        return x if self.network == "cifar10_convolutional" else x.flatten(1)
+
+    def generate(self, z: Tensor, y: Tensor | None) -> Tensor:
+        """G(z) as images [N, C, H, W] in [-1, 1]; contrast normalisation is undone with the training set's averages."""
+        images: Tensor = self.G(z).unflatten(1, self.image_shape) if self.flat else self.G(z)
+        if self.network == "mnist":
+            return images * 2 - 1
+        return (images * self.contrast + self.brightness).clamp(-1, 1)
+
+    @property
+    def flat(self) -> bool:
+        """Whether the networks see images as vectors."""
+        return self.network != "cifar10_convolutional"
+
+    def on_train_start(self) -> None:
+        super().on_train_start()
+        datamodule: ImageDataModule | None = getattr(self.trainer, "datamodule", None)
+        if self.images_seen == 0 and datamodule is not None:
+            self.start_from(datamodule.split("train").images)
+
+    @torch.no_grad()
+    def start_from(self, images: Tensor) -> None:
+        """Sets what the authors take from the training images (uint8 [N, C, H, W]) before the first update.
+
+        MNIST: the output bias of G is the logit of the mean image, so that training starts from the right marginals.
+        CIFAR-10: the brightness and contrast with which `generate` undoes the contrast normalisation.
+        """
+        if self.network == "mnist":
+            mean = images.float().mean(0).div(255).clamp(1e-7, 1 - 1e-7).flatten()
+            output = self.G[-2]  # type: ignore[index]
+            output.bias.copy_(torch.logit(mean))
+        else:
+            x = images[:10_000].float().div(127.5).sub(1).flatten(1)
+            self.brightness.copy_(x.mean())
+            self.contrast.copy_((x - x.mean(1, keepdim=True)).norm(dim=1).mean() / 55)
+
+    def paper_measures(self, data: "ImageDataModule", *, seed: int) -> PaperMeasures:
+        """Table 1's measure: the Parzen-window log-likelihood of the test images in nats.
+
+        10,000 samples, sigma chosen on the first 1,000 validation images (Breuleux et al. 2011). Taken with the MNIST
+        network on data that has a validation split (data.train_images) and a test split; otherwise nothing.
+        """
+        from zoo.metrics.parzen import ParzenLogLikelihood, log_likelihoods
+
+        if self.network != "mnist" or not {"validation", "test"} <= set(data.splits):
+            return PaperMeasures({}, {})
+        samples = torch.cat([self.sample(500, seed=mix_seed(seed, "parzen", i)) for i in range(20)])
+        validation, test = (unit_vectors(data.split(name).images) for name in ("validation", "test"))
+        samples = samples.cpu().add(1).div(2).clamp(0, 1).flatten(1)
+        metric = ParzenLogLikelihood.fit(samples, validation)
+        chosen = log_likelihoods(validation[:1_000], samples, sigmas=[metric.sigma]).mean()
+        rank, world_size = (self.global_rank, self.trainer.world_size) if self._trainer else (0, 1)
+        metric.update(test[rank::world_size])
+        mean, error = metric.compute()
+        values = {"parzen_ll": float(mean), "parzen_ll_error": float(error), "parzen_sigma": metric.sigma}
+        values["parzen_ll_validation"] = float(chosen)
+        return PaperMeasures(
+            values,
+            {
+                "measure": "Parzen log-likelihood, nats",
+                "n_fake": 10_000,
+                "n_validation": 1_000,
+                "n_test": len(test),
+            }
+            | {"dataset_fingerprint": data.split("test").fingerprint, "seed": seed, "batchnorm": "none"},
+        )
+
+
+def unit_vectors(images: Tensor) -> Tensor:
+    """uint8 [N, C, H, W] to float [N, C*H*W] in [0, 1]."""
+    return images.flatten(1).float() / 255
+
+
+def contrast_normalise(x: Tensor, *, scale: float = 55.0) -> Tensor:
+    """Global contrast normalisation: each image [C, H, W] gets mean 0 and L2 norm `scale` (pylearn2's, s = 55)."""
+    x = x - x.mean((1, 2, 3), keepdim=True)
+    norm = x.flatten(1).norm(dim=1).clamp_min(1e-8)
+    normalised: Tensor = x * (scale / norm)[:, None, None, None]
+    return normalised

@@ -1,0 +1,493 @@
+"""What a run leaves behind: its files by name, and `result.json`, the record that a claim is generated from.
+
+No torch at import: the `zoo` command reads records without it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import platform
+import re
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Literal
+
+from zoo.errors import ZooError
+
+__all__ = [
+    "RESULT_SCHEMA",
+    "RecordError",
+    "RunDir",
+    "RunDirError",
+    "describe_commit",
+    "describe_hardware",
+    "describe_versions",
+    "read_metrics",
+    "read_result",
+    "summarise_measures",
+    "validate_result",
+    "write_atomically",
+    "write_result",
+]
+
+CONFIG_FILE = "config.yaml"
+METRICS_FILE = "metrics.jsonl"
+RESULT_FILE = "result.json"
+WANDB_ID_FILE = "wandb_id"
+SCHEMA_VERSION = 1
+
+Better = Literal["lower", "higher"]
+
+
+class RunDirError(ZooError):
+    """A folder that cannot take a new run."""
+
+
+class RecordError(ZooError):
+    """A record that cannot be written or read; the text names the file and the field."""
+
+
+@dataclass(frozen=True)
+class RunDir:
+    """The names of what lies in a run's folder. Making one touches no file; `create` makes the folders."""
+
+    path: Path
+
+    @classmethod
+    def create(cls, path: str | os.PathLike[str], *, resume: bool = False) -> RunDir:
+        """Make the folders of a run at `path`.
+
+        Raises:
+            RunDirError: a run lies there already (unless `resume`), or `path` is no folder that can be made.
+        """
+        run = cls(Path(path))
+        if not resume:
+            run.refuse_second_run()
+        try:
+            for folder in (run.grids, run.checkpoints, run.figures, run.samples):
+                folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RunDirError(f"cannot make the run's folder {run.path}: {error}; choose another --run_dir") from error
+        return run
+
+    @property
+    def holds_run(self) -> bool:
+        """Whether a configuration, a metrics file or a checkpoint lies here. Never changes anything."""
+        return bool(self._traces())
+
+    def refuse_second_run(self) -> None:
+        """Raises RunDirError if a run lies here already."""
+        if self.holds_run:
+            raise RunDirError(
+                f"{self.path} holds a run already ({', '.join(self._traces())}):"
+                " resume with --ckpt_path last, or choose another --run_dir/--name"
+            )
+
+    def _traces(self) -> list[str]:
+        files = [file.name for file in (self.config, self.metrics) if file.exists()]
+        return files + [f"checkpoints/{file.name}" for file in sorted(self.checkpoints.glob("*.ckpt"))[:3]]
+
+    @property
+    def config(self) -> Path:
+        return self.path / CONFIG_FILE
+
+    @property
+    def metrics(self) -> Path:
+        return self.path / METRICS_FILE
+
+    @property
+    def result(self) -> Path:
+        return self.path / RESULT_FILE
+
+    @property
+    def wandb_id(self) -> Path:
+        return self.path / WANDB_ID_FILE
+
+    @property
+    def grids(self) -> Path:
+        return self.path / "grids"
+
+    @property
+    def figures(self) -> Path:
+        return self.path / "figures"
+
+    @property
+    def samples(self) -> Path:
+        return self.path / "samples"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    @property
+    def last_checkpoint(self) -> Path:
+        return self.checkpoints / "last.ckpt"
+
+    @property
+    def best_checkpoint(self) -> Path:
+        return self.checkpoints / "best.ckpt"
+
+    def checkpoint_at(self, images_seen: int) -> Path:
+        """Name of the kept checkpoint at `images_seen`; nine digits, so that names sort as numbers."""
+        return self.checkpoints / f"images-{images_seen:09d}.ckpt"
+
+
+def write_atomically(path: str | os.PathLike[str], text: str) -> None:
+    """Write `text` (UTF-8) to a temporary name in the same folder, then rename.
+
+    Raises:
+        RecordError: it could not be written; what lay at `path` before is untouched.
+    """
+    path = Path(path)
+    temporary = path.with_name(f"{path.name}.tmp-{os.getpid()}")
+    try:
+        with temporary.open("wb") as file:
+            file.write(text.encode())
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        raise RecordError(f"could not write {path}: {error}; what lay there before is untouched") from error
+    finally:
+        if temporary.exists():
+            temporary.unlink()
+
+
+def read_metrics(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
+    """The rows of a metrics.jsonl, in file order; a last line that a killed run left unfinished is passed over.
+
+    Raises:
+        RecordError: no such file, or a line before the last that is no JSON object with an integer
+            images_seen.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise RecordError(f"there is no metrics file {path}: name the folder of a run, or train one first")
+    rows: list[dict[str, Any]] = []
+    lines = path.read_bytes().rstrip(b"\n").split(b"\n")
+    for number, line in enumerate(lines, start=1):
+        try:
+            row = json.loads(line)
+        except ValueError as error:  # JSON and UTF-8 errors are both
+            if number == len(lines):
+                break
+            raise RecordError(f"{path}, line {number} is no JSON ({error}); remove the line") from error
+        if not isinstance(row, dict) or type(row.get("images_seen")) is not int:
+            raise RecordError(f"{path}, line {number} has no integer images_seen; remove the line")
+        rows.append(row)
+    return rows
+
+
+def summarise_measures(
+    rows: Sequence[Mapping[str, Any]],
+    better: Mapping[str, Better],
+    *,
+    protocols: Mapping[str, str] | None = None,
+) -> dict[str, dict[str, Any]]:
+    """First, best and last point of each measure.
+
+    Args:
+        rows: of `read_metrics`.
+        better: {measure: "lower" | "higher"}; other keys of the rows are no measures.
+        protocols: {measure: hash of its EvalProtocol}, put in as "protocol" where given.
+
+    Returns:
+        {measure: {"first", "best", "last": {"value", "images_seen"}, "better", "protocol"}} of the measures that
+        were taken. A value that was not finite stands as None and is never the best while a finite one exists;
+        of equal values the earliest is the best.
+    """
+    measures: dict[str, dict[str, Any]] = {}
+    for name, direction in better.items():
+        if direction not in ("lower", "higher"):
+            raise RecordError(f"better[{name!r}] is {direction!r}; it must be 'lower' or 'higher'")
+        points = [{"value": row[name], "images_seen": row["images_seen"]} for row in rows if name in row]
+        points.sort(key=lambda point: point["images_seen"])
+        if not points:
+            continue
+        finite = [point for point in points if point["value"] is not None] or points[-1:]
+        pick = min if direction == "lower" else max
+        best = finite[0] if len(finite) == 1 else pick(finite, key=lambda point: point["value"])
+        measures[name] = {"first": points[0], "best": best, "last": points[-1], "better": direction}
+        if protocols is not None and name in protocols:
+            measures[name]["protocol"] = protocols[name]
+    return measures
+
+
+# --- the schema of result.json: a value is checked by a function (field, value) or by a nested dict ---
+
+Check = Callable[[str, Any], None]
+
+
+def _require(condition: bool, *, field: str, wants: str, value: Any) -> None:
+    if not condition:
+        shown = repr(value)
+        raise RecordError(f"{field} must be {wants}, it is {shown if len(shown) <= 80 else shown[:77] + '...'}")
+
+
+def _text(field: str, value: Any) -> None:
+    _require(isinstance(value, str) and value != "", field=field, wants="a non-empty text", value=value)
+
+
+def _integer(field: str, value: Any) -> None:
+    _require(type(value) is int, field=field, wants="an integer", value=value)
+
+
+def _count(field: str, value: Any) -> None:
+    _require(type(value) is int and value >= 0, field=field, wants="an integer of 0 or more", value=value)
+
+
+def _number(field: str, value: Any) -> None:
+    _require(
+        type(value) in (int, float) and math.isfinite(value),
+        field=field,
+        wants="a finite number",
+        value=value,
+    )
+
+
+def _amount(field: str, value: Any) -> None:
+    _number(field, value)
+    _require(value >= 0, field=field, wants="0 or more", value=value)
+
+
+def _time(field: str, value: Any) -> None:
+    wants = "an ISO time with its offset from UTC, like 2025-01-31T12:00:00+00:00"
+    _text(field, value)
+    try:
+        parsed = datetime.fromisoformat(value)
+    except ValueError:
+        parsed = datetime.min  # without an offset: refused below
+    _require(parsed.utcoffset() is not None, field=field, wants=wants, value=value)
+
+
+def _commit(field: str, value: Any) -> None:
+    fits = isinstance(value, str) and re.fullmatch(r"[0-9a-f]{40,64}(\+dirty)?", value) is not None
+    _require(fits, field=field, wants="a full git hash, with '+dirty' or not", value=value)
+
+
+def _direction(field: str, value: Any) -> None:
+    _require(value in ("lower", "higher"), field=field, wants="'lower' or 'higher'", value=value)
+
+
+def _schema_version(field: str, value: Any) -> None:
+    _require(value == SCHEMA_VERSION, field=field, wants=f"{SCHEMA_VERSION} (this zoo's)", value=value)
+
+
+def _or_null(check: Check) -> Check:
+    def checked(field: str, value: Any) -> None:
+        if value is not None:
+            check(field, value)
+
+    return checked
+
+
+def _list_of(check: Check) -> Check:
+    def checked(field: str, value: Any) -> None:
+        _require(isinstance(value, list), field=field, wants="a list", value=value)
+        for index, item in enumerate(value):
+            check(f"{field}[{index}]", item)
+
+    return checked
+
+
+def _map_of(schema: Mapping[str, Any] | Check) -> Check:
+    def checked(field: str, value: Any) -> None:
+        _require(isinstance(value, dict), field=field, wants="an object", value=value)
+        for name, item in value.items():
+            _text(f"a name in {field}", name)
+            _check(f"{field}.{name}", item, schema=schema)
+
+    return checked
+
+
+def _check(field: str, value: Any, *, schema: Mapping[str, Any] | Check) -> None:
+    if callable(schema):
+        schema(field, value)
+        return
+    _require(isinstance(value, dict), field=field or "the record", wants="an object", value=value)
+    prefix = f"{field}." if field else ""
+    for name in schema.keys() - value.keys():
+        raise RecordError(f"{prefix}{name} is missing")
+    for name in value.keys() - schema.keys():
+        raise RecordError(f"{prefix}{name} is no field of the record; known are {', '.join(sorted(schema))}")
+    for name, part in schema.items():
+        _check(f"{prefix}{name}", value[name], schema=part)
+
+
+def _json_object(field: str, value: Any) -> None:
+    _require(isinstance(value, dict), field=field, wants="an object", value=value)
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise RecordError(f"{field} must hold plain JSON values: {error}") from error
+
+
+_POINT = {"value": _or_null(_number), "images_seen": _count}
+PACKAGES = ("torch", "lightning", "torchmetrics", "torchvision", "numpy")
+
+RESULT_SCHEMA: dict[str, Any] = {
+    "schema": _schema_version,
+    "paper": _text,
+    "recipe": _text,
+    "dataset": {"name": _text, "fingerprint": _text, "split": _text, "images": _count},
+    "budget": _count,  # real images that were to be seen
+    "images_seen": _count,
+    "discriminator_steps": _count,
+    "generator_steps": _count,
+    "measures": _map_of({"first": _POINT, "best": _POINT, "last": _POINT, "better": _direction, "protocol": _text}),
+    "protocols": _map_of(_json_object),  # {hash: protocol}
+    "seed": _integer,
+    "commit": _or_null(_commit),
+    "versions": dict.fromkeys(("python", *PACKAGES, "zoo"), _text),
+    "hardware": {"cpu": _text, "cores": _count, "memory_gib": _or_null(_amount), "gpus": _list_of(_text)},
+    "precision": _text,
+    "wall_time_s": _amount,  # training only, summed over resumes
+    "images_per_second": _amount,
+    "command": _list_of(_text),
+    "started": _time,
+    "finished": _time,
+    "interruptions": _count,  # how often the run was resumed
+}
+
+
+def validate_result(record: Any) -> None:
+    """Check a result record against `RESULT_SCHEMA`, and that its parts agree.
+
+    Raises:
+        RecordError: naming the field, as in "measures.fid5k.best.value must be a finite number, it is 'x'".
+    """
+    _check("", record, schema=RESULT_SCHEMA)
+    for name, measure in record["measures"].items():
+        if measure["protocol"] not in record["protocols"]:
+            raise RecordError(f"measures.{name}.protocol {measure['protocol']!r} is not among protocols")
+        sign = 1 if measure["better"] == "lower" else -1
+        for other in ("first", "last"):
+            value, best = measure[other]["value"], measure["best"]["value"]
+            if value is not None and (best is None or sign * value < sign * best):
+                raise RecordError(
+                    f"measures.{name}.best is {best}, but its {other} value {value} is better"
+                    f" ({measure['better']} is better)"
+                )
+    if datetime.fromisoformat(record["finished"]) < datetime.fromisoformat(record["started"]):
+        raise RecordError(f"finished ({record['finished']}) lies before started ({record['started']})")
+
+
+def write_result(run_dir: RunDir | str | os.PathLike[str], record: Mapping[str, Any]) -> Path:
+    """Validate `record` and write it to the run's result.json in one step.
+
+    Returns:
+        the path written.
+
+    Raises:
+        RecordError: a field that is missing, unknown or wrong, or a file that cannot be written.
+    """
+    path = (run_dir if isinstance(run_dir, RunDir) else RunDir(Path(run_dir))).result
+    try:
+        validate_result(dict(record))
+    except RecordError as error:
+        raise RecordError(f"not written to {path}: {error}") from error
+    write_atomically(path, json.dumps(record, indent=2, allow_nan=False) + "\n")
+    return path
+
+
+def read_result(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Read and validate a result.json; `path` is the file, or the run's folder.
+
+    Raises:
+        RecordError: no such file, no JSON, or a field that is missing, unknown or wrong.
+    """
+    path = Path(path)
+    path = path / RESULT_FILE if path.is_dir() else path
+    try:
+        record: dict[str, Any] = json.loads(path.read_bytes())
+    except FileNotFoundError as error:
+        raise RecordError(f"there is no result {path}: it is written when a run ends") from error
+    except (OSError, ValueError) as error:
+        raise RecordError(f"{path} cannot be read as JSON: {error}") from error
+    try:
+        validate_result(record)
+    except RecordError as error:
+        raise RecordError(f"{path}: {error}") from error
+    return record
+
+
+# --- what the run ran on ---
+
+
+def describe_versions() -> dict[str, str]:
+    """Versions of Python, zoo, and the packages that figures depend on ("absent": not installed), none imported."""
+    from zoo import __version__
+
+    versions = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            versions[name] = "absent"
+    return versions | {"zoo": __version__}
+
+
+def describe_hardware(*, gpus: int | None = None) -> dict[str, Any]:
+    """CPU model, cores used (torch's threads), memory in GiB (None: unknown) and one name for each GPU.
+
+    Args:
+        gpus: how many GPUs the run used (0 for a run on the CPU); None: all that are visible.
+    """
+    import torch
+
+    visible = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    used = visible if gpus is None else min(gpus, visible)
+    return {
+        "cpu": _cpu_model(),
+        "cores": torch.get_num_threads(),
+        "memory_gib": _memory_gib(),
+        "gpus": [torch.cuda.get_device_name(index) for index in range(used)],
+    }
+
+
+def _cpu_model() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text(errors="replace").splitlines():
+            if line.lower().startswith("model name") and (model := line.partition(":")[2].strip()):
+                return model
+    return platform.processor() or platform.machine() or "unknown"
+
+
+def _memory_gib() -> float | None:
+    try:
+        return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
+    except (AttributeError, OSError, ValueError):  # not POSIX
+        return None
+
+
+def describe_commit(folder: str | os.PathLike[str]) -> str | None:
+    """Commit of the checkout that tracks `folder`, with "+dirty" where it has changed or untracked files.
+
+    None outside a checkout, without git, and for a package installed inside somebody else's checkout (a virtual
+    environment in a project): that commit would say nothing about this code.
+    """
+    if not _git(folder, "ls-files", "--", "."):
+        return None
+    commit = _git(folder, "rev-parse", "HEAD")
+    changes = _git(folder, "status", "--porcelain")
+    if not commit or changes is None:
+        return None
+    return commit + ("+dirty" if changes else "")
+
+
+def _git(folder: str | os.PathLike[str], *arguments: str) -> str | None:
+    """Output of a git command that changes nothing; None where it fails."""
+    command = ["git", "-C", os.fspath(folder), *arguments]
+    quiet = os.environ | {"GIT_OPTIONAL_LOCKS": "0"}
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True, env=quiet)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()

@@ -1,0 +1,191 @@
+"""What a run says about itself: its measurements, its time, config.yaml, result.json and the closing summary."""
+
+import math
+import sys
+import time
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import yaml
+from lightning.pytorch import Callback, Trainer
+
+import zoo
+from zoo.adversarial import AdversarialModule
+from zoo.data import ImageDataModule
+from zoo.measurement import Measurement
+from zoo.recipes import Plan, command_line
+from zoo.record import (
+    RunDir,
+    describe_commit,
+    describe_hardware,
+    describe_versions,
+    read_metrics,
+    read_result,
+    summarise_measures,
+    write_atomically,
+    write_result,
+)
+
+
+class Stopwatch(Callback):
+    """Training time in seconds, summed over resumes; travels in the checkpoint."""
+
+    def __init__(self) -> None:
+        self.before = 0.0
+        self.interruptions = 0
+        self.began = time.monotonic()
+        self.started = datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of training so far."""
+        return self.before + time.monotonic() - self.began
+
+    def on_train_start(self, trainer: Trainer, pl_module: Any) -> None:
+        self.began = time.monotonic()
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"seconds": self.seconds, "interruptions": self.interruptions, "started": self.started}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.before = state_dict["seconds"]
+        self.interruptions = state_dict["interruptions"] + 1
+        self.started = state_dict["started"]
+
+
+class RunReport:
+    """Writes the files that stay of a run, and prints what a person wants to know at its end."""
+
+    def __init__(self, run: RunDir, *, plan: Plan, settings: Mapping[str, Any]) -> None:
+        self.run = run
+        self.plan = plan
+        self.settings = settings
+
+    def write_config(self) -> None:
+        """config.yaml: every setting, as the command line would take it."""
+        write_atomically(self.run.config, yaml.safe_dump(dict(self.settings), sort_keys=False))
+
+    def announce(self, model: AdversarialModule, *, data: ImageDataModule) -> None:
+        """Prints what is about to be trained."""
+        sizes = [sum(p.numel() for p in net.parameters()) for net in (model.G, model.D)]
+        images, steps = self.settings["images"], self.settings["generator_steps"]
+        budget = (
+            f"{images:,} images" if images else f"{steps:,} generator steps" if steps else "no budget: stop by Ctrl-C"
+        )
+        say(f"{type(model).__name__}, recipe {self.plan.recipe}: G {sizes[0]:,} and D {sizes[1]:,} parameters")
+        say(f"data {data.name} {data.image_shape}, batch {data.batch_size}, seed {model.seed}, {budget}")
+        say(f"run  {self.run.path}")
+
+    def finish(
+        self, trainer: Trainer, model: AdversarialModule, *, measurement: Measurement, stopwatch: Stopwatch
+    ) -> None:
+        """Writes result.json after training and prints first, best and last of each measure."""
+        data: ImageDataModule = trainer.datamodule  # type: ignore[attr-defined]
+        train = data.split("train")
+        seconds = stopwatch.seconds
+        record: dict[str, Any] = {
+            "schema": 1,
+            "paper": model.paper,
+            "recipe": self.plan.recipe,
+            "dataset": {
+                "name": data.name,
+                "fingerprint": train.fingerprint,
+                "split": "train",
+                "images": len(train.images),
+            },
+            "budget": self.settings["images"] or model.images_seen,
+            "images_seen": model.images_seen,
+            "discriminator_steps": model.discriminator_steps,
+            "generator_steps": model.generator_steps,
+            "measures": self.measures(measurement),
+            "protocols": measurement.protocols,
+            "seed": model.seed,
+            "commit": describe_commit(Path(zoo.__file__).parent),
+            "versions": describe_versions(),
+            "hardware": describe_hardware(
+                gpus=trainer.num_devices if trainer.strategy.root_device.type == "cuda" else 0
+            ),
+            "precision": str(trainer.precision),
+            "wall_time_s": round(seconds, 1),
+            "images_per_second": round(model.images_seen / seconds, 1),
+            "command": command_line(),
+            "started": stopwatch.started,
+            "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            "interruptions": stopwatch.interruptions,
+        }
+        write_result(self.run, record)
+        say(f"\n{model.images_seen:,} images in {seconds:.0f} s ({model.images_seen / seconds:,.0f} images/s)")
+        self.print_measures(record["measures"])
+        say(f"sample grids   {self.run.grids}")
+        say(f"record         {self.run.result}")
+        say(f"checkpoint     {self.run.last_checkpoint}")
+
+    def add_test(self, trainer: Trainer, model: AdversarialModule, *, measurement: Measurement) -> None:
+        """Adds the figures of `test` to result.json (if training got that far) and prints them with their protocol."""
+        say(f"\n{self.plan.checkpoint} at {model.images_seen:,} images seen")
+        print_table(
+            ["measure", "value", "protocol"],
+            [[name, figure(value), measurement.hashes[name]] for name, value in measurement.latest.items()],
+        )
+        for name, protocol in measurement.protocols.items():
+            say(f"  {name}: " + ", ".join(f"{key} {short(value)}" for key, value in protocol.items()))
+        for note in measurement.notes:
+            say(f"note: {note}")
+        if self.run.result.exists():
+            record = read_result(self.run.result)
+            record["protocols"] = {**record["protocols"], **measurement.protocols}
+            record["measures"] = {**record["measures"], **self.measures(measurement)}
+            write_result(self.run, record)
+            say(f"record {self.run.result}")
+
+    def measures(self, measurement: Measurement) -> dict[str, Any]:
+        """First, best and last of each measure of this run's metrics.jsonl that `measurement` knows the protocol of."""
+        rows = read_metrics(self.run.metrics) if self.run.metrics.exists() else []
+        better = {name: direction(name) for name in measurement.hashes}
+        return summarise_measures(rows, better, protocols=measurement.hashes)  # type: ignore[arg-type]
+
+    def print_measures(self, measures: Mapping[str, Any]) -> None:
+        """A table: before training, best and last."""
+        rows = [
+            [
+                f"{name} ({'lower' if value['better'] == 'lower' else 'higher'} is better)",
+                *(figure(value[point]["value"]) for point in ("first", "best", "last")),
+                f"{value['best']['images_seen']:,}",
+            ]
+            for name, value in measures.items()
+        ]
+        print_table(["measure", "before training", "best", "last", "best at images seen"], rows)
+
+
+def direction(measure: str) -> str:
+    """Whether a lower or a higher value of a measure is better."""
+    return "higher" if measure.startswith(("is_", "is", "parzen")) else "lower"
+
+
+def figure(value: float | None) -> str:
+    """Four significant digits; a value that was not finite is said to be so."""
+    return "not finite" if value is None or not math.isfinite(value) else f"{value:.4g}"
+
+
+def short(value: object) -> str:
+    """Hashes cut to eight digits."""
+    text = str(value)
+    return text[:8] if len(text) == 64 else text
+
+
+def say(text: str) -> None:
+    """One line on standard output."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def print_table(head: list[str], rows: list[list[str]]) -> None:
+    """A plain table, first column to the left, the others to the right."""
+    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
+    for row in [head, *rows]:
+        cells = [
+            cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))
+        ]
+        say("  ".join(cells))
