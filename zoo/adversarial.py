@@ -236,11 +236,7 @@ class AdversarialModule(ResumableModule):
 def refuse_unusable_settings(module: AdversarialModule) -> None:
     """Raises UnsupportedSettingError for trainer settings that manual optimization ignores or that give nan."""
     trainer = module.trainer
-    if str(trainer.precision).startswith("16"):
-        raise UnsupportedSettingError(
-            f"precision {trainer.precision} is not supported: float16 gradient penalties overflow to nan, and one loss "
-            "scale cannot serve two optimizers. Use --trainer.precision bf16-mixed (penalties then run in float32)"
-        )
+    refuse_float16(trainer.precision)
     if trainer.gradient_clip_val:
         raise UnsupportedSettingError(
             "trainer.gradient_clip_val has no effect under manual optimization: clip inside the paper's own "
@@ -255,6 +251,15 @@ def refuse_unusable_settings(module: AdversarialModule) -> None:
         raise UnsupportedSettingError(
             "plain ddp fails on a two-player module, since each loss leaves the other player's parameters unused: "
             "use --trainer.strategy ddp_find_unused_parameters_true"
+        )
+
+
+def refuse_float16(precision: object) -> None:
+    """Raises UnsupportedSettingError for "16-mixed" and its like."""
+    if str(precision).startswith("16"):
+        raise UnsupportedSettingError(
+            f"precision {precision} is not supported: float16 gradient penalties overflow to nan, and one loss "
+            "scale cannot serve two optimizers. Use --trainer.precision bf16-mixed (penalties then run in float32)"
         )
 
 

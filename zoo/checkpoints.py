@@ -61,6 +61,8 @@ class AtomicCheckpointIO(TorchCheckpointIO):
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(path)
+            for stale in path.parent.glob(f"{path.name}.tmp-*"):  # of a run that was killed while it saved
+                _remove(stale)
         except Exception as error:
             _remove(temporary)  # before the free space is measured
             raise CheckpointError(_save_failure(path, error)) from error
@@ -179,7 +181,7 @@ def _refused_pickle(path: Path, error: pickle.UnpicklingError) -> str:
     wants = names or str(error).strip().splitlines()[-1]
     return (
         f"the checkpoint {path} holds code, not just tensors and plain types ({wants}):"
-        " it was NOT executed and should not be trusted. This project's own checkpoints hold tensors and plain types only"
+        " it was NOT executed and should not be trusted. This project's own checkpoints hold nothing but those"
     )
 
 

@@ -5,6 +5,7 @@ record. Everything else is named as LightningCLI names it.
 """
 
 import sys
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from lightning.pytorch import LightningDataModule
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
-from zoo.adversarial import AdversarialModule
+from zoo.adversarial import AdversarialModule, refuse_float16
 from zoo.callbacks import CounterCheckpoint, Evaluation, ImageProgress, SampleGrid, StopAtBudget, save_png
 from zoo.checkpoints import AtomicCheckpointIO, check_compatible, read_checkpoint
 from zoo.data import ImageDataModule
@@ -141,6 +142,7 @@ class ReproductionCLI(LightningCLI):
 
     def before_instantiate_classes(self) -> None:
         config = self.config[self.subcommand]
+        refuse_float16(config.trainer.precision)  # on a CPU, Lightning would silently take bf16 instead
         if config.data is None:
             raise UsageError("no data set: name one with --data (MNIST, CIFAR10, CelebA, ImageFolder, Digits)")
         if config.data_dir is not None:
@@ -280,6 +282,7 @@ def reproduce(
         text = f"usage: {Path(sys.argv[0]).name} {{fit,test,predict}} [--recipe NAME] [--help] ...\nrecipes: {known}\n"
         (sys.stdout if asked else sys.stderr).write(text)
         raise SystemExit(0 if asked else 2)
+    warnings.filterwarnings("ignore", message="You have overridden `on_after_batch_transfer`")  # that is the design
     try:
         plan = make_plan(arguments, paper=model_class.paper, recipes=recipes)
         ReproductionCLI(model_class, plan=plan)

@@ -62,6 +62,8 @@ def test_split_folders(tmp_path: Path, write_image: WriteImage) -> None:
     for k, name in enumerate(("train", "val", "test")):
         write_image(tmp_path / "in" / name / "x.png", value=(k, 0, 0))
     data = make(tmp_path / "in")
+    assert data.splits == ("train", "validation", "test")
+    assert make(tmp_path / "in" / "train").splits == ("train",)
     assert [int(data.split(name).images[0, 0, 0, 0]) for name in ("train", "validation", "test")] == [0, 1, 2]
     with pytest.raises(ValueError, match="no test split"):
         make(tmp_path / "in" / "train").split("test")

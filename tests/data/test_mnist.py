@@ -98,7 +98,7 @@ def test_damaged_idx_files_are_named(tmp_path: Path) -> None:
         with pytest.raises(ValueError, match=r"x\.gz is not a whole gzip file"):
             read_idx(packed, dimensions=3)
     file.write_bytes(idx(IMAGES[:11]))
-    with pytest.raises(ValueError, match="11 images.*12 labels"):
+    with pytest.raises(ValueError, match=r"11 images.*12 labels"):
         MNIST(root=str(tmp_path / "in")).split("train")
 
 
@@ -140,7 +140,7 @@ def test_train_and_validation(tmp_path: Path) -> None:
     data = MNIST(root=str(tmp_path / "in"), train_images=9)
     assert np.array_equal(data.split("train").images[:, 0].numpy(), IMAGES[:9])
     assert np.array_equal(data.split("validation").images[:, 0].numpy(), IMAGES[9:])
-    with pytest.raises(ValueError, match="no validation split.*train_images"):
+    with pytest.raises(ValueError, match=r"no validation split.*train_images"):
         MNIST(root=str(tmp_path / "in")).split("validation")
     with pytest.raises(ValueError, match="train_images=13 of 12"):
         MNIST(root=str(tmp_path / "in"), train_images=13).split("train")

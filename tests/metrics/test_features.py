@@ -26,15 +26,22 @@ def test_stays_in_eval_mode_without_gradients_and_in_fp32_under_autocast():
     assert not result.logits.requires_grad
 
 
+def tf32_flags():
+    backends = torch.backends
+    if hasattr(backends.cuda.matmul, "fp32_precision"):  # torch >= 2.9
+        return backends.cuda.matmul.fp32_precision != "ieee", backends.cudnn.conv.fp32_precision != "ieee"
+    return backends.cuda.matmul.allow_tf32, backends.cudnn.allow_tf32
+
+
 def test_precision_flags_are_switched_off_and_put_back():
     before = torch.get_float32_matmul_precision()
     try:
-        torch.set_float32_matmul_precision("medium")
+        torch.set_float32_matmul_precision("high")
+        assert tf32_flags() == (True, True)
         with full_float32(torch.device("cpu")):
-            assert not torch.backends.cuda.matmul.allow_tf32
-            assert not torch.backends.cudnn.allow_tf32
-        assert torch.get_float32_matmul_precision() == "medium"
-        assert torch.backends.cudnn.allow_tf32
+            assert tf32_flags() == (False, False)
+        assert tf32_flags() == (True, True)
+        assert torch.get_float32_matmul_precision() == "high"
     finally:
         torch.set_float32_matmul_precision(before)
 

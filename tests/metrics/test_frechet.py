@@ -78,7 +78,7 @@ def test_far_from_the_origin_and_in_any_order():
 
 def test_fewer_samples_than_features_is_finite_right_and_warned_about():
     real, fake = features(20, 48, seed=5), features(15, 48, seed=6)
-    with pytest.warns(UserWarning) as caught:
+    with pytest.warns(UserWarning, match="48 features") as caught:
         value = fd(real, fake)
     assert {str(w.message)[:27] for w in caught} == {"20 real samples for 48 feat", "15 fake samples for 48 feat"}
     # The Gram form needs no d x d root: tr (S1 S2)^(1/2) = |X Y'|_* / sqrt((n-1)(m-1)) for centred X, Y.
@@ -87,6 +87,18 @@ def test_fewer_samples_than_features_is_finite_right_and_warned_about():
     expected = (real.double().mean(0) - fake.double().mean(0)).square().sum()
     expected += x.square().sum() / 19 + y.square().sum() / 14 - 2 * root
     assert value == pytest.approx(float(expected), rel=1e-9)
+
+
+def test_moments_are_as_good_as_features_and_not_ignored_after_a_first_value():
+    real, fake = features(300, 6, seed=7), features(300, 6, seed=8)
+    metric = FrechetDistance(6)
+    metric.update(fake, side="fake")
+    x = real[:200].double()
+    metric.add_moments(torch.tensor(200), x.sum(dim=0), x.T @ x, side="real")
+    assert float(metric.compute()) == pytest.approx(fd(real[:200], fake), rel=1e-12)
+    x = real[200:].double()
+    metric.add_moments(torch.tensor(100), x.sum(dim=0), x.T @ x, side="real")
+    assert float(metric.compute()) == pytest.approx(fd(real, fake), rel=1e-12)
 
 
 def test_bad_input():

@@ -38,33 +38,36 @@ def test_resize_is_tensorflows(shape):
     assert float((resize_like_tf1(x, 299) - expected).abs().max()) < 2e-4
 
 
-def test_features_and_logits_are_torch_fidelitys(reference):
-    net, file = reference
-    extractor = InceptionExtractor(file)
-    images = torch.randint(0, 256, (9, 3, 32, 32), generator=torch.Generator().manual_seed(1)).to(torch.uint8)
+@pytest.fixture(scope="module")
+def extractor(reference):
+    return InceptionExtractor(reference[1])
+
+
+def test_features_and_logits_are_torch_fidelitys(reference, extractor, monkeypatch):
+    net, _ = reference
+    monkeypatch.setattr(extractor, "chunk_size", lambda device: 1)
+    images = torch.randint(0, 256, (2, 3, 32, 32), generator=torch.Generator().manual_seed(1)).to(torch.uint8)
+    images[1] = images[1, :1]  # a grey one
     expected, logits = net(images)
     result = extractor(images)
-    assert result.features.shape == (9, 2048)
-    assert result.logits.shape == (9, 1008)
+    assert result.features.shape == (2, 2048)
+    assert result.logits.shape == (2, 1008)
     assert float((result.features - expected).norm() / expected.norm()) < 1e-4
     assert float((result.logits - logits).norm() / logits.norm()) < 1e-4
     assert float(expected.std(dim=0).norm() / expected.norm()) > 1e-3  # the images do differ in these features
-    grey = images[:2, :1]
-    tiled = extractor(grey.expand(-1, 3, -1, -1)).features
-    assert torch.allclose(extractor(grey).features, tiled, rtol=1e-5)
+    assert torch.allclose(extractor(images[1:, :1]).features, result.features[1:], rtol=1e-5)  # grey is tiled
 
 
-def test_other_weights_are_not_called_fid(reference):
-    extractor = InceptionExtractor(reference[1])
+def test_other_weights_are_not_called_fid(extractor):
     assert extractor.name == f"inception-{extractor.sha256[:8]}"
     assert value_name("fd", extractor.name, 50_000) == f"fd_inception-{extractor.sha256[:8]}50k"
     assert extractor.sha256 != OFFICIAL_SHA256
     assert FILE.removesuffix(".pth").endswith(OFFICIAL_SHA256[:8])
 
 
-def test_official_sha256_is_called_inception(reference, monkeypatch):
-    digest = InceptionExtractor(reference[1]).sha256
-    monkeypatch.setattr(inception, "OFFICIAL_SHA256", digest)
+def test_official_sha256_is_called_inception(reference, extractor, monkeypatch):
+    monkeypatch.setattr(inception, "OFFICIAL_SHA256", extractor.sha256)
+    monkeypatch.setattr(inception, "load_network", lambda path: nn.Sequential(nn.Identity(), reference[0].fc))
     monkeypatch.setenv(VARIABLE, str(reference[1]))
     assert InceptionExtractor().name == "inception"
 

@@ -39,6 +39,10 @@ class StopAtBudget(Callback):
             self.generator_steps is not None and module.generator_steps >= self.generator_steps
         )
 
+    def on_train_start(self, trainer: Trainer, pl_module: AdversarialModule) -> None:  # type: ignore[override]
+        if self.spent(pl_module):  # a finished run that is resumed makes no further update
+            trainer.should_stop = True
+
     def on_train_batch_end(  # type: ignore[override]
         self, trainer: Trainer, pl_module: AdversarialModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:

@@ -43,6 +43,7 @@ class SampleGrid(Callback):
         self.due = Every(every)
         self.n = n
         self.seed = seed
+        self.written: int | None = None
 
     def on_train_start(self, trainer: Trainer, pl_module: AdversarialModule) -> None:  # type: ignore[override]
         self.due.last = pl_module.images_seen
@@ -55,9 +56,14 @@ class SampleGrid(Callback):
         if self.due.due(pl_module.images_seen) or trainer.should_stop:
             self.write(trainer, pl_module)
 
+    def on_train_end(self, trainer: Trainer, pl_module: AdversarialModule) -> None:  # type: ignore[override]
+        if self.written != pl_module.images_seen:  # stopped by the trainer's own limit
+            self.write(trainer, pl_module)
+
     @torch.no_grad()
     def write(self, trainer: Trainer, module: AdversarialModule) -> None:
         """Draws the grid and hands it to the loggers that show images (rank zero only)."""
+        self.written = module.images_seen
         if not trainer.is_global_zero:
             return
         path = self.folder / f"images-{module.images_seen:09d}.png"

@@ -70,9 +70,9 @@ class ImageDataModule(LightningDataModule):
 
     @property
     def splits(self) -> tuple[Split, ...]:
-        """The splits that this data set has."""
+        """The splits that there are, training first. Reads no image."""
         held_out: tuple[Split, ...] = () if self.train_images is None else ("validation",)
-        return tuple(dict.fromkeys((*self._prepared_splits(), *held_out)))
+        return tuple(dict.fromkeys((*self._official_splits(), *held_out)))
 
     def split(self, name: Split) -> ImageArray:
         """The images of a split, in a fixed order. Decodes (and where allowed downloads) on first use.
@@ -86,9 +86,11 @@ class ImageDataModule(LightningDataModule):
         return self._splits[name]
 
     def prepare_data(self) -> None:
-        """Download and decode, on one process per node; the others then find the files and the cache."""
-        for name in self._prepared_splits():
-            self._load(name)
+        """Download and decode the training split, on one process per node; the others then find the cache.
+
+        The other splits are decoded when they are first asked for: to train, nobody needs to have them.
+        """
+        self._load("train")
 
     def setup(self, stage: str | None = None) -> None:
         """Read the decoded images (stage "fit"); the evaluation asks for its own split when it needs it."""
@@ -128,7 +130,7 @@ class ImageDataModule(LightningDataModule):
         """The official split `name`, whole. ValueError where there is none."""
         raise NotImplementedError
 
-    def _prepared_splits(self) -> tuple[Split, ...]:
+    def _official_splits(self) -> tuple[Split, ...]:
         return "train", "test"
 
     def _no_such_split(self, name: Split, why: str) -> ValueError:
@@ -181,6 +183,6 @@ def download(
                 target = root / file.relative_to(folder)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 file.replace(target)
-    except (OSError, RuntimeError, ImportError, ValueError) as error:  # URLError is an OSError
+    except (OSError, RuntimeError, ImportError) as error:  # URLError is an OSError
         reason = f"The download failed: {type(error).__name__}: {error}"
         raise DataNotFoundError(name, looked_for=looked_for, reason=reason) from error

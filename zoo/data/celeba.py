@@ -95,14 +95,10 @@ class CelebA(ImageDataModule):
         return Preparation(self.channels, square=width, resolution=side, size=size)
 
     def _select(self, files: ImageFiles, name: Split) -> ImageFiles:
-        beside = files.root.parent
-        partition = next(
-            (file for file in (beside / f"list_eval_partition.{end}" for end in ("txt", "csv")) if file.is_file()),
-            None,
-        )
+        partition = find_partition(files.root)
         if partition is None:
             if name != "train":
-                absent = beside / "list_eval_partition.txt"
+                absent = files.root.with_name("list_eval_partition.txt")
                 raise self._no_such_split(name, f"{absent} is absent, so 'train' is all images")
             return files
         numbers = read_partition(partition)
@@ -110,6 +106,10 @@ class CelebA(ImageDataModule):
         if not keep:
             raise ValueError(f"{partition} puts none of the {len(files.names)} images of {files.root} in {name!r}")
         return files.select(keep)
+
+    def _official_splits(self) -> tuple[Split, ...]:
+        place = self._find()
+        return ("train",) if place is None or find_partition(place) is None else ("train", "validation", "test")
 
     def _find(self) -> Path | None:
         return next((place for place in self._places() if place.is_dir() or place.is_file()), None)
@@ -119,9 +119,6 @@ class CelebA(ImageDataModule):
         if self.root.name == "img_align_celeba":
             folders.append(self.root)
         return [*folders, *(folder.with_name("img_align_celeba.zip") for folder in folders[:2])]
-
-    def _prepared_splits(self) -> tuple[Split, ...]:
-        return ("train",)
 
     def _fetch(self) -> None:
         if not self.download:
@@ -138,6 +135,12 @@ class CelebA(ImageDataModule):
             return TorchvisionCelebA(folder, download=True)
 
         download(self.name, fetch, root=self.root, looked_for=self._places())
+
+
+def find_partition(images: Path) -> Path | None:
+    """The file with the official splits beside the folder or archive of images, or None."""
+    files = (images.with_name(f"list_eval_partition.{suffix}") for suffix in ("txt", "csv"))
+    return next((file for file in files if file.is_file()), None)
 
 
 def read_partition(file: Path) -> dict[str, int]:

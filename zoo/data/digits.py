@@ -37,7 +37,7 @@ class Digits(ImageDataModule):
         images, labels = plain.images[:, 0].numpy(), plain.labels.numpy()
         return digits_at(images, labels, resolution=self.resolution, source=plain.fingerprint, recipe=recipe)
 
-    def _prepared_splits(self) -> tuple[Split, ...]:
+    def _official_splits(self) -> tuple[Split, ...]:
         return ("train",)
 
 

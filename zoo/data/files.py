@@ -74,12 +74,10 @@ class Preparation:
                 f"it is not square ({image.width} x {image.height}); crop='center' cuts a square out of it"
             )
         image = ImageOps.exif_transpose(image).convert("L" if self.channels == 1 else "RGB")
-        box = self._box(image.width, image.height)
-        side = self.resolution
-        if side is not None and (side, side) != (box[2] - box[0], box[3] - box[1]):
-            image = image.resize((side, side), FILTER, box=box)
-        elif box != (0, 0, image.width, image.height):
-            image = image.crop(box)
+        # Not resize(box=...), whose filter would see pixels outside the square.
+        image = image.crop(self._box(image.width, image.height))
+        if self.resolution is not None:
+            image = image.resize((self.resolution, self.resolution), FILTER)  # the same size gives a copy
         pixels = np.asarray(image)
         return pixels[None] if self.channels == 1 else pixels.transpose(2, 0, 1)
 

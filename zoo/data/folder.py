@@ -112,8 +112,10 @@ class ImageFolder(ImageDataModule):
             raise self._no_such_split(name, f"{self.root} has no folder {FOLDERS[name][0]}")
         return folder
 
-    def _prepared_splits(self) -> tuple[Split, ...]:
-        return ("train",)
+    def _official_splits(self) -> tuple[Split, ...]:
+        if not (self.root / "train").is_dir():
+            return ("train",)
+        return tuple(name for name, subs in FOLDERS.items() if any((self.root / sub).is_dir() for sub in subs))
 
     def _check_sizes(self, files: ImageFiles) -> None:
         sizes = image_sizes(files)

@@ -60,7 +60,8 @@ class FrechetDistance(Metric):
                 self.fake_sum + total,
                 self.fake_outer + outer,
             )
-        self._update_count = max(self._update_count, 1)  # add_moments alone is an update, too
+        # Called by itself this is an update, too: torchmetrics' memory of the last value and its warning must go.
+        self._update_count, self._computed = max(self._update_count, 1), None
 
     def compute(self) -> Tensor:
         """The distance, float64 []. Raises ValueError with fewer than two samples on a side; warns with N <=

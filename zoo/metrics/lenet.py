@@ -20,7 +20,7 @@ from zoo.errors import ZooError
 from zoo.metrics.features import FeatureExtractor, Features
 
 WEIGHTS = Path(__file__).parent / "weights" / "lenet.safetensors"
-SHIPPED_SHA256 = "a3327a1b612e2ae158af3ea5197a9b723583ff7dbd46fccac07c5d21bb165164"
+SHIPPED_SHA256 = "e451fd857cbe157d8adc7b1f5ae0ac3aae06038672268b4c9cffa79e5e382cc4"
 REMEDY = "reinstall the package or run `python -m zoo train-lenet`"
 DIM, NUM_CLASSES, SIZE = 128, 10, 32
 
@@ -30,8 +30,7 @@ class LeNetWeightsError(ZooError):
 
 
 class LeNet(nn.Module):
-    """Two 5x5 convolutions with max pooling, then 800 -> 128 -> 10, all ReLU (after LeCun et al. 1998, figure
-    2)."""
+    """Two 5x5 convolutions with max pooling and ReLU, then 800 -> 128 -> 10 (after LeCun et al. 1998, fig. 2)."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -44,7 +43,7 @@ class LeNet(nn.Module):
         """x: float [N, 1, 32, 32] in [0, 1]."""
         h = F.relu(F.max_pool2d(self.conv1(x), kernel_size=2))  # [N, 16, 14, 14]
         h = F.relu(F.max_pool2d(self.conv2(h), kernel_size=2))  # [N, 32, 5, 5]
-        features = F.relu(self.fc1(h.flatten(1)))  # [N, 128]
+        features = F.elu(self.fc1(h.flatten(1)))  # [N, 128]; ReLU left a quarter of them dead
         return Features(features, self.fc2(features))
 
 

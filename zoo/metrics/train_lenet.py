@@ -1,6 +1,6 @@
 """Trains the project's own feature network; `python -m zoo train-lenet --data_dir DIR` calls `train_lenet`.
 
-About a minute on one CPU core. The same torch version, CPU type and seed give the same bytes.
+One to two minutes on one CPU core. The same torch version, CPU type and seed give the same bytes.
 """
 
 from __future__ import annotations

@@ -1,0 +1,313 @@
+"""Training steps per second through Lightning against hand-written PyTorch loops, side by side.
+
+    python benchmarks/training.py [--data_dir DIR] [--rounds 6] [--quick] [--only dcgan|gan]
+
+Our side is what a reproduction script runs: its module, its data module, a Trainer with the script's callbacks, and
+`metrics.jsonl` in a temporary folder. The other sides are loops without Lightning on deep copies of the same networks:
+- careful: the same order of updates, precision and memory format; G's images for D without a graph, D frozen in G's
+  update (for GAN: both gradients before either player moves);
+- tutorial: the form that tutorials use: two forwards of G with gradients, D not frozen, float32, contiguous memory.
+
+Each round runs every side for the same number of steps in one process, there and back (A B C, then C B A), so that a
+busy machine slows all of them; ratios are taken within a round. Start-up, checkpoints and grids are not timed: the
+recipes write them once in hundreds of thousands of images. Without --data_dir, DCGAN trains on random pixels in the
+shape of CIFAR-10 and GAN on the 5,000 embedded digits.
+"""
+
+import argparse
+import contextlib
+import copy
+import io
+import itertools
+import logging
+import os
+import statistics
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from lightning.pytorch import Callback, Trainer
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from zoo.adversarial import AdversarialModule
+from zoo.callbacks import CounterCheckpoint, Evaluation, ImageProgress, SampleGrid, StopAtBudget
+from zoo.checkpoints import AtomicCheckpointIO
+from zoo.data import CIFAR10, MNIST, Digits, ImageArray, ImageDataModule
+from zoo.loggers import JsonlLogger
+from zoo.models.dcgan import DCGAN
+from zoo.models.gan import GAN
+from zoo.report import Stopwatch
+
+WARM_UP = 2  # untimed steps at the head of each round
+Side = Callable[[int], float]  # makes so many steps, returns seconds a step
+
+
+class RandomPixels(ImageDataModule):
+    """10,000 images of noise in the shape of CIFAR-10: the speed of a step does not depend on the pixels."""
+
+    name = "random 32x32x3"
+    native_resolution = 32
+
+    def _load(self, name: str) -> ImageArray:
+        generator = torch.Generator().manual_seed(0)
+        images = torch.randint(256, (10_000, 3, 32, 32), generator=generator, dtype=torch.uint8)
+        return ImageArray(images, None, None, "random")
+
+    def _prepared_splits(self) -> tuple[Any, ...]:
+        return ("train",)
+
+
+class Clock(Callback):
+    """Time between the end of the warm-up and the end of the last batch: all hooks, callbacks and data included."""
+
+    def __init__(self, steps: int) -> None:
+        self.steps = steps
+        self.batches = 0
+        self.marks: list[float] = []
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        self.batches += 1
+        if self.batches in (WARM_UP, WARM_UP + self.steps):
+            self.marks.append(time.perf_counter())
+
+    @property
+    def seconds_per_step(self) -> float:
+        start, end = self.marks
+        return (end - start) / self.steps
+
+
+class Ours:
+    """The module under Lightning, with a new Trainer for each round."""
+
+    def __init__(self, module: AdversarialModule, data: ImageDataModule, *, precision: Any, folder: Path) -> None:
+        self.module, self.data, self.precision, self.folder = module, data, precision, folder
+
+    def __call__(self, steps: int) -> float:
+        clock = Clock(steps)
+        budget = self.module.images_seen + (WARM_UP + steps) * self.data.batch_size
+        far = 10**9  # intervals that are watched, but not reached in a round
+        callbacks = [
+            clock,  # first: the end of a batch is marked before the others see it, a round later than its beginning
+            StopAtBudget(images=budget),
+            ImageProgress(images=budget),
+            SampleGrid(self.folder / "grids", every=far),
+            Evaluation(lambda module: {}, every=None),
+            Stopwatch(),
+            CounterCheckpoint(self.folder / "checkpoints", every=far, monitor="fid2k"),
+        ]
+        trainer = Trainer(
+            accelerator="cpu",
+            devices=1,
+            precision=self.precision,
+            max_epochs=-1,
+            num_sanity_val_steps=0,
+            use_distributed_sampler=False,
+            enable_model_summary=False,
+            callbacks=callbacks,
+            logger=JsonlLogger(self.folder),
+            plugins=[AtomicCheckpointIO()],
+        )
+        with contextlib.redirect_stderr(io.StringIO()):  # the progress bar is drawn, but not here
+            trainer.fit(self.module, datamodule=self.data)
+        return clock.seconds_per_step
+
+
+class Loop:
+    """A hand-written loop, given as an iterator that makes one step at a time."""
+
+    def __init__(self, steps: Iterator[None]) -> None:
+        self.iterator = steps
+
+    def __call__(self, steps: int) -> float:
+        for _ in itertools.islice(self.iterator, WARM_UP):
+            pass
+        start = time.perf_counter()
+        for _ in itertools.islice(self.iterator, steps):
+            pass
+        return (time.perf_counter() - start) / steps
+
+
+def batches(images: Tensor, size: int) -> Iterator[Tensor]:
+    """Shuffled uint8 batches of a tensor in memory, for ever."""
+    while True:
+        order = torch.randperm(len(images))
+        for start in range(0, len(images) - size + 1, size):
+            yield images[order[start : start + size]]
+
+
+def adam(net: nn.Module) -> torch.optim.Adam:
+    return torch.optim.Adam(net.parameters(), lr=2e-4, betas=(0.5, 0.999))
+
+
+def careful_dcgan(G: nn.Module, D: nn.Module, images: Tensor, *, batch_size: int, bf16: bool) -> Iterator[None]:
+    """Two forwards of G, the first without a graph; D frozen while G learns."""
+    optimizer_D, optimizer_G = adam(D), adam(G)
+    for pixels in batches(images, batch_size):
+        x = pixels.float().div_(127.5).sub_(1)
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=bf16):
+            with torch.no_grad():
+                fake = G(torch.randn(batch_size, 100))
+            loss_D = F.softplus(-D(x)).mean() + F.softplus(D(fake)).mean()
+        optimizer_D.zero_grad()
+        loss_D.backward()
+        optimizer_D.step()
+        D.requires_grad_(False)
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=bf16):
+            loss_G = F.softplus(-D(G(torch.randn(batch_size, 100)))).mean()
+        optimizer_G.zero_grad()
+        loss_G.backward()
+        optimizer_G.step()
+        D.requires_grad_(True)
+        yield
+
+
+def tutorial_dcgan(G: nn.Module, D: nn.Module, images: Tensor, *, batch_size: int) -> Iterator[None]:
+    """Two forwards of G with gradients, D not frozen, float32, contiguous."""
+    optimizer_D, optimizer_G = adam(D), adam(G)
+    ones, zeros = torch.ones(batch_size, 1), torch.zeros(batch_size, 1)
+    for pixels in batches(images, batch_size):
+        x = pixels.float() / 127.5 - 1
+        optimizer_D.zero_grad()
+        fake = G(torch.randn(batch_size, 100))
+        loss_D = F.binary_cross_entropy_with_logits(D(x), ones)
+        loss_D = loss_D + F.binary_cross_entropy_with_logits(D(fake.detach()), zeros)
+        loss_D.backward()
+        optimizer_D.step()
+        optimizer_G.zero_grad()
+        F.binary_cross_entropy_with_logits(D(G(torch.randn(batch_size, 100))), ones).backward()
+        optimizer_G.step()
+        yield
+
+
+def careful_gan(G: nn.Module, D: nn.Module, images: Tensor, *, batch_size: int) -> Iterator[None]:
+    """Both gradients on the same minibatch, latents and dropout mask before either player moves."""
+    players = (D, G)
+    optimizers = [torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.5) for net in players]
+    for step, pixels in enumerate(batches(images, batch_size)):
+        x = pixels.float().div_(255).flatten(1)
+        for optimizer in optimizers:
+            optimizer.param_groups[0]["lr"] = max(1e-6, 0.1 / 1.000004**step)
+        fake_logits = D(G((torch.rand(batch_size, 100) * 2 - 1) * 3**0.5))
+        loss_D = 0.5 * (F.softplus(-D(x)).mean() + F.softplus(fake_logits).mean())
+        losses = (loss_D, F.softplus(-fake_logits).mean())
+        for net, loss in zip(players, losses, strict=True):
+            parameters = list(net.parameters())
+            gradients = torch.autograd.grad(loss, parameters, retain_graph=loss is loss_D)
+            for parameter, gradient in zip(parameters, gradients, strict=True):
+                parameter.grad = gradient
+        for optimizer in optimizers:
+            optimizer.step()
+        yield
+
+
+class Comparison(NamedTuple):
+    """Speed of one side over another, and what it should be at least."""
+
+    ours: str
+    other: str
+    target: float
+
+
+def contest(sides: dict[str, Side], *, steps: int, rounds: int) -> dict[str, list[float]]:
+    """Steps per second of each side in each round; the order is reversed from round to round."""
+    names = list(sides)
+    for name in names:
+        sides[name](1)  # first touch of memory, kernels chosen
+    speeds: dict[str, list[float]] = {name: [] for name in names}
+    for i in range(rounds):
+        for name in names if i % 2 == 0 else reversed(names):
+            speeds[name].append(1 / sides[name](steps))
+    return speeds
+
+
+def spread(values: list[float], digits: int) -> str:
+    return f"{statistics.median(values):.{digits}f} [{min(values):.{digits}f}-{max(values):.{digits}f}]"
+
+
+def table(title: str, speeds: dict[str, list[float]], comparisons: list[Comparison]) -> None:
+    print(f"\n{title}\n\n| side | steps/s |\n|---|---|")
+    for name, values in speeds.items():
+        print(f"| {name} | {spread(values, 2)} |")
+    print("\n| ratio | median [min-max] | target | |\n|---|---|---|---|")
+    for ours, other, target in comparisons:
+        ratios = [a / b for a, b in zip(speeds[ours], speeds[other], strict=True)]
+        verdict = "reached" if statistics.median(ratios) >= target else "missed"
+        print(f"| {ours} / {other} | {spread(ratios, 3)} | >= {target} | {verdict} |", flush=True)
+
+
+def dcgan(arguments: argparse.Namespace, folder: Path) -> None:
+    """Community network at 32x32, width 64, batch 128."""
+    root = arguments.data_dir
+    data = CIFAR10(root=root, batch_size=128, download=False) if root else RandomPixels(batch_size=128)
+    images, size = data.split("train").images, data.batch_size
+    module = DCGAN(network="community", resolution=32)
+
+    def copies(memory_format: torch.memory_format = torch.channels_last) -> Iterator[nn.Module]:
+        return (copy.deepcopy(net).to(memory_format=memory_format) for net in (module.G, module.D))
+
+    sides: dict[str, Side] = {
+        "zoo fp32": Ours(copy.deepcopy(module), data, precision="32-true", folder=folder),
+        "careful fp32": Loop(careful_dcgan(*copies(), images, batch_size=size, bf16=False)),
+        "tutorial fp32": Loop(tutorial_dcgan(*copies(torch.contiguous_format), images, batch_size=size)),
+        "careful bf16": Loop(careful_dcgan(*copies(), images, batch_size=size, bf16=True)),
+        "zoo bf16": Ours(copy.deepcopy(module), data, precision="bf16-mixed", folder=folder),
+    }
+    comparisons = [
+        Comparison("zoo fp32", "careful fp32", 0.98),
+        Comparison("zoo bf16", "careful bf16", 0.98),
+        Comparison("zoo fp32", "tutorial fp32", 1.15),
+        Comparison("zoo bf16", "tutorial fp32", 1.75),
+    ]
+    steps = 3 if arguments.quick else 12
+    title = f"DCGAN community 32x32, width 64, batch {size}, {data.name}: {arguments.rounds} rounds of {steps} steps"
+    table(title, contest(sides, steps=steps, rounds=arguments.rounds), comparisons)
+
+
+def gan(arguments: argparse.Namespace, folder: Path) -> None:
+    """MNIST networks, simultaneous update, batch 100."""
+    root = arguments.data_dir
+    data = MNIST(root=root, batch_size=100, train_images=50_000) if root else Digits(batch_size=100)
+    images = data.split("train").images
+    module = GAN(network="mnist")
+    G, D = copy.deepcopy(module.G), copy.deepcopy(module.D)
+    sides: dict[str, Side] = {
+        "zoo": Ours(module, data, precision="32-true", folder=folder),
+        "careful": Loop(careful_gan(G, D, images, batch_size=data.batch_size)),
+    }
+    steps = 10 if arguments.quick else 120
+    title = f"GAN mnist, simultaneous, batch {data.batch_size}, {data.name}: {arguments.rounds} rounds of {steps} steps"
+    table(title, contest(sides, steps=steps, rounds=arguments.rounds), [Comparison("zoo", "careful", 0.95)])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--data_dir", default=None, help="folder with CIFAR-10 and MNIST (default: random pixels, digits)"
+    )
+    parser.add_argument("--rounds", type=int, default=None, help="default: 6, with --quick 2")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--only", choices=("dcgan", "gan"), default=None)
+    parser.add_argument("--quick", action="store_true", help="few and short rounds: does it run?")
+    arguments = parser.parse_args()
+    arguments.rounds = arguments.rounds or (2 if arguments.quick else 6)
+    torch.set_num_threads(arguments.threads)
+    torch.manual_seed(0)
+    warnings.filterwarnings("ignore")
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    load = os.getloadavg()[0]
+    print(
+        f"torch {torch.__version__}, {arguments.threads} threads, {os.cpu_count()} cores, load at the start {load:.1f}"
+    )
+    for name, run in (("dcgan", dcgan), ("gan", gan)):
+        if arguments.only in (None, name):
+            with tempfile.TemporaryDirectory() as folder:
+                run(arguments, Path(folder))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,19 @@
+"""Every test has its own cache and works in a folder of its own."""
+
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One cache for the whole session: the digits are decoded once."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(autouse=True)
+def _own_folders(monkeypatch: pytest.MonkeyPatch, shared_cache: Path, tmp_path: Path) -> None:
+    monkeypatch.setenv("ZOO_CACHE", str(shared_cache))
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.delenv("ZOO_INCEPTION_WEIGHTS", raising=False)
+    monkeypatch.chdir(tmp_path)

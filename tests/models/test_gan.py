@@ -1,0 +1,439 @@
+"""GAN: the three networks, the schedules, and the simultaneous update against plain autograd."""
+
+import copy
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from lightning.pytorch import Callback, Trainer
+from torch import Tensor, nn
+from toys import ToyData, fit
+
+from zoo.data import ImageArray
+from zoo.models.gan import GAN, ConvMaxout, cifar10_generator, contrast_normalise, convolutional_discriminator
+
+# Table of PAPERS: z law, parameters of G, parameters of D.
+COUNTS = {
+    "mnist": (2_503_984, 1_231_441),
+    "cifar10_fully_connected": (89_395_072, 37_393_601),
+    "cifar10_convolutional": (64_825_072, 12_454_073),
+}
+
+
+def on_meta(network: Any, **settings: Any) -> GAN:
+    """The module without its weights: shapes, counts and schedules."""
+    with torch.device("meta"):
+        return GAN(network=network, **settings)
+
+
+def count(net: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in net.parameters())
+
+
+@pytest.mark.parametrize("network", COUNTS)
+def test_parameter_counts(network: str) -> None:
+    module = on_meta(network)
+    assert (count(module.G), count(module.D)) == COUNTS[network]
+
+
+@pytest.mark.parametrize("network", COUNTS)
+def test_shapes(network: str) -> None:
+    module = on_meta(network)
+    with torch.device("meta"):
+        images = module.G(torch.empty(2, 100))
+        assert module.D(images).shape == (2, 1)
+        assert images.shape == module.preprocess(torch.empty(2, *module.image_shape)).shape
+        assert module.generate(torch.empty(2, 100), None).shape == (2, *module.image_shape)
+
+
+def assert_uniform(layer: nn.Module, bound: float) -> None:
+    """Weights fill (-bound, bound) evenly; biases are 0."""
+    weight = layer.weight.detach().flatten()
+    assert weight.abs().max() <= bound
+    weight = weight[:200_000]
+    spread = 5 / len(weight) ** 0.5  # five standard errors and more
+    assert weight.max() > bound * (1 - spread)
+    assert weight.min() < -bound * (1 - spread)
+    assert weight.std().item() == pytest.approx(bound / 3**0.5, rel=spread)
+    assert (weight.abs() < bound / 2).float().mean().item() == pytest.approx(0.5, abs=spread)  # a normal gives more
+    assert layer.bias is None or not layer.bias.any()
+
+
+def linear_layers(net: nn.Module) -> list[Any]:
+    return [m for m in net.modules() if isinstance(m, nn.Linear | nn.Conv2d | nn.ConvTranspose2d)]
+
+
+def test_initialisation_laws_of_mnist() -> None:
+    module = GAN()
+    assert len(linear_layers(module.G)) == len(linear_layers(module.D)) == 3
+    for layer in linear_layers(module.G):
+        assert_uniform(layer, 0.05)
+    for layer in linear_layers(module.D):
+        assert_uniform(layer, 0.005)
+
+
+def test_initialisation_laws_of_the_fully_connected_cifar10_generator() -> None:
+    first, second, last = linear_layers(cifar10_generator(4, convolutional=False))
+    assert_uniform(first, 0.05)
+    assert_uniform(second, 0.05)
+    assert_uniform(last, 0.5)
+
+
+def test_initialisation_laws_of_the_convolutional_cifar10_networks() -> None:
+    G = cifar10_generator(4, convolutional=True)
+    for layer in linear_layers(G):
+        assert_uniform(layer, 0.05)
+    assert G[-2].bias is None
+    assert G[-1].bias.shape == (3, 32, 32)  # one bias for each output pixel
+    assert not G[-1].bias.any()
+    for layer in linear_layers(convolutional_discriminator()):
+        assert_uniform(layer, 0.005)
+
+
+@pytest.mark.parametrize("network", COUNTS)
+def test_dropout_stands_before_every_layer_of_the_discriminator_alone(network: str) -> None:
+    module = on_meta(network)
+    layers = [layer for layer in module.D if not isinstance(layer, nn.Flatten)]
+    rates, rest = layers[0::2], layers[1::2]
+    assert all(isinstance(layer, nn.Dropout) for layer in rates)
+    assert not any(isinstance(layer, nn.Dropout) for layer in rest)
+    assert [layer.p for layer in rates] == [0.2] + [0.5] * (len(rest) - 1)
+    assert not any(isinstance(layer, nn.Dropout) for layer in module.G.modules())
+
+
+@pytest.mark.parametrize(
+    ("network", "activations"),
+    [
+        ("mnist", [nn.ReLU, nn.ReLU, nn.Sigmoid]),
+        ("cifar10_fully_connected", [nn.ReLU, nn.Sigmoid]),  # the output is linear
+        ("cifar10_convolutional", [nn.ReLU, nn.Sigmoid]),
+    ],
+)
+def test_activations_of_the_generators(network: str, activations: list[type]) -> None:
+    kinds = [type(layer) for layer in on_meta(network).G]
+    assert [kind for kind in kinds if kind in (nn.ReLU, nn.Sigmoid, nn.Tanh)] == activations
+    assert (kinds[-1] is nn.Sigmoid) is (network == "mnist")
+
+
+def test_maps_of_the_convolutional_discriminator() -> None:
+    D = convolutional_discriminator().to("meta")
+    sizes: list[int] = []
+    for layer in D.modules():
+        if isinstance(layer, nn.Conv2d | nn.MaxPool2d):
+            layer.register_forward_hook(lambda layer, inputs, output: sizes.append(output.shape[-1]))
+    D(torch.empty(1, 3, 32, 32, device="meta"))
+    assert sizes == [33, 16, 15, 7, 9, 5]
+
+
+def test_convolutional_maxout_against_a_slow_loop() -> None:
+    layer = ConvMaxout(2, 3, kernel=3, padding=1, pool=2)
+    nn.init.normal_(layer.conv.bias)
+    x = torch.randn(1, 2, 4, 4)
+    padded = nn.functional.pad(x, (1, 1, 1, 1))[0]
+    weight, bias = layer.conv.weight.detach(), layer.conv.bias.detach()
+    expected = torch.full((3, 2, 2), -math.inf)
+    for channel in range(3):
+        for row in range(4):
+            for column in range(4):
+                patch = padded[:, row : row + 3, column : column + 3]
+                for piece in (2 * channel, 2 * channel + 1):
+                    value = (weight[piece] * patch).sum() + bias[piece]
+                    cell = expected[channel, row // 2, column // 2]
+                    expected[channel, row // 2, column // 2] = max(cell, value)
+    torch.testing.assert_close(layer(x)[0].detach(), expected)
+
+
+@pytest.mark.parametrize("network", COUNTS)
+def test_latents_have_unit_variance(network: str) -> None:
+    z = on_meta(network).latents(4_000, generator=torch.Generator().manual_seed(0))
+    assert z.shape == (4_000, 100)
+    assert z.mean().item() == pytest.approx(0, abs=0.01)
+    assert z.var().item() == pytest.approx(1, rel=0.01)
+    if network == "mnist":  # U(-sqrt 3, sqrt 3)
+        assert -(3**0.5) <= z.min() < -1.73
+        assert 1.73 < z.max() <= 3**0.5
+    else:  # N(0, 1)
+        assert z.abs().max() > 4
+        assert (z.abs() < 1).float().mean().item() == pytest.approx(math.erf(0.5**0.5), abs=0.005)
+
+
+def test_contrast_normalisation_against_a_loop_over_images() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 3, 8, 8))
+    pixels[1] = pixels[1] // 8 + 100  # little contrast
+    normalised = contrast_normalise(torch.from_numpy(pixels).float()).numpy()
+    for image, result in zip(pixels.astype(np.float64), normalised, strict=True):
+        centred = image - image.sum() / image.size
+        expected = 55 * centred / np.sqrt((centred**2).sum())
+        np.testing.assert_allclose(result, expected, atol=1e-4)
+        assert np.sqrt((result.astype(np.float64) ** 2).sum()) == pytest.approx(55, rel=1e-5)
+        assert result.mean() == pytest.approx(0, abs=1e-5)
+
+
+def test_contrast_normalisation_of_a_flat_image_is_black() -> None:
+    assert not contrast_normalise(torch.full((1, 3, 8, 8), 77.0)).any()
+
+
+def test_scale_of_the_mnist_networks() -> None:
+    module = on_meta("mnist")
+    pixels = torch.arange(256, dtype=torch.uint8).repeat(4)[:784].view(1, 1, 28, 28)
+    x = module.preprocess(pixels)
+    assert x.shape == (1, 784)
+    torch.testing.assert_close(x, pixels.flatten(1).double().div(255).float())
+    module.G = nn.Identity()
+    torch.testing.assert_close(module.generate(x, None), pixels.float() / 127.5 - 1)  # D's [0, 1] and back to [-1, 1]
+
+
+@pytest.mark.parametrize("network", ["cifar10_fully_connected", "cifar10_convolutional"])
+def test_generate_undoes_the_contrast_normalisation(network: str) -> None:
+    """Exactly where all images share brightness and contrast, as those that are rearrangements of one another do."""
+    module = on_meta(network)
+    generator = torch.Generator().manual_seed(0)
+    image = torch.randint(256, (3072,), generator=generator, dtype=torch.uint8)
+    images = torch.stack([image[torch.randperm(3072, generator=generator)].view(3, 32, 32) for _ in range(4)])
+    module.brightness, module.contrast, module.G = torch.tensor(0.0), torch.tensor(1.0), nn.Identity()
+    module.start_from(images)
+    shown = module.generate(module.preprocess(images), None)
+    torch.testing.assert_close(shown, images.float() / 127.5 - 1, atol=1e-4, rtol=0)
+
+
+def test_start_from_puts_the_mean_image_into_the_output_bias() -> None:
+    torch.manual_seed(0)
+    module = GAN()
+    mean = torch.linspace(0.02, 0.9, 784)
+    images = (torch.rand(400, 784) < mean).view(400, 1, 28, 28).to(torch.uint8) * 255
+    module.start_from(images)
+    data_mean = images.float().mean((0, 1)).flatten() / 255
+    bias = module.G[-2].bias.detach()
+    inside = (data_mean > 0) & (data_mean < 1)
+    torch.testing.assert_close(torch.sigmoid(bias)[inside], data_mean[inside], atol=1e-4, rtol=0)
+    samples = module.sample(500, seed=0).add(1).div(2).mean((0, 1)).flatten()
+    assert (samples - data_mean).abs().mean() < 0.03
+    assert (samples - data_mean).abs().max() < 0.15
+    assert bias.isfinite().all()
+
+
+def test_start_from_survives_pixels_that_never_change() -> None:
+    module = GAN()
+    images = torch.zeros(3, 1, 28, 28, dtype=torch.uint8)
+    images[:, :, 0] = 255
+    module.start_from(images)
+    bias = module.G[-2].bias.detach()
+    assert bias.isfinite().all()
+    assert bias[:28].min() > 10
+    assert bias[28:].max() < -10
+
+
+# Schedules.
+
+
+@pytest.mark.parametrize(
+    ("epoch", "momentum"),
+    [(0, 0.5), (1, 0.5), (2, 0.5 + 0.2 / 249), (125, 0.5 + 0.2 * 124 / 249), (250, 0.7), (300, 0.7)],
+)
+def test_momentum_by_epoch(epoch: int, momentum: float) -> None:
+    assert on_meta("mnist").momentum(epoch) == pytest.approx(momentum, abs=1e-12)
+
+
+class Optimizers:
+    """What `before_update` needs of the trainer's optimizers."""
+
+    def __init__(self, module: GAN) -> None:
+        self.both = module.configure_optimizers()
+        module.both_optimizers = lambda: self.both  # type: ignore[assignment,method-assign]
+
+    def read(self, key: str) -> float:
+        D, G = (optimizer.param_groups[0][key] for optimizer in self.both)
+        assert D == G
+        return float(D)
+
+
+@pytest.mark.parametrize(
+    ("network", "lr"), [("mnist", 0.1), ("cifar10_fully_connected", 0.025), ("cifar10_convolutional", 0.004)]
+)
+def test_learning_rate_by_update(network: str, lr: float) -> None:
+    module = on_meta(network)
+    optimizers = Optimizers(module)
+    assert optimizers.read("lr") == lr
+    for update in (0, 1, 1_000, 1_000_000):
+        module.discriminator_steps = update
+        module.before_update()
+        assert optimizers.read("lr") == pytest.approx(lr * math.exp(-update * math.log(1.000004)), rel=1e-9)
+    module.discriminator_steps = 10_000_000
+    module.before_update()
+    assert optimizers.read("lr") == 1e-6  # the floor
+
+
+@pytest.mark.parametrize(
+    ("settings", "images", "epoch"),
+    [
+        ({"network": "mnist"}, 99_999, 1),
+        ({"network": "mnist"}, 100_000, 2),
+        ({"network": "cifar10_convolutional"}, 80_000, 2),
+        ({"network": "cifar10_fully_connected"}, 40_000 * 125, 125),
+        ({"network": "mnist", "images_per_epoch": 5_000}, 5_000 * 250, 250),
+    ],
+)
+def test_epochs_of_the_momentum_are_counted_in_images(settings: dict[str, Any], images: int, epoch: int) -> None:
+    module = on_meta(**settings)
+    optimizers = Optimizers(module)
+    module.images_seen = images
+    module.before_update()
+    expected = 0.5 + 0.2 * min(max(epoch - 1, 0), 249) / 249
+    assert optimizers.read("momentum") == pytest.approx(expected, abs=1e-12)
+
+
+# The update.
+
+
+class Digits28(ToyData):
+    """16 random images in the shape of MNIST."""
+
+    def __init__(self) -> None:
+        super().__init__(n=16, batch_size=8)
+        images = torch.randint(256, (16, 1, 28, 28), generator=torch.Generator().manual_seed(3), dtype=torch.uint8)
+        self.array = ImageArray(images, None, None, "0" * 64)
+
+
+class Snapshot(Callback):
+    """Both players, the batch and the random streams before each update, and the gradients that it took."""
+
+    def __init__(self) -> None:
+        self.before: list[dict[str, Any]] = []
+        self.after: list[dict[str, Any]] = []
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: GAN, batch: Any, batch_idx: int) -> None:  # type: ignore[override]
+        self.before.append(
+            {
+                "G": copy.deepcopy(pl_module.G),
+                "D": copy.deepcopy(pl_module.D),
+                "x": batch[0].clone(),
+                "latents": pl_module.latent_generator.get_state(),
+                "dropout": torch.get_rng_state(),
+            }
+        )
+
+    def on_train_batch_end(  # type: ignore[override]
+        self, trainer: Trainer, pl_module: GAN, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        self.after.append(
+            {
+                name: [(p.grad.clone(), p.detach().clone()) for p in getattr(pl_module, name).parameters()]
+                for name in ("G", "D")
+            }
+            | {"copy_of_D": copy.deepcopy(pl_module.D)}
+        )
+
+
+def train(*, update: Any, dropout: bool, batches: int = 1) -> Snapshot:
+    """`batches` updates of a GAN whose D is larger than at its start, so that its gradients are worth comparing."""
+    torch.manual_seed(0)
+    module = GAN(update=update)
+    for layer in linear_layers(module.D):
+        layer.weight.data.mul_(10)
+    for layer in module.D.modules():
+        if isinstance(layer, nn.Dropout) and not dropout:
+            layer.p = 0.0
+    snapshot = Snapshot()
+    fit(module, snapshot, data=Digits28(), images=8 * batches)
+    return snapshot
+
+
+def latents_of(state: Tensor, draws: int) -> list[Tensor]:
+    """The next z, each U(-sqrt 3, sqrt 3) of [8, 100], from a state of the latent stream."""
+    generator = torch.Generator()
+    generator.set_state(state)
+    return [(torch.rand(8, 100, generator=generator) * 2 - 1) * 3**0.5 for _ in range(draws)]
+
+
+def plain_gradients(before: dict[str, Any]) -> dict[str, list[Tensor]]:
+    """Both players' gradients before either moves: probabilities, logarithms and autograd, nothing else."""
+    G, D, x = before["G"], before["D"], before["x"]
+    torch.set_rng_state(before["dropout"])
+    fake = torch.sigmoid(D(G(latents_of(before["latents"], 1)[0])))  # D(G(z)) once: one dropout mask for both losses
+    real = torch.sigmoid(D(x))
+    loss_D = -0.5 * (real.log().mean() + (1 - fake).log().mean())
+    loss_G = -fake.log().mean()
+    return {
+        "D": list(torch.autograd.grad(loss_D, list(D.parameters()), retain_graph=True)),
+        "G": list(torch.autograd.grad(loss_G, list(G.parameters()))),
+    }
+
+
+def distance(taken: list[tuple[Tensor, Tensor]], expected: list[Tensor]) -> float:
+    """Largest difference in any parameter's gradient, relative to that gradient's size."""
+    assert all(reference.norm() > 1e-6 for reference in expected)  # nothing is equal for being zero
+    return max(
+        float((gradient - reference).norm() / reference.norm())
+        for (gradient, _), reference in zip(taken, expected, strict=True)
+    )
+
+
+@pytest.mark.parametrize("dropout", [False, True])
+def test_simultaneous_gradients_are_those_before_either_moves(dropout: bool) -> None:
+    snapshot = train(update="simultaneous", dropout=dropout, batches=2)
+    for before, after in zip(snapshot.before, snapshot.after, strict=True):
+        expected = plain_gradients(before)
+        for name in ("D", "G"):
+            assert distance(after[name], expected[name]) < 1e-5
+            largest = max(
+                float((gradient - reference).abs().max())
+                for (gradient, _), reference in zip(after[name], expected[name], strict=True)
+            )
+            assert largest < 1e-6
+
+
+def test_the_first_update_is_a_step_of_sgd_for_both() -> None:
+    snapshot = train(update="simultaneous", dropout=True)
+    for name in ("D", "G"):
+        for old, (gradient, new) in zip(snapshot.before[0][name].parameters(), snapshot.after[0][name], strict=True):
+            torch.testing.assert_close(new, old - 0.1 * gradient)
+            assert not torch.equal(new, old)
+
+
+def test_the_second_update_carries_half_of_the_first() -> None:
+    snapshot = train(update="simultaneous", dropout=True, batches=2)
+    lr = 0.1 / 1.000004
+    for name in ("D", "G"):
+        old = snapshot.before[1][name].parameters()
+        for p, (first, _), (second, new) in zip(old, snapshot.after[0][name], snapshot.after[1][name], strict=True):
+            torch.testing.assert_close(new, p - lr * (second + 0.5 * first))
+
+
+def test_alternating_updates_the_generator_against_the_new_discriminator_with_fresh_latents() -> None:
+    snapshot = train(update="alternating", dropout=False)
+    before, after = snapshot.before[0], snapshot.after[0]
+    simultaneous = plain_gradients(before)
+    assert distance(after["D"], simultaneous["D"]) < 1e-5
+    assert distance(after["G"], simultaneous["G"]) > 1e-2
+    _, z = latents_of(before["latents"], 2)
+    loss = -torch.sigmoid(after["copy_of_D"](before["G"](z))).log().mean()
+    assert distance(after["G"], list(torch.autograd.grad(loss, list(before["G"].parameters())))) < 1e-5
+
+
+def test_alternating_losses_are_halved_for_the_discriminator_alone() -> None:
+    module = GAN(update="alternating")
+    for parameter in module.D.parameters():
+        nn.init.zeros_(parameter)  # D = 1/2
+    x = torch.rand(4, 784)
+    assert module.discriminator_loss(x, None).item() == pytest.approx(math.log(2))
+    assert module.generator_loss(x, None).item() == pytest.approx(math.log(2))
+    nn.init.constant_(module.D[-1].bias, 0.7)  # D = 0.668 everywhere
+    p = 1 / (1 + math.exp(-0.7))
+    expected = -0.5 * (math.log(p) + math.log(1 - p))
+    assert module.discriminator_loss(x, None).item() == pytest.approx(expected, rel=1e-5)
+    assert module.generator_loss(x, None).item() == pytest.approx(-math.log(p), rel=1e-5)
+
+
+@pytest.mark.parametrize("update", ["simultaneous", "alternating"])
+def test_counters_advance_together(update: Any) -> None:
+    module = GAN(update=update)
+    fit(module, data=Digits28(), images=24)
+    assert (module.images_seen, module.discriminator_steps, module.generator_steps) == (24, 3, 3)
+
+
+@pytest.mark.parametrize("network", COUNTS)
+def test_no_parzen_measure_without_the_splits_of_table_1(network: str) -> None:
+    data = ToyData()  # no validation split
+    assert on_meta(network).paper_measures(data, seed=0).values == {}

@@ -1,0 +1,339 @@
+"""The run's folder and its result record."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy
+import pytest
+import torch
+import torchvision
+
+import zoo
+from zoo.record import (
+    RecordError,
+    RunDir,
+    RunDirError,
+    describe_commit,
+    describe_hardware,
+    describe_versions,
+    read_result,
+    summarise_measures,
+    validate_result,
+    write_atomically,
+    write_result,
+)
+
+# --- the folder ---
+
+
+def test_a_run_has_these_names(tmp_path: Path) -> None:
+    run = RunDir.create(tmp_path / "runs" / "gan")
+    made = {path.relative_to(run.path).as_posix() for path in run.path.rglob("*")}
+    assert made == {"grids", "checkpoints", "figures", "samples"}
+    names = [run.config, run.metrics, run.result, run.wandb_id, run.last_checkpoint, run.best_checkpoint]
+    assert [path.relative_to(run.path).as_posix() for path in names] == [
+        "config.yaml",
+        "metrics.jsonl",
+        "result.json",
+        "wandb_id",
+        "checkpoints/last.ckpt",
+        "checkpoints/best.ckpt",
+    ]
+    assert run.checkpoint_at(25_000_000).name == "images-025000000.ckpt"
+    assert run.checkpoint_at(9_984) < run.checkpoint_at(10_048)  # names sort as numbers
+
+
+@pytest.mark.parametrize("trace", ["config.yaml", "metrics.jsonl", "checkpoints/last.ckpt"])
+def test_a_folder_that_holds_a_run_is_not_taken_again(tmp_path: Path, trace: str) -> None:
+    assert not RunDir(tmp_path / "absent").holds_run
+    run = RunDir.create(tmp_path / "run")
+    assert not run.holds_run  # empty folders are no run
+    RunDir.create(run.path)
+    (run.path / trace).write_text("x")
+    assert run.holds_run
+    with pytest.raises(RunDirError, match=rf"run holds a run already \({trace}\): resume with --ckpt_path last, or"):
+        RunDir.create(run.path)
+    assert (run.path / trace).read_text() == "x"
+    assert RunDir.create(run.path, resume=True) == run
+
+
+def test_a_path_that_is_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunDirError, match=r"cannot make the run's folder .*file"):
+        RunDir.create(tmp_path / "file")
+
+
+def test_atomic_writing_keeps_the_old_file_on_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.txt"
+    write_atomically(path, "old")
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(RecordError, match=r"could not write .*a\.txt: .*No space left"):
+        write_atomically(path, "new")
+    assert path.read_text() == "old"
+    monkeypatch.undo()
+    write_atomically(path, "new é")
+    assert path.read_bytes() == "new é".encode()
+    assert [file.name for file in tmp_path.iterdir()] == ["a.txt"]
+    with pytest.raises(RecordError, match="nowhere"):
+        write_atomically(tmp_path / "nowhere" / "a.txt", "x")
+
+
+# --- measures ---
+
+ROWS = [
+    {"images_seen": 0, "fid5k": 300.0, "is5k": 1.0},
+    {"images_seen": 100, "d_loss": 1.0},
+    {"images_seen": 200, "fid5k": 40.0, "is5k": 5.0},
+    {"images_seen": 300, "fid5k": 40.0, "is5k": 7.0},
+    {"images_seen": 400, "fid5k": 55.0, "is5k": 6.0},
+]
+
+
+def test_first_best_and_last_of_each_measure() -> None:
+    measures = summarise_measures(
+        ROWS, {"fid5k": "lower", "is5k": "higher", "kid5k": "lower"}, protocols={"fid5k": "h"}
+    )
+    assert measures == {
+        "fid5k": {
+            "first": {"value": 300.0, "images_seen": 0},
+            "best": {"value": 40.0, "images_seen": 200},  # the earlier of two equal ones
+            "last": {"value": 55.0, "images_seen": 400},
+            "better": "lower",
+            "protocol": "h",
+        },
+        "is5k": {
+            "first": {"value": 1.0, "images_seen": 0},
+            "best": {"value": 7.0, "images_seen": 300},
+            "last": {"value": 6.0, "images_seen": 400},
+            "better": "higher",
+        },
+    }
+    with pytest.raises(RecordError, match=r"better\['fid5k'\] is 'min'"):
+        summarise_measures(ROWS, {"fid5k": "min"})  # type: ignore[dict-item]
+
+
+@pytest.mark.parametrize("better", ["lower", "higher"])
+def test_a_value_that_was_not_finite_is_shown_and_never_the_best(better: Any) -> None:
+    rows = [{"images_seen": 1, "m": 2.0}, {"images_seen": 2, "m": None, "m_nonfinite": "nan"}]
+    assert summarise_measures(rows, {"m": better})["m"] == {
+        "first": {"value": 2.0, "images_seen": 1},
+        "best": {"value": 2.0, "images_seen": 1},
+        "last": {"value": None, "images_seen": 2},
+        "better": better,
+    }
+    only = summarise_measures(rows[1:], {"m": better})["m"]
+    assert only["first"] == only["best"] == only["last"] == {"value": None, "images_seen": 2}
+
+
+# --- the record ---
+
+
+def record() -> dict[str, Any]:
+    return {
+        "schema": 1,
+        "paper": "dcgan",
+        "recipe": "cifar10",
+        "dataset": {"name": "cifar10", "fingerprint": "ab" * 32, "split": "train", "images": 50000},
+        "budget": 400,
+        "images_seen": 448,
+        "discriminator_steps": 7,
+        "generator_steps": 7,
+        "measures": summarise_measures(
+            ROWS, {"fid5k": "lower", "is5k": "higher"}, protocols={"fid5k": "h1", "is5k": "h1"}
+        ),
+        "protocols": {"h1": {"fake": 5000, "extractor": None}},
+        "seed": 0,
+        "commit": "0123456789" * 4 + "+dirty",
+        "versions": describe_versions(),
+        "hardware": {"cpu": "a CPU", "cores": 2, "memory_gib": 7.8, "gpus": []},
+        "precision": "32-true",
+        "wall_time_s": 12.5,
+        "images_per_second": 35.8,
+        "command": ["python", "reproductions/dcgan.py", "fit"],
+        "started": "2025-01-31T12:00:00+00:00",
+        "finished": "2025-01-31T13:00:30+01:00",  # half a minute later: offsets count
+        "interruptions": 1,
+    }
+
+
+def test_a_record_comes_back_from_file_and_folder(tmp_path: Path) -> None:
+    path = write_result(RunDir(tmp_path), record())
+    assert path == tmp_path / "result.json"
+    assert [file.name for file in tmp_path.iterdir()] == ["result.json"]
+    assert read_result(path) == read_result(tmp_path) == record()
+    nulls = record() | {"commit": None}
+    nulls["hardware"]["memory_gib"] = None
+    nulls["measures"]["fid5k"]["last"]["value"] = None
+    write_result(tmp_path, nulls)
+    assert read_result(tmp_path) == nulls
+
+
+def fields(tree: dict[str, Any], *, above: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    below = [fields(v, above=(*above, k)) for k, v in tree.items() if isinstance(v, dict) and k != "protocols"]
+    return [(*above, key) for key in tree] + [path for paths in below for path in paths]
+
+
+def put(tree: dict[str, Any], path: tuple[str, ...], value: Any) -> dict[str, Any]:
+    """A copy of `tree` with `value` at `path`; the field is removed where `value` is ..."""
+    tree = copy.deepcopy(tree)
+    inner = tree
+    for key in path[:-1]:
+        inner = inner[key]
+    if value is ...:
+        del inner[path[-1]]
+    else:
+        inner[path[-1]] = value
+    return tree
+
+
+FREE = {("measures", "fid5k"), ("measures", "is5k")}  # names that the run chooses
+
+
+@pytest.mark.parametrize("path", fields(record()), ids=".".join)
+def test_every_field_is_required_and_typed(path: tuple[str, ...]) -> None:
+    name = re.escape(".".join(path))
+    if path not in FREE:
+        with pytest.raises(RecordError, match=rf"^{name} is missing$"):
+            validate_result(put(record(), path, ...))
+    with pytest.raises(RecordError, match=rf"^{name} must be .*, it is <object"):
+        validate_result(put(record(), path, object()))
+
+
+WRONG: list[tuple[str, Any, str]] = [
+    ("schema", 2, "schema must be 1"),
+    ("paper", "", "paper must be a non-empty text, it is ''"),
+    ("seed", True, "seed must be an integer, it is True"),
+    ("images_seen", -1, "images_seen must be an integer of 0 or more"),
+    ("images_seen", 1.0, "images_seen must be an integer of 0 or more"),
+    ("wall_time_s", float("nan"), "wall_time_s must be a finite number, it is nan"),
+    ("wall_time_s", -0.5, "wall_time_s must be 0 or more"),
+    ("commit", "abc", "commit must be a full git hash"),
+    ("started", "2025-01-31T12:00:00", "started must be an ISO time with its offset"),
+    ("started", "yesterday", "started must be an ISO time"),
+    ("finished", "2025-01-31T12:59:59+01:00", "lies before started"),
+    ("command", "python x.py", "command must be a list"),
+    ("command", ["python", 3], r"command\[1\] must be a non-empty text, it is 3"),
+    ("colour", "red", "colour is no field of the record"),
+    ("hardware.tpus", 1, r"hardware\.tpus is no field"),
+    ("measures.fid5k.best.value", "x", r"measures\.fid5k\.best\.value must be a finite number, it is 'x'"),
+    ("measures.fid5k.better", "min", r"measures\.fid5k\.better must be 'lower' or 'higher'"),
+    ("measures.fid5k.protocol", "h2", r"measures\.fid5k\.protocol 'h2' is not among protocols"),
+    ("measures.fid5k.best.value", 60.0, r"measures\.fid5k\.best is 60\.0, but its last value 55\.0 is better"),
+    ("measures.is5k.best.value", 5.5, r"measures\.is5k\.best is 5\.5, but its last value 6\.0 is better"),
+    ("measures.is5k.best.value", None, r"measures\.is5k\.best is None, but its first value 1\.0 is better"),
+    ("protocols.h1", {"x": float("inf")}, r"protocols\.h1 must hold plain JSON values"),
+    ("protocols.h1", {"x": Path("a")}, r"protocols\.h1 must hold plain JSON values"),
+]
+
+
+@pytest.mark.parametrize(("field", "value", "says"), WRONG, ids=[f"{f}={v}" for f, v, _ in WRONG])
+def test_a_wrong_value_is_named_and_never_written(tmp_path: Path, field: str, value: Any, says: str) -> None:
+    wrong = put(record(), tuple(field.split(".")), value)
+    with pytest.raises(RecordError, match=says):
+        validate_result(wrong)
+    write_result(tmp_path, record())
+    with pytest.raises(RecordError, match=rf"^not written to .*result\.json: .*{says}"):
+        write_result(tmp_path, wrong)
+    assert read_result(tmp_path) == record()
+
+
+def test_a_record_that_cannot_be_read_says_why(tmp_path: Path) -> None:
+    with pytest.raises(RecordError, match=r"there is no result .*result\.json: it is written when a run ends"):
+        read_result(tmp_path)
+    path = tmp_path / "result.json"
+    path.write_text('{"schema": 1')
+    with pytest.raises(RecordError, match=r"result\.json cannot be read as JSON"):
+        read_result(path)
+    path.write_text("[]")
+    with pytest.raises(RecordError, match="the record must be an object"):
+        read_result(path)
+    path.write_text(json.dumps(record() | {"seed": "0"}))
+    with pytest.raises(RecordError, match=r"result\.json: seed must be an integer, it is '0'"):
+        read_result(path)
+
+
+# --- what the run ran on ---
+
+
+def test_versions_are_those_of_the_modules() -> None:
+    versions = describe_versions()
+    assert versions["python"] == ".".join(map(str, sys.version_info[:3]))
+    for module in (torch, torchvision, numpy):
+        assert module.__version__.split("+")[0] == versions[module.__name__].split("+")[0]
+    assert versions["zoo"] == zoo.__version__
+    assert set(versions) == {"python", "torch", "lightning", "torchmetrics", "torchvision", "numpy", "zoo"}
+
+
+def test_hardware_is_this_machine() -> None:
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        hardware = describe_hardware(gpus=0)
+        assert hardware["cores"] == 1  # used, not owned
+    finally:
+        torch.set_num_threads(before)
+    assert hardware["gpus"] == []
+    assert hardware["cpu"].strip() not in ("", "unknown")
+    if Path("/proc/meminfo").exists():
+        kib = int(re.search(r"MemTotal:\s+(\d+) kB", Path("/proc/meminfo").read_text())[1])  # type: ignore[index]
+        assert hardware["memory_gib"] == pytest.approx(kib / 2**20, abs=0.06)
+    assert len(describe_hardware()["gpus"]) == torch.cuda.device_count()
+    validate_result(record() | {"hardware": hardware})
+
+
+def git(folder: Path, *arguments: str) -> str:
+    settings = ["-c", "user.name=t", "-c", "user.email=t@t", "-c", "commit.gpgsign=false"]
+    command = ["git", "-C", str(folder), *settings, *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def test_commit_follows_the_checkout(tmp_path: Path) -> None:
+    assert describe_commit(tmp_path) is None  # outside a checkout
+    package = tmp_path / "zoo"
+    package.mkdir()
+    git(tmp_path, "init", "-q")
+    (package / "a.py").write_text("1")
+    git(tmp_path, "add", ".")
+    assert describe_commit(package) is None  # no commit yet
+    git(tmp_path, "commit", "-qm", "first")
+    head = git(tmp_path, "rev-parse", "HEAD")
+    assert describe_commit(package) == describe_commit(tmp_path) == head
+    (package / "a.py").write_text("2")
+    assert describe_commit(package) == f"{head}+dirty"
+    git(tmp_path, "checkout", "-q", ".")
+    (tmp_path / "new.py").write_text("3")
+    assert describe_commit(package) == f"{head}+dirty"
+    (tmp_path / ".gitignore").write_text("new.py\n.gitignore\n.venv\n")
+    assert describe_commit(package) == head
+    installed = tmp_path / ".venv" / "site-packages" / "zoo"
+    installed.mkdir(parents=True)
+    (installed / "a.py").write_text("1")
+    assert describe_commit(installed) is None  # inside somebody else's checkout
+    assert describe_commit(tmp_path / "absent") is None
+
+
+def test_without_git_there_is_no_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert describe_commit(Path(__file__).parent) is None
+
+
+def test_records_are_read_without_torch(tmp_path: Path) -> None:
+    write_result(tmp_path, record())
+    code = (
+        "import sys; from zoo.record import read_result; print(read_result(sys.argv[1])['paper']);"
+        "assert not {'torch', 'lightning', 'numpy', 'wandb'} & sys.modules.keys()"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.strip()) == (0, "dcgan"), done.stderr

@@ -1,0 +1,120 @@
+"""A run that is interrupted and resumed is the run that never was, to the bit."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from toys import Recorder, ToyGAN, fit, same, state_of
+
+from zoo.callbacks import CounterCheckpoint, Evaluation, SampleGrid
+
+ROOT = Path(__file__).parents[1]
+
+
+def toy() -> ToyGAN:
+    torch.manual_seed(3)
+    return ToyGAN(n_critic=3, dropout=0.5, batchnorm=True)
+
+
+@pytest.mark.parametrize("stop", [1, 4, 5, 13, 29])  # epochs are of 5 batches
+def test_a_resumed_run_is_the_uninterrupted_run(tmp_path: Path, stop: int) -> None:
+    whole, first, second = toy(), toy(), toy()
+    fit(whole, CounterCheckpoint(tmp_path / "whole"), images=8 * 30)
+    fit(first, CounterCheckpoint(tmp_path / "parts"), images=8 * stop)
+    fit(second, CounterCheckpoint(tmp_path / "parts"), images=8 * 30, ckpt_path=tmp_path / "parts/last.ckpt")
+    assert same(state_of(tmp_path / "whole/last.ckpt"), state_of(tmp_path / "parts/last.ckpt"))
+    assert torch.equal(whole.sample_z(5), second.sample_z(5))
+    assert torch.equal(whole.sample(5, seed=1), second.sample(5, seed=1))
+
+
+def test_a_resumed_run_sees_the_image_after_the_last(tmp_path: Path) -> None:
+    def batches(module: ToyGAN, **settings: object) -> list[torch.Tensor]:
+        seen: list[torch.Tensor] = []
+        preprocess = module.preprocess
+        module.preprocess = lambda x: (seen.append(x.clone()), preprocess(x))[1]  # type: ignore[method-assign, func-returns-value]
+        fit(module, CounterCheckpoint(tmp_path), **settings)
+        return seen
+
+    whole = batches(toy(), images=8 * 12)
+    parts = batches(toy(), images=8 * 7) + batches(toy(), images=8 * 12, ckpt_path=tmp_path / "last.ckpt")
+    assert len(whole) == len(parts) == 12
+    assert all(torch.equal(a, b) for a, b in zip(whole, parts, strict=True))
+
+
+def test_without_the_random_states_the_resumed_run_differs(tmp_path: Path) -> None:
+    """The control of the tests above: what they compare does depend on what the checkpoint adds."""
+    whole, second = toy(), toy()
+    fit(whole, CounterCheckpoint(tmp_path / "whole"), images=8 * 10)
+    fit(toy(), CounterCheckpoint(tmp_path / "parts"), images=8 * 5)
+    second.on_load_checkpoint = lambda checkpoint: None  # type: ignore[method-assign]
+    fit(second, CounterCheckpoint(tmp_path / "parts"), images=8 * 10, ckpt_path=tmp_path / "parts/last.ckpt")
+    assert not same(state_of(tmp_path / "whole/last.ckpt"), state_of(tmp_path / "parts/last.ckpt"))
+
+
+def test_looking_does_not_disturb(tmp_path: Path) -> None:
+    """Grids, evaluations and extra checkpoints leave the run as it would have been without them."""
+    fit(toy(), CounterCheckpoint(tmp_path / "plain"), images=8 * 20)
+    fit(
+        toy(),
+        SampleGrid(tmp_path, every=24),
+        Evaluation(lambda module: {"mean": float(module.sample(6, seed=5).mean())}, every=16),
+        CounterCheckpoint(tmp_path / "watched", every=8, monitor="mean"),
+        images=8 * 20,
+    )
+    assert same(state_of(tmp_path / "plain/last.ckpt"), state_of(tmp_path / "watched/last.ckpt"))
+
+
+def test_counters_travel_with_the_weights() -> None:
+    module = toy()
+    recorder = Recorder(lambda m: m.images_seen)
+    fit(module, recorder, images=8 * 7)
+    assert recorder.seen == [8 * i for i in range(1, 8)]
+    other = toy()
+    other.load_state_dict(module.state_dict())
+    assert (other.images_seen, other.discriminator_steps, other.generator_steps) == (56, 7, 2)
+    assert {"images_seen", "discriminator_steps", "generator_steps"} <= set(module.state_dict())
+    incomplete = module.state_dict()
+    del incomplete["images_seen"]
+    with pytest.raises(RuntimeError, match="images_seen"):
+        other.load_state_dict(incomplete)
+
+
+def script(paper: str, run_dir: Path, *arguments: str) -> subprocess.Popen[bytes]:
+    """A reproduction in a process of its own, on one thread: sums then have one order."""
+    command = [sys.executable, str(ROOT / "reproductions" / f"{paper}.py"), "fit", "--run_dir", str(run_dir)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen([*command, *arguments], env=environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE)
+
+
+@pytest.mark.parametrize(
+    ("paper", "options"),
+    [("gan", []), ("dcgan", ["--model.width", "8"])],
+    ids=["gan", "dcgan"],
+)
+def test_a_killed_process_resumes_to_the_bit(tmp_path: Path, paper: str, options: list[str]) -> None:
+    images = "12000"
+    common = ["--recipe", "digits", "--images", images, "--keep.checkpoint_every", "1500", *options]
+    common += ["--evaluation.every", "null", "--keep.monitor", "null"]
+    whole = script(paper, tmp_path / "whole", *common)
+    killed = script(paper, tmp_path / "killed", *common)
+    last = tmp_path / "killed/checkpoints/last.ckpt"
+    while not last.exists() and killed.poll() is None:
+        time.sleep(0.02)
+    time.sleep(0.15)  # to some step after the checkpoint, or into the writing of the next
+    killed.send_signal(signal.SIGKILL)
+    assert killed.wait() == -signal.SIGKILL, "the process ended before it could be killed"
+    reached = int(state_of(last)["state_dict"]["images_seen"])
+    assert 0 < reached < int(images)
+    assert whole.wait() == 0, whole.stderr and whole.stderr.read().decode()
+    resumed = script(paper, tmp_path / "killed", "--ckpt_path", "last")
+    assert resumed.wait() == 0, resumed.stderr and resumed.stderr.read().decode()
+    a, b = state_of(tmp_path / "whole/checkpoints/last.ckpt"), state_of(last)
+    assert int(a["state_dict"]["images_seen"]) >= int(images)
+    assert same(a, b)
+    grids = [sorted((tmp_path / run / "grids").iterdir())[-1].read_bytes() for run in ("whole", "killed")]
+    assert grids[0] == grids[1]  # the next samples

@@ -1,0 +1,88 @@
+"""Two gloo processes on the CPU against one process."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from toys import same, state_of
+
+from zoo.record import read_metrics, read_result
+
+TESTS = Path(__file__).parent
+ROOT = TESTS.parent
+
+
+def run(*command: str, cache: Path) -> str:
+    path = f"{TESTS}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
+    environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "ZOO_CACHE": str(cache)}
+    done = subprocess.run([sys.executable, *command], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-4000:]
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory: pytest.TempPathFactory, shared_cache: Path) -> Path:
+    folder = tmp_path_factory.mktemp("two")
+    work = str(TESTS / "two_process_run.py")
+    run(work, str(folder), "1", cache=shared_cache)
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    (folder / "whole/last.ckpt").unlink()
+    run(*launcher, work, str(folder), "2", cache=shared_cache)
+    return folder
+
+
+def seen(out: Path, world: int, rank: int = 0) -> dict[str, Any]:
+    return dict(torch.load(out / f"seen-{world}-{rank}.pt", weights_only=True))
+
+
+def test_parameters_are_equal_and_latents_differ(out: Path) -> None:
+    a, b = seen(out, 2, 0), seen(out, 2, 1)
+    assert same(a["trained"], b["trained"])
+    assert not torch.equal(a["latents"], b["latents"])
+    assert not torch.equal(a["noise"], b["noise"])
+
+
+@pytest.mark.parametrize("what", ["joint", "joint_gan"])
+def test_updates_equal_those_of_one_process_on_the_joint_batch(out: Path, what: str) -> None:
+    """Without BatchNorm and dropout, and with the latents of the joint batch shared out."""
+    one, two = seen(out, 1), seen(out, 2)
+    assert one["counters"] == two["counters"] == (32, 4, 4)
+    for name, value in one[what].items():
+        torch.testing.assert_close(two[what][name], value, rtol=1e-5, atol=1e-7, msg=name)
+
+
+def test_two_processes_resume_to_the_bit(out: Path) -> None:
+    for rank in (0, 1):
+        mine = seen(out, 2, rank)
+        assert same(mine["trained"], mine["resumed"])
+        assert torch.equal(mine["latents"], mine["resumed_latents"])
+    whole, parts = (state_of(out / name / "last.ckpt") for name in ("whole", "parts"))
+    assert len(whole["zoo"]["random_states"]) == 2
+    assert same(whole, parts)
+
+
+def test_measures_are_equal(out: Path) -> None:
+    one, two, other = seen(out, 1)["values"], seen(out, 2, 0)["values"], seen(out, 2, 1)["values"]
+    assert {"fd_lenet490", "is_lenet490", "kd_lenet490"} <= one.keys()
+    assert two == other
+    for name, value in one.items():
+        assert two[name] == pytest.approx(value, rel=1e-6), name
+
+
+def test_the_command_line_chooses_the_strategy_itself(tmp_path: Path, shared_cache: Path) -> None:
+    options = ["--recipe", "digits", "--devices", "2", "--model.width", "8", "--images", "256", "--run_dir", "run"]
+    options += ["--evaluation.every", "128", "--evaluation.samples", "100", "--evaluation.real_images", "500"]
+    printed = run(str(ROOT / "reproductions/dcgan.py"), "fit", *options, cache=shared_cache)
+    assert printed.count("sample grids") == 1
+    record = read_result(tmp_path / "run")
+    assert (record["images_seen"], record["discriminator_steps"]) == (256, 4)  # the batch of 64 is divided, not doubled
+    rows = [row for row in read_metrics(tmp_path / "run/metrics.jsonl") if "fd_lenet100" in row]
+    assert [row["images_seen"] for row in rows] == [0, 128, 256]
+    assert {path.name for path in (tmp_path / "run/grids").iterdir()} == {
+        "images-000000000.png",
+        "images-000000256.png",
+    }

@@ -1,0 +1,97 @@
+"""What test_two_processes.py starts in two gloo processes (and once in one): trains, evaluates, writes what it saw."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from toys import ToyData, ToyGAN, fit
+
+from zoo.adversarial import AdversarialModule
+from zoo.callbacks import CounterCheckpoint
+from zoo.data import Digits
+from zoo.metrics.evaluator import Evaluator
+from zoo.metrics.lenet import LeNetExtractor
+from zoo.models.dcgan import DCGAN
+from zoo.models.gan import GAN
+
+DDP = "ddp_find_unused_parameters_true"
+
+
+def joint_latents(module: AdversarialModule) -> None:
+    """Gives each rank its share of one global list of latents, so that two ranks together draw what one would."""
+    calls = torch.Generator()
+
+    def sample_z(n: int) -> Tensor:
+        world = module.trainer.world_size
+        z = torch.randn(n * world, module.z_dim, generator=calls.manual_seed(calls.initial_seed() + 1))
+        return z[module.global_rank :: world]
+
+    module.sample_z = sample_z  # type: ignore[method-assign]
+
+
+def without_dropout(module: GAN) -> GAN:
+    for layer in module.modules():
+        if isinstance(layer, nn.Dropout):
+            layer.p = 0.0
+    return module
+
+
+class SGDToy(ToyGAN):
+    def configure_optimizers(self) -> list[torch.optim.Optimizer]:
+        return [torch.optim.SGD(net.parameters(), lr=0.1) for net in (self.D, self.G)]
+
+
+class SmallGAN(GAN):
+    """GAN on the toy's 8x8 images."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.image_shape = (1, 8, 8)
+        self.G = nn.Sequential(nn.Linear(100, 32), nn.ReLU(), nn.Linear(32, 64), nn.Sigmoid())
+        self.D = nn.Sequential(nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 1))
+
+
+def train(module: AdversarialModule, *callbacks: Any, world: int, **settings: Any) -> dict[str, Tensor]:
+    strategy = {"strategy": DDP, "devices": world} if world > 1 else {}
+    fit(module, *callbacks, data=ToyData(), **strategy, **settings)
+    return {name: parameter.detach().clone() for name, parameter in module.named_parameters()}
+
+
+def main(out: Path, world: int) -> None:
+    seen: dict[str, Any] = {}
+    torch.manual_seed(0)
+    module: AdversarialModule = SGDToy(n_critic=2)
+    joint_latents(module)
+    seen["joint"] = train(module, world=world, images=8 * 4)
+    module = SmallGAN()
+    joint_latents(module)
+    seen["joint_gan"] = train(module, world=world, images=8 * 4)
+    seen["counters"] = (module.images_seen, module.discriminator_steps, module.generator_steps)
+
+    torch.manual_seed(1)
+    module = ToyGAN(batchnorm=True, dropout=0.5)
+    seen["trained"] = train(module, CounterCheckpoint(out / "whole"), world=world, images=8 * 20)
+    seen["latents"], seen["noise"] = module.sample_z(4), torch.rand(4)
+    rank = module.global_rank
+    for images, resume in [(8 * 10, None), (8 * 20, out / "parts/last.ckpt")]:
+        torch.manual_seed(1)
+        module = ToyGAN(batchnorm=True, dropout=0.5)
+        settings = {"images": images, "ckpt_path": resume}
+        seen["resumed"] = train(module, CounterCheckpoint(out / "parts"), world=world, **settings)
+    seen["resumed_latents"] = module.sample_z(4)
+
+    torch.manual_seed(2)
+    dcgan = DCGAN(network="community", resolution=32, channels=1, width=8)
+    evaluator = Evaluator(
+        [LeNetExtractor()], data=Digits(resolution=32), n_real=500, n_fake=490, block=50, batchnorm="reestimated",
+        batchnorm_samples=100, cache_dir=out / f"statistics-{world}",
+    )  # fmt: skip
+    seen["values"] = evaluator.run(dcgan).values
+    torch.save(seen, out / f"seen-{world}-{rank}.pt")
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    main(Path(sys.argv[1]), int(sys.argv[2]))

@@ -1,0 +1,82 @@
+"""The `zoo` command. It starts without torch: what needs torch imports it in its own function."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from zoo import __version__
+from zoo.errors import ZooError
+
+PAPERS = {
+    "gan": ("Generative Adversarial Nets", 2014, "1406.2661"),
+    "dcgan": ("Unsupervised Representation Learning with Deep Convolutional GANs", 2016, "1511.06434"),
+}
+
+
+def papers(arguments: argparse.Namespace) -> None:
+    """Prints the papers and the scripts that reproduce them."""
+    for name, (title, year, arxiv) in PAPERS.items():
+        print(f"{name:8} {year}  arXiv {arxiv}  {title}\n{'':8} python reproductions/{name}.py fit --help")
+
+
+def records(arguments: argparse.Namespace) -> None:
+    """Prints what the records under a folder reached, one line for each measure."""
+    from zoo.record import read_result
+
+    files = sorted(Path(arguments.folder).glob("**/*.json"))
+    if not files:
+        raise ZooError(f"no records (*.json) under {arguments.folder}: name a folder of runs or reproductions/records")
+    for file in files:
+        record = read_result(file)
+        print(f"{file}: {record['paper']} {record['recipe']}, {record['images_seen']:,} images of {dataset(record)}")
+        for name, measure in record["measures"].items():
+            best, last = measure["best"], measure["last"]
+            print(f"  {name:24} best {best['value']:.5g} at {best['images_seen']:,}, last {last['value']:.5g}")
+
+
+def dataset(record: dict[str, Any]) -> str:
+    """Name and size of a record's training set."""
+    return f"{record['dataset']['name']} ({record['dataset']['images']:,})"
+
+
+def train_lenet(arguments: argparse.Namespace) -> None:
+    """Trains the LeNet behind fd_lenet, is_lenet and kd_lenet."""
+    from zoo.metrics.train_lenet import train_lenet
+
+    out = Path(arguments.out)
+    accuracy = train_lenet(arguments.data_dir, seed=arguments.seed, out=out, epochs=arguments.epochs)
+    print(f"{accuracy:.2%} of the test images are classified correctly; weights and card: {out}")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line of `zoo`."""
+    top = argparse.ArgumentParser(prog="zoo", description="The GAN papers as PyTorch Lightning modules.")
+    top.add_argument("--version", action="version", version=__version__)
+    commands = top.add_subparsers(metavar="COMMAND", required=True)
+    command = commands.add_parser("papers", help="the papers and their scripts")
+    command.set_defaults(run=papers)
+    command = commands.add_parser("records", help="what the records under a folder reached")
+    command.add_argument("folder", nargs="?", default="reproductions/records")
+    command.set_defaults(run=records)
+    command = commands.add_parser("train-lenet", help="train the feature network for digits (ships trained)")
+    command.add_argument("--data_dir", required=True, help="folder that holds MNIST/raw")
+    command.add_argument("--out", default="lenet.safetensors", help="file for the weights; the card goes beside it")
+    command.add_argument("--seed", type=int, default=0)
+    command.add_argument("--epochs", type=int, default=8)
+    command.set_defaults(run=train_lenet)
+    return top
+
+
+def main() -> None:
+    """Runs the `zoo` command; expected errors are printed in one piece."""
+    arguments = parser().parse_args()
+    try:
+        arguments.run(arguments)
+    except ZooError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(1) from None
+
+
+if __name__ == "__main__":
+    main()
