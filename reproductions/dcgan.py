@@ -3,9 +3,9 @@
     python reproductions/dcgan.py fit  --recipe mnist --data_dir DIR
     python reproductions/dcgan.py test --run_dir runs/dcgan/mnist/NAME
 
-Reported and reached: see the table below, generated from the records beside this file. The paper trains on LSUN
-bedrooms, ImageNet-1k at 32x32 and 350,000 faces that were never released; it trains on neither MNIST (but for a
-conditional network in its appendix), CIFAR-10 nor CelebA, so the recipes on these are extensions without a reported figure.
+The paper trains on LSUN bedrooms, ImageNet-1k at 32x32 and 350,000 faces that were never released. It trains on neither
+MNIST (but for a conditional network in its appendix) nor CIFAR-10 nor CelebA: the recipes on these are extensions
+without a reported figure.
 
 Differences from the paper and from the authors' code
  1. Each batch of reals is followed by one update of D and one of G (Algorithm 1 of GAN with k = 1). The authors' script
