@@ -1,20 +1,20 @@
 """Training steps per second through Lightning against hand-written PyTorch loops, side by side.
 
-    python benchmarks/training.py [--data_dir DIR] [--rounds 6] [--quick] [--only dcgan|gan]
+    python benchmarks/training.py [--data_dir DIR] [--rounds 6] [--only dcgan|gan] [--quick] [--clock cpu --threads 1]
 
-Our side is what a reproduction script runs: its module, its data module, a Trainer with the script's callbacks, and
-`metrics.jsonl` in a temporary folder. The other sides are loops without Lightning on deep copies of the same networks:
-- careful: the same order of updates, precision and memory format; G's images for D without a graph, D frozen in G's
-  update (for GAN: both gradients before either player moves);
-- tutorial: the form that tutorials use: two forwards of G with gradients, D not frozen, float32, contiguous memory.
+Our side is what a reproduction script runs: its module, data module, Trainer and callbacks, with `metrics.jsonl` in a
+temporary folder. The others are loops without Lightning on copies of the same networks and pixels:
+- careful: the same order of updates, precision and memory format; no graph through G in D's update, D frozen in G's
+  (for GAN: both gradients before either player moves);
+- tutorial: two forwards of G with gradients, D not frozen, float32, contiguous memory.
 
-Each round runs every side for the same number of steps in one process, there and back (A B C, then C B A), so that a
-busy machine slows all of them; ratios are taken within a round. Start-up, checkpoints and grids are not timed: the
-recipes write them once in hundreds of thousands of images. Without --data_dir, DCGAN trains on random pixels in the
-shape of CIFAR-10 and GAN on the 5,000 embedded digits.
+Each round runs every side for as many steps in one process, there and back (A B C, then C B A); ratios are taken within
+a round. Start-up, checkpoints and grids are not timed: recipes write them once in hundreds of thousands of images.
+`--clock cpu --threads 1` counts processor seconds instead, for a machine that is shared.
 """
 
 import argparse
+import collections
 import contextlib
 import copy
 import io
@@ -27,7 +27,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from lightning.pytorch import Callback, Trainer
@@ -45,6 +45,7 @@ from zoo.report import Stopwatch
 
 WARM_UP = 2  # untimed steps at the head of each round
 Side = Callable[[int], float]  # makes so many steps, returns seconds a step
+now = time.perf_counter
 
 
 class RandomPixels(ImageDataModule):
@@ -63,73 +64,60 @@ class RandomPixels(ImageDataModule):
 
 
 class Clock(Callback):
-    """Time between the end of the warm-up and the end of the last batch: all hooks, callbacks and data included."""
+    """Notes the time at the end of each batch, before other callbacks: from end to end, all that a step costs."""
 
-    def __init__(self, steps: int) -> None:
-        self.steps = steps
-        self.batches = 0
-        self.marks: list[float] = []
+    def __init__(self) -> None:
+        self.ends: list[float] = []
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
-        self.batches += 1
-        if self.batches in (WARM_UP, WARM_UP + self.steps):
-            self.marks.append(time.perf_counter())
-
-    @property
-    def seconds_per_step(self) -> float:
-        start, end = self.marks
-        return (end - start) / self.steps
+        self.ends.append(now())
 
 
-class Ours:
-    """The module under Lightning, with a new Trainer for each round."""
+def through_lightning(module: AdversarialModule, data: ImageDataModule, *, precision: Any, folder: Path) -> Side:
+    """The module under a new Trainer for each round, set as `zoo.cli` sets it."""
 
-    def __init__(self, module: AdversarialModule, data: ImageDataModule, *, precision: Any, folder: Path) -> None:
-        self.module, self.data, self.precision, self.folder = module, data, precision, folder
-
-    def __call__(self, steps: int) -> float:
-        clock = Clock(steps)
-        budget = self.module.images_seen + (WARM_UP + steps) * self.data.batch_size
+    def side(steps: int) -> float:
+        clock = Clock()
+        budget = module.images_seen + (WARM_UP + steps) * data.batch_size
         far = 10**9  # intervals that are watched, but not reached in a round
         callbacks = [
-            clock,  # first: the end of a batch is marked before the others see it, a round later than its beginning
+            clock,
             StopAtBudget(images=budget),
             ImageProgress(images=budget),
-            SampleGrid(self.folder / "grids", every=far),
+            SampleGrid(folder / "grids", every=far),
             Evaluation(lambda module: {}, every=None),
             Stopwatch(),
-            CounterCheckpoint(self.folder / "checkpoints", every=far, monitor="fid2k"),
+            CounterCheckpoint(folder / "checkpoints", every=far, monitor="fid2k"),
         ]
         trainer = Trainer(
             accelerator="cpu",
             devices=1,
-            precision=self.precision,
+            precision=precision,
             max_epochs=-1,
             num_sanity_val_steps=0,
             use_distributed_sampler=False,
             enable_model_summary=False,
             callbacks=callbacks,
-            logger=JsonlLogger(self.folder),
+            logger=JsonlLogger(folder),
             plugins=[AtomicCheckpointIO()],
         )
         with contextlib.redirect_stderr(io.StringIO()):  # the progress bar is drawn, but not here
-            trainer.fit(self.module, datamodule=self.data)
-        return clock.seconds_per_step
+            trainer.fit(module, datamodule=data)
+        return (clock.ends[-1] - clock.ends[WARM_UP - 1]) / steps
+
+    return side
 
 
-class Loop:
+def by_hand(loop: Iterator[None]) -> Side:
     """A hand-written loop, given as an iterator that makes one step at a time."""
 
-    def __init__(self, steps: Iterator[None]) -> None:
-        self.iterator = steps
+    def side(steps: int) -> float:
+        collections.deque(itertools.islice(loop, WARM_UP), maxlen=0)
+        start = now()
+        collections.deque(itertools.islice(loop, steps), maxlen=0)
+        return (now() - start) / steps
 
-    def __call__(self, steps: int) -> float:
-        for _ in itertools.islice(self.iterator, WARM_UP):
-            pass
-        start = time.perf_counter()
-        for _ in itertools.islice(self.iterator, steps):
-            pass
-        return (time.perf_counter() - start) / steps
+    return side
 
 
 def batches(images: Tensor, size: int) -> Iterator[Tensor]:
@@ -205,14 +193,6 @@ def careful_gan(G: nn.Module, D: nn.Module, images: Tensor, *, batch_size: int) 
         yield
 
 
-class Comparison(NamedTuple):
-    """Speed of one side over another, and what it should be at least."""
-
-    ours: str
-    other: str
-    target: float
-
-
 def contest(sides: dict[str, Side], *, steps: int, rounds: int) -> dict[str, list[float]]:
     """Steps per second of each side in each round; the order is reversed from round to round."""
     names = list(sides)
@@ -229,12 +209,12 @@ def spread(values: list[float], digits: int) -> str:
     return f"{statistics.median(values):.{digits}f} [{min(values):.{digits}f}-{max(values):.{digits}f}]"
 
 
-def table(title: str, speeds: dict[str, list[float]], comparisons: list[Comparison]) -> None:
+def table(title: str, speeds: dict[str, list[float]], targets: dict[tuple[str, str], float]) -> None:
     print(f"\n{title}\n\n| side | steps/s |\n|---|---|")
     for name, values in speeds.items():
         print(f"| {name} | {spread(values, 2)} |")
     print("\n| ratio | median [min-max] | target | |\n|---|---|---|---|")
-    for ours, other, target in comparisons:
+    for (ours, other), target in targets.items():
         ratios = [a / b for a, b in zip(speeds[ours], speeds[other], strict=True)]
         verdict = "reached" if statistics.median(ratios) >= target else "missed"
         print(f"| {ours} / {other} | {spread(ratios, 3)} | >= {target} | {verdict} |", flush=True)
@@ -250,58 +230,64 @@ def dcgan(arguments: argparse.Namespace, folder: Path) -> None:
     def copies(memory_format: torch.memory_format = torch.channels_last) -> Iterator[nn.Module]:
         return (copy.deepcopy(net).to(memory_format=memory_format) for net in (module.G, module.D))
 
-    sides: dict[str, Side] = {
-        "zoo fp32": Ours(copy.deepcopy(module), data, precision="32-true", folder=folder),
-        "careful fp32": Loop(careful_dcgan(*copies(), images, batch_size=size, bf16=False)),
-        "tutorial fp32": Loop(tutorial_dcgan(*copies(torch.contiguous_format), images, batch_size=size)),
-        "careful bf16": Loop(careful_dcgan(*copies(), images, batch_size=size, bf16=True)),
-        "zoo bf16": Ours(copy.deepcopy(module), data, precision="bf16-mixed", folder=folder),
+    speeds = contest(
+        {
+            "zoo fp32": through_lightning(copy.deepcopy(module), data, precision="32-true", folder=folder),
+            "careful fp32": by_hand(careful_dcgan(*copies(), images, batch_size=size, bf16=False)),
+            "tutorial fp32": by_hand(tutorial_dcgan(*copies(torch.contiguous_format), images, batch_size=size)),
+            "careful bf16": by_hand(careful_dcgan(*copies(), images, batch_size=size, bf16=True)),
+            "zoo bf16": through_lightning(copy.deepcopy(module), data, precision="bf16-mixed", folder=folder),
+        },
+        steps=3 if arguments.quick else 12,
+        rounds=arguments.rounds,
+    )
+    targets = {
+        ("zoo fp32", "careful fp32"): 0.98,
+        ("zoo bf16", "careful bf16"): 0.98,
+        ("zoo fp32", "tutorial fp32"): 1.15,
+        ("zoo bf16", "tutorial fp32"): 1.75,
     }
-    comparisons = [
-        Comparison("zoo fp32", "careful fp32", 0.98),
-        Comparison("zoo bf16", "careful bf16", 0.98),
-        Comparison("zoo fp32", "tutorial fp32", 1.15),
-        Comparison("zoo bf16", "tutorial fp32", 1.75),
-    ]
-    steps = 3 if arguments.quick else 12
-    title = f"DCGAN community 32x32, width 64, batch {size}, {data.name}: {arguments.rounds} rounds of {steps} steps"
-    table(title, contest(sides, steps=steps, rounds=arguments.rounds), comparisons)
+    table(f"DCGAN community 32x32, width 64, batch {size}, {data.name}", speeds, targets)
 
 
 def gan(arguments: argparse.Namespace, folder: Path) -> None:
-    """MNIST networks, simultaneous update, batch 100."""
+    """MNIST networks, simultaneous update, batch 100; without data, the 5,000 embedded digits."""
     root = arguments.data_dir
     data = MNIST(root=root, batch_size=100, train_images=50_000) if root else Digits(batch_size=100)
-    images = data.split("train").images
+    images, size = data.split("train").images, data.batch_size
     module = GAN(network="mnist")
-    G, D = copy.deepcopy(module.G), copy.deepcopy(module.D)
-    sides: dict[str, Side] = {
-        "zoo": Ours(module, data, precision="32-true", folder=folder),
-        "careful": Loop(careful_gan(G, D, images, batch_size=data.batch_size)),
-    }
-    steps = 10 if arguments.quick else 120
-    title = f"GAN mnist, simultaneous, batch {data.batch_size}, {data.name}: {arguments.rounds} rounds of {steps} steps"
-    table(title, contest(sides, steps=steps, rounds=arguments.rounds), [Comparison("zoo", "careful", 0.95)])
+    networks = (copy.deepcopy(net) for net in (module.G, module.D))
+    speeds = contest(
+        {
+            "zoo": through_lightning(module, data, precision="32-true", folder=folder),
+            "careful": by_hand(careful_gan(*networks, images, batch_size=size)),
+        },
+        steps=10 if arguments.quick else 120,
+        rounds=arguments.rounds,
+    )
+    table(f"GAN mnist, simultaneous, batch {size}, {data.name}", speeds, {("zoo", "careful"): 0.95})
 
 
 def main() -> None:
+    global now
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--data_dir", default=None, help="folder with CIFAR-10 and MNIST (default: random pixels, digits)"
-    )
+    parser.add_argument("--data_dir", default=None, help="CIFAR-10 and MNIST (default: random pixels, embedded digits)")
     parser.add_argument("--rounds", type=int, default=None, help="default: 6, with --quick 2")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--clock", choices=("wall", "cpu"), default="wall")
     parser.add_argument("--only", choices=("dcgan", "gan"), default=None)
     parser.add_argument("--quick", action="store_true", help="few and short rounds: does it run?")
     arguments = parser.parse_args()
     arguments.rounds = arguments.rounds or (2 if arguments.quick else 6)
+    if arguments.clock == "cpu":
+        now = time.process_time
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(0)
     warnings.filterwarnings("ignore")
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-    load = os.getloadavg()[0]
     print(
-        f"torch {torch.__version__}, {arguments.threads} threads, {os.cpu_count()} cores, load at the start {load:.1f}"
+        f"torch {torch.__version__}, {arguments.threads} threads, {os.cpu_count()} cores, {arguments.clock} clock, "
+        f"{arguments.rounds} rounds, load at the start {os.getloadavg()[0]:.1f}"
     )
     for name, run in (("dcgan", dcgan), ("gan", gan)):
         if arguments.only in (None, name):

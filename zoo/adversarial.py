@@ -237,15 +237,6 @@ def refuse_unusable_settings(module: AdversarialModule) -> None:
     """Raises UnsupportedSettingError for trainer settings that manual optimization ignores or that give nan."""
     trainer = module.trainer
     refuse_float16(trainer.precision)
-    if trainer.gradient_clip_val:
-        raise UnsupportedSettingError(
-            "trainer.gradient_clip_val has no effect under manual optimization: clip inside the paper's own "
-            "after_discriminator_update, or leave it out"
-        )
-    if trainer.accumulate_grad_batches != 1:
-        raise UnsupportedSettingError(
-            "trainer.accumulate_grad_batches has no effect under manual optimization: raise data.batch_size instead"
-        )
     strategy = trainer.strategy
     if isinstance(strategy, DDPStrategy) and not strategy._ddp_kwargs.get("find_unused_parameters"):
         raise UnsupportedSettingError(

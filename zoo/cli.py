@@ -4,6 +4,7 @@
 record. Everything else is named as LightningCLI names it.
 """
 
+import logging
 import sys
 import warnings
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ import torch
 import yaml
 from lightning.pytorch import LightningDataModule
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
 from zoo.adversarial import AdversarialModule, refuse_float16
@@ -167,12 +169,14 @@ class ReproductionCLI(LightningCLI):
         self.measurement = Measurement(self.datamodule, settings=config.evaluation, testing=self.subcommand == "test")
         fitting = self.subcommand == "fit"
         self.evaluation = Evaluation(self.measurement, every=config.evaluation.every if fitting else None)
+        self.report = RunReport(self.run, plan=self.plan, settings=self.plain_settings())
         callbacks: list[Any] = [self.evaluation]
         self.stopwatch = Stopwatch()
         if fitting:
             check_images_fit(self.datamodule, self.model)
             RunDir.create(self.run.path, resume=True)  # a second run was refused with the plan
             callbacks = [
+                self.report,
                 StopAtBudget(images=config.images, generator_steps=config.generator_steps),
                 ImageProgress(images=config.images),
                 SampleGrid(self.run.grids, every=keep.grid_every),
@@ -229,18 +233,9 @@ class ReproductionCLI(LightningCLI):
             self.model.compile_networks()
         return kwargs
 
-    def before_fit(self) -> None:
-        self.report = RunReport(self.run, plan=self.plan, settings=self.plain_settings())
-        if self.trainer.is_global_zero:
-            self.report.write_config()
-            self.report.announce(self.model, data=self.datamodule)
-
     @rank_zero_only
     def after_fit(self) -> None:
         self.report.finish(self.trainer, self.model, measurement=self.measurement, stopwatch=self.stopwatch)
-
-    def before_test(self) -> None:
-        self.report = RunReport(self.run, plan=self.plan, settings=self.plain_settings())
 
     @rank_zero_only
     def after_test(self) -> None:
@@ -282,10 +277,17 @@ def reproduce(
         text = f"usage: {Path(sys.argv[0]).name} {{fit,test,predict}} [--recipe NAME] [--help] ...\nrecipes: {known}\n"
         (sys.stdout if asked else sys.stderr).write(text)
         raise SystemExit(0 if asked else 2)
-    warnings.filterwarnings("ignore", message="You have overridden `on_after_batch_transfer`")  # that is the design
+    logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARNING)  # an advertisement
+    for expected in (
+        "You have overridden `on_after_batch_transfer`",  # the module knows the scale it trains on
+        "Be aware that when using `ckpt_path`",  # test and predict have no use for fit's callbacks
+        "(?s).*JSONARGPARSE_DEPRECATION_WARNINGS",  # Lightning's calls, not ours
+        "(?s).*deprecated in v4",
+    ):
+        warnings.filterwarnings("ignore", message=expected)
     try:
         plan = make_plan(arguments, paper=model_class.paper, recipes=recipes)
         ReproductionCLI(model_class, plan=plan)
-    except ZooError as error:
+    except (ZooError, MisconfigurationException, OSError) as error:
         sys.stderr.write(f"error: {error}\n")
         raise SystemExit(1) from None

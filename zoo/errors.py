@@ -11,3 +11,7 @@ class NonFiniteLossError(ZooError, ArithmeticError):
 
 class UnsupportedSettingError(ZooError, ValueError):
     """A trainer setting that cannot work for a two-player module."""
+
+
+class DataError(ZooError, ValueError):
+    """A data set's files or settings that cannot be used."""

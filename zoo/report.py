@@ -55,17 +55,22 @@ class Stopwatch(Callback):
         self.started = state_dict["started"]
 
 
-class RunReport:
-    """Writes the files that stay of a run, and prints what a person wants to know at its end."""
+class RunReport(Callback):
+    """Writes the files that stay of a run, and prints what a person wants to know at its beginning and its end.
+
+    As a callback it waits with config.yaml until data, model and checkpoint were found good: a command that failed
+    leaves no run behind.
+    """
 
     def __init__(self, run: RunDir, *, plan: Plan, settings: Mapping[str, Any]) -> None:
         self.run = run
         self.plan = plan
         self.settings = settings
 
-    def write_config(self) -> None:
-        """config.yaml: every setting, as the command line would take it."""
-        write_atomically(self.run.config, yaml.safe_dump(dict(self.settings), sort_keys=False))
+    def on_train_start(self, trainer: Trainer, pl_module: AdversarialModule) -> None:  # type: ignore[override]
+        if trainer.is_global_zero:
+            write_atomically(self.run.config, yaml.safe_dump(dict(self.settings), sort_keys=False))
+            self.announce(pl_module, data=trainer.datamodule)  # type: ignore[attr-defined]
 
     def announce(self, model: AdversarialModule, *, data: ImageDataModule) -> None:
         """Prints what is about to be trained."""
@@ -127,7 +132,7 @@ class RunReport:
         say(f"\n{self.plan.checkpoint} at {model.images_seen:,} images seen")
         print_table(
             ["measure", "value", "protocol"],
-            [[name, figure(value), measurement.hashes[name]] for name, value in measurement.latest.items()],
+            [[name, with_spread(name, measurement.latest), key] for name, key in measurement.hashes.items()],
         )
         for name, protocol in measurement.protocols.items():
             say(f"  {name}: " + ", ".join(f"{key} {short(value)}" for key, value in protocol.items()))
@@ -167,6 +172,12 @@ def direction(measure: str) -> str:
 def figure(value: float | None) -> str:
     """Four significant digits; a value that was not finite is said to be so."""
     return "not finite" if value is None or not math.isfinite(value) else f"{value:.4g}"
+
+
+def with_spread(name: str, values: Mapping[str, float]) -> str:
+    """A value, and its standard deviation or error where one was taken."""
+    spread = values.get(f"{name}_std", values.get(f"{name}_error"))
+    return figure(values[name]) + ("" if spread is None else f" +/- {spread:.2g}")
 
 
 def short(value: object) -> str:

@@ -22,6 +22,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from zoo.errors import DataError
+
 log = logging.getLogger(__name__)
 
 CODE_VERSION = 1  # raise it when the same files and settings would give other pixels
@@ -54,7 +56,7 @@ class ImageArray:
         if (start, stop) == (0, len(self)):
             return self
         if not 0 <= start < stop <= len(self):
-            raise ValueError(f"images {start}..{stop - 1} asked of a split of {len(self)} images")
+            raise DataError(f"images {start}..{stop - 1} asked of a split of {len(self)} images")
         labels = None if self.labels is None else self.labels[start:stop]
         fingerprint = hashlib.sha256(f"{self.fingerprint}[{start}:{stop}]".encode()).hexdigest()
         return ImageArray(self.images[start:stop], labels, self.class_names, fingerprint)

@@ -9,6 +9,7 @@ from lightning.pytorch import LightningDataModule
 
 from zoo.data.arrays import ImageArray
 from zoo.data.stream import ImageStream
+from zoo.errors import DataError, ZooError
 
 Split = Literal["train", "validation", "test"]
 
@@ -48,7 +49,7 @@ class ImageDataModule(LightningDataModule):
             ("train_images", train_images),
         ):
             if value is not None and value < 1:
-                raise ValueError(f"{key}={value} must be at least 1")
+                raise DataError(f"{key}={value} must be at least 1")
         self.root = Path(root or os.environ.get("ZOO_DATA") or "data").expanduser()
         self.batch_size = batch_size
         self.resolution = resolution
@@ -80,7 +81,7 @@ class ImageDataModule(LightningDataModule):
         Raises ValueError where the data set has no such split, DataNotFoundError where its files are absent.
         """
         if name not in ("train", "validation", "test"):
-            raise ValueError(f"split {name!r}: there are 'train', 'validation' and 'test'")
+            raise DataError(f"split {name!r}: there are 'train', 'validation' and 'test'")
         if name not in self._splits:
             self._splits[name] = self._split(name)
         return self._splits[name]
@@ -123,7 +124,7 @@ class ImageDataModule(LightningDataModule):
         train = self._load("train")
         n = len(train) if self.train_images is None else self.train_images
         if n > len(train) or (name == "validation" and n == len(train)):
-            raise ValueError(f"{self.name}: train_images={n} of {len(train)} leaves no images for {name!r}")
+            raise DataError(f"{self.name}: train_images={n} of {len(train)} leaves no images for {name!r}")
         return train.slice(0, n) if name == "train" else train.slice(n, len(train))
 
     def _load(self, name: Split) -> ImageArray:
@@ -133,9 +134,9 @@ class ImageDataModule(LightningDataModule):
     def _official_splits(self) -> tuple[Split, ...]:
         return "train", "test"
 
-    def _no_such_split(self, name: Split, why: str) -> ValueError:
+    def _no_such_split(self, name: Split, why: str) -> DataError:
         hint = " Set train_images (data.train_images) to hold out images." if name == "validation" else ""
-        return ValueError(f"{self.name} has no {name} split: {why}.{hint}")
+        return DataError(f"{self.name} has no {name} split: {why}.{hint}")
 
 
 class OneEmptyBatch:
@@ -148,7 +149,7 @@ class OneEmptyBatch:
         return iter([(None, None)])
 
 
-class DataNotFoundError(FileNotFoundError):
+class DataNotFoundError(ZooError, FileNotFoundError):
     """The files of a data set are absent and could not be downloaded."""
 
     def __init__(self, name: str, *, looked_for: Iterable[Path | str], reason: str) -> None:

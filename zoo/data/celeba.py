@@ -8,6 +8,7 @@ from typing import Any
 from zoo.data.arrays import ImageArray
 from zoo.data.base import DataNotFoundError, ImageDataModule, Split, download
 from zoo.data.files import ImageFiles, Preparation, image_sizes, list_images, list_zip, load_files
+from zoo.errors import DataError
 
 SIZE = (178, 218)
 HALF_SIZE = (89, 109)
@@ -53,7 +54,7 @@ class CelebA(ImageDataModule):
             seed=seed,
         )
         if crop is not None and not 1 <= crop <= SIZE[0]:
-            raise ValueError(f"crop={crop} must be between 1 and {SIZE[0]}, the width of the aligned images")
+            raise DataError(f"crop={crop} must be between 1 and {SIZE[0]}, the width of the aligned images")
         self.crop = crop
         self.download = download
 
@@ -66,7 +67,7 @@ class CelebA(ImageDataModule):
             raise DataNotFoundError(self.name, looked_for=self._places(), reason="The download lacks the images.")
         files = list_zip(place) if place.is_file() else list_images(place)
         if not files.names:
-            raise ValueError(f"{place} holds no images")
+            raise DataError(f"{place} holds no images")
         files = self._select(files, name)
         size = image_sizes(files.select([0]))[0]
         recipe = {
@@ -78,7 +79,7 @@ class CelebA(ImageDataModule):
 
     def _preparation(self, size: tuple[int, int], place: Path) -> Preparation:
         if size not in (SIZE, HALF_SIZE):
-            raise ValueError(
+            raise DataError(
                 f"{place} holds images of {size[0]} x {size[1]} pixels, but aligned CelebA has "
                 f"{SIZE[0]} x {SIZE[1]}; use ImageFolder (data.class_path) for other images"
             )
@@ -104,7 +105,7 @@ class CelebA(ImageDataModule):
         numbers = read_partition(partition)
         keep = [i for i, file in enumerate(files.names) if numbers.get(Path(file).name) == PARTITIONS[name]]
         if not keep:
-            raise ValueError(f"{partition} puts none of the {len(files.names)} images of {files.root} in {name!r}")
+            raise DataError(f"{partition} puts none of the {len(files.names)} images of {files.root} in {name!r}")
         return files.select(keep)
 
     def _official_splits(self) -> tuple[Split, ...]:
@@ -147,5 +148,5 @@ def read_partition(file: Path) -> dict[str, int]:
     """list_eval_partition.txt (or Kaggle's .csv of it): file name -> 0 train, 1 validation, 2 test."""
     rows = re.findall(r"^(\S+?\.\w+)[ \t,]+([012])\s*$", file.read_text(), flags=re.MULTILINE)
     if not rows:
-        raise ValueError(f"{file} has no lines like '000001.jpg 0'; download it again")
+        raise DataError(f"{file} has no lines like '000001.jpg 0'; download it again")
     return {name: int(number) for name, number in rows}

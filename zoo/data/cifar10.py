@@ -12,6 +12,7 @@ import numpy.typing as npt
 from zoo.data.arrays import Decoded, ImageArray, Int64Array, UInt8Array, cached, digest, from_memory
 from zoo.data.base import DataNotFoundError, ImageDataModule, Split, download
 from zoo.data.files import Preparation, list_images, load_files, resize, with_class_labels
+from zoo.errors import DataError
 
 SIDE = 32
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -140,9 +141,9 @@ def read_batch(file: Path) -> tuple[UInt8Array, Int64Array]:
         images = np.ascontiguousarray(batch["data"]).reshape(-1, 3, SIDE, SIDE)
         labels = np.array(batch["labels"], dtype=np.int64)
         if images.dtype != np.uint8 or labels.shape != images.shape[:1] or not set(labels.tolist()) <= set(range(10)):
-            raise ValueError(f"{images.dtype} images {images.shape}, labels {labels.shape}")
+            raise DataError(f"{images.dtype} images {images.shape}, labels {labels.shape}")
     except Exception as error:  # a damaged pickle raises nearly anything
-        raise ValueError(
+        raise DataError(
             f"{file} is not a whole batch of CIFAR-10 ({error}); delete it and download it again"
         ) from error
     return images, labels

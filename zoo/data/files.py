@@ -19,6 +19,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
 from zoo.data.arrays import Decoded, ImageArray, Int64Array, UInt8Array, cached
+from zoo.errors import DataError
 
 EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".ppm", ".pgm", ".tif", ".tiff"})
 FILTER = Image.Resampling.LANCZOS  # antialiased when it shrinks
@@ -66,13 +67,11 @@ class Preparation:
 
     def __call__(self, image: Image.Image) -> UInt8Array:
         if self.size is not None and image.size != self.size:
-            raise ValueError(f"it is {image.width} x {image.height} pixels, the others {self.size[0]} x {self.size[1]}")
+            raise DataError(f"it is {image.width} x {image.height} pixels, the others {self.size[0]} x {self.size[1]}")
         if image.mode.startswith(("I", "F")):
-            raise ValueError(f"it has pixels of mode {image.mode}; convert it to 8 bits a channel first")
+            raise DataError(f"it has pixels of mode {image.mode}; convert it to 8 bits a channel first")
         if self.square is None and self.resolution is not None and image.width != image.height:
-            raise ValueError(
-                f"it is not square ({image.width} x {image.height}); crop='center' cuts a square out of it"
-            )
+            raise DataError(f"it is not square ({image.width} x {image.height}); crop='center' cuts a square out of it")
         image = ImageOps.exif_transpose(image).convert("L" if self.channels == 1 else "RGB")
         # Not resize(box=...), whose filter would see pixels outside the square.
         image = image.crop(self._box(image.width, image.height))
@@ -118,7 +117,7 @@ def list_zip(archive: Path) -> ImageFiles:
         with zipfile.ZipFile(archive) as file:
             entries = [PurePosixPath(name) for name in file.namelist()]
     except zipfile.BadZipFile as error:
-        raise ValueError(f"{archive} is not a whole zip archive ({error}); download it again") from error
+        raise DataError(f"{archive} is not a whole zip archive ({error}); download it again") from error
     names = sorted(
         str(path)
         for path in entries
@@ -142,9 +141,7 @@ def with_class_labels(
     try:
         labels = np.array([number[name.partition("/")[0]] for name in files.names], dtype=np.int64)
     except KeyError as error:
-        raise ValueError(
-            f"{files.root}: there are images outside the class folders {sorted(number)}: {error}"
-        ) from None
+        raise DataError(f"{files.root}: there are images outside the class folders {sorted(number)}: {error}") from None
     labelled = ImageFiles(files.root, files.names, labels, tuple(class_names), files.source)
     return labelled.select(fixed_order(len(labels)).tolist())
 
@@ -273,7 +270,7 @@ class Opener:
             with self._open(name) as file, Image.open(file) as image:
                 yield image
         except Exception as error:  # a damaged file raises nearly anything
-            raise ValueError(f"{self.where(name)} cannot be used: {error}. Replace it or take it away.") from error
+            raise DataError(f"{self.where(name)} cannot be used: {error}. Replace it or take it away.") from error
 
     def where(self, name: str) -> str:
         return f"{self.root}{os.sep}{name}"

@@ -14,6 +14,7 @@ from zoo.data.files import (
     load_files,
     with_class_labels,
 )
+from zoo.errors import DataError
 
 FOLDERS: dict[Split, tuple[str, ...]] = {
     "train": ("train",),
@@ -64,7 +65,7 @@ class ImageFolder(ImageDataModule):
             seed=seed,
         )
         if crop not in ("center", "none") or channels not in (1, 3):
-            raise ValueError(f"crop={crop!r}, channels={channels}: crop is 'center' or 'none', channels is 1 or 3")
+            raise DataError(f"crop={crop!r}, channels={channels}: crop is 'center' or 'none', channels is 1 or 3")
         self.crop = crop
         self.channels = channels
         self.allow_upscale = allow_upscale
@@ -124,12 +125,12 @@ class ImageFolder(ImageDataModule):
         if self.resolution is None:
             seen = set(short) if self.crop == "center" else set(sizes)
             if len(seen) > 1:
-                raise ValueError(
+                raise DataError(
                     f"{files.root}: the images differ in size (the smallest is {files.names[k]}, "
                     f"{sizes[k][0]} x {sizes[k][1]}); give a resolution (data.resolution) to make them alike"
                 )
         elif short[k] < self.resolution and not self.allow_upscale:
-            raise ValueError(
+            raise DataError(
                 f"{files.root}: {sum(side < self.resolution for side in short)} of {len(short)} images are "
                 f"smaller than resolution={self.resolution}, the smallest is {files.names[k]} "
                 f"({sizes[k][0]} x {sizes[k][1]}); "

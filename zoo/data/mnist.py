@@ -11,6 +11,7 @@ import numpy as np
 from zoo.data.arrays import Decoded, ImageArray, Int64Array, UInt8Array, cached, digest, from_memory
 from zoo.data.base import DataNotFoundError, ImageDataModule, Split, download
 from zoo.data.files import Preparation, list_images, load_files, resize, with_class_labels
+from zoo.errors import DataError
 
 SIDE = 28
 CLASSES = tuple("0123456789")
@@ -68,7 +69,7 @@ class MNIST(ImageDataModule):
             images = read_idx(files[0], dimensions=3)
             labels = read_idx(files[1], dimensions=1).astype(np.int64)
             if len(images) != len(labels):
-                raise ValueError(f"{files[0]} holds {len(images)} images, {files[1]} holds {len(labels)} labels")
+                raise DataError(f"{files[0]} holds {len(images)} images, {files[1]} holds {len(labels)} labels")
             source = digest({"files": [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]})
             recipe = {"data": self.name, "split": name}
             return digits_at(images, labels, resolution=self.resolution, source=source, recipe=recipe)
@@ -125,16 +126,16 @@ def read_idx(file: Path, *, dimensions: int) -> UInt8Array:
     try:
         data = gzip.decompress(file.read_bytes()) if file.suffix == ".gz" else file.read_bytes()
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise ValueError(f"{file} is not a whole gzip file ({error}); delete it and download it again") from error
+        raise DataError(f"{file} is not a whole gzip file ({error}); delete it and download it again") from error
     header = 4 + 4 * dimensions
     if len(data) < header or data[:4] != bytes((0, 0, 8, dimensions)):
-        raise ValueError(
+        raise DataError(
             f"{file} is not an IDX file of {dimensions}-dimensional bytes: it begins with {data[:4].hex(' ')}"
         )
     shape = tuple(int(size) for size in np.frombuffer(data, dtype=">u4", count=dimensions, offset=4))
     expected = header + int(np.prod(shape))
     if len(data) != expected:
-        raise ValueError(f"{file}: expected {expected} bytes, found {len(data)}; delete it and download it again")
+        raise DataError(f"{file}: expected {expected} bytes, found {len(data)}; delete it and download it again")
     pixels: UInt8Array = np.frombuffer(data, dtype=np.uint8, offset=header).reshape(shape).copy()
     return pixels
 

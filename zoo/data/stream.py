@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from zoo.data.arrays import ImageArray, Int64Array
+from zoo.errors import DataError
 
 Batch = tuple[Tensor, Tensor | None]
 
@@ -65,16 +66,16 @@ class ImageStream:
         position: Callable[[], int] = lambda: 0,
     ) -> None:
         if batch_size < 1 or batch_size % world_size:
-            raise ValueError(
+            raise DataError(
                 f"batch_size={batch_size} is the batch of all devices together: it must be a positive "
                 f"multiple of the number of devices, {world_size}"
             )
         if not 0 <= rank < world_size:
-            raise ValueError(f"rank={rank} of world_size={world_size}")
+            raise DataError(f"rank={rank} of world_size={world_size}")
         if seed < 0:
-            raise ValueError(f"seed={seed} must not be negative")
+            raise DataError(f"seed={seed} must not be negative")
         if len(data) == 0:
-            raise ValueError("the data set holds no images")
+            raise DataError("the data set holds no images")
         self.data = data
         self.batch_size = batch_size
         self.seed = seed
@@ -90,7 +91,7 @@ class ImageStream:
         # Read here and not in the generator's body: Lightning fetches a batch ahead of the counter.
         start = self.position()
         if start < 0:
-            raise ValueError(f"the position in the data is {start}, it must not be negative")
+            raise DataError(f"the position in the data is {start}, it must not be negative")
         count = len(self) - (start // self.batch_size) % len(self)
         return (self.batch(start + k * self.batch_size) for k in range(count))
 

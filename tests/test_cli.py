@@ -1,0 +1,274 @@
+"""The command line of a reproduction, from the first word to the record it leaves."""
+
+import importlib.util
+import pickle
+import re
+import shutil
+import sys
+import urllib.error
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from PIL import Image
+
+from zoo.cli import ReproductionCLI, reproduce
+from zoo.models import MODELS
+from zoo.record import read_metrics, read_result
+
+ROOT = Path(__file__).parents[1]
+TINY = ["--model.width", "8", "--evaluation.samples", "100", "--evaluation.real_images", "500"]
+
+
+def script(paper: str) -> Any:
+    """The reproduction script as a module."""
+    spec = importlib.util.spec_from_file_location(f"reproduce_{paper}", ROOT / "reproductions" / f"{paper}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def zoo(paper: str, *arguments: str) -> None:
+    """As `python reproductions/<paper>.py ARGUMENTS`."""
+    reproduce(MODELS[paper], script(paper).RECIPES, arguments=list(arguments))
+
+
+def refused(capsys: pytest.CaptureFixture[str], paper: str, *arguments: str) -> str:
+    """What a command that must fail prints as its one error."""
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as stop:
+        zoo(paper, *arguments)
+    captured = capsys.readouterr()
+    assert stop.value.code == 1
+    assert captured.err.count("error:") == 1
+    assert "Traceback" not in captured.err
+    return captured.err
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory, shared_cache: Path) -> Path:
+    """A short run of DCGAN on the digits, with an evaluation before and after."""
+    patch = pytest.MonkeyPatch()
+    patch.setenv("ZOO_CACHE", str(shared_cache))
+    run = tmp_path_factory.mktemp("runs") / "run"
+    options = ["--images", "512", "--evaluation.every", "256", "--keep.checkpoint_every", "256", "--run_dir", str(run)]
+    zoo("dcgan", "fit", "--recipe", "digits", *TINY, *options, "--keep.monitor", "fd_lenet100")
+    patch.undo()
+    return run
+
+
+@pytest.fixture
+def run(finished: Path, tmp_path: Path) -> Path:
+    """A copy of that run that a test may change."""
+    return Path(shutil.copytree(finished, tmp_path / "run"))
+
+
+def test_fit_leaves_the_record_of_a_run(finished: Path) -> None:
+    config = yaml.safe_load((finished / "config.yaml").read_text())
+    assert (config["recipe"], config["images"], config["model"]["width"]) == ("digits", 512, 8)
+    rows = read_metrics(finished / "metrics.jsonl")
+    assert [row["images_seen"] for row in rows if "fd_lenet100" in row] == [0, 256, 512]
+    grids = sorted(path.name for path in (finished / "grids").iterdir())
+    assert grids == ["images-000000000.png", "images-000000512.png"]
+    assert Image.open(finished / "grids" / grids[0]).size == (8 * 34 + 2, 8 * 34 + 2)
+    assert {path.name for path in (finished / "checkpoints").iterdir()} == {"last.ckpt", "best.ckpt"}
+    record = read_result(finished)
+    assert (record["paper"], record["recipe"], record["images_seen"]) == ("dcgan", "digits", 512)
+    measure = record["measures"]["fd_lenet100"]
+    assert measure["last"]["value"] == rows[-1]["fd_lenet100"]
+    assert record["protocols"][measure["protocol"]]["n_fake"] == 100
+    assert record["command"][1].endswith("pytest") or record["command"]
+
+
+def test_a_second_run_never_overwrites_the_first(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    text = refused(capsys, "dcgan", "fit", "--recipe", "digits", *TINY, "--images", "64", "--run_dir", str(run))
+    assert "holds a run already" in text
+    assert "--ckpt_path last" in text
+    assert before == {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+
+
+def test_resume_goes_on_with_the_run_and_forgets_what_came_after_the_checkpoint(run: Path) -> None:
+    with (run / "metrics.jsonl").open("a") as file:
+        file.write('{"images_seen": 576, "time": 1.0, "loss_generator": 9.0}\n{"images_seen": 6')  # a killed run's end
+    zoo("dcgan", "fit", "--run_dir", str(run), "--ckpt_path", "last", "--images", "1024")
+    record = read_result(run)
+    assert (record["images_seen"], record["budget"], record["interruptions"]) == (1024, 1024, 1)
+    rows = read_metrics(run / "metrics.jsonl")
+    assert 576 not in [row["images_seen"] for row in rows]
+    assert [row["images_seen"] for row in rows if "fd_lenet100" in row] == [0, 256, 512, 768, 1024]
+    assert yaml.safe_load((run / "config.yaml").read_text())["model"]["width"] == 8  # inherited, not the recipe's
+
+
+def test_test_prints_and_records_the_figures_with_their_protocol(
+    run: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def offline(*arguments: Any, **options: Any) -> None:
+        raise urllib.error.URLError("no network")
+
+    monkeypatch.setattr(torch.hub, "download_url_to_file", offline)
+    monkeypatch.setenv("TORCH_HOME", str(run / "empty"))
+    zoo("dcgan", "test", "--run_dir", str(run), "--evaluation.test_samples", "200")
+    out = capsys.readouterr().out
+    for name in ("fd_lenet200", "is_lenet200", "kd_lenet200"):
+        assert name in out
+    assert "FID, IS and KID of Inception features were not taken" in out
+    assert "ZOO_INCEPTION_WEIGHTS" in out
+    record = read_result(run)
+    value = record["measures"]["fd_lenet200"]
+    assert value["last"]["images_seen"] == 512
+    protocol = record["protocols"][value["protocol"]]
+    assert (protocol["n_fake"], protocol["batchnorm"], protocol["dataset"]) == (200, "reestimated", "Digits")
+    text = refused(capsys, "dcgan", "test", "--run_dir", str(run), "--evaluation.extractors", "[inception]")
+    assert "ZOO_INCEPTION_WEIGHTS" in text
+    assert "fd_lenet" in text  # what can be computed instead
+
+
+def test_predict_writes_the_same_images_every_time(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    zoo("dcgan", "predict", "--run_dir", str(run), "--samples", "5")
+    first = {path.name: path.read_bytes() for path in (run / "samples").iterdir()}
+    assert sorted(first) == [f"{i:06d}.png" for i in range(5)]
+    assert Image.open(run / "samples/000000.png").size == (32, 32)
+    assert len(set(first.values())) == 5
+    zoo("dcgan", "predict", "--run_dir", str(run), "--samples", "5")
+    assert first == {path.name: path.read_bytes() for path in (run / "samples").iterdir()}
+    assert "5 images in" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("paper", MODELS)
+def test_every_recipe_parses(paper: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    for recipe in script(paper).RECIPES:
+        with pytest.raises(SystemExit) as stop:
+            zoo(paper, "fit", "--recipe", recipe, "--print_config")
+        assert stop.value.code in (0, None)
+        config = yaml.safe_load(capsys.readouterr().out)
+        assert config["recipe"] == recipe
+        assert config["data"]["class_path"].startswith("zoo.data.")
+    assert list(tmp_path.iterdir()) == []  # looking makes no run
+
+
+def test_an_unknown_recipe_lists_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
+    text = refused(capsys, "gan", "fit", "--recipe", "imagenet")
+    assert all(recipe in text for recipe in script("gan").RECIPES)
+
+
+def test_a_run_that_is_not_there_is_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert "holds none" in refused(capsys, "gan", "test", "--run_dir", str(tmp_path / "nowhere"))
+    assert "holds none" in refused(capsys, "gan", "fit", "--run_dir", str(tmp_path / "nowhere"), "--ckpt_path", "last")
+
+
+def test_data_that_is_absent_offline_is_one_error(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torchvision
+
+    def offline(*arguments: Any, **options: Any) -> None:
+        raise urllib.error.URLError("no network")
+
+    monkeypatch.setattr(torchvision.datasets.MNIST, "__init__", offline)
+    text = refused(capsys, "gan", "fit", "--recipe", "mnist", "--data_dir", str(tmp_path / "data"), "--run_dir", "run")
+    assert "train-images-idx3-ubyte" in text
+    assert "--recipe digits" in text
+    assert not list(tmp_path.rglob("*.ckpt"))
+
+
+def test_images_of_another_size_than_the_networks(capsys: pytest.CaptureFixture[str]) -> None:
+    text = refused(capsys, "dcgan", "fit", "--recipe", "digits", "--data.resolution", "28", "--run_dir", "run")
+    assert "(1, 28, 28)" in text
+    assert "(1, 32, 32)" in text
+
+
+def test_16_mixed_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--recipe", "digits", "--run_dir", "run", "--trainer.precision", "16-mixed"]
+    assert "bf16-mixed" in refused(capsys, "dcgan", "fit", *options)
+
+
+def test_gradient_clipping_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--recipe", "digits", "--run_dir", "run", "--trainer.gradient_clip_val", "1.0", *TINY]
+    assert "manual optimization" in refused(capsys, "dcgan", "fit", *options)
+
+
+def test_no_optimizer_option_is_offered(capsys: pytest.CaptureFixture[str]) -> None:
+    """Trap 8: LightningCLI adds --optimizer unless told not to, and would then replace the paper's two."""
+    with pytest.raises(SystemExit) as stop:
+        zoo("gan", "fit", "--optimizer", "Adam", "--print_config")
+    assert stop.value.code == 2
+    assert "optimizer" in capsys.readouterr().err
+
+
+class TestCheckpoints:
+    """A checkpoint that does not fit is refused before anything is written."""
+
+    def test_of_another_model(self, run: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+        options = ["--recipe", "digits", "--run_dir", str(tmp_path / "new"), "--ckpt_path"]
+        text = refused(capsys, "gan", "fit", *options, str(run / "checkpoints/last.ckpt"))
+        assert "DCGAN" in text
+        assert "GAN" in text
+
+    def test_of_another_width(self, run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        text = refused(capsys, "dcgan", "fit", "--run_dir", str(run), "--ckpt_path", "last", "--model.width", "16")
+        assert re.search(r"width: 8 there, 16 here", text)
+
+    def test_truncated(self, run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        last = run / "checkpoints/last.ckpt"
+        last.write_bytes(last.read_bytes()[:-1000])
+        text = refused(capsys, "dcgan", "fit", "--run_dir", str(run), "--ckpt_path", "last", "--images", "600")
+        assert "truncated or damaged" in text
+
+    def test_with_code_in_it(self, run: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+        class Attack:
+            def __reduce__(self) -> Any:
+                return (Path.touch, (tmp_path / "executed",))
+
+        torch.save({"state_dict": {}, "x": Attack()}, run / "checkpoints/last.ckpt")
+        text = refused(capsys, "dcgan", "test", "--run_dir", str(run))
+        assert "NOT executed" in text
+        (run / "checkpoints/last.ckpt").write_bytes(pickle.dumps(Attack()))
+        assert "NOT executed" in refused(capsys, "dcgan", "test", "--run_dir", str(run))
+        assert not (tmp_path / "executed").exists()
+
+
+def test_disk_full_leaves_the_previous_checkpoint(
+    run: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = (run / "checkpoints/last.ckpt").read_bytes()
+
+    def full(*arguments: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    text = refused(capsys, "dcgan", "fit", "--run_dir", str(run), "--ckpt_path", "last", "--images", "640")
+    assert "No space left" in text
+    monkeypatch.undo()
+    assert (run / "checkpoints/last.ckpt").read_bytes() == before
+
+
+def test_more_devices_take_the_strategy_that_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen: dict[str, Any] = {}
+
+    class Stop(Exception):
+        pass
+
+    def look(self: ReproductionCLI, **options: Any) -> None:
+        chosen.update(self.settings.trainer)
+        raise Stop
+
+    monkeypatch.setattr(ReproductionCLI, "instantiate_trainer", look)
+    with pytest.raises(Stop):
+        zoo("dcgan", "fit", "--recipe", "digits", "--devices", "2", "--run_dir", "run")
+    assert (chosen["devices"], chosen["strategy"]) == (2, "ddp_find_unused_parameters_true")
+
+
+def test_wandb_mirrors_offline_without_a_prompt(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    monkeypatch.setattr(sys, "stdin", None)
+    zoo("dcgan", "fit", "--run_dir", str(run), "--ckpt_path", "last", "--images", "576", "--wandb", "true")
+    import wandb
+
+    wandb.finish()
+    assert (run / "wandb_id").read_text().strip()
+    assert list((run / "wandb").glob("offline-run-*/*.wandb"))
