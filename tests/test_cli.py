@@ -119,9 +119,10 @@ def test_test_prints_and_records_the_figures_with_their_protocol(
     assert "FID, IS and KID of Inception features were not taken" in out
     assert "ZOO_INCEPTION_WEIGHTS" in out
     record = read_result(run)
-    value = record["measures"]["fd_lenet200"]
-    assert value["last"]["images_seen"] == 512
-    protocol = record["protocols"][value["protocol"]]
+    (taken,) = record["tests"]
+    assert taken["images_seen"] == 512
+    assert taken["values"]["fd_lenet200"] == read_metrics(run / "metrics.jsonl")[-1]["test/fd_lenet200"]
+    protocol = record["protocols"][taken["protocols"]["fd_lenet200"]]
     assert (protocol["n_fake"], protocol["batchnorm"], protocol["dataset"]) == (200, "reestimated", "Digits")
     text = refused(capsys, "dcgan", "test", "--run_dir", str(run), "--evaluation.extractors", "[inception]")
     assert "ZOO_INCEPTION_WEIGHTS" in text

@@ -153,6 +153,9 @@ def record() -> dict[str, Any]:
         "measures": summarise_measures(
             ROWS, {"fid5k": "lower", "is5k": "higher"}, protocols={"fid5k": "h1", "is5k": "h1"}
         ),
+        "tests": [
+            {"checkpoint": "last.ckpt", "images_seen": 448, "values": {"fid50k": 9.5}, "protocols": {"fid50k": "h1"}}
+        ],
         "protocols": {"h1": {"fake": 5000, "extractor": None}},
         "seed": 0,
         "commit": "0123456789" * 4 + "+dirty",
@@ -225,6 +228,8 @@ WRONG: list[tuple[str, Any, str]] = [
     ("finished", "2025-01-31T12:59:59+01:00", "lies before started"),
     ("command", "python x.py", "command must be a list"),
     ("command", ["python", 3], r"command\[1\] must be a non-empty text, it is 3"),
+    ("tests", [{"checkpoint": "last.ckpt"}], r"tests\[0\]\.\w+ is missing"),
+    ("tests", {}, "tests must be a list"),
     ("colour", "red", "colour is no field of the record"),
     ("hardware.tpus", 1, r"hardware\.tpus is no field"),
     ("measures.fid5k.best.value", "x", r"measures\.fid5k\.best\.value must be a finite number, it is 'x'"),

@@ -11,6 +11,7 @@ from zoo.metrics.evaluator import Evaluator
 from zoo.metrics.features import FeatureExtractor
 from zoo.metrics.inception import InceptionExtractor, InceptionUnavailableError
 from zoo.metrics.lenet import LeNetExtractor
+from zoo.metrics.protocol import protocol_hash
 from zoo.recipes import UsageError
 
 MNIST_LIKE = ("MNIST", "Digits")  # where the project's LeNet knows what it sees
@@ -65,7 +66,7 @@ class Measurement:
                 self._take(name, value, result.protocols[name].hash, result.protocols[name].as_dict())
         values, protocol = module.paper_measures(self.data, seed=TEST_SEED if self.testing else TRAINING_SEED)
         for name, value in values.items():
-            self._take(name, value, f"{module.paper}-{protocol['seed']}", protocol)
+            self._take(name, value, protocol_hash(protocol), protocol)
         return self.latest
 
     def _take(self, name: str, value: float, key: str, protocol: dict[str, Any]) -> None:

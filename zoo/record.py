@@ -331,6 +331,9 @@ def _json_object(field: str, value: Any) -> None:
 _POINT = {"value": _or_null(_number), "images_seen": _count}
 PACKAGES = ("torch", "lightning", "torchmetrics", "torchvision", "numpy")
 
+# Figures of `test` under the full protocol, at one checkpoint.
+_TEST = {"checkpoint": _text, "images_seen": _count, "values": _map_of(_number), "protocols": _map_of(_text)}
+
 RESULT_SCHEMA: dict[str, Any] = {
     "schema": _schema_version,
     "paper": _text,
@@ -341,6 +344,7 @@ RESULT_SCHEMA: dict[str, Any] = {
     "discriminator_steps": _count,
     "generator_steps": _count,
     "measures": _map_of({"first": _POINT, "best": _POINT, "last": _POINT, "better": _direction, "protocol": _text}),
+    "tests": _list_of(lambda field, value: _check(field, value, schema=_TEST)),
     "protocols": _map_of(_json_object),  # {hash: protocol}
     "seed": _integer,
     "commit": _or_null(_commit),

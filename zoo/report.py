@@ -105,7 +105,8 @@ class RunReport(Callback):
             "discriminator_steps": model.discriminator_steps,
             "generator_steps": model.generator_steps,
             "measures": self.measures(measurement),
-            "protocols": measurement.protocols,
+            "tests": self.earlier("tests", []),
+            "protocols": {**self.earlier("protocols", {}), **measurement.protocols},
             "seed": model.seed,
             "commit": describe_commit(Path(zoo.__file__).parent),
             "versions": describe_versions(),
@@ -138,18 +139,33 @@ class RunReport(Callback):
             say(f"  {name}: " + ", ".join(f"{key} {short(value)}" for key, value in protocol.items()))
         for note in measurement.notes:
             say(f"note: {note}")
-        if self.run.result.exists():
-            record = read_result(self.run.result)
-            record["protocols"] = {**record["protocols"], **measurement.protocols}
-            record["measures"] = {**record["measures"], **self.measures(measurement)}
-            write_result(self.run, record)
-            say(f"record {self.run.result}")
+        if not self.run.result.exists():
+            say(f"these figures are in {self.run.metrics}; result.json is written when training ends")
+            return
+        record = read_result(self.run.result)
+        taken = {
+            "checkpoint": str(self.plan.checkpoint),
+            "images_seen": model.images_seen,
+            "values": dict(measurement.latest),
+            "protocols": dict(measurement.hashes),
+        }
+        kept = [
+            t for t in record["tests"] if (t["checkpoint"], t["protocols"]) != (taken["checkpoint"], taken["protocols"])
+        ]
+        record["tests"] = [*kept, taken]
+        record["protocols"] = {**record["protocols"], **measurement.protocols}
+        write_result(self.run, record)
+        say(f"record {self.run.result}")
 
     def measures(self, measurement: Measurement) -> dict[str, Any]:
         """First, best and last of each measure of this run's metrics.jsonl that `measurement` knows the protocol of."""
         rows = read_metrics(self.run.metrics) if self.run.metrics.exists() else []
         better = {name: direction(name) for name in measurement.hashes}
         return summarise_measures(rows, better, protocols=measurement.hashes)  # type: ignore[arg-type]
+
+    def earlier(self, field: str, otherwise: Any) -> Any:
+        """What an earlier result.json of this run holds, so that a resumed training keeps the figures of `test`."""
+        return read_result(self.run.result)[field] if self.run.result.exists() else otherwise
 
     def print_measures(self, measures: Mapping[str, Any]) -> None:
         """A table: before training, best and last."""

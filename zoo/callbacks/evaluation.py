@@ -15,7 +15,8 @@ Measure = Callable[[AdversarialModule], dict[str, float]]
 class Evaluation(Callback):
     """Runs `measure` before training, every N images and at the end; on `test`, runs it once.
 
-    Values go to every logger at `images_seen`, and the monitored one to the checkpoint callback.
+    Values go to every logger at `images_seen` (those of `test` as `test/NAME`: they follow another protocol than the
+    ones taken while training), and the monitored one to the checkpoint callback.
 
     Args:
         measure: called on every rank with the module; returns the same values on each. It draws from generators of
@@ -47,8 +48,10 @@ class Evaluation(Callback):
         module.assert_finite()
         self.latest = self.measure(module)
         if trainer.is_global_zero:
+            prefix = "test/" if trainer.testing else ""
             for logger in trainer.loggers:
-                logger.log_metrics(self.latest, step=module.images_seen)
+                values = {prefix + name: value for name, value in self.latest.items()}
+                logger.log_metrics(values, step=module.images_seen)
         if trainer.training:
             for callback in trainer.checkpoint_callbacks:
                 if isinstance(callback, CounterCheckpoint) and callback.monitor in self.latest:

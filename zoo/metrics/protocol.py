@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -41,8 +42,7 @@ class EvalProtocol:
     @property
     def hash(self) -> str:
         """First 12 hex digits of the sha256 of the fields as canonical JSON."""
-        text = json.dumps(self.as_dict(), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:12]
+        return protocol_hash(self.as_dict())
 
     def as_dict(self) -> dict[str, str | int]:
         """The fields, JSON-ready."""
@@ -56,6 +56,12 @@ class EvalProtocol:
             f"BatchNorm {norm}, {self.extractor} {self.extractor_sha256[:8]}, seed {self.seed}, "
             f"block {self.block} [{self.hash}]"
         )
+
+
+def protocol_hash(fields: Mapping[str, object]) -> str:
+    """First 12 hex digits of the sha256 of plain fields as canonical JSON."""
+    text = json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def value_name(measure: Measure, extractor: str, n_fake: int) -> str:
