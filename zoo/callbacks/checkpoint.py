@@ -74,6 +74,7 @@ class CounterCheckpoint(Checkpoint):
         """
         if math.isfinite(value) and (self.best_value is None or self.sign * (value - self.best_value) < 0):
             self.best_value = value
+            self.last_saved = None  # what was saved at this point does not know the new best value
             self.save(trainer, module)
             self.copy_last("best.ckpt")
 

@@ -28,9 +28,10 @@ class Evaluation(Callback):
         self.measure = measure
         self.due = Every(every)
         self.latest: dict[str, float] = {}
+        self.taken_at: int | None = None
 
     def on_train_start(self, trainer: Trainer, pl_module: AdversarialModule) -> None:  # type: ignore[override]
-        self.due.last = pl_module.images_seen
+        self.due.last = self.taken_at = pl_module.images_seen
         if pl_module.images_seen == 0 and self.due.images is not None:
             self.run(trainer, pl_module)
 
@@ -40,6 +41,10 @@ class Evaluation(Callback):
         if self.due.due(pl_module.images_seen) or (trainer.should_stop and self.due.images is not None):
             self.run(trainer, pl_module)
 
+    def on_train_end(self, trainer: Trainer, pl_module: AdversarialModule) -> None:  # type: ignore[override]
+        if self.due.images is not None and self.taken_at != pl_module.images_seen:  # a limit of the trainer's own
+            self.run(trainer, pl_module)
+
     def on_test_epoch_end(self, trainer: Trainer, pl_module: AdversarialModule) -> None:  # type: ignore[override]
         self.run(trainer, pl_module)
 
@@ -47,12 +52,13 @@ class Evaluation(Callback):
         """Measures now."""
         module.assert_finite()
         self.latest = self.measure(module)
+        self.taken_at = module.images_seen
         if trainer.is_global_zero:
             prefix = "test/" if trainer.testing else ""
             for logger in trainer.loggers:
                 values = {prefix + name: value for name, value in self.latest.items()}
                 logger.log_metrics(values, step=module.images_seen)
-        if trainer.training:
+        if not trainer.testing:
             for callback in trainer.checkpoint_callbacks:
                 if isinstance(callback, CounterCheckpoint) and callback.monitor in self.latest:
                     callback.offer(trainer, module, self.latest[callback.monitor])
