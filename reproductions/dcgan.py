@@ -3,6 +3,10 @@
     python reproductions/dcgan.py fit  --recipe mnist --data_dir DIR
     python reproductions/dcgan.py test --run_dir runs/dcgan/mnist/NAME
 
+Reported and reached (written by `python -m zoo reached --write`)
+    not run
+End of the table
+
 The paper trains on LSUN bedrooms, ImageNet-1k at 32x32 and 350,000 faces that were never released. It trains on neither
 MNIST (but for a conditional network in its appendix) nor CIFAR-10 nor CelebA: the recipes on these are extensions
 without a reported figure.

@@ -35,6 +35,19 @@ def records(arguments: argparse.Namespace) -> None:
             print(f"  {name:24} best {best['value']:.5g} at {best['images_seen']:,}, last {last['value']:.5g}")
 
 
+def reached(arguments: argparse.Namespace) -> None:
+    """Prints the reached figures beside the reported ones; with --write, also into README and the scripts."""
+    from zoo import reached
+
+    root = Path(arguments.root)
+    if not (root / "reproductions").is_dir():
+        raise ZooError(f"{root.resolve()} has no folder reproductions: run this in a checkout, or name one with --root")
+    print(reached.plain_table(list(reached.rows(root / "reproductions"))), end="")
+    if arguments.write:
+        for file in reached.write(root):
+            print(f"written: {file}")
+
+
 def dataset(record: dict[str, Any]) -> str:
     """Name and size of a record's training set."""
     return f"{record['dataset']['name']} ({record['dataset']['images']:,})"
@@ -59,6 +72,10 @@ def parser() -> argparse.ArgumentParser:
     command = commands.add_parser("records", help="what the records under a folder reached")
     command.add_argument("folder", nargs="?", default="reproductions/records")
     command.set_defaults(run=records)
+    command = commands.add_parser("reached", help="reported beside reached, from the committed records")
+    command.add_argument("--root", default=".", help="a checkout of this project")
+    command.add_argument("--write", action="store_true", help="write the tables into README and the scripts")
+    command.set_defaults(run=reached)
     command = commands.add_parser("train-lenet", help="train the feature network for digits (ships trained)")
     command.add_argument("--data_dir", required=True, help="folder that holds MNIST/raw")
     command.add_argument("--out", default="lenet.safetensors", help="file for the weights; the card goes beside it")

@@ -110,7 +110,6 @@ class AdversarialModule(ResumableModule):
         else:
             self.manual_backward(loss, inputs=inputs)
         optimizer.step()
-        torch.clear_autocast_cache()  # its low-precision copies of the weights are those before the step
 
     @torch.no_grad()
     def count_discriminator_step(self, x: Tensor) -> None:

@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -38,10 +38,12 @@ class Recipe:
     Args:
         summary: a line that says what it is, and whether it is the paper's or an extension.
         config: settings as the command line names them, nested; what the paper does not fix is left out.
+        reported: what the paper reports for this experiment, by the name of our measure.
     """
 
     summary: str
     config: Mapping[str, Any]
+    reported: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

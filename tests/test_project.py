@@ -1,0 +1,99 @@
+"""What the repository says of itself: README, citation, the `zoo` command, the tables of reached figures."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from zoo import reached
+from zoo.errors import ZooError
+from zoo.models import MODELS
+
+ROOT = Path(__file__).parents[1]
+
+
+def run_zoo(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "zoo", *arguments], capture_output=True, text=True, check=False)
+
+
+def test_the_tables_of_reached_figures_are_those_of_the_records() -> None:
+    """Fails when a record changed: run `python -m zoo reached --write`."""
+    for file, text in reached.documents(ROOT).items():
+        assert file.read_text() == text, f"{file} is stale"
+
+
+def test_a_record_without_both_tests_is_refused(tmp_path: Path) -> None:
+    assert list(reached.rows(ROOT / "reproductions"))
+    folder = tmp_path / "reproductions"
+    (folder / "records").mkdir(parents=True)
+    for script in (ROOT / "reproductions").glob("*.py"):
+        (folder / script.name).write_text(script.read_text())
+    record = next((ROOT / "reproductions/records").glob("*.json"))
+    (folder / "records" / record.name).write_text(record.read_text().replace("best.ckpt", "other.ckpt"))
+    with pytest.raises(ZooError, match=r"best\.ckpt and on last\.ckpt"):
+        list(reached.rows(folder))
+
+
+def test_every_paper_has_a_model_a_script_and_a_line() -> None:
+    assert set(MODELS) == {path.stem for path in (ROOT / "reproductions").glob("*.py")}
+    papers = run_zoo("papers").stdout
+    for name, model in MODELS.items():
+        assert model.paper == name
+        assert f"reproductions/{name}.py" in papers
+        assert f"reproductions/{name}.py" in (ROOT / "README.md").read_text()
+
+
+def test_the_citation_file_is_valid_and_lists_the_nine_papers() -> None:
+    from cffconvert import Citation
+
+    text = (ROOT / "CITATION.cff").read_text()
+    Citation(text).validate()
+    assert len(yaml.safe_load(text)["references"]) == 9
+
+
+def test_the_zoo_command_explains_itself_and_its_errors(tmp_path: Path) -> None:
+    assert "papers" in run_zoo("--help").stdout
+    records = run_zoo("records", str(ROOT / "reproductions/records")).stdout
+    assert "gan mnist" in records
+    failed = run_zoo("records", str(tmp_path))
+    assert failed.returncode == 1
+    assert failed.stderr.startswith("error: no records")
+    assert run_zoo("reached", "--root", str(tmp_path)).returncode == 1
+
+
+def test_readmes_commands_are_known_to_the_scripts() -> None:
+    """Each `python reproductions/...` line of README parses, with its options, up to the data it would read."""
+    from zoo.recipes import make_plan
+
+    lines = re.findall(
+        r"^python (reproductions/\w+\.py .*?)(?:\s+#.*)?$", (ROOT / "README.md").read_text(), re.MULTILINE
+    )
+    assert len(lines) >= 8
+    for line in lines:
+        script, *arguments = shlex.split(line)
+        recipes = reached.recipes_of(ROOT / script)
+        if "nonsense" in line or "RUN" in line:
+            continue
+        plan = make_plan(arguments, paper=Path(script).stem, recipes=recipes)
+        assert plan.recipe in recipes
+
+
+def test_readmes_python_runs() -> None:
+    (snippet,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    names: dict[str, object] = {}
+    exec(snippet, names)
+    assert names["images"].shape == (16, 1, 32, 32)  # type: ignore[attr-defined]
+
+
+def test_no_file_names_this_machine_or_a_registry() -> None:
+    listed = subprocess.run(["git", "-C", str(ROOT), "ls-files"], capture_output=True, text=True, check=False)
+    if listed.returncode:
+        pytest.skip("not a checkout")
+    hosts = re.compile("py" + r"pi\.org|python" + r"hosted|/wo" + r"rk/(main|\.library)")
+    for name in listed.stdout.split():
+        if Path(name).suffix in {".py", ".md", ".toml", ".json", ".cff", ".yaml", ""} and (ROOT / name).is_file():
+            assert not hosts.search((ROOT / name).read_text()), name

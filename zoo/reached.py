@@ -1,0 +1,122 @@
+"""Reported beside reached: the tables in README and in each script's docstring, out of the committed records.
+
+A record is the result.json of a run whose `test` was run on best.ckpt and on last.ckpt. Both stand in the table: the
+best checkpoint was chosen on other latents (or on validation images) while training, and never stands alone.
+"""
+
+import importlib.util
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from zoo.errors import ZooError
+from zoo.record import read_result, write_atomically
+
+BEGIN, END = "Reported and reached (written by `python -m zoo reached --write`)", "End of the table"
+HEAD = ("recipe", "measure", "reported", "best", "last", "images", "seed", "commit", "protocol")
+SPREADS = ("_std", "_error")
+HIDDEN = ("_std", "_error", "_sigma", "_validation")
+
+
+class Row(NamedTuple):
+    """One measure of one record."""
+
+    paper: str
+    cells: tuple[str, ...]  # in the order of HEAD
+
+
+def recipes_of(script: Path) -> Mapping[str, Any]:
+    """The RECIPES of a reproduction script."""
+    spec = importlib.util.spec_from_file_location(f"reproduction_{script.stem}", script)
+    if spec is None or spec.loader is None:
+        raise ZooError(f"{script} cannot be imported")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return dict(module.RECIPES)
+
+
+def rows(folder: Path) -> Iterator[Row]:
+    """The rows of every record below `folder`/records, by paper, recipe and seed.
+
+    Raises:
+        ZooError: a record without both tests, or of a recipe that its script does not have.
+    """
+    for file in sorted((folder / "records").glob("*.json")):
+        record = read_result(file)
+        recipes = recipes_of(folder / f"{record['paper']}.py")
+        if record["recipe"] not in recipes:
+            raise ZooError(f"{file} is of recipe {record['recipe']!r}, which {record['paper']}.py does not have")
+        tests = {Path(test["checkpoint"]).stem: test for test in record["tests"]}
+        if not {"best", "last"} <= tests.keys():
+            raise ZooError(f"{file} needs `test` on best.ckpt and on last.ckpt; it has {sorted(tests) or 'neither'}")
+        for name in tests["last"]["values"]:
+            if not name.endswith(HIDDEN):
+                yield row(
+                    record, name, best=tests["best"], last=tests["last"], reported=recipes[record["recipe"]].reported
+                )
+
+
+def row(record: dict[str, Any], name: str, *, best: Any, last: Any, reported: Mapping[str, str]) -> Row:
+    """The row of one measure."""
+    cells = (
+        record["recipe"],
+        name,
+        reported.get(name, "not reported"),
+        f"{with_spread(name, best['values'])} at {best['images_seen']:,}",
+        with_spread(name, last["values"]),
+        f"{record['images_seen']:,}",
+        str(record["seed"]),
+        (record["commit"] or "unknown")[:7],
+        last["protocols"].get(name, ""),
+    )
+    return Row(record["paper"], cells)
+
+
+def with_spread(name: str, values: Mapping[str, float]) -> str:
+    """A value in four digits, with its standard deviation or error where one was taken."""
+    spread = next((values[name + suffix] for suffix in SPREADS if name + suffix in values), None)
+    return f"{values[name]:.4g}" + ("" if spread is None else f" +/- {spread:.2g}")
+
+
+def plain_table(table: list[Row]) -> str:
+    """For a docstring: columns lined up by spaces, indented by four."""
+    if not table:
+        return "    not run\n"
+    lines = [HEAD, *(row.cells for row in table)]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(HEAD))]
+    return "".join(
+        "    " + "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() + "\n"
+        for line in lines
+    )
+
+
+def markdown_table(table: list[Row]) -> str:
+    """For README."""
+    lines = [("paper", *HEAD), ("---",) * (len(HEAD) + 1), *((row.paper, *row.cells) for row in table)]
+    return "\n" + "".join("| " + " | ".join(line) + " |\n" for line in lines) + "\n"
+
+
+def with_table(text: str, table: str, *, file: Path) -> str:
+    """`text` with what stands between the two marker lines replaced."""
+    pattern = re.compile(rf"({re.escape(BEGIN)}[^\n]*\n).*?([^\n]*{re.escape(END)})", re.DOTALL)
+    if not pattern.search(text):
+        raise ZooError(f"{file} lacks the lines {BEGIN!r} and {END!r}, between which the table goes")
+    return pattern.sub(lambda match: match[1] + table + match[2], text, count=1)
+
+
+def documents(root: Path) -> dict[Path, str]:
+    """README and the scripts as they should read, by file."""
+    table = list(rows(root / "reproductions"))
+    wanted = {root / "README.md": markdown_table(table)}
+    for script in sorted((root / "reproductions").glob("*.py")):
+        wanted[script] = plain_table([row for row in table if row.paper == script.stem])
+    return {file: with_table(file.read_text(), text, file=file) for file, text in wanted.items()}
+
+
+def write(root: Path) -> list[Path]:
+    """Writes the tables; the files that changed."""
+    changed = [(file, text) for file, text in documents(root).items() if file.read_text() != text]
+    for file, text in changed:
+        write_atomically(file, text)
+    return [file for file, _ in changed]
