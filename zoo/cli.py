@@ -194,6 +194,8 @@ class ReproductionCLI(LightningCLI):
             *(self._get(self.config_init, "trainer").get("callbacks") or []),
             *callbacks,
         ]
+        if not fitting:
+            kwargs["enable_progress_bar"] = False  # the evaluation draws its own
         return super().instantiate_trainer(
             logger=self.loggers(), plugins=[*(config.trainer.plugins or []), AtomicCheckpointIO()], **kwargs
         )
@@ -283,6 +285,7 @@ def reproduce(
         "Be aware that when using `ckpt_path`",  # test and predict have no use for fit's callbacks
         "(?s).*JSONARGPARSE_DEPRECATION_WARNINGS",  # Lightning's calls, not ours
         "(?s).*deprecated in v4",
+        "`isinstance.treespec, LeafSpec.` is deprecated",
     ):
         warnings.filterwarnings("ignore", message=expected)
     try:

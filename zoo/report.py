@@ -177,6 +177,9 @@ class RunReport(Callback):
             ]
             for name, value in measures.items()
         ]
+        if not rows:
+            say(f"no figures were taken while training; `test --run_dir {self.run.path}` takes them")
+            return
         print_table(["measure", "before training", "best", "last", "best at images seen"], rows)
 
 
