@@ -81,7 +81,7 @@ def test_fit_leaves_the_record_of_a_run(finished: Path) -> None:
     measure = record["measures"]["fd_lenet100"]
     assert measure["last"]["value"] == rows[-1]["fd_lenet100"]
     assert record["protocols"][measure["protocol"]]["n_fake"] == 100
-    assert record["command"][1].endswith("pytest") or record["command"]
+    assert len(record["commands"]) == 1
 
 
 def test_a_second_run_never_overwrites_the_first(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -98,6 +98,7 @@ def test_resume_goes_on_with_the_run_and_forgets_what_came_after_the_checkpoint(
     zoo("dcgan", "fit", "--run_dir", str(run), "--ckpt_path", "last", "--images", "1024")
     record = read_result(run)
     assert (record["images_seen"], record["budget"], record["interruptions"]) == (1024, 1024, 1)
+    assert len(record["commands"]) == 2
     rows = read_metrics(run / "metrics.jsonl")
     assert 576 not in [row["images_seen"] for row in rows]
     assert [row["images_seen"] for row in rows if "fd_lenet100" in row] == [0, 256, 512, 768, 1024]

@@ -42,6 +42,8 @@ def reached(arguments: argparse.Namespace) -> None:
     root = Path(arguments.root)
     if not (root / "reproductions").is_dir():
         raise ZooError(f"{root.resolve()} has no folder reproductions: run this in a checkout, or name one with --root")
+    if arguments.add is not None:
+        print(f"written: {reached.keep(Path(arguments.add), root)}")
     print(reached.plain_table(list(reached.rows(root / "reproductions"))), end="")
     if arguments.write:
         for file in reached.write(root):
@@ -74,6 +76,7 @@ def parser() -> argparse.ArgumentParser:
     command.set_defaults(run=records)
     command = commands.add_parser("reached", help="reported beside reached, from the committed records")
     command.add_argument("--root", default=".", help="a checkout of this project")
+    command.add_argument("--add", metavar="RUN", help="first copy this run's result.json to the committed records")
     command.add_argument("--write", action="store_true", help="write the tables into README and the scripts")
     command.set_defaults(run=reached)
     command = commands.add_parser("train-lenet", help="train the feature network for digits (ships trained)")

@@ -5,13 +5,16 @@ best checkpoint was chosen on other latents (or on validation images) while trai
 """
 
 import importlib.util
+import json
 import re
+import shutil
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from zoo.errors import ZooError
-from zoo.record import read_result, write_atomically
+from zoo.record import RunDir, read_result, write_atomically
 
 BEGIN, END = "Reported and reached (written by `python -m zoo reached --write`)", "End of the table"
 HEAD = ("recipe", "measure", "reported", "best", "last", "images", "seed", "commit", "protocol")
@@ -112,6 +115,28 @@ def documents(root: Path) -> dict[Path, str]:
     for script in sorted((root / "reproductions").glob("*.py")):
         wanted[script] = plain_table([row for row in table if row.paper == script.stem])
     return {file: with_table(file.read_text(), text, file=file) for file, text in wanted.items()}
+
+
+def keep(run: Path, root: Path) -> Path:
+    """Copies a run's result.json and its last grid to reproductions/records; folders there are called DIR and RUN.
+
+    Raises:
+        RecordError: no valid record in the run.
+    """
+    record = read_result(run)
+    record["commands"] = [without_folders(command) for command in record["commands"]]
+    file = root / "reproductions/records" / f"{record['paper']}-{record['recipe']}-seed{record['seed']}.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(file, json.dumps(record, indent=2) + "\n")
+    for grid in sorted(RunDir(run).grids.glob("*.png"))[-1:]:
+        shutil.copyfile(grid, file.with_suffix(".png"))
+    return file
+
+
+def without_folders(command: list[str]) -> list[str]:
+    """A command line as another machine would be given it."""
+    placeholders = {"--data_dir": "DIR", "--run_dir": "RUN"}
+    return [placeholders.get(before, word) for before, word in pairwise(["", *command])]
 
 
 def write(root: Path) -> list[Path]:

@@ -353,7 +353,7 @@ RESULT_SCHEMA: dict[str, Any] = {
     "precision": _text,
     "wall_time_s": _amount,  # training only, summed over resumes
     "images_per_second": _amount,
-    "command": _list_of(_text),
+    "commands": _list_of(_list_of(_text)),  # of the first start and of every resume
     "started": _time,
     "finished": _time,
     "interruptions": _count,  # how often the run was resumed

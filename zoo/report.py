@@ -30,13 +30,14 @@ from zoo.record import (
 
 
 class Stopwatch(Callback):
-    """Training time in seconds, summed over resumes; travels in the checkpoint."""
+    """Training time in seconds, summed over resumes, and the commands given; travels in the checkpoint."""
 
     def __init__(self) -> None:
         self.before = 0.0
         self.interruptions = 0
         self.began = time.monotonic()
         self.started = datetime.now(timezone.utc).isoformat(timespec="seconds")
+        self.commands = [command_line()]
 
     @property
     def seconds(self) -> float:
@@ -47,12 +48,18 @@ class Stopwatch(Callback):
         self.began = time.monotonic()
 
     def state_dict(self) -> dict[str, Any]:
-        return {"seconds": self.seconds, "interruptions": self.interruptions, "started": self.started}
+        return {
+            "seconds": self.seconds,
+            "interruptions": self.interruptions,
+            "started": self.started,
+            "commands": self.commands,
+        }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.before = state_dict["seconds"]
         self.interruptions = state_dict["interruptions"] + 1
         self.started = state_dict["started"]
+        self.commands = [*state_dict.get("commands", []), *self.commands]
 
 
 class RunReport(Callback):
@@ -116,7 +123,7 @@ class RunReport(Callback):
             "precision": str(trainer.precision),
             "wall_time_s": round(seconds, 1),
             "images_per_second": round(model.images_seen / seconds, 1),
-            "command": command_line(),
+            "commands": stopwatch.commands,
             "started": stopwatch.started,
             "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
             "interruptions": stopwatch.interruptions,
@@ -144,7 +151,7 @@ class RunReport(Callback):
             return
         record = read_result(self.run.result)
         taken = {
-            "checkpoint": str(self.plan.checkpoint),
+            "checkpoint": self.plan.checkpoint.name if self.plan.checkpoint else "none",
             "images_seen": model.images_seen,
             "values": dict(measurement.latest),
             "protocols": dict(measurement.hashes),
