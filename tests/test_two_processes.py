@@ -65,6 +65,10 @@ def test_two_processes_resume_to_the_bit(out: Path) -> None:
     assert same(whole, parts)
 
 
+def test_a_loss_lost_on_one_rank_stops_all(out: Path) -> None:
+    assert seen(out, 1)["stopped_at"] == seen(out, 2, 0)["stopped_at"] == seen(out, 2, 1)["stopped_at"] == 8 * 3
+
+
 def test_measures_are_equal(out: Path) -> None:
     one, two, other = seen(out, 1)["values"], seen(out, 2, 0)["values"], seen(out, 2, 1)["values"]
     assert {"fd_lenet490", "is_lenet490", "kd_lenet490"} <= one.keys()

@@ -11,6 +11,7 @@ from toys import ToyData, ToyGAN, fit
 from zoo.adversarial import AdversarialModule
 from zoo.callbacks import CounterCheckpoint
 from zoo.data import Digits
+from zoo.errors import NonFiniteLossError
 from zoo.metrics.evaluator import Evaluator
 from zoo.metrics.lenet import LeNetExtractor
 from zoo.models.dcgan import DCGAN
@@ -41,6 +42,14 @@ def without_dropout(module: GAN) -> GAN:
 class SGDToy(ToyGAN):
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         return [torch.optim.SGD(net.parameters(), lr=0.1) for net in (self.D, self.G)]
+
+
+class NanOnTheLastRank(ToyGAN):
+    """The loss of one rank is lost at the very step at which losses are looked at."""
+
+    def discriminator_loss(self, x: Tensor, y: Tensor | None) -> Tensor:
+        last = self.global_rank == self.trainer.world_size - 1
+        return super().discriminator_loss(x, y) * (float("nan") if last and self.images_seen == 8 * 2 else 1.0)
 
 
 class SmallGAN(GAN):
@@ -81,6 +90,13 @@ def main(out: Path, world: int) -> None:
         settings = {"images": images, "ckpt_path": resume}
         seen["resumed"] = train(module, CounterCheckpoint(out / "parts"), world=world, **settings)
     seen["resumed_latents"] = module.sample_z(4)
+
+    module = NanOnTheLastRank()
+    module.log_every = 3
+    try:
+        train(module, world=world, images=8 * 50)
+    except NonFiniteLossError:
+        seen["stopped_at"] = module.images_seen
 
     torch.manual_seed(2)
     dcgan = DCGAN(network="community", resolution=32, channels=1, width=8)

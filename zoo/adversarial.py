@@ -141,8 +141,9 @@ class AdversarialModule(ResumableModule):
             logger.log_metrics(self.latest, step=self.images_seen)
 
     def assert_finite(self) -> None:
-        """Raises NonFiniteLossError if any loss since the last call was nan or infinite."""
-        if self._finite is not None and not bool(self._finite):
+        """Raises NonFiniteLossError, on every rank, if a loss of any rank was nan or infinite since the last call."""
+        finite = self._finite is None or bool(self._finite)
+        if not self.trainer.strategy.reduce_boolean_decision(finite, all=True):
             callback = self.trainer.checkpoint_callback
             last = getattr(callback, "last_path", None) or "none was written yet"
             raise NonFiniteLossError(

@@ -24,6 +24,8 @@ INHERITED = (
     "generator_steps",
     "evaluation",
     "keep",
+    "compile",
+    "wandb",
 )
 
 
