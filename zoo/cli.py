@@ -7,7 +7,7 @@ record. Everything else is named as LightningCLI names it.
 import logging
 import sys
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +36,12 @@ class ReproductionCLI(LightningCLI):
     Args:
         model_class: the paper's module.
         plan: what the command line asks for.
+        recipes: names of the paper's recipes, for the help.
     """
 
-    def __init__(self, model_class: type[AdversarialModule], *, plan: Plan) -> None:
+    def __init__(self, model_class: type[AdversarialModule], *, plan: Plan, recipes: Iterable[str]) -> None:
         self.plan = plan
+        self.recipes = ", ".join(recipes)
         self.run = RunDir(plan.run_dir)
         super().__init__(
             model_class=model_class,
@@ -66,7 +68,7 @@ class ReproductionCLI(LightningCLI):
             "--recipe",
             type=str,
             default="digits",
-            help="Experiment of the paper; an unknown name lists them.",
+            help=f"Experiment of the paper: {self.recipes}.",
         )
         add("--images", type=int | None, default=None, help="Budget: real images seen, summed over devices.")
         add("--generator_steps", type=int | None, default=None, help="Budget: updates of the generator.")
@@ -290,7 +292,7 @@ def reproduce(
         warnings.filterwarnings("ignore", message=expected)
     try:
         plan = make_plan(arguments, paper=model_class.paper, recipes=recipes)
-        ReproductionCLI(model_class, plan=plan)
+        ReproductionCLI(model_class, plan=plan, recipes=recipes)
     except (ZooError, MisconfigurationException, OSError) as error:
         sys.stderr.write(f"error: {error}\n")
         raise SystemExit(1) from None
