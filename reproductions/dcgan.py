@@ -4,7 +4,10 @@
     python reproductions/dcgan.py test --run_dir runs/dcgan/mnist/NAME
 
 Reported and reached (written by `python -m zoo reached --write`)
-    not run
+    recipe  measure   reported      best                        last             images   seed  commit   protocol
+    mnist   fd_lenet  not reported  9.767 at 600,064            11.04            650,112  0     6d7ccf4  fe804a5c1abd
+    mnist   is_lenet  not reported  8.203 +/- 0.052 at 600,064  8.141 +/- 0.088  650,112  0     6d7ccf4  fe804a5c1abd
+    mnist   kd_lenet  not reported  0.694 +/- 0.17 at 600,064   1.061 +/- 0.24   650,112  0     6d7ccf4  fe804a5c1abd
 End of the table
 
 The paper trains on LSUN bedrooms, ImageNet-1k at 32x32 and 350,000 faces that were never released. It trains on neither

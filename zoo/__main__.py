@@ -11,6 +11,11 @@ from zoo.errors import ZooError
 PAPERS = {
     "gan": ("Generative Adversarial Nets", 2014, "1406.2661"),
     "dcgan": ("Unsupervised Representation Learning with Deep Convolutional GANs", 2016, "1511.06434"),
+    "cgan": ("Conditional Generative Adversarial Nets", 2014, "1411.1784"),
+    "infogan": ("InfoGAN: Interpretable Representation Learning by Information Maximizing GANs", 2016, "1606.03657"),
+    "lsgan": ("Least Squares Generative Adversarial Networks", 2017, "1611.04076"),
+    "wgan": ("Wasserstein Generative Adversarial Networks", 2017, "1701.07875"),
+    "wgan_gp": ("Improved Training of Wasserstein GANs", 2017, "1704.00028"),
 }
 
 

@@ -37,7 +37,7 @@ class AdversarialModule(ResumableModule):
     (Goodfellow et al. 2014, Algorithm 1, with k = `n_critic`).
 
     Args:
-        image_shape: (C, H, W) of the images that G makes.
+        image_shape: (C, H, W) of the images that G makes, or (2,) for points in the plane.
         z_dim: dimension of the latent z.
         n_critic: discriminator updates for each generator update.
         num_classes: number of classes if G is conditional on a label, else None.
@@ -49,7 +49,7 @@ class AdversarialModule(ResumableModule):
     def __init__(
         self,
         *,
-        image_shape: tuple[int, int, int],
+        image_shape: tuple[int, ...],
         z_dim: int,
         n_critic: int = 1,
         num_classes: int | None = None,

@@ -247,6 +247,8 @@ class ReproductionCLI(LightningCLI):
 
     def predict(self, model: AdversarialModule, datamodule: LightningDataModule, **options: Any) -> None:
         """Writes `samples` images as PNG files into the run's samples folder; image i is the same in every call."""
+        if len(model.image_shape) != 3:
+            raise UsageError("predict writes images, and this model makes points: see the run's grids")
         n, block = self.settings.samples, 100
         blocks = [(min(block, n - start), start // block) for start in range(0, n, block)]
         batches = torch.utils.data.DataLoader(blocks, batch_size=None)  # type: ignore[arg-type,var-annotated]

@@ -41,3 +41,29 @@ def update_average(G_ema: nn.Module, G: nn.Module, *, beta: float) -> None:
         average.lerp_(parameter.to(average.dtype), 1.0 - beta)
     for copy, buffer in zip(G_ema.buffers(), G.buffers(), strict=True):
         copy.copy_(buffer)
+
+
+class SameConv2d(nn.Conv2d):
+    """Convolution with TensorFlow's SAME padding: output side = ceil(side / stride), the odd zero on the right.
+
+    Maps [N, inputs, H, W] to [N, outputs, ceil(H / stride), ceil(W / stride)]; square kernels and strides.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        kernel, stride = self.kernel_size[0], self.stride[0]
+        pad: list[int] = []
+        for side in (x.shape[3], x.shape[2]):  # F.pad begins with the last dimension
+            total = max(0, (-(-side // stride) - 1) * stride + kernel - side)
+            pad += [total // 2, total - total // 2]
+        return super().forward(nn.functional.pad(x, pad))
+
+
+class SameConvTranspose2d(nn.ConvTranspose2d):
+    """The transpose of SameConv2d from an even side: maps [N, inputs, H, W] to [N, outputs, H * stride, W * stride]."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, *, stride: int) -> None:
+        super().__init__(inputs, outputs, kernel, stride=stride, padding=(kernel - stride) // 2)
+
+    def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
+        height, width = (side * self.stride[0] for side in x.shape[2:])
+        return super().forward(x, output_size)[..., :height, :width]

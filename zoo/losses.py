@@ -25,6 +25,23 @@ def non_saturating_generator_loss(fake_logits: Tensor) -> Tensor:
     return F.softplus(-fake_logits).mean()
 
 
+def wasserstein_critic_loss(real_scores: Tensor, fake_scores: Tensor) -> Tensor:
+    """E[f(G(z))] - E[f(x)] (Arjovsky et al. 2017, Algorithm 1, line 5, negated).
+
+    Minus the critic's estimate of the Wasserstein distance, up to the factor of its Lipschitz constant.
+
+    Args:
+        real_scores: f of real images, any shape.
+        fake_scores: f of generated images, any shape.
+    """
+    return fake_scores.mean() - real_scores.mean()
+
+
+def wasserstein_generator_loss(fake_scores: Tensor) -> Tensor:
+    """-E[f(G(z))] (Arjovsky et al. 2017, Algorithm 1, line 10)."""
+    return -fake_scores.mean()
+
+
 def gradient_penalty(
     D: Callable[[Tensor], Tensor],
     x: Tensor,
@@ -32,6 +49,7 @@ def gradient_penalty(
     *,
     epsilon: Tensor | None = None,
     target: float = 1.0,
+    one_sided: bool = False,
     generator: torch.Generator | None = None,
 ) -> Tensor:
     """E[(||grad D(x_hat)||_2 - target)^2] at x_hat = epsilon x + (1 - epsilon) fake (Gulrajani et al. 2017, eq. 3).
@@ -45,6 +63,7 @@ def gradient_penalty(
         fake: generated images [N, ...]; no gradient flows into them.
         epsilon: mixing coefficients [N] in [0, 1]; drawn uniformly if None.
         target: gradient norm at which the penalty vanishes.
+        one_sided: penalise norms above `target` only, E[max(0, norm - target)^2] (section 4, "two-sided penalty").
         generator: CPU generator of epsilon.
     """
     with torch.autocast(x.device.type, enabled=False), torch.compiler.set_stance("force_eager"):
@@ -53,5 +72,6 @@ def gradient_penalty(
         epsilon = epsilon.float().view(-1, *[1] * (x.dim() - 1))  # [N, 1, 1, 1]
         x_hat = (epsilon * x.float() + (1 - epsilon) * fake.detach().float()).requires_grad_()
         (gradient,) = torch.autograd.grad(D(x_hat).sum(), x_hat, create_graph=True)  # [N, ...]
-        penalty: Tensor = (gradient.flatten(1).norm(2, dim=1) - target).square().mean()
+        excess = gradient.flatten(1).norm(2, dim=1) - target  # [N]
+        penalty: Tensor = (excess.relu() if one_sided else excess).square().mean()
         return penalty

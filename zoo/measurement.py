@@ -91,8 +91,10 @@ class Measurement:
         )
 
     def _extractors(self) -> list[FeatureExtractor]:
-        """Those asked for; else LeNet for MNIST-like data, and Inception on `test` and for all other data."""
+        """Those asked for; else LeNet for MNIST-like data, Inception on `test` and for all other images."""
         asked = self.settings.extractors
+        if len(self.data.image_shape) != 3:
+            return []  # points in the plane have the paper's own measures only
         mnist_like = self.data.name in MNIST_LIKE
         names = list(asked) if asked else ["lenet"] * mnist_like + ["inception"] * (self.testing or not mnist_like)
         extractors: list[FeatureExtractor] = [LeNetExtractor()] if "lenet" in names else []

@@ -192,7 +192,7 @@ class RunReport(Callback):
 
 def direction(measure: str) -> str:
     """Whether a lower or a higher value of a measure is better."""
-    return "higher" if measure.startswith(("is_", "is", "parzen")) else "lower"
+    return "higher" if measure.startswith(("is", "parzen", "accuracy", "share")) else "lower"
 
 
 def figure(value: float | None) -> str:

@@ -28,13 +28,22 @@ def save_png(images: Tensor, path: Path, *, columns: int | None = None) -> None:
     os.replace(temporary, path)
 
 
+def plot_points(points: Tensor, *, extent: float = 2.0, side: int = 256) -> Tensor:
+    """Points [N, 2] of [-extent, extent]^2 as an image [1, side, side] in [-1, 1]: black where many lie, y upwards."""
+    inside = points[(points.abs() < extent).all(dim=1)].float().cpu()
+    cells = ((inside / extent + 1) / 2 * side).long().clamp(0, side - 1)  # [n, 2]: column, row from below
+    counts = torch.bincount((side - 1 - cells[:, 1]) * side + cells[:, 0], minlength=side * side)
+    ink = (counts.float() / 3).clamp(max=1)  # three points make a cell black
+    return 1 - 2 * ink.view(1, side, side)
+
+
 class SampleGrid(Callback):
     """Writes `grids/images-XXXXXXXXX.png` from the same latents before training, every N images, and at the end.
 
     Args:
         folder: where the grids go.
         every: images between two grids, or None for the first and the last alone.
-        n: images on a grid, a square number.
+        n: images on a grid, a square number. Points in the plane are drawn 5,000 at a time.
         seed: of the fixed latents (and labels, drawn uniformly, for conditional papers).
     """
 
@@ -67,7 +76,10 @@ class SampleGrid(Callback):
         if not trainer.is_global_zero:
             return
         path = self.folder / f"images-{module.images_seen:09d}.png"
-        save_png(module.sample(self.n, seed=self.seed), path)
+        if len(module.image_shape) == 3:
+            save_png(module.sample(self.n, seed=self.seed), path)
+        else:
+            save_png(plot_points(module.sample(5_000, seed=self.seed))[None], path)
         for logger in trainer.loggers:
             if hasattr(logger, "log_image"):
                 logger.log_image("grid", path, module.images_seen)

@@ -8,6 +8,7 @@ from zoo.data.digits import Digits
 from zoo.data.folder import ImageFolder
 from zoo.data.mnist import MNIST
 from zoo.data.stream import ImageStream
+from zoo.data.toy import ToyPoints
 
 DATASETS: dict[str, type[ImageDataModule]] = {
     "Digits": Digits,
@@ -28,5 +29,6 @@ __all__ = [
     "ImageDataModule",
     "ImageFolder",
     "ImageStream",
+    "ToyPoints",
     "cache_dir",
 ]

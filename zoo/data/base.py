@@ -64,7 +64,7 @@ class ImageDataModule(LightningDataModule):
         return self.labelled_classes
 
     @property
-    def image_shape(self) -> tuple[int, int, int]:
+    def image_shape(self) -> tuple[int, ...]:
         """(C, H, W)."""
         side = self.resolution or self.native_resolution
         return self.channels, side, side

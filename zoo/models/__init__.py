@@ -1,7 +1,20 @@
 """One file per paper. `MODELS[name]()` builds the paper's first network with the paper's constants."""
 
 from zoo.adversarial import AdversarialModule
+from zoo.models.cgan import CGAN
 from zoo.models.dcgan import DCGAN
 from zoo.models.gan import GAN
+from zoo.models.infogan import InfoGAN
+from zoo.models.lsgan import LSGAN
+from zoo.models.wgan import WGAN
+from zoo.models.wgan_gp import WGANGP
 
-MODELS: dict[str, type[AdversarialModule]] = {"gan": GAN, "dcgan": DCGAN}
+MODELS: dict[str, type[AdversarialModule]] = {
+    "gan": GAN,
+    "dcgan": DCGAN,
+    "cgan": CGAN,
+    "infogan": InfoGAN,
+    "lsgan": LSGAN,
+    "wgan": WGAN,
+    "wgan_gp": WGANGP,
+}

@@ -1,0 +1,92 @@
+"""InfoGAN (Chen et al., NIPS 2016, arXiv 1606.03657).
+
+    python reproductions/infogan.py fit  --recipe mnist --data_dir DIR
+    python reproductions/infogan.py test --run_dir runs/infogan/mnist/NAME
+
+Reported and reached (written by `python -m zoo reached --write`)
+    not run
+End of the table
+
+Differences from the paper and from the authors' code
+ 1. The leaky ReLU's slope is the paper's 0.1; the code has 0.01: `--model.slope 0.01`.
+ 2. Duration: the paper reports none; 5,000 updates of each player with batches of 128 are those of the code's launcher.
+ 3. Probabilities enter logarithms as logits; the code adds 1e-8 to each probability instead.
+ 4. H(c) of a continuous code is that of U(-1, 1), ln 2 nats; the code averages a standard normal's log density. Both
+    are constants. With sigma = 1 (the code's MNIST setting) the continuous part of L_I stays below 0 nats: the curve to
+    hold against ln 10 is `mutual_information_categorical`.
+ 5. A learnt sigma (`--model.learn_sigma true`) has its log variance kept within -8..8, for else Q gains without end.
+ 6. One lambda serves all codes, as in the code; the paper speaks of a smaller one for continuous codes.
+ 7. The paper says neither how categories are matched to digits for its 5 % error nor on which images: `code_error` is
+    the best one-to-one matching on the 10,000 test images, `code_error_majority` gives each category its most frequent
+    digit. BatchNorm statistics of D and Q, which met reals and fakes in separate batches, are re-estimated on 2,000
+    training images.
+ 8. `mnist_control` is figure 1's plain GAN with an auxiliary Q. How the authors trained that Q is not said: here its
+    own head alone learns, so that D and G are a plain GAN's.
+ 9. CelebA's crop is not reported: the central 108x108 pixels. Durations on CelebA and SVHN are not reported.
+10. CelebA at 64x64 and CIFAR-10 are extensions: Table 3's layers, for 64x64 on maps of twice the size. SVHN (an
+    ImageFolder of 32x32 images), 3-D faces and chairs have no recipe; SVHN's latents are
+    `--model.noise 124 --model.codes 4 --model.continuous 4`.
+11. `digits` is no experiment of the paper; its code errors are of the 5,000 training images, labels unseen.
+"""
+
+from zoo.cli import reproduce
+from zoo.models.infogan import InfoGAN
+from zoo.recipes import Recipe
+
+MNIST = {
+    "data": {"class_path": "zoo.data.MNIST", "init_args": {"batch_size": 128}},
+    "generator_steps": 5_000,
+    "evaluation": {"every": 64_000},
+    "keep": {"grid_every": 64_000, "checkpoint_every": 64_000, "monitor": "fd_lenet2k"},
+}
+
+RECIPES = {
+    "mnist": Recipe(
+        "the paper's MNIST experiment (appendix C.1), 5 % error of the categorical code",
+        {"model": {"network": "mnist"}, **MNIST},
+    ),
+    "mnist_control": Recipe(
+        "figure 1's control: a plain GAN with an auxiliary Q, MNIST",
+        {"model": {"network": "mnist", "maximise_information": False}, **MNIST},
+    ),
+    "celeba32": Recipe(
+        "the paper's CelebA experiment at 32x32 (appendix C.3); crop and duration are ours",
+        {
+            "model": {"network": "celeba"},
+            "data": {"class_path": "zoo.data.CelebA", "init_args": {"batch_size": 128, "resolution": 32}},
+            "images": 5_000_000,
+            "keep": {"grid_every": 200_000, "checkpoint_every": 200_000},
+        },
+    ),
+    "celeba": Recipe(
+        "extension: the CelebA network's layers at 64x64",
+        {
+            "model": {"network": "celeba", "resolution": 64},
+            "data": {"class_path": "zoo.data.CelebA", "init_args": {"batch_size": 128, "resolution": 64}},
+            "images": 5_000_000,
+            "keep": {"grid_every": 200_000, "checkpoint_every": 200_000},
+        },
+    ),
+    "cifar10": Recipe(
+        "extension: SVHN's latents and shapes (appendix C.2) on CIFAR-10",
+        {
+            "model": {"network": "celeba", "noise": 124, "codes": 4, "continuous": 4},
+            "data": {"class_path": "zoo.data.CIFAR10", "init_args": {"batch_size": 128}},
+            "images": 5_000_000,
+            "keep": {"grid_every": 250_000, "checkpoint_every": 250_000},
+        },
+    ),
+    "digits": Recipe(
+        "the MNIST network on the 5,000 embedded digits, for a first look (no experiment of the paper)",
+        {
+            "model": {"network": "mnist"},
+            "data": {"class_path": "zoo.data.Digits", "init_args": {"batch_size": 64}},
+            "images": 60_000,
+            "evaluation": {"every": 20_000},
+            "keep": {"grid_every": 20_000, "checkpoint_every": 20_000, "monitor": "fd_lenet2k"},
+        },
+    ),
+}
+
+if __name__ == "__main__":
+    reproduce(InfoGAN, RECIPES)

@@ -1,0 +1,575 @@
+"""InfoGAN: networks, the information term against closed forms and plain autograd, who is moved by it, its measures."""
+
+import copy
+import itertools
+import math
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from toys import Recorder, ToyData, fit
+
+from zoo.data import ImageArray
+from zoo.models.infogan import (
+    CodeLayout,
+    Codes,
+    InfoGAN,
+    categorical_information,
+    code_errors,
+    continuous_information,
+)
+
+CODES = {"noise": 6, "codes": 2, "categories": 3, "continuous": 2}
+
+
+def on_meta(**settings: Any) -> InfoGAN:
+    """The module without its weights: shapes and counts."""
+    with torch.device("meta"):
+        return InfoGAN(**settings)
+
+
+def small(*, seed: int = 0, **settings: Any) -> InfoGAN:
+    """Table 3's network at 16x16 grey with three kinds of latents."""
+    torch.manual_seed(seed)
+    return InfoGAN(**{"network": "celeba", "resolution": 16, "channels": 1, **CODES, **settings})
+
+
+def count(net: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in net.parameters())
+
+
+class Images16(ToyData):
+    """Random 16x16 images of three classes."""
+
+    native_resolution = 16
+
+    def __init__(self) -> None:
+        super().__init__()
+        generator = torch.Generator().manual_seed(1)
+        images = torch.randint(256, (40, 1, 16, 16), generator=generator, dtype=torch.uint8)
+        self.array = ImageArray(images, torch.arange(40) % 3, None, "3" * 64)
+
+
+# Networks.
+
+
+def test_parameter_counts_of_the_mnist_network() -> None:
+    module = on_meta()
+    assert count(module.G) == 6_652_481
+    assert [count(part) for part in (module.D.trunk, module.D.head, module.D.Q)] == [6_558_144, 1_025, 133_262]
+    assert count(module.D) == 6_558_144 + 1_025 + 133_262
+    assert module.z_dim == 74
+
+
+def test_parameter_counts_of_the_celeba_network() -> None:
+    module = on_meta(network="celeba")
+    assert module.z_dim == 228
+    first = 228 * 2 * 2 * 448 + 3 * 2 * 2 * 448  # weights, biases, gain and bias of BatchNorm
+    up = (448 * 256 + 256 * 128 + 128 * 64 + 64 * 3) * 16 + (256 + 128 + 64 + 3) + 2 * 256
+    assert count(module.G) == first + up
+    assert count(module.D.trunk) == (3 * 64 + 64 * 128 + 128 * 256) * 16 + (64 + 128 + 256) + 2 * (128 + 256)
+    assert count(module.D.head) == 4 * 4 * 256 + 1
+    assert count(module.D.Q) == 4096 * 128 + 3 * 128 + 128 * 100 + 100
+
+
+@pytest.mark.parametrize(
+    ("settings", "shape", "outputs"),
+    [
+        ({}, (1, 28, 28), 14),
+        ({"network": "celeba"}, (3, 32, 32), 100),
+        ({"network": "celeba", "resolution": 64}, (3, 64, 64), 100),
+        ({"network": "celeba", "noise": 124, "codes": 4, "continuous": 4}, (3, 32, 32), 48),  # SVHN, appendix C.2
+    ],
+)
+def test_shapes(settings: Any, shape: tuple[int, int, int], outputs: int) -> None:
+    module = on_meta(**settings)
+    with torch.device("meta"):
+        z = torch.empty(2, module.z_dim)
+        images = module.G(z)
+        logits, q = module.D.with_codes(images)
+    assert images.shape == (2, *shape) == (2, *module.image_shape)
+    assert logits.shape == module.D(images).shape == (2, 1)
+    assert q.log_variance is not None
+    assert q.categorical.shape == module.layout.codes_of(z).categorical.shape
+    assert q.continuous.shape == q.log_variance.shape == module.layout.codes_of(z).continuous.shape
+    assert module.D.Q[-1].out_features == outputs
+
+
+@pytest.mark.parametrize(
+    ("settings", "match"),
+    [
+        ({"resolution": 32}, "28x28"),
+        ({"network": "celeba", "resolution": 40}, "multiple of 16"),
+        ({"codes": 0, "continuous": 0}, "needs a code"),
+    ],
+)
+def test_impossible_settings_are_refused(settings: Any, match: str) -> None:
+    with pytest.raises(ValueError, match=match):
+        on_meta(**settings)
+
+
+def test_initialisation_laws() -> None:
+    module = InfoGAN()
+    convolution = next(m for m in module.D.modules() if isinstance(m, nn.Conv2d) and m.in_channels == 64)
+    assert 0.0399 < convolution.weight.abs().max() <= 0.04  # truncated at two deviations
+    assert convolution.weight.std().item() == pytest.approx(0.02 * 0.8796, rel=0.02)  # that of the truncated law
+    others = [
+        m for m in module.modules() if isinstance(m, nn.Linear | nn.ConvTranspose2d) and m.weight.numel() > 10_000
+    ]
+    assert len(others) == 5
+    for layer in others:
+        assert layer.weight.std().item() == pytest.approx(0.02, rel=0.03)
+        assert layer.weight.abs().max() > 0.06
+    gains = torch.cat([m.weight for m in module.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)])
+    assert gains.mean().item() == pytest.approx(1, abs=0.002)
+    assert gains.std().item() == pytest.approx(0.02, rel=0.05)
+    assert not any(p.any() for name, p in module.named_parameters() if name.endswith("bias"))
+
+
+@pytest.mark.parametrize(("settings", "slope"), [({}, 0.1), ({"slope": 0.01}, 0.01)])
+def test_slope(settings: Any, slope: float) -> None:
+    for network, n in (("mnist", 4), ("celeba", 4)):
+        layers = [m for m in on_meta(network=network, **settings).modules() if isinstance(m, nn.LeakyReLU)]
+        assert [layer.negative_slope for layer in layers] == [slope] * n
+
+
+def test_batchnorm_stands_where_table_3_has_it() -> None:
+    kinds = [type(m) for m in on_meta(network="celeba").G]
+    assert [kinds[i + 1] is nn.BatchNorm2d for i, kind in enumerate(kinds) if kind is nn.ConvTranspose2d] == [
+        True,
+        False,
+        False,
+        False,
+    ]
+    trunk = [type(m) for m in on_meta(network="celeba").D.trunk]
+    assert [trunk[i + 1] is nn.BatchNorm2d for i, kind in enumerate(trunk) if kind is nn.Conv2d] == [False, True, True]
+
+
+# Latents.
+
+
+def test_latent_laws() -> None:
+    z = on_meta().latents(20_000, generator=torch.Generator().manual_seed(0))
+    assert z.shape == (20_000, 74)
+    noise, category, continuous = z[:, :62], z[:, 62:72], z[:, 72:]
+    for part in (noise, continuous):
+        assert -1 <= part.min() < -0.999
+        assert 0.999 < part.max() <= 1
+        assert part.mean().item() == pytest.approx(0, abs=0.01)
+        assert part.var().item() == pytest.approx(1 / 3, rel=0.02)
+    assert (category.sum(1) == 1).all()
+    assert set(category.unique().tolist()) == {0, 1}
+    assert (category.mean(0) - 0.1).abs().max() < 0.01
+    assert torch.corrcoef(continuous.T)[0, 1].abs() < 0.03
+
+
+def test_codes_are_taken_from_their_places() -> None:
+    layout = CodeLayout(2, 2, 3, 1)
+    z = torch.tensor([[9.0, 9.0, 0, 1, 0, 0, 0, 1, 0.5]])
+    codes = layout.codes_of(z)
+    assert codes.categorical.tolist() == [[[0, 1, 0], [0, 0, 1]]]
+    assert codes.continuous.tolist() == [[0.5]]
+    assert (layout.z_dim, layout.parameters) == (9, 8)
+    q = layout.parameters_of(torch.tensor([[1.0, 2, 3, 4, 5, 6, 7, 100]]))
+    assert q.log_variance is not None
+    assert q.categorical.tolist() == [[[1, 2, 3], [4, 5, 6]]]
+    assert (q.continuous.item(), q.log_variance.item()) == (7, 8)  # a learnt sigma is kept within bounds
+
+
+# The information term.
+
+
+def one_hot(rows: list[int], k: int) -> Tensor:
+    return torch.eye(k)[rows].unsqueeze(1)  # [N, 1, K]
+
+
+def test_categorical_information_closed_forms() -> None:
+    c = one_hot([0, 3, 9, 3], 10)
+    assert categorical_information(torch.full((4, 1, 10), 3.0), c).item() == pytest.approx(0, abs=1e-6)  # uniform Q
+    assert categorical_information(100 * c, c).item() == pytest.approx(math.log(10))  # certain and right
+    assert categorical_information(100 * c.roll(1, 2), c).item() == pytest.approx(math.log(10) - 100)  # and wrong
+    half = torch.full((4, 1, 10), -100.0)
+    half[:, :, :5] = 0  # a Q that knows one bit: 1/5 on the right half
+    assert categorical_information(half, one_hot([0, 1, 2, 4], 10)).item() == pytest.approx(math.log(2), rel=1e-5)
+    both = torch.cat([100 * c, torch.zeros(4, 1, 10)], dim=1)  # codes add up
+    assert categorical_information(both, torch.cat([c, c], dim=1)).item() == pytest.approx(math.log(10))
+
+
+def test_continuous_information_with_sigma_1() -> None:
+    c = torch.tensor([[0.5, -1.0], [0.25, 0.0]])
+    mean = torch.tensor([[0.0, 1.0], [0.25, 0.5]])
+    squares = (0.25 + 4 + 0 + 0.25) / 2
+    expected = -0.5 * squares + 2 * (math.log(2) - 0.5 * math.log(2 * math.pi))
+    assert continuous_information(mean, torch.zeros(2, 2), c).item() == pytest.approx(expected)
+
+
+def test_continuous_information_with_learnt_sigma() -> None:
+    generator = torch.Generator().manual_seed(0)
+    c, mean, s = (torch.randn(7, 3, generator=generator) for _ in range(3))
+    normal = torch.distributions.Normal(mean, s.exp().sqrt())
+    expected = normal.log_prob(c).sum(1).mean() + 3 * math.log(2)
+    torch.testing.assert_close(continuous_information(mean, s, c), expected)
+
+
+def test_a_q_that_knows_nothing_gains_nothing_from_its_sigma() -> None:
+    """For c ~ U(-1, 1) the best Gaussian has mean 0 and variance 1/3; it stays below the entropy ln 2."""
+    c = torch.linspace(-1, 1, 20_001)[:, None]
+    values = {
+        s: continuous_information(torch.zeros_like(c), torch.full_like(c, math.log(s)), c).item()
+        for s in (0.1, 1 / 3, 1.0)
+    }
+    assert values[1 / 3] == pytest.approx(math.log(2) - 0.5 * math.log(2 * math.pi * math.e / 3), abs=1e-3)
+    assert 0 > values[1 / 3] > max(values[0.1], values[1.0])
+
+
+@pytest.mark.parametrize("learn_sigma", [False, True])
+def test_mutual_information_sums_its_parts(learn_sigma: bool) -> None:
+    module = on_meta(**CODES, network="celeba", learn_sigma=learn_sigma)
+    c = Codes(torch.eye(3)[torch.tensor([[0, 1], [2, 2]])], torch.tensor([[0.3, 0.1], [-0.4, 0.9]]))
+    q = Codes(torch.randn(2, 2, 3), torch.randn(2, 2), torch.full((2, 2), 0.8))
+    parts = module.mutual_information(c, q)
+    categorical = categorical_information(q.categorical, c.categorical)
+    log_variance = torch.full((2, 2), 0.8 if learn_sigma else 0.0)
+    continuous = continuous_information(q.continuous, log_variance, c.continuous)
+    torch.testing.assert_close(parts["mutual_information_categorical"], categorical)
+    torch.testing.assert_close(parts["mutual_information"], categorical + continuous)
+
+
+# Equation 6.
+
+
+def plain_losses(module: InfoGAN, x: Tensor, z: Tensor, *, weight: float) -> tuple[Tensor, Tensor]:
+    """Both losses by probabilities and logarithms, image by image."""
+    layout = module.layout
+    fake = module.G(z)
+    features = module.D.trunk(fake)
+    p, real = torch.sigmoid(module.D.head(features)), torch.sigmoid(module.D.head(module.D.trunk(x)))
+    outputs, information = module.D.Q(features), torch.zeros(())
+    for latent, output in zip(z, outputs, strict=True):
+        for m in range(layout.codes):
+            begin = m * layout.categories
+            q = output[begin : begin + layout.categories].softmax(0)
+            category = int(latent[layout.noise + begin :][: layout.categories].argmax())
+            information = information + math.log(layout.categories) + q[category].log()
+        for i in range(layout.continuous):
+            mean = output[layout.codes * layout.categories + i]
+            c = latent[layout.noise + layout.codes * layout.categories + i]
+            density = torch.exp(-0.5 * (c - mean) ** 2) / math.sqrt(2 * math.pi)
+            information = information + math.log(2) + density.log()
+    information = information / len(z)
+    loss_D = -(real.log().mean() + (1 - p).log().mean()) - weight * information
+    return loss_D, -p.log().mean() - weight * information
+
+
+def stream(module: InfoGAN, n: int, *, draws: int = 1) -> list[Tensor]:
+    """The next latents of the module's stream, which stays where it is."""
+    generator = torch.Generator()
+    generator.set_state(module.latent_generator.get_state())
+    return [module.latents(n, generator=generator) for _ in range(draws)]
+
+
+def spread_weights(module: InfoGAN) -> None:
+    """Makes the head and Q large enough to have an opinion."""
+    for layer in (module.D.head, module.D.Q[-1]):
+        layer.weight.data.mul_(20)
+        layer.bias.data.normal_()
+
+
+@pytest.mark.parametrize("weight", [1.0, 0.3])
+def test_losses_and_gradients_against_plain_autograd(weight: float) -> None:
+    module = small(information_weight=weight)
+    spread_weights(module)
+    x = torch.rand(5, 1, 16, 16) * 2 - 1
+    for player, loss, which in ((module.D, module.discriminator_loss, 0), (module.G, module.generator_loss, 1)):
+        (z,) = stream(module, 5)
+        value, expected = loss(x, None), plain_losses(module, x, z, weight=weight)[which]
+        assert value.item() == pytest.approx(expected.item(), rel=1e-4)
+        without = plain_losses(module, x, z, weight=0)[which]
+        assert abs(without.item() - value.item()) > 0.05  # the term is there to be seen
+        parameters = [p for name, p in player.named_parameters() if not is_idle(name, player)]
+        gradients = torch.autograd.grad(value, parameters)
+        for a, b in zip(gradients, torch.autograd.grad(expected, parameters), strict=True):
+            assert b.norm() > 1e-6
+            assert (a - b).norm() < 1e-3 * b.norm()
+
+
+def is_idle(name: str, player: nn.Module) -> bool:
+    """Biases that a BatchNorm takes away again."""
+    modules = dict(player.named_modules())
+    parent, _, kind = name.rpartition(".")
+    container, _, index = parent.rpartition(".")
+    if kind != "bias" or not index.isdigit():
+        return False
+    after = modules.get(f"{container}.{int(index) + 1}".lstrip("."))
+    return isinstance(after, nn.modules.batchnorm._BatchNorm)
+
+
+def test_lambda_scales_the_term_in_both_losses() -> None:
+    x, values = torch.zeros(4, 1, 16, 16), []
+    for weight in (0.0, 1.0, 2.5):
+        module = small(information_weight=weight)
+        spread_weights_alike(module)
+        values.append([module.discriminator_loss(x, None).item(), module.generator_loss(x, None).item()])
+    for none, one, more in zip(*values, strict=True):
+        assert abs(none - one) > 0.1
+        assert none - more == pytest.approx(2.5 * (none - one), rel=1e-3)
+
+
+def spread_weights_alike(module: InfoGAN) -> None:
+    torch.manual_seed(7)
+    spread_weights(module)
+    module.latent_generator.manual_seed(7)
+
+
+def test_hand_values_where_d_is_one_half() -> None:
+    """D = 1/2, categorical part 0 (uniform Q), means 0: what is left is the squares of the continuous codes."""
+    module = small()
+    for p in module.D.parameters():
+        nn.init.zeros_(p)
+    for loss, expected in ((module.discriminator_loss, 2 * math.log(2)), (module.generator_loss, math.log(2))):
+        (z,) = stream(module, 6)
+        information = 2 * math.log(2) - math.log(2 * math.pi) - 0.5 * z[:, -2:].square().sum(1).mean().item()
+        assert loss(torch.zeros(6, 1, 16, 16), None).item() == pytest.approx(expected - information, rel=1e-5)
+    assert module.information["mutual_information_categorical"].item() == pytest.approx(0, abs=1e-6)
+
+
+def test_information_reaches_g_through_its_images() -> None:
+    module = small()
+    spread_weights(module)
+    nn.init.zeros_(module.D.head.weight)  # the game itself gives no gradient
+    gradients = torch.autograd.grad(module.generator_loss(torch.zeros(4, 1, 16, 16), None), list(module.G.parameters()))
+    assert sum(float(g.norm()) for g in gradients) > 1e-4
+
+
+def test_q_sees_no_real_images() -> None:
+    module, seen = small(), []
+    module.D.Q.register_forward_hook(lambda layer, inputs, output: seen.append(len(output)))
+    module.discriminator_loss(torch.zeros(4, 1, 16, 16), None)
+    module.generator_loss(torch.zeros(4, 1, 16, 16), None)
+    assert seen == [4, 4]
+
+
+def test_the_control_is_a_plain_gan_with_an_onlooker() -> None:
+    x, gradients = torch.rand(5, 1, 16, 16), {}
+    for name, settings in {"control": {"maximise_information": False}, "plain": {"information_weight": 0.0}}.items():
+        module = small(**settings)
+        spread_weights_alike(module)
+        loss_D = module.discriminator_loss(x, None)
+        parts = [module.D.trunk, module.D.head, module.D.Q]
+        for part, net in zip(("trunk", "head", "Q"), parts, strict=True):
+            gradient = torch.autograd.grad(loss_D, list(net.parameters()), retain_graph=True)
+            gradients[name, part] = torch.cat([g.flatten() for g in gradient])
+        gradient = torch.autograd.grad(module.generator_loss(x, None), list(module.G.parameters()))
+        gradients[name, "G"] = torch.cat([g.flatten() for g in gradient])
+    for part in ("trunk", "head", "G"):
+        torch.testing.assert_close(gradients["control", part], gradients["plain", part], msg=part)
+    assert gradients["control", "Q"].norm() > 1e-3
+    assert not gradients["plain", "Q"].any()
+
+
+# Training.
+
+
+class Watched(InfoGAN):
+    """Keeps weights and gradients after each player's update, and the latents drawn."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.steps: list[tuple[str, dict[str, Tensor], dict[str, Tensor | None]]] = []
+        self.drawn: list[Tensor] = []
+
+    def sample_z(self, n: int) -> Tensor:
+        self.drawn.append(super().sample_z(n))
+        return self.drawn[-1]
+
+    def keep(self, player: str) -> None:
+        weights = {name: p.detach().clone() for name, p in self.named_parameters()}
+        gradients = {name: None if p.grad is None else p.grad.clone() for name, p in self.named_parameters()}
+        self.steps.append((player, weights, gradients))
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        self.keep("start")
+        (self.expected,) = [stream(self, 8, draws=2)]
+
+    def after_discriminator_update(self) -> None:
+        self.keep("D")
+
+    def after_generator_update(self) -> None:
+        self.keep("G")
+
+
+def test_one_step_moves_trunk_and_q_with_d_and_g_alone_afterwards() -> None:
+    torch.manual_seed(0)
+    module = Watched(network="celeba", resolution=16, channels=1, **CODES)
+    fit(module, data=Images16(), images=8)
+    (_, start, _), (first, after_D, gradients_D), (second, after_G, gradients_G) = module.steps
+    assert (first, second) == ("D", "G")
+    for name in start:
+        ours = name.startswith("D.")
+        assert torch.equal(start[name], after_D[name]) is not ours, name
+        assert torch.equal(after_D[name], after_G[name]) is ours, name
+        if ours:  # G's step adds nothing to the gradients of trunk, D and Q
+            assert torch.equal(gradients_D[name], gradients_G[name])  # type: ignore[arg-type]
+        else:
+            assert gradients_D[name] is None
+    assert gradients_D["D.Q.3.weight"].norm() > 1e-4  # type: ignore[union-attr]
+    assert [len(z) for z in module.drawn] == [8, 8]  # fresh latents for G
+    for z, expected in zip(module.drawn, module.expected, strict=True):
+        torch.testing.assert_close(z, expected)
+
+
+def test_two_optimizers_with_the_papers_settings() -> None:
+    module = on_meta()
+    optimizer_D, optimizer_G = module.configure_optimizers()
+    for optimizer, net, lr in ((optimizer_D, module.D, 2e-4), (optimizer_G, module.G, 1e-3)):
+        (group,) = optimizer.param_groups
+        assert isinstance(optimizer, torch.optim.Adam)
+        assert (group["lr"], group["betas"]) == (lr, (0.5, 0.999))
+        assert {id(p) for p in group["params"]} == {id(p) for p in net.parameters()}
+
+
+def test_information_is_reported_beside_the_losses() -> None:
+    module = small()
+    module.log_every = 1
+    fit(module, data=Images16(), images=16)
+    assert list(module.latest) == [
+        "loss_discriminator",
+        "loss_generator",
+        "mutual_information",
+        "mutual_information_categorical",
+    ]
+
+
+def test_information_rises() -> None:
+    """From nothing to more than a third of its maximum, ln 3, within forty updates of each player."""
+    module = small(codes=1, continuous=0)
+    recorder = Recorder(lambda m: m.information["mutual_information_categorical"].item())
+    fit(module, recorder, data=Images16(), images=8 * 40)
+    assert abs(recorder.seen[0]) < 0.2
+    assert sum(recorder.seen[-10:]) / 10 > math.log(3) / 3
+
+
+# Scales.
+
+
+def test_scale_of_both_networks() -> None:
+    for settings, shape in (({}, (28, 28)), ({"network": "celeba", "channels": 1, "resolution": 16}, (16, 16))):
+        module = on_meta(**settings)
+        pixels = torch.arange(256, dtype=torch.uint8).repeat(4)[: shape[0] ** 2].view(1, 1, *shape)
+        x = module.preprocess(pixels)
+        torch.testing.assert_close(x, pixels.float() / 255 if not settings else pixels.float() / 127.5 - 1)
+        module.G = nn.Identity()
+        torch.testing.assert_close(module.generate(x, None), pixels.float() / 127.5 - 1)
+
+
+# Measures.
+
+
+def brute_force(predicted: list[int], labels: list[int], k: int) -> float:
+    """Smallest error over all one-to-one matchings."""
+    return min(
+        sum(matching[p] != y for p, y in zip(predicted, labels, strict=True)) / len(labels)
+        for matching in itertools.permutations(range(k))
+    )
+
+
+def test_code_errors_against_all_matchings() -> None:
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(10):
+        predicted, labels = (torch.randint(5, (23,), generator=generator) for _ in range(2))
+        one_to_one, majority = code_errors(predicted, labels, categories=5, classes=5)
+        assert one_to_one == pytest.approx(brute_force(predicted.tolist(), labels.tolist(), 5))
+        best = sum(max(sum((predicted == p) & (labels == y)).item() for y in range(5)) for p in range(5))
+        assert majority == pytest.approx(1 - best / 23)
+        assert majority <= one_to_one + 1e-9
+
+
+def test_code_errors_by_hand() -> None:
+    labels = torch.tensor([0, 0, 1, 1, 2, 2])
+    assert code_errors(torch.tensor([2, 2, 0, 0, 1, 1]), labels, categories=3, classes=3) == (0, 0)
+    one_to_one, majority = code_errors(torch.tensor([0, 1, 2, 2, 2, 2]), labels, categories=3, classes=3)
+    assert one_to_one == pytest.approx(3 / 6)  # 0 -> 0, 2 -> 1 (or 2); the other 0 and two of four have no category
+    assert majority == pytest.approx(2 / 6)  # 0 and 1 both become class 0
+    assert code_errors(torch.zeros(6, dtype=torch.int64), labels, categories=3, classes=3)[0] == pytest.approx(4 / 6)
+
+
+class Oracle(nn.Module):
+    """Reads the codes from "images" that are latents, with the given certainty."""
+
+    def __init__(self, layout: CodeLayout, certainty: float) -> None:
+        super().__init__()
+        self.layout, self.certainty = layout, certainty
+
+    def with_codes(self, z: Tensor) -> tuple[Tensor, Codes]:
+        codes = self.layout.codes_of(z)
+        return z[:, :1], Codes(self.certainty * codes.categorical, codes.continuous, torch.zeros_like(codes.continuous))
+
+
+@pytest.mark.parametrize(("certainty", "expected"), [(100.0, 2 * math.log(3)), (0.0, 0.0)])
+def test_estimate_of_the_information(certainty: float, expected: float) -> None:
+    module = small()
+    module.G = nn.Identity()
+    del module.D
+    module.D = Oracle(module.layout, certainty)  # type: ignore[assignment]
+    values = module.estimate_information(seed=0, n=2_000)
+    assert values["mutual_information_categorical"] == pytest.approx(expected, abs=1e-5)
+    assert values["mutual_information"] == pytest.approx(expected + 2 * math.log(2) - math.log(2 * math.pi), abs=1e-5)
+
+
+def test_measures_leave_the_module_as_it_was_and_repeat() -> None:
+    module, data = small(), Images16()
+    before = copy.deepcopy(module.state_dict())
+    a = module.estimate_information(seed=3, n=200, block=100)
+    assert a == module.estimate_information(seed=3, n=200, block=100)
+    assert a != module.estimate_information(seed=4, n=200, block=100)
+    images = data.array.images
+    codes = module.predict_codes(images, reference=images)
+    assert torch.equal(codes[:7], module.predict_codes(images[:7], reference=images))  # whatever the neighbours
+    assert set(codes.tolist()) <= {0, 1, 2}
+    assert all(torch.equal(before[name], value) for name, value in module.state_dict().items())
+    assert module.training
+    assert module.D.Q[1].training
+
+
+def test_measures_of_labelled_and_unlabelled_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    module, data = small(), Images16()
+    seen: dict[str, Any] = {}
+
+    def predict(images: Tensor, *, reference: Tensor) -> Tensor:
+        seen["images"] = images
+        labels: Any = data.array.labels
+        return (labels + 1) % 3  # a perfect Q, up to the names of its categories
+
+    monkeypatch.setattr(module, "predict_codes", predict)
+    information = {"mutual_information": 1.0}
+    monkeypatch.setattr(module, "estimate_information", lambda *, seed: information)
+    values, protocol = module.paper_measures(data, seed=2)
+    assert values == {"mutual_information": 1.0, "code_error": 0.0, "code_error_majority": 0.0}
+    assert seen["images"] is data.split("test").images
+    assert protocol["seed"] == 2
+    monkeypatch.setattr(Images16, "labelled_classes", None)
+    assert module.paper_measures(data, seed=2).values == information
+
+
+def test_traversals_change_one_code_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = small()
+    monkeypatch.setattr(module, "generate", lambda z, y: z)
+    grids = module.figures()
+    assert list(grids) == ["c1", "c2", "c3", "c4"]
+    places = {"c1": slice(6, 9), "c2": slice(9, 12), "c3": slice(12, 13), "c4": slice(13, 14)}
+    for name, grid in grids.items():
+        place = places[name]
+        others = torch.ones(14, dtype=torch.bool)
+        others[place] = False
+        assert (grid[:, :, others] == grid[:, :1, others]).all()
+        assert not torch.equal(grid[0, 0, others], grid[1, 0, others])
+        varied = torch.eye(3) if name in ("c1", "c2") else torch.linspace(-2, 2, 10)[:, None]
+        torch.testing.assert_close(grid[:, :, place], varied.expand(5, -1, -1))
+
+
+def test_hyperparameters_rebuild_the_module() -> None:
+    module = small()
+    again = InfoGAN(**dict(module.hparams))
+    again.load_state_dict(module.state_dict())
+    torch.testing.assert_close(again.sample(3, seed=0), module.sample(3, seed=0))

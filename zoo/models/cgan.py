@@ -1,0 +1,343 @@
+"""Conditional Generative Adversarial Nets.
+
+M. Mirza, S. Osindero. 2014, arXiv 1411.1784. The authors released no code.
+
+Here: the two-player game of equation 2, in which both players see the label y, played by two pairs of networks:
+
+- `mnist`: the paper's network for MNIST (section 4.1), with its Parzen-window log-likelihood of Table 1;
+- `convolutional`: an extension for images of any kind and size, strided convolutions with the label concatenated to
+  the input of both players. It is no network of the paper.
+"""
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from zoo.adversarial import AdversarialModule, PaperMeasures
+from zoo.errors import UnsupportedSettingError
+from zoo.layers import Maxout, uniform_
+from zoo.losses import bce_discriminator_loss, non_saturating_generator_loss
+from zoo.resume import mix_seed
+
+if TYPE_CHECKING:
+    from zoo.data.base import ImageDataModule
+
+Network = Literal["mnist", "convolutional"]
+
+
+class MnistGenerator(nn.Module):
+    """z [N, z_dim] and one-hot y [N, K] to images [N, 1, 28, 28] in [0, 1] (section 4.1).
+
+    z and y have hidden layers of their own (200 and 1,000 rectified units) that meet in one of 1,200.
+    """
+
+    def __init__(self, *, z_dim: int, num_classes: int, dropout: float) -> None:
+        super().__init__()
+        self.z_layer = nn.Sequential(nn.Linear(z_dim, 200), nn.ReLU(), nn.Dropout(dropout))
+        self.y_layer = nn.Sequential(nn.Linear(num_classes, 1000), nn.ReLU(), nn.Dropout(dropout))
+        self.joint = nn.Sequential(
+            nn.Linear(1200, 1200),
+            nn.ReLU(),
+            nn.Dropout(dropout),
+            nn.Linear(1200, 784),
+            nn.Sigmoid(),
+            nn.Unflatten(1, (1, 28, 28)),
+        )
+        uniform_(self, bound=0.05)
+
+    def forward(self, z: Tensor, y: Tensor) -> Tensor:
+        return self.joint(torch.cat([self.z_layer(z), self.y_layer(y)], dim=1))  # type: ignore[no-any-return]
+
+
+class MnistDiscriminator(nn.Module):
+    """Images x [N, 1, 28, 28] in [0, 1] and one-hot y [N, K] to logits [N, 1] (section 4.1).
+
+    Maxout layers of 240 units x 5 pieces for x and 50 x 5 for y meet in one of 240 x 4.
+    """
+
+    def __init__(self, *, num_classes: int, dropout: float, input_dropout: float) -> None:
+        super().__init__()
+        self.x_layer = nn.Sequential(
+            nn.Flatten(), nn.Dropout(input_dropout), Maxout(784, 240, pieces=5), nn.Dropout(dropout)
+        )
+        self.y_layer = nn.Sequential(Maxout(num_classes, 50, pieces=5), nn.Dropout(dropout))
+        self.joint = nn.Sequential(Maxout(290, 240, pieces=4), nn.Dropout(dropout), nn.Linear(240, 1))
+        uniform_(self, bound=0.005)
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        return self.joint(torch.cat([self.x_layer(x), self.y_layer(y)], dim=1))  # type: ignore[no-any-return]
+
+
+class ConvolutionalGenerator(nn.Module):
+    """z [N, z_dim] and one-hot y [N, K], concatenated, to images [N, C, H, H] in [-1, 1]; 4x4 kernels as in DCGAN."""
+
+    def __init__(self, *, z_dim: int, num_classes: int, channels: int, widths: list[int], base: int) -> None:
+        super().__init__()
+        inputs = z_dim + num_classes
+        layers: list[nn.Module] = [
+            nn.Unflatten(1, (inputs, 1, 1)),
+            nn.ConvTranspose2d(inputs, widths[-1], base, bias=False),  # 1 -> base
+            nn.BatchNorm2d(widths[-1]),
+            nn.ReLU(),
+        ]
+        for wide, narrow in pairwise(reversed(widths)):
+            up = nn.ConvTranspose2d(wide, narrow, 4, stride=2, padding=1, bias=False)
+            layers += [up, nn.BatchNorm2d(narrow), nn.ReLU()]
+        layers += [nn.ConvTranspose2d(widths[0], channels, 4, stride=2, padding=1, bias=False), nn.Tanh()]
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, z: Tensor, y: Tensor) -> Tensor:
+        return self.layers(torch.cat([z, y], dim=1))  # type: ignore[no-any-return]
+
+
+class ConvolutionalDiscriminator(nn.Module):
+    """Images x [N, C, H, H] in [-1, 1] and one-hot y [N, K], joined as K constant maps, to logits [N, 1]."""
+
+    def __init__(self, *, num_classes: int, channels: int, widths: list[int], base: int) -> None:
+        super().__init__()
+        first = nn.Conv2d(channels + num_classes, widths[0], 4, stride=2, padding=1, bias=False)
+        layers: list[nn.Module] = [first, nn.LeakyReLU(0.2)]
+        for narrow, wide in pairwise(widths):
+            down = nn.Conv2d(narrow, wide, 4, stride=2, padding=1, bias=False)
+            layers += [down, nn.BatchNorm2d(wide), nn.LeakyReLU(0.2)]
+        layers += [nn.Conv2d(widths[-1], 1, base, bias=False), nn.Flatten()]  # base -> 1
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        maps = y[:, :, None, None].expand(-1, -1, *x.shape[2:])  # [N, K, H, H]
+        return self.layers(torch.cat([x, maps], dim=1))  # type: ignore[no-any-return]
+
+
+def initialise(net: nn.Module) -> None:
+    """Weights N(0, 0.02), BatchNorm gains N(1, 0.02), BatchNorm biases 0 (DCGAN's law, for the extension)."""
+    for module in net.modules():
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+            nn.init.normal_(module.weight, 0.0, 0.02)
+        elif isinstance(module, nn.BatchNorm2d):
+            nn.init.normal_(module.weight, 1.0, 0.02)
+            nn.init.zeros_(module.bias)
+
+
+class CGAN(AdversarialModule):
+    """GAN whose players are both told the label (equation 2), with the non-saturating loss for G.
+
+    Args:
+        network: "mnist" (the paper's) or "convolutional" (an extension), see the head of this file.
+        num_classes: number of labels. With 1 the label says nothing, and data without labels will do.
+        channels: of the images; "mnist" takes 1.
+        resolution: height and width; "mnist" takes 28, "convolutional" 4, 5, 6 or 7 times a power of two from 2 on.
+        width: "convolutional": filters of the layer next to the image; doubled at each layer away from it.
+        dropout: "mnist": rate on every hidden layer of both players (0.5 in section 4.1).
+        input_dropout: "mnist": rate on D's image; 0.2 is that of the first GAN's code, which the paper may have used.
+        lr: initial learning rate of both players; None takes the network's own (0.1, 2e-4).
+        lr_decay: "mnist": the learning rate is divided by this at every update.
+        lr_min: "mnist": floor of the learning rate.
+        momentum_start: "mnist": momentum up to and including epoch 1.
+        momentum_end: "mnist": momentum from epoch `momentum_epochs` on; linear in epochs between.
+        momentum_epochs: "mnist": epoch at which the momentum saturates.
+        images_per_epoch: "mnist": what the momentum schedule calls an epoch.
+
+    Raises:
+        ValueError: an image shape that the network does not have.
+    """
+
+    paper = "cgan"
+    num_classes: int
+
+    def __init__(
+        self,
+        *,
+        network: Network = "mnist",
+        num_classes: int = 10,
+        channels: int = 1,
+        resolution: int = 28,
+        width: int = 64,
+        dropout: float = 0.5,
+        input_dropout: float = 0.0,
+        lr: float | None = None,
+        lr_decay: float = 1.00004,
+        lr_min: float = 1e-6,
+        momentum_start: float = 0.5,
+        momentum_end: float = 0.7,
+        momentum_epochs: int = 250,
+        images_per_epoch: int = 50_000,
+    ) -> None:
+        super().__init__(image_shape=(channels, resolution, resolution), z_dim=100, num_classes=num_classes)
+        self.save_hyperparameters()
+        self.network = network
+        self.lr = lr if lr is not None else 0.1 if network == "mnist" else 2e-4
+        self.lr_decay, self.lr_min = lr_decay, lr_min
+        self.momentum_start, self.momentum_end, self.momentum_epochs = momentum_start, momentum_end, momentum_epochs
+        self.images_per_epoch = images_per_epoch
+        if network == "mnist":
+            if self.image_shape != (1, 28, 28):
+                raise ValueError(f"network mnist takes 28x28 grey images, not {self.image_shape}: use convolutional")
+            self.G = MnistGenerator(z_dim=self.z_dim, num_classes=num_classes, dropout=dropout)
+            self.D = MnistDiscriminator(num_classes=num_classes, dropout=dropout, input_dropout=input_dropout)
+        else:
+            base, doublings = decompose(resolution)
+            widths = [width * 2**i for i in range(doublings)]
+            self.G = ConvolutionalGenerator(
+                z_dim=self.z_dim, num_classes=num_classes, channels=channels, widths=widths, base=base
+            )
+            self.D = ConvolutionalDiscriminator(num_classes=num_classes, channels=channels, widths=widths, base=base)
+            initialise(self)
+
+    def latents(self, n: int, *, generator: torch.Generator | None = None) -> Tensor:
+        """Uniform in the unit hypercube (section 4.1); the convolutional extension takes DCGAN's U(-1, 1). [n, 100]."""
+        z = torch.rand(n, self.z_dim, generator=generator)
+        return z if self.network == "mnist" else z * 2 - 1
+
+    def one_hot(self, y: Tensor | None, *, n: int) -> Tensor:
+        """Labels y [n] as one-hot vectors [n, K]; without labels all n belong to the only class.
+
+        Raises:
+            UnsupportedSettingError: no labels, although there are several classes.
+        """
+        if self.num_classes == 1:
+            return torch.ones(n, 1, device=self.device)
+        if y is None:
+            raise UnsupportedSettingError(f"no labels, and the model is conditional on {self.num_classes} classes")
+        return F.one_hot(y, self.num_classes).float()
+
+    def setup(self, stage: str) -> None:
+        super().setup(stage)
+        data: ImageDataModule | None = getattr(self.trainer, "datamodule", None)
+        if stage == "fit" and data is not None and self.num_classes not in (1, data.num_classes):
+            raise UnsupportedSettingError(
+                f"{data.name} has {data.num_classes or 'no'} classes, the model is conditional on {self.num_classes}: "
+                f"set --model.num_classes {data.num_classes or 1}"
+            )
+
+    # Equation 2. The fakes carry the labels of the reals they are shown with.
+
+    def discriminator_loss(self, x: Tensor, y: Tensor | None) -> Tensor:
+        """Half the binary cross-entropy, as in the code of the first GAN, whose learning rate the paper shares."""
+        labels = self.one_hot(y, n=len(x))
+        fake = self.G(self.sample_z(len(x)), labels)
+        return 0.5 * bce_discriminator_loss(self.D(x, labels), self.D(fake, labels))
+
+    def generator_loss(self, x: Tensor, y: Tensor | None) -> Tensor:
+        labels = self.one_hot(y, n=len(x))
+        return non_saturating_generator_loss(self.D(self.G(self.sample_z(len(x)), labels), labels))
+
+    def configure_optimizers(self) -> list[torch.optim.Optimizer]:
+        if self.network == "mnist":
+            return [
+                torch.optim.SGD(net.parameters(), lr=self.lr, momentum=self.momentum_start) for net in (self.D, self.G)
+            ]
+        return [torch.optim.Adam(net.parameters(), lr=self.lr, betas=(0.5, 0.999)) for net in (self.D, self.G)]
+
+    def before_update(self) -> None:
+        """Section 4.1: learning rate exponential in updates, momentum linear in epochs. The extension has neither."""
+        if self.network != "mnist":
+            return
+        lr = max(self.lr_min, self.lr / self.lr_decay**self.discriminator_steps)
+        momentum = self.momentum(self.images_seen // self.images_per_epoch)
+        for optimizer in self.both_optimizers():
+            for group in optimizer.param_groups:
+                group["lr"], group["momentum"] = lr, momentum
+
+    def momentum(self, epoch: int) -> float:
+        """Momentum in this epoch: constant up to epoch 1, linear up to `momentum_epochs`, constant after."""
+        share = min(1.0, max(0.0, (epoch - 1) / (self.momentum_epochs - 1)))
+        return self.momentum_start + share * (self.momentum_end - self.momentum_start)
+
+    # The scale each network is trained in, and back.
+
+    def preprocess(self, x: Tensor) -> Tensor:
+        """uint8 [N, C, H, W] to [0, 1] for the paper's network, to [-1, 1] for the extension."""
+        return x.float().div_(255.0) if self.network == "mnist" else super().preprocess(x)
+
+    def generate(self, z: Tensor, y: Tensor | None) -> Tensor:
+        """G(z|y) as images [N, C, H, W] in [-1, 1].
+
+        Raises:
+            ValueError: labels outside 0..K-1.
+        """
+        if y is not None and ((y < 0) | (y >= self.num_classes)).any():
+            raise ValueError(f"labels must lie in 0..{self.num_classes - 1}, got {sorted(set(y.tolist()))}")
+        images: Tensor = self.G(z, self.one_hot(y, n=len(z)))
+        return images * 2 - 1 if self.network == "mnist" else images
+
+    def sample_classes(self, n: int, *, seed: int) -> tuple[Tensor, Tensor]:
+        """n images of each class, [K n, C, H, W] in [-1, 1] on the CPU, sorted by class, and their labels [K n]."""
+        labels = torch.arange(self.num_classes).repeat_interleave(n)  # [K n]
+        parts = [
+            self.sample(len(part), labels=part, seed=mix_seed(seed, "classes", i)).cpu()
+            for i, part in enumerate(labels.split(500))  # type: ignore[no-untyped-call]
+        ]
+        return torch.cat(parts), labels
+
+    def paper_measures(self, data: "ImageDataModule", *, seed: int) -> PaperMeasures:
+        """Of 1,000 samples of each class of digits: Table 1's Parzen-window log-likelihood, and label accuracy.
+
+        `parzen_ll` in nats, sigma chosen on the first 1,000 validation images: needs 28x28 images, a validation split
+        (data.train_images) and a test split. `accuracy_lenet` (not in the paper): the share of the samples that
+        the project's LeNet takes for their label.
+        """
+        if data.name not in ("MNIST", "Digits") or self.num_classes != 10:
+            return PaperMeasures({}, {})
+        images, labels = self.sample_classes(1_000, seed=seed)
+        values, protocol = {"accuracy_lenet": label_accuracy(images, labels)}, {"measure": "label accuracy by LeNet"}
+        if {"validation", "test"} <= set(data.splits) and self.image_shape == (1, 28, 28):
+            validation, test = (data.split(name).images.flatten(1).float() / 255 for name in ("validation", "test"))
+            samples = images.add(1).div(2).clamp(0, 1).flatten(1)
+            values |= self.parzen_window(samples, validation=validation, test=test)
+            protocol["measure"] += (
+                "; Parzen log-likelihood of the test images, nats, sigma from 1,000 validation images"
+            )
+        reference = data.split("test" if "test" in data.splits else "train")
+        return PaperMeasures(
+            values,
+            protocol
+            | {
+                "n_fake": len(images),
+                "dataset_fingerprint": reference.fingerprint,
+                "seed": seed,
+                "batchnorm": "none" if self.network == "mnist" else "running",
+            },
+        )
+
+    def parzen_window(self, samples: Tensor, *, validation: Tensor, test: Tensor) -> dict[str, float]:
+        """Parzen-window log-likelihood in nats, images [N, 784] in [0, 1]; each process counts its share of `test`."""
+        from zoo.metrics.parzen import ParzenLogLikelihood, log_likelihoods
+
+        metric = ParzenLogLikelihood.fit(samples, validation)
+        chosen = log_likelihoods(validation[:1_000], samples, sigmas=[metric.sigma]).mean()
+        rank, world_size = (self.global_rank, self.trainer.world_size) if self._trainer else (0, 1)
+        metric.update(test[rank::world_size])
+        mean, error = metric.compute()
+        return {
+            "parzen_ll": float(mean),
+            "parzen_ll_error": float(error),
+            "parzen_sigma": metric.sigma,
+            "parzen_ll_validation": float(chosen),
+        }
+
+    def figures(self) -> dict[str, Tensor]:
+        """Figure 2: one class in each row, ten samples of each, `class_rows` [K, 10, C, H, W] in [-1, 1]."""
+        images, _ = self.sample_classes(10, seed=0)
+        return {"class_rows": images.view(self.num_classes, 10, *self.image_shape)}
+
+
+def decompose(resolution: int) -> tuple[int, int]:
+    """(base, doublings) with resolution = base * 2^doublings, base in 4..7 and at least one doubling."""
+    base, doublings = resolution, 0
+    while base % 2 == 0 and base > 7:
+        base, doublings = base // 2, doublings + 1
+    if not (4 <= base <= 7 and doublings):
+        raise ValueError(f"resolution must be 4, 5, 6 or 7 times a power of two from 2 on, not {resolution}")
+    return base, doublings
+
+
+def label_accuracy(images: Tensor, labels: Tensor) -> float:
+    """Share of images [N, C, H, W] in [-1, 1] of digits that the project's LeNet takes for their label [N]."""
+    from zoo.metrics.lenet import LeNetExtractor
+    from zoo.metrics.quantize import to_uint8
+
+    classified = LeNetExtractor()(to_uint8(images)).logits.argmax(1)
+    return float((classified == labels).float().mean())
