@@ -13,6 +13,7 @@ import pytest
 import torch
 import yaml
 from PIL import Image
+from toys import same, state_of
 
 from zoo.cli import ReproductionCLI, reproduce
 from zoo.models import MODELS
@@ -103,6 +104,15 @@ def test_resume_goes_on_with_the_run_and_forgets_what_came_after_the_checkpoint(
     assert 576 not in [row["images_seen"] for row in rows]
     assert [row["images_seen"] for row in rows if "fd_lenet100" in row] == [0, 256, 512, 768, 1024]
     assert yaml.safe_load((run / "config.yaml").read_text())["model"]["width"] == 8  # inherited, not the recipe's
+
+
+def test_resuming_a_finished_run_changes_nothing_but_the_command_list(run: Path) -> None:
+    before, weights = read_result(run), state_of(run / "checkpoints/last.ckpt")["state_dict"]
+    zoo("dcgan", "fit", "--run_dir", str(run), "--ckpt_path", "last")
+    after = read_result(run)
+    assert same(weights, state_of(run / "checkpoints/last.ckpt")["state_dict"])
+    assert (after["images_seen"], after["interruptions"]) == (before["images_seen"], 1)
+    assert after["measures"] == before["measures"]
 
 
 def test_test_prints_and_records_the_figures_with_their_protocol(

@@ -111,7 +111,7 @@ class RunReport(Callback):
             "images_seen": model.images_seen,
             "discriminator_steps": model.discriminator_steps,
             "generator_steps": model.generator_steps,
-            "measures": self.measures(measurement),
+            "measures": {**self.earlier("measures", {}), **self.measures(measurement)},
             "tests": self.earlier("tests", []),
             "protocols": {**self.earlier("protocols", {}), **measurement.protocols},
             "seed": model.seed,
