@@ -41,7 +41,6 @@ from zoo.data import CIFAR10, MNIST, Digits, ImageArray, ImageDataModule
 from zoo.loggers import JsonlLogger
 from zoo.models.dcgan import DCGAN
 from zoo.models.gan import GAN
-from zoo.report import Stopwatch
 
 WARM_UP = 2  # untimed steps at the head of each round
 Side = Callable[[int], float]  # makes so many steps, returns seconds a step
@@ -63,30 +62,34 @@ class RandomPixels(ImageDataModule):
         return ("train",)
 
 
-class Clock(Callback):
-    """Notes the time at the end of each batch, before other callbacks: from end to end, all that a step costs."""
+class Clock(StopAtBudget):
+    """Notes the time at the end of each batch, before other callbacks: from end to end, all that a step costs.
 
-    def __init__(self) -> None:
+    In the place of the callback that it extends: every callback more would cost each step some hooks.
+    """
+
+    def __init__(self, *, images: int) -> None:
+        super().__init__(images=images)
         self.ends: list[float] = []
 
-    def on_train_batch_end(self, trainer: Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+    def on_train_batch_end(self, *arguments: Any) -> None:  # type: ignore[override]
         self.ends.append(now())
+        super().on_train_batch_end(*arguments)
 
 
 def through_lightning(module: AdversarialModule, data: ImageDataModule, *, precision: Any, folder: Path) -> Side:
     """The module under a new Trainer for each round, set as `zoo.cli` sets it."""
 
     def side(steps: int) -> float:
-        clock = Clock()
         budget = module.images_seen + (WARM_UP + steps) * data.batch_size
+        clock = Clock(images=budget)
         far = 10**9  # intervals that are watched, but not reached in a round
         callbacks = [
             clock,
-            StopAtBudget(images=budget),
             ImageProgress(images=budget),
             SampleGrid(folder / "grids", every=far),
             Evaluation(lambda module: {}, every=None),
-            Stopwatch(),
+            Callback(),  # stands for the run's report
             CounterCheckpoint(folder / "checkpoints", every=far, monitor="fid2k"),
         ]
         trainer = Trainer(

@@ -62,7 +62,7 @@ class AdversarialModule(ResumableModule):
         self.num_classes = num_classes
         self.log_every = 50  # discriminator steps between two logged points
         self.latest: dict[str, float] = {}
-        self._finite: Tensor | None = None
+        self._watch: Tensor | None = None  # 0 while all losses were finite
 
     def discriminator_loss(self, x: Tensor, y: Tensor | None) -> Tensor:
         """Scalar that D minimises, on reals x [N, C, H, W] in the paper's own scale and labels y [N] or None."""
@@ -102,13 +102,27 @@ class AdversarialModule(ResumableModule):
         """The optimizers of D and of G, as `configure_optimizers` returned them."""
         return tuple(cast(list[LightningOptimizer], self.optimizers()))  # type: ignore[return-value]
 
-    def descend(self, optimizer: LightningOptimizer, loss: Tensor, *, inputs: list[Tensor] | None = None) -> None:
-        """One gradient step; gradients go to `inputs` alone where given."""
+    def descend(
+        self,
+        optimizer: LightningOptimizer,
+        loss: Tensor,
+        *,
+        gradient: Tensor | None = None,
+        inputs: list[Tensor] | None = None,
+    ) -> None:
+        """One gradient step.
+
+        Args:
+            optimizer: of the player that moves.
+            loss: a scalar; or any tensor, if its gradient is known already.
+            gradient: of what is minimised with respect to `loss`, in its shape.
+            inputs: tensors that the gradients go to, and to no others; None for all that need them.
+        """
         optimizer.zero_grad()
-        if inputs is None:
+        if gradient is None and inputs is None:
             self.manual_backward(loss)
         else:
-            self.manual_backward(loss, inputs=inputs)
+            self.manual_backward(loss, gradient=gradient, inputs=inputs)
         optimizer.step()
 
     @torch.no_grad()
@@ -129,12 +143,13 @@ class AdversarialModule(ResumableModule):
 
         The loggers are called directly: `self.log` costs a third of a millisecond a call even when nothing is logged.
         """
-        values = torch.stack([value.float() for value in losses.values()])
-        finite = values.isfinite().all()
-        self._finite = finite if self._finite is None else self._finite & finite
+        for value in losses.values():
+            zero = value * 0  # stays nan once a loss was nan or infinite, at the cost of two small sums
+            self._watch = zero if self._watch is None else self._watch + zero
         if self.discriminator_steps % self.log_every:
             return
         self.assert_finite()
+        values = torch.stack([value.float() for value in losses.values()])
         values = self.trainer.strategy.reduce(values, reduce_op="mean")
         self.latest = dict(zip(losses, values.tolist(), strict=True))
         for logger in self.trainer.loggers:
@@ -142,7 +157,7 @@ class AdversarialModule(ResumableModule):
 
     def assert_finite(self) -> None:
         """Raises NonFiniteLossError, on every rank, if a loss of any rank was nan or infinite since the last call."""
-        finite = self._finite is None or bool(self._finite)
+        finite = self._watch is None or bool(self._watch == 0)
         if not self.trainer.strategy.reduce_boolean_decision(finite, all=True):
             callback = self.trainer.checkpoint_callback
             last = getattr(callback, "last_path", None) or "none was written yet"
@@ -150,7 +165,7 @@ class AdversarialModule(ResumableModule):
                 f"a loss became nan or infinite at or shortly before images_seen={self.images_seen} "
                 f"(discriminator step {self.discriminator_steps}); last good checkpoint: {last}"
             )
-        self._finite = None
+        self._watch = None
 
     def latents(self, n: int, *, generator: torch.Generator | None = None) -> Tensor:
         """n draws of the prior p(z), [n, z_dim] on the CPU: standard normal unless the paper says otherwise."""

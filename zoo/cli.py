@@ -27,7 +27,7 @@ from zoo.loggers import JsonlLogger, WandbMirror
 from zoo.measurement import Measurement
 from zoo.recipes import Plan, Recipe, UsageError, make_plan
 from zoo.record import RunDir
-from zoo.report import RunReport, Stopwatch, direction
+from zoo.report import RunReport, direction
 
 
 class ReproductionCLI(LightningCLI):
@@ -173,7 +173,6 @@ class ReproductionCLI(LightningCLI):
         self.evaluation = Evaluation(self.measurement, every=config.evaluation.every if fitting else None)
         self.report = RunReport(self.run, plan=self.plan, settings=self.plain_settings())
         callbacks: list[Any] = [self.evaluation]
-        self.stopwatch = Stopwatch()
         if fitting:
             check_images_fit(self.datamodule, self.model)
             RunDir.create(self.run.path, resume=True)  # a second run was refused with the plan
@@ -183,7 +182,6 @@ class ReproductionCLI(LightningCLI):
                 ImageProgress(images=config.images),
                 SampleGrid(self.run.grids, every=keep.grid_every),
                 self.evaluation,
-                self.stopwatch,
                 CounterCheckpoint(
                     self.run.checkpoints,
                     every=keep.checkpoint_every,
@@ -239,7 +237,7 @@ class ReproductionCLI(LightningCLI):
 
     @rank_zero_only
     def after_fit(self) -> None:
-        self.report.finish(self.trainer, self.model, measurement=self.measurement, stopwatch=self.stopwatch)
+        self.report.finish(self.trainer, self.model, measurement=self.measurement)
 
     @rank_zero_only
     def after_test(self) -> None:

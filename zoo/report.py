@@ -29,7 +29,7 @@ from zoo.record import (
 )
 
 
-class Stopwatch(Callback):
+class Stopwatch:
     """Training time in seconds, summed over resumes, and the commands given; travels in the checkpoint."""
 
     def __init__(self) -> None:
@@ -44,7 +44,8 @@ class Stopwatch(Callback):
         """Seconds of training so far."""
         return self.before + time.monotonic() - self.began
 
-    def on_train_start(self, trainer: Trainer, pl_module: Any) -> None:
+    def start(self) -> None:
+        """Training begins, or goes on."""
         self.began = time.monotonic()
 
     def state_dict(self) -> dict[str, Any]:
@@ -73,8 +74,10 @@ class RunReport(Callback):
         self.run = run
         self.plan = plan
         self.settings = settings
+        self.stopwatch = Stopwatch()
 
     def on_train_start(self, trainer: Trainer, pl_module: AdversarialModule) -> None:  # type: ignore[override]
+        self.stopwatch.start()
         if trainer.is_global_zero:
             write_atomically(self.run.config, yaml.safe_dump(dict(self.settings), sort_keys=False))
             self.announce(pl_module, data=trainer.datamodule)  # type: ignore[attr-defined]
@@ -90,13 +93,17 @@ class RunReport(Callback):
         say(f"data {data.name} {data.image_shape}, batch {data.batch_size}, seed {model.seed}, {budget}")
         say(f"run  {self.run.path}")
 
-    def finish(
-        self, trainer: Trainer, model: AdversarialModule, *, measurement: Measurement, stopwatch: Stopwatch
-    ) -> None:
+    def state_dict(self) -> dict[str, Any]:
+        return self.stopwatch.state_dict()
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.stopwatch.load_state_dict(state_dict)
+
+    def finish(self, trainer: Trainer, model: AdversarialModule, *, measurement: Measurement) -> None:
         """Writes result.json after training and prints first, best and last of each measure."""
         data: ImageDataModule = trainer.datamodule  # type: ignore[attr-defined]
         train = data.split("train")
-        seconds = stopwatch.seconds
+        stopwatch, seconds = self.stopwatch, self.stopwatch.seconds
         record: dict[str, Any] = {
             "schema": 1,
             "paper": model.paper,
@@ -192,7 +199,7 @@ class RunReport(Callback):
 
 def direction(measure: str) -> str:
     """Whether a lower or a higher value of a measure is better."""
-    return "higher" if measure.startswith(("is", "parzen", "accuracy", "share")) else "lower"
+    return "higher" if measure.startswith(("is", "parzen", "accuracy", "share", "mutual_information")) else "lower"
 
 
 def figure(value: float | None) -> str:

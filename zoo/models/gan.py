@@ -198,13 +198,17 @@ class GAN(AdversarialModule):
         (to_fake,) = torch.autograd.grad(loss_G, seen, retain_graph=True)  # through the same dropout mask
         loss_D = 0.5 * bce_discriminator_loss(self.D(x), fake_logits)
         self.descend(optimizer_D, loss_D, inputs=list(self.D.parameters()))
-        self.descend(optimizer_G, (fake * to_fake).sum())
+        self.descend(optimizer_G, fake, gradient=to_fake)
         self.count_discriminator_step(x)
         self.count_generator_step()
         self.report({"loss_discriminator": loss_D.detach(), "loss_generator": loss_G.detach()})
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
-        return [torch.optim.SGD(net.parameters(), lr=self.lr, momentum=self.momentum_start) for net in (self.D, self.G)]
+        fused = self.device.type in ("cpu", "cuda")  # one pass over the weights instead of several
+        return [
+            torch.optim.SGD(net.parameters(), lr=self.lr, momentum=self.momentum_start, fused=fused)
+            for net in (self.D, self.G)
+        ]
 
     def before_update(self) -> None:
         """Learning rate exponential in updates, momentum linear in epochs."""
