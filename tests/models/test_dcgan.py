@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from zoo.models.dcgan import DCGAN
+from zoo.models.dcgan import DCGAN, nearest_rows
 
 NETWORKS = ("faces64", "imagenet32", "community")
 LAYERS = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)
@@ -254,3 +254,43 @@ def test_samples_are_in_range_and_reals_too() -> None:
     assert samples.abs().max() <= 1
     pixels = torch.tensor([0, 51, 255], dtype=torch.uint8)
     torch.testing.assert_close(module.preprocess(pixels), torch.tensor([-1.0, -0.6, 1.0]))
+
+
+class TestConditionalMNIST:
+    """The appendix's network (section 8.1)."""
+
+    def test_parameters_and_shapes(self) -> None:
+        module = DCGAN(network="mnist_conditional")
+        counts = [sum(p.numel() for p in net.parameters()) for net in (module.G, module.D)]
+        assert counts == [6_820_538, 6_688_202]
+        assert not any(m.affine for m in module.modules() if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d))
+        images = module.sample(4, labels=torch.tensor([0, 1, 2, 9]), seed=0)
+        assert images.shape == (4, 1, 28, 28)
+        assert images.min() >= -1
+        assert images.max() <= 1
+        x = module.preprocess(torch.full((3, 1, 28, 28), 255, dtype=torch.uint8))
+        assert x.max() == 1
+        assert module.D(x, torch.tensor([1, 2, 3])).shape == (3, 1)
+
+    def test_the_label_reaches_both_players_and_no_other_sample(self) -> None:
+        module = DCGAN(network="mnist_conditional").eval()
+        labels = torch.tensor([3, 3, 3, 3])
+        one = module.sample(4, labels=labels, seed=5)
+        other = module.sample(4, labels=torch.tensor([3, 7, 3, 3]), seed=5)
+        assert not torch.equal(one[1], other[1])
+        assert torch.equal(one[[0, 2, 3]], other[[0, 2, 3]])
+        x = torch.rand(2, 1, 28, 28)
+        assert not torch.equal(module.D(x, torch.tensor([0, 1])), module.D(x, torch.tensor([1, 1])))
+
+    def test_learning_rate_is_constant_then_linear_to_zero(self) -> None:
+        module = DCGAN(network="mnist_conditional", constant_images=1000, decay_images=500, lr=0.1)
+        optimizers = tuple(module.configure_optimizers())
+        module.both_optimizers = lambda: optimizers  # type: ignore[method-assign, return-value, assignment]
+        for images, expected in [(0, 0.1), (1000, 0.1), (1250, 0.05), (1500, 0.0), (1600, 0.0)]:
+            module.images_seen = images
+            module.before_update()
+            assert [o.param_groups[0]["lr"] for o in optimizers] == pytest.approx([expected] * 2)
+
+    def test_nearest_rows_against_cdist(self) -> None:
+        x, points = torch.rand(700, 9), torch.rand(300, 9)
+        assert torch.equal(nearest_rows(x, points), torch.cdist(x.double(), points.double()).argmin(1))
