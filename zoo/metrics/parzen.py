@@ -66,6 +66,29 @@ class ParzenLogLikelihood(Metric):
         return MeanStd(mean, (variance / self.count).sqrt())
 
 
+def parzen_measures(
+    samples: Tensor, *, validation: Tensor, test: Tensor, rank: int = 0, world_size: int = 1
+) -> dict[str, float]:
+    """The papers' figure and what belongs to it: all images as floats [n, D] in [0, 1].
+
+    sigma is chosen on `validation`; every process counts its share of `test` and returns the same values.
+
+    Returns:
+        parzen_ll and parzen_ll_error (standard error) in nats, parzen_sigma, and parzen_ll_validation in nats, by which
+        a checkpoint may be chosen.
+    """
+    metric = ParzenLogLikelihood.fit(samples, validation)
+    chosen = log_likelihoods(validation[:VALIDATION_IMAGES], samples, sigmas=[metric.sigma]).mean()
+    metric.update(test[rank::world_size])
+    mean, error = metric.compute()
+    return {
+        "parzen_ll": float(mean),
+        "parzen_ll_error": float(error),
+        "parzen_sigma": metric.sigma,
+        "parzen_ll_validation": float(chosen),
+    }
+
+
 def log_likelihoods(x: Tensor, samples: Tensor, *, sigmas: Sequence[float]) -> Tensor:
     """log p(x_i) in nats for each sigma: float64 [len(sigmas), N]; x [N, D] and samples [G, D] in [0, 1].
 

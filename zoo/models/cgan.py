@@ -279,6 +279,8 @@ class CGAN(AdversarialModule):
         (data.train_images) and a test split. `accuracy_lenet` (not in the paper): the share of the samples that
         the project's LeNet takes for their label.
         """
+        from zoo.metrics.parzen import parzen_measures
+
         if data.name not in ("MNIST", "Digits") or self.num_classes != 10:
             return PaperMeasures({}, {})
         images, labels = self.sample_classes(1_000, seed=seed)
@@ -286,7 +288,8 @@ class CGAN(AdversarialModule):
         if {"validation", "test"} <= set(data.splits) and self.image_shape == (1, 28, 28):
             validation, test = (data.split(name).images.flatten(1).float() / 255 for name in ("validation", "test"))
             samples = images.add(1).div(2).clamp(0, 1).flatten(1)
-            values |= self.parzen_window(samples, validation=validation, test=test)
+            rank, world_size = (self.global_rank, self.trainer.world_size) if self._trainer else (0, 1)
+            values |= parzen_measures(samples, validation=validation, test=test, rank=rank, world_size=world_size)
             protocol["measure"] += (
                 "; Parzen log-likelihood of the test images, nats, sigma from 1,000 validation images"
             )
@@ -301,22 +304,6 @@ class CGAN(AdversarialModule):
                 "batchnorm": "none" if self.network == "mnist" else "running",
             },
         )
-
-    def parzen_window(self, samples: Tensor, *, validation: Tensor, test: Tensor) -> dict[str, float]:
-        """Parzen-window log-likelihood in nats, images [N, 784] in [0, 1]; each process counts its share of `test`."""
-        from zoo.metrics.parzen import ParzenLogLikelihood, log_likelihoods
-
-        metric = ParzenLogLikelihood.fit(samples, validation)
-        chosen = log_likelihoods(validation[:1_000], samples, sigmas=[metric.sigma]).mean()
-        rank, world_size = (self.global_rank, self.trainer.world_size) if self._trainer else (0, 1)
-        metric.update(test[rank::world_size])
-        mean, error = metric.compute()
-        return {
-            "parzen_ll": float(mean),
-            "parzen_ll_error": float(error),
-            "parzen_sigma": metric.sigma,
-            "parzen_ll_validation": float(chosen),
-        }
 
     def figures(self) -> dict[str, Tensor]:
         """Figure 2: one class in each row, ten samples of each, `class_rows` [K, 10, C, H, W] in [-1, 1]."""

@@ -272,20 +272,15 @@ class GAN(AdversarialModule):
         10,000 samples, sigma chosen on the first 1,000 validation images (Breuleux et al. 2011). Taken with the MNIST
         network on data that has a validation split (data.train_images) and a test split; otherwise nothing.
         """
-        from zoo.metrics.parzen import ParzenLogLikelihood, log_likelihoods
+        from zoo.metrics.parzen import parzen_measures
 
         if self.network != "mnist" or not {"validation", "test"} <= set(data.splits):
             return PaperMeasures({}, {})
         samples = torch.cat([self.sample(500, seed=mix_seed(seed, "parzen", i)) for i in range(20)])
         validation, test = (unit_vectors(data.split(name).images) for name in ("validation", "test"))
         samples = samples.cpu().add(1).div(2).clamp(0, 1).flatten(1)
-        metric = ParzenLogLikelihood.fit(samples, validation)
-        chosen = log_likelihoods(validation[:1_000], samples, sigmas=[metric.sigma]).mean()
         rank, world_size = (self.global_rank, self.trainer.world_size) if self._trainer else (0, 1)
-        metric.update(test[rank::world_size])
-        mean, error = metric.compute()
-        values = {"parzen_ll": float(mean), "parzen_ll_error": float(error), "parzen_sigma": metric.sigma}
-        values["parzen_ll_validation"] = float(chosen)
+        values = parzen_measures(samples, validation=validation, test=test, rank=rank, world_size=world_size)
         return PaperMeasures(
             values,
             {
