@@ -28,6 +28,7 @@ Differences from the paper, and choices where it does not say
 """
 
 from zoo.cli import reproduce
+from zoo.figures.cgan import run_figures
 from zoo.models.cgan import CGAN
 from zoo.recipes import Recipe
 
@@ -83,4 +84,4 @@ RECIPES = {
 }
 
 if __name__ == "__main__":
-    reproduce(CGAN, RECIPES)
+    reproduce(CGAN, RECIPES, figures=run_figures)

@@ -2,6 +2,7 @@
 
     python reproductions/infogan.py fit  --recipe mnist --data_dir DIR
     python reproductions/infogan.py test --run_dir runs/infogan/mnist/NAME
+    python reproductions/infogan.py study --name mnist --data_dir DIR    (figures 1 and 2, three seeds)
 
 Reported and reached (written by `python -m zoo reached --write`)
     not run
@@ -30,8 +31,10 @@ Differences from the paper and from the authors' code
 """
 
 from zoo.cli import reproduce
+from zoo.figures.infogan import mnist_figures, run_figures
 from zoo.models.infogan import InfoGAN
 from zoo.recipes import Recipe
+from zoo.study import Member, Study
 
 MNIST = {
     "data": {"class_path": "zoo.data.MNIST", "init_args": {"batch_size": 128}},
@@ -88,5 +91,16 @@ RECIPES = {
     ),
 }
 
+STUDIES = {
+    "mnist": Study(
+        "figures 1 and 2 and the 5 % error: three seeds of InfoGAN, and a plain GAN with an auxiliary Q",
+        {
+            **{f"infogan-seed{s}": Member("InfoGAN", ["--recipe", "mnist", f"--seed_everything={s}"]) for s in range(3)},
+            "control-seed0": Member("GAN with auxiliary Q", ["--recipe", "mnist_control"]),
+        },
+        mnist_figures,
+    )
+}
+
 if __name__ == "__main__":
-    reproduce(InfoGAN, RECIPES)
+    reproduce(InfoGAN, RECIPES, figures=run_figures, studies=STUDIES)

@@ -2,6 +2,7 @@
 
     python reproductions/lsgan.py fit  --recipe ring
     python reproductions/lsgan.py test --run_dir runs/lsgan/ring/NAME
+    python reproductions/lsgan.py study --name ring    (LSGAN against GAN, ten seeds each)
 
 Reported and reached (written by `python -m zoo reached --write`)
     not run
@@ -35,8 +36,10 @@ Differences from the paper and from the authors' code
 from typing import Any
 
 from zoo.cli import reproduce
+from zoo.figures.lsgan import ring_figures, run_figures
 from zoo.models.lsgan import LSGAN
 from zoo.recipes import Recipe
+from zoo.study import Member, Study
 
 
 def folder(summary: str, *, resolution: int, images: int, **model: Any) -> Recipe:
@@ -69,7 +72,7 @@ def ring(summary: str, **model: Any) -> Recipe:
             "model": {"network": "ring", **model},
             "data": {"class_path": "zoo.data.toy.ToyPoints", "init_args": {"distribution": "ring", "batch_size": 512}},
             "images": 17_920_000,
-            "keep": {"grid_every": 2_560_000, "checkpoint_every": 2_560_000},
+            "keep": {"grid_every": 2_560_000, "checkpoint_every": 2_560_000, "archive_every": 2_560_000},
         },
     )
 
@@ -121,5 +124,17 @@ RECIPES = {
     ),
 }
 
+STUDIES = {
+    "ring": Study(
+        "the mixture experiment: ten seeds of LSGAN and ten of the regular GAN on the ring of Gaussians",
+        {
+            f"{loss}-seed{seed}": Member(group, ["--recipe", recipe, f"--seed_everything={seed}"])
+            for loss, group, recipe in (("lsgan", "LSGAN", "ring"), ("gan", "GAN", "ring_gan"))
+            for seed in range(10)
+        },
+        ring_figures,
+    )
+}
+
 if __name__ == "__main__":
-    reproduce(LSGAN, RECIPES)
+    reproduce(LSGAN, RECIPES, figures=run_figures, studies=STUDIES)

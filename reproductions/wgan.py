@@ -2,6 +2,8 @@
 
     python reproductions/wgan.py fit  --recipe celeba --data_dir DIR
     python reproductions/wgan.py test --run_dir runs/wgan/celeba/NAME
+    python reproductions/wgan.py study --name analytic               (figures 1 and 2)
+    python reproductions/wgan.py study --name mnist --data_dir DIR   (figures 3 and 4, on MNIST)
 
 Reported and reached (written by `python -m zoo reached --write`)
     not run
@@ -36,8 +38,10 @@ Differences from the paper and from the authors' code
 from typing import Any
 
 from zoo.cli import reproduce
+from zoo.figures.wgan import against_gan_figures, analytic_figures, run_figures
 from zoo.models.wgan import WGAN
 from zoo.recipes import Recipe
+from zoo.study import Member, Study
 
 
 def bedrooms(summary: str, **model: Any) -> Recipe:
@@ -84,7 +88,7 @@ RECIPES = {
             "model": {"resolution": 32, "channels": 1},
             "data": {"class_path": "zoo.data.MNIST", "init_args": {"batch_size": 64, "resolution": 32}},
             "images": 3_000_000,
-            "evaluation": {"every": 300_000},
+            "evaluation": {"every": 100_000},
             "keep": {"grid_every": 100_000, "checkpoint_every": 100_000, "monitor": "fd_lenet2k"},
         },
     ),
@@ -100,5 +104,21 @@ RECIPES = {
     ),
 }
 
+STUDIES = {
+    "analytic": Study(
+        "figures 1 and 2, computed: parallel lines; optimal discriminator and critic of two Gaussians",
+        {},
+        analytic_figures,
+    ),
+    "mnist": Study(
+        "figures 3 and 4 on MNIST (extension): WGAN's estimate beside the JS estimate of a DCGAN",
+        {
+            "wgan": Member("WGAN", ["--recipe", "mnist"]),
+            "gan": Member("DCGAN", ["--recipe", "mnist"], script="dcgan"),
+        },
+        against_gan_figures,
+    ),
+}
+
 if __name__ == "__main__":
-    reproduce(WGAN, RECIPES)
+    reproduce(WGAN, RECIPES, figures=run_figures, studies=STUDIES)

@@ -9,11 +9,34 @@ from pathlib import Path
 
 import pytest
 import torch
+from registry import small_data, small_model
 from toys import Recorder, ToyGAN, fit, same, state_of
 
+from zoo.adversarial import AdversarialModule
 from zoo.callbacks import CounterCheckpoint, Evaluation, SampleGrid
+from zoo.models import MODELS
 
 ROOT = Path(__file__).parents[1]
+
+
+@pytest.mark.parametrize("paper", MODELS)
+@pytest.mark.parametrize("stop", [3, 7])  # a pass is of 6 batches; n_critic is 2 where it is not 1
+def test_every_paper_resumes_to_the_bit(tmp_path: Path, paper: str, stop: int) -> None:
+    def part(folder: str, batches: int, *, resume: bool = False) -> AdversarialModule:
+        torch.manual_seed(3)
+        module = small_model(paper)
+        torch.manual_seed(77)  # another process has another global stream
+        checkpoint = tmp_path / folder / "last.ckpt" if resume else None
+        callback = CounterCheckpoint(tmp_path / folder)
+        fit(module, callback, data=small_data(paper), images=8 * batches, ckpt_path=checkpoint)
+        return module
+
+    whole = part("whole", 10)
+    part("parts", stop)
+    resumed = part("parts", 10, resume=True)
+    assert whole.generator_steps > 1
+    assert same(state_of(tmp_path / "whole/last.ckpt"), state_of(tmp_path / "parts/last.ckpt"))
+    assert torch.equal(whole.sample(3, seed=1), resumed.sample(3, seed=1))
 
 
 def toy() -> ToyGAN:

@@ -10,6 +10,7 @@ import pytest
 import torch
 from toys import same, state_of
 
+from zoo.models import MODELS
 from zoo.record import read_metrics, read_result
 
 TESTS = Path(__file__).parent
@@ -63,6 +64,18 @@ def test_two_processes_resume_to_the_bit(out: Path) -> None:
     whole, parts = (state_of(out / name / "last.ckpt") for name in ("whole", "parts"))
     assert len(whole["zoo"]["random_states"]) == 2
     assert same(whole, parts)
+
+
+@pytest.mark.parametrize("paper", MODELS)
+def test_every_paper_trains_and_resumes_on_two_processes(out: Path, paper: str) -> None:
+    ranks = [seen(out, 2, rank)["papers"][paper] for rank in (0, 1)]
+    for mine in ranks:
+        assert mine["counters"][0] == 8 * 6
+        assert mine["counters"][2] >= 2
+        assert not same(mine["start"], mine["trained"])
+        assert same(mine["trained"], mine["resumed"])
+    assert same(ranks[0]["trained"], ranks[1]["trained"])
+    assert not torch.equal(ranks[0]["latents"], ranks[1]["latents"])
 
 
 def test_a_loss_lost_on_one_rank_stops_all(out: Path) -> None:

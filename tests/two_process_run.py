@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from registry import small_data, small_model
 from torch import Tensor, nn
 from toys import ToyData, ToyGAN, fit
 
@@ -14,6 +15,7 @@ from zoo.data import Digits
 from zoo.errors import NonFiniteLossError
 from zoo.metrics.evaluator import Evaluator
 from zoo.metrics.lenet import LeNetExtractor
+from zoo.models import MODELS
 from zoo.models.dcgan import DCGAN
 from zoo.models.gan import GAN
 
@@ -62,10 +64,29 @@ class SmallGAN(GAN):
         self.D = nn.Sequential(nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 1))
 
 
-def train(module: AdversarialModule, *callbacks: Any, world: int, **settings: Any) -> dict[str, Tensor]:
+def train(
+    module: AdversarialModule, *callbacks: Any, world: int, data: Any = None, **settings: Any
+) -> dict[str, Tensor]:
     strategy = {"strategy": DDP, "devices": world} if world > 1 else {}
-    fit(module, *callbacks, data=ToyData(), **strategy, **settings)
+    fit(module, *callbacks, data=data or ToyData(), **strategy, **settings)
     return {name: parameter.detach().clone() for name, parameter in module.named_parameters()}
+
+
+def train_paper(paper: str, *, out: Path, world: int) -> dict[str, Any]:
+    """A paper of the registry in small: trained in one go, and in two parts."""
+    seen: dict[str, Any] = {}
+    for name, parts in (("trained", (6,)), ("resumed", (3, 6))):
+        for batches in parts:
+            torch.manual_seed(1)
+            module = small_model(paper)
+            seen["start"] = {name: parameter.detach().clone() for name, parameter in module.named_parameters()}
+            folder = out / paper / name
+            checkpoint = folder / "last.ckpt" if batches != parts[0] else None
+            settings = {"images": 8 * batches, "ckpt_path": checkpoint, "data": small_data(paper)}
+            seen[name] = train(module, CounterCheckpoint(folder), world=world, **settings)
+    seen["counters"] = (module.images_seen, module.discriminator_steps, module.generator_steps)
+    seen["latents"] = module.sample_z(4)
+    return seen
 
 
 def main(out: Path, world: int) -> None:
@@ -105,6 +126,8 @@ def main(out: Path, world: int) -> None:
         batchnorm_samples=100, cache_dir=out / f"statistics-{world}",
     )  # fmt: skip
     seen["values"] = evaluator.run(dcgan).values
+    if world > 1:
+        seen["papers"] = {paper: train_paper(paper, out=out, world=world) for paper in MODELS}
     torch.save(seen, out / f"seen-{world}-{rank}.pt")
 
 

@@ -28,11 +28,18 @@ def papers(arguments: argparse.Namespace) -> None:
 def records(arguments: argparse.Namespace) -> None:
     """Prints what the records under a folder reached, one line for each measure."""
     from zoo.record import read_result
+    from zoo.study_record import is_study, read_study, table
 
     files = sorted(Path(arguments.folder).glob("**/*.json"))
     if not files:
         raise ZooError(f"no records (*.json) under {arguments.folder}: name a folder of runs or reproductions/records")
     for file in files:
+        if is_study(file):
+            study = read_study(file)
+            print(f"{file}: study {study['study']}, {len(study['records'])} runs")
+            for group, name, best, last, runs in table(study):
+                print(f"  {group:24} {name:24} best {best or '-'}, last {last} ({runs} runs)")
+            continue
         record = read_result(file)
         print(f"{file}: {record['paper']} {record['recipe']}, {record['images_seen']:,} images of {dataset(record)}")
         for name, measure in record["measures"].items():

@@ -5,7 +5,7 @@ A paper subclasses `AdversarialModule`, sets `G` and `D`, and writes `discrimina
 `training_step` whole.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -139,14 +139,14 @@ class AdversarialModule(ResumableModule):
         self.after_generator_update()
 
     def report(self, losses: dict[str, Tensor]) -> None:
-        """Keeps watch over the losses; every `log_every`-th step sends them to the loggers at `images_seen`.
+        """Keeps watch over the losses; when `report_due`, sends them to the loggers at `images_seen`.
 
         The loggers are called directly: `self.log` costs a third of a millisecond a call even when nothing is logged.
         """
         for value in losses.values():
             zero = value * 0  # stays nan once a loss was nan or infinite, at the cost of two small sums
             self._watch = zero if self._watch is None else self._watch + zero
-        if self.discriminator_steps % self.log_every:
+        if not self.report_due(losses):
             return
         self.assert_finite()
         values = torch.stack([value.float() for value in losses.values()])
@@ -154,6 +154,10 @@ class AdversarialModule(ResumableModule):
         self.latest = dict(zip(losses, values.tolist(), strict=True))
         for logger in self.trainer.loggers:
             logger.log_metrics(self.latest, step=self.images_seen)
+
+    def report_due(self, losses: dict[str, Tensor]) -> bool:
+        """Whether this step's losses go to the loggers; a paper whose curve is of G's updates asks for those."""
+        return self.discriminator_steps % self.log_every == 0
 
     def assert_finite(self) -> None:
         """Raises NonFiniteLossError, on every rank, if a loss of any rank was nan or infinite since the last call."""
@@ -223,6 +227,10 @@ class AdversarialModule(ResumableModule):
 
     def paper_measures(self, data: "ImageDataModule", *, seed: int) -> PaperMeasures:
         """The paper's own measures beside FID, IS and KID; runs on every rank and returns the same on each."""
+        return PaperMeasures({}, {})
+
+    def log_measures(self, rows: Sequence[Mapping[str, Any]]) -> PaperMeasures:
+        """The paper's measures of a whole training, out of the rows of its metrics.jsonl; taken on `test`."""
         return PaperMeasures({}, {})
 
     def predict_step(self, batch: tuple[int, int], batch_idx: int) -> Tensor:

@@ -7,7 +7,7 @@ record. Everything else is named as LightningCLI names it.
 import logging
 import sys
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +23,17 @@ from zoo.callbacks import CounterCheckpoint, Evaluation, ImageProgress, SampleGr
 from zoo.checkpoints import AtomicCheckpointIO, check_compatible, read_checkpoint
 from zoo.data import ImageDataModule
 from zoo.errors import UnsupportedSettingError, ZooError
+from zoo.figures.drawing import Drawings, write
 from zoo.loggers import JsonlLogger, WandbMirror
 from zoo.measurement import Measurement
+from zoo.models import MODELS
 from zoo.recipes import Plan, Recipe, UsageError, make_plan
-from zoo.record import RunDir
+from zoo.record import RunDir, read_metrics
 from zoo.report import RunReport, direction
+from zoo.runs import FinishedRun
+from zoo.study import Study, study_command
+
+RunFigures = Callable[[Any, FinishedRun], Drawings]
 
 
 class ReproductionCLI(LightningCLI):
@@ -37,10 +43,19 @@ class ReproductionCLI(LightningCLI):
         model_class: the paper's module.
         plan: what the command line asks for.
         recipes: names of the paper's recipes, for the help.
+        figures: draws the paper's figures of a run, or None.
     """
 
-    def __init__(self, model_class: type[AdversarialModule], *, plan: Plan, recipes: Iterable[str]) -> None:
+    def __init__(
+        self,
+        model_class: type[AdversarialModule],
+        *,
+        plan: Plan,
+        recipes: Iterable[str],
+        figures: RunFigures | None = None,
+    ) -> None:
         self.plan = plan
+        self.figures = figures
         self.recipes = ", ".join(recipes)
         self.run = RunDir(plan.run_dir)
         super().__init__(
@@ -168,7 +183,9 @@ class ReproductionCLI(LightningCLI):
 
     def instantiate_trainer(self, **kwargs: Any) -> Any:
         config, keep = self.settings, self.settings.keep
-        self.measurement = Measurement(self.datamodule, settings=config.evaluation, testing=self.subcommand == "test")
+        self.measurement = Measurement(
+            self.datamodule, settings=config.evaluation, testing=self.subcommand == "test", log=self.logged
+        )
         fitting = self.subcommand == "fit"
         self.evaluation = Evaluation(self.measurement, every=config.evaluation.every if fitting else None)
         self.report = RunReport(self.run, plan=self.plan, settings=self.plain_settings())
@@ -199,6 +216,10 @@ class ReproductionCLI(LightningCLI):
         return super().instantiate_trainer(
             logger=self.loggers(), plugins=[*(config.trainer.plugins or []), AtomicCheckpointIO()], **kwargs
         )
+
+    def logged(self) -> list[dict[str, Any]]:
+        """What the run's metrics.jsonl holds so far."""
+        return read_metrics(self.run.metrics) if self.run.metrics.is_file() else []
 
     def loggers(self) -> list[Any]:
         """The record of the run and, where asked for, its mirror at W&B. `predict` logs nothing."""
@@ -238,10 +259,20 @@ class ReproductionCLI(LightningCLI):
     @rank_zero_only
     def after_fit(self) -> None:
         self.report.finish(self.trainer, self.model, measurement=self.measurement)
+        self.draw()
 
     @rank_zero_only
     def after_test(self) -> None:
         self.report.add_test(self.trainer, self.model, measurement=self.measurement)
+        self.draw()
+
+    def draw(self) -> None:
+        """The paper's figures of this run at this checkpoint, into the run's figures folder."""
+        if self.figures is None:
+            return
+        drawings = self.figures(self.model, FinishedRun(self.run.path, models=MODELS))
+        for path in write(drawings, self.run.figures, suffix=f"-{self.model.images_seen:09d}"):
+            self.report_line(f"figure         {path}")
 
     def predict(self, model: AdversarialModule, datamodule: LightningDataModule, **options: Any) -> None:
         """Writes `samples` images as PNG files into the run's samples folder; image i is the same in every call."""
@@ -271,14 +302,31 @@ def check_images_fit(data: ImageDataModule, model: AdversarialModule) -> None:
 
 
 def reproduce(
-    model_class: type[AdversarialModule], recipes: Mapping[str, Recipe], *, arguments: list[str] | None = None
+    model_class: type[AdversarialModule],
+    recipes: Mapping[str, Recipe],
+    *,
+    figures: RunFigures | None = None,
+    studies: Mapping[str, Study] | None = None,
+    arguments: list[str] | None = None,
 ) -> None:
-    """Runs a reproduction script's command line; expected errors are printed in one piece and end with status 1."""
+    """Runs a reproduction script's command line; expected errors are printed in one piece and end with status 1.
+
+    Args:
+        model_class: the paper's module.
+        recipes: its experiments.
+        figures: draws the paper's figures of one run, after `fit` and `test`.
+        studies: its experiments that are made of several runs.
+        arguments: of the command line; None takes those of the process.
+    """
     arguments = sys.argv[1:] if arguments is None else arguments
-    known = ", ".join(recipes)
-    if not arguments or arguments[0] not in ReproductionCLI.subcommands():
+    studies = studies or {}
+    if not arguments or arguments[0] not in {*ReproductionCLI.subcommands(), *(["study"] if studies else [])}:
         asked = bool(arguments) and arguments[0] in ("-h", "--help")
-        text = f"usage: {Path(sys.argv[0]).name} {{fit,test,predict}} [--recipe NAME] [--help] ...\nrecipes: {known}\n"
+        text = f"usage: {Path(sys.argv[0]).name} {{fit,test,predict}} [--recipe NAME] [--help] ...\n"
+        text += f"recipes: {', '.join(recipes)}\n"
+        if studies:
+            text += f"usage: {Path(sys.argv[0]).name} study --name NAME [--members A,B] ...\n"
+            text += f"studies: {', '.join(studies)}\n"
         (sys.stdout if asked else sys.stderr).write(text)
         raise SystemExit(0 if asked else 2)
     logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARNING)  # an advertisement
@@ -291,8 +339,12 @@ def reproduce(
     ):
         warnings.filterwarnings("ignore", message=expected)
     try:
+        if arguments[0] == "study":
+            script, paper = Path(sys.argv[0]), model_class.paper
+            study_command(arguments[1:], studies=studies, paper=paper, script=script, models=MODELS)
+            return
         plan = make_plan(arguments, paper=model_class.paper, recipes=recipes)
-        ReproductionCLI(model_class, plan=plan, recipes=recipes)
+        ReproductionCLI(model_class, plan=plan, recipes=recipes, figures=figures)
     except (ZooError, MisconfigurationException, OSError) as error:
         sys.stderr.write(f"error: {error}\n")
         raise SystemExit(1) from None

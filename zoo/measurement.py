@@ -1,6 +1,6 @@
 """The settings `--evaluation.*` made concrete: which measures a run takes, of how many samples."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from torch import nn
@@ -37,6 +37,7 @@ class Measurement:
         data: the reference.
         settings: of the command line.
         testing: the full protocol of `test`, instead of the smaller one used while training.
+        log: gives the rows of the run's metrics.jsonl, for the papers that measure a whole training on `test`.
 
     Attributes:
         latest: the values of the last call.
@@ -45,11 +46,18 @@ class Measurement:
         notes: what was left out, and why.
     """
 
-    def __init__(self, data: ImageDataModule, *, settings: EvaluationSettings, testing: bool) -> None:
+    def __init__(
+        self,
+        data: ImageDataModule,
+        *,
+        settings: EvaluationSettings,
+        testing: bool,
+        log: Callable[[], Sequence[Mapping[str, Any]]] = tuple,
+    ) -> None:
         for name in settings.extractors or ():
             if name not in FULL:
                 raise UsageError(f"unknown extractor {name!r} in --evaluation.extractors: there are {', '.join(FULL)}")
-        self.data, self.settings, self.testing = data, settings, testing
+        self.data, self.settings, self.testing, self.log = data, settings, testing, log
         self.latest: dict[str, float] = {}
         self.hashes: dict[str, str] = {}
         self.protocols: dict[str, dict[str, Any]] = {}
@@ -64,9 +72,12 @@ class Measurement:
             result = evaluator.run(module)
             for name, value in result.values.items():
                 self._take(name, value, result.protocols[name].hash, result.protocols[name].as_dict())
-        values, protocol = module.paper_measures(self.data, seed=TEST_SEED if self.testing else TRAINING_SEED)
-        for name, value in values.items():
-            self._take(name, value, protocol_hash(protocol), protocol)
+        taken = [module.paper_measures(self.data, seed=TEST_SEED if self.testing else TRAINING_SEED)]
+        if self.testing:
+            taken.append(module.log_measures(self.log()))
+        for values, protocol in taken:
+            for name, value in values.items():
+                self._take(name, value, protocol_hash(protocol), protocol)
         return self.latest
 
     def _take(self, name: str, value: float, key: str, protocol: dict[str, Any]) -> None:

@@ -15,11 +15,20 @@ from typing import Any, NamedTuple
 
 from zoo.errors import ZooError
 from zoo.record import RunDir, read_result, write_atomically
+from zoo.study_record import (
+    HIDDEN,
+    STUDY_FILE,
+    grouped,
+    is_study,
+    mean_and_spread,
+    measures_of,
+    read_study,
+    values_of,
+)
 
 BEGIN, END = "Reported and reached (written by `python -m zoo reached --write`)", "End of the table"
 HEAD = ("recipe", "measure", "reported", "best", "last", "images", "seed", "commit", "protocol")
 SPREADS = ("_std", "_error")
-HIDDEN = ("_std", "_error", "_sigma", "_validation")
 
 
 class Row(NamedTuple):
@@ -46,6 +55,9 @@ def rows(folder: Path) -> Iterator[Row]:
         ZooError: a record without both tests, or of a recipe that its script does not have.
     """
     for file in sorted((folder / "records").glob("*.json")):
+        if is_study(file):
+            yield from study_rows(read_study(file), folder)
+            continue
         record = read_result(file)
         recipes = recipes_of(folder / f"{record['paper']}.py")
         if record["recipe"] not in recipes:
@@ -58,6 +70,59 @@ def rows(folder: Path) -> Iterator[Row]:
                 yield row(
                     record, name, best=tests["best"], last=tests["last"], reported=recipes[record["recipe"]].reported
                 )
+
+
+def study_rows(study: dict[str, Any], folder: Path) -> Iterator[Row]:
+    """One row a group and measure: mean and standard deviation over the group's runs; then the study's findings."""
+    groups = grouped(study)
+    paper = study["paper"]
+    recipes = [records[0]["recipe"] for records in groups.values()]
+    for group, records in groups.items():
+        first = records[0]
+        recipe = first["recipe"] if recipes.count(first["recipe"]) == 1 else f"{first['recipe']}, {group}"
+        reported = recipes_of(folder / f"{first['paper']}.py")[first["recipe"]].reported
+        protocols = {name: key for test in first["tests"] for name, key in test["protocols"].items()}
+        for name in measures_of(records):
+            best, last = (values_of(records, name, checkpoint=which) for which in ("best", "last"))
+            cells = (
+                recipe,
+                name,
+                reported.get(name, "not reported"),
+                mean_and_spread(best),
+                mean_and_spread(last),
+                f"{first['images_seen']:,}",
+                seeds(records),
+                commits(records),
+                protocols.get(name, ""),
+            )
+            yield Row(paper, cells)
+    every = list(study["records"].values())
+    for name, value in study["findings"].items():
+        cells = (
+            f"study {study['study']}",
+            name,
+            "not reported",
+            "",
+            f"{value:.4g}",
+            "",
+            seeds(every),
+            commits(every),
+            "",
+        )
+        yield Row(paper, cells)
+
+
+def seeds(records: list[dict[str, Any]]) -> str:
+    """The seeds of several runs, as "0-9" where they follow each other."""
+    found = sorted({record["seed"] for record in records})
+    if len(found) > 2 and found == list(range(found[0], found[-1] + 1)):
+        return f"{found[0]}-{found[-1]}"
+    return ", ".join(map(str, found))
+
+
+def commits(records: list[dict[str, Any]]) -> str:
+    """The commits of several runs, shortened."""
+    return ", ".join(sorted({(record["commit"] or "unknown")[:7] for record in records}))
 
 
 def row(record: dict[str, Any], name: str, *, best: Any, last: Any, reported: Mapping[str, str]) -> Row:
@@ -120,9 +185,13 @@ def documents(root: Path) -> dict[Path, str]:
 def keep(run: Path, root: Path) -> Path:
     """Copies a run's result.json and its last grid to reproductions/records; folders there are called DIR and RUN.
 
+    Of a study: its study.json and its figures.
+
     Raises:
         RecordError: no valid record in the run.
     """
+    if (run / STUDY_FILE).is_file():
+        return keep_study(run, root)
     record = read_result(run)
     record["commands"] = [without_folders(command) for command in record["commands"]]
     file = root / "reproductions/records" / f"{record['paper']}-{record['recipe']}-seed{record['seed']}.json"
@@ -130,6 +199,19 @@ def keep(run: Path, root: Path) -> Path:
     write_atomically(file, json.dumps(record, indent=2) + "\n")
     for grid in sorted(RunDir(run).grids.glob("*.png"))[-1:]:
         shutil.copyfile(grid, file.with_suffix(".png"))
+    return file
+
+
+def keep_study(folder: Path, root: Path) -> Path:
+    """Copies a study's record and its figures."""
+    study = read_study(folder / STUDY_FILE)
+    for record in study["records"].values():
+        record["commands"] = [without_folders(command) for command in record["commands"]]
+    file = root / "reproductions/records" / f"{study['paper']}-study-{study['study']}.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(file, json.dumps(study, indent=1) + "\n")
+    for figure in sorted((folder / "figures").glob("*.png")):
+        shutil.copyfile(figure, file.with_name(f"{file.stem}-{figure.name}"))
     return file
 
 

@@ -233,7 +233,7 @@ def test_start_from_survives_pixels_that_never_change() -> None:
     [(0, 0.5), (1, 0.5), (2, 0.5 + 0.2 / 249), (125, 0.5 + 0.2 * 124 / 249), (250, 0.7), (300, 0.7)],
 )
 def test_momentum_by_epoch(epoch: int, momentum: float) -> None:
-    assert on_meta("mnist").momentum(epoch) == pytest.approx(momentum, abs=1e-12)
+    assert on_meta("mnist").schedule.momentum(epoch) == pytest.approx(momentum, abs=1e-12)
 
 
 class Optimizers:

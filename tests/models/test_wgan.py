@@ -5,7 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import scipy.signal
 import torch
 from lightning.pytorch import Callback
 from torch import Tensor, nn
@@ -14,7 +16,7 @@ from toys import Recorder, ToyData, fit, same, state_of
 from zoo.callbacks import CounterCheckpoint
 from zoo.data import ImageArray
 from zoo.losses import wasserstein_critic_loss, wasserstein_generator_loss
-from zoo.models.wgan import WGAN
+from zoo.models.wgan import WGAN, running_median
 
 LAYERS = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)
 
@@ -288,3 +290,37 @@ def test_defaults_are_those_of_algorithm_1() -> None:
     )
     z = module.latents(5_000, generator=torch.Generator().manual_seed(0))
     assert z.var().item() == pytest.approx(1, rel=0.02)
+
+
+def test_median_of_odd_width_is_centred_and_cut_short_at_the_ends() -> None:
+    values = np.array([5.0, 1.0, 9.0, 2.0, 7.0, 3.0])
+    slow = [sorted(values[max(0, i - 1) : i + 2]) for i in range(6)]
+    expected = [float(np.mean([w[(len(w) - 1) // 2], w[len(w) // 2]])) for w in slow]
+    assert running_median(values, width=3).tolist() == expected
+    np.testing.assert_array_equal(running_median(values, width=3)[1:-1], scipy.signal.medfilt(values, 3)[1:-1])
+
+
+def test_log_measures_rank_the_filtered_estimate_against_the_distance() -> None:
+    """An estimate that falls with outliers, which the filter removes, and a distance that falls with it."""
+    rows: list[dict[str, Any]] = [{"images_seen": 0, "fd_x": 1e6}]
+    for step in range(1, 1001):
+        rows.append({"images_seen": 10 * step, "wasserstein_estimate": 2 - step / 1000 + (5 if step % 7 == 0 else 0)})
+        if step % 100 == 0:
+            rows.append({"images_seen": 10 * step, "fd_x": 1000.0 - step, "test/fd_x": 3.0})
+    values, protocol = tiny().log_measures(rows)
+    assert values["wasserstein_spearman_fd_x"] == pytest.approx(1)
+    assert values["wasserstein_estimate"] == pytest.approx(1 + 0.025, abs=0.01)  # median of the last half window
+    assert protocol == {"measure": "critic's estimate", "median_filter": 101, "generator_updates": 1000}
+    for row in rows:
+        if "fd_x" in row:
+            row["fd_x"] = -row["fd_x"]
+    assert tiny().log_measures(rows).values["wasserstein_spearman_fd_x"] == pytest.approx(-1)
+    assert tiny().log_measures(rows[:1]).values == {}
+    assert "wasserstein_spearman_fd_x" not in tiny().log_measures(rows[:300]).values  # two evaluations are no curve
+
+
+def test_the_estimate_is_logged_at_each_generator_update() -> None:
+    module = tiny()
+    loss = torch.tensor(1.0)
+    assert module.report_due({"loss_discriminator": loss, "loss_generator": loss})
+    assert not module.report_due({"loss_discriminator": loss})

@@ -21,6 +21,7 @@ from zoo.errors import UnsupportedSettingError
 from zoo.layers import Maxout, uniform_
 from zoo.losses import bce_discriminator_loss, non_saturating_generator_loss
 from zoo.resume import mix_seed
+from zoo.schedules import SGDSchedule
 
 if TYPE_CHECKING:
     from zoo.data.base import ImageDataModule
@@ -169,9 +170,15 @@ class CGAN(AdversarialModule):
         self.save_hyperparameters()
         self.network = network
         self.lr = lr if lr is not None else 0.1 if network == "mnist" else 2e-4
-        self.lr_decay, self.lr_min = lr_decay, lr_min
-        self.momentum_start, self.momentum_end, self.momentum_epochs = momentum_start, momentum_end, momentum_epochs
-        self.images_per_epoch = images_per_epoch
+        self.schedule = SGDSchedule(
+            lr=self.lr,
+            lr_decay=lr_decay,
+            lr_min=lr_min,
+            momentum_start=momentum_start,
+            momentum_end=momentum_end,
+            momentum_epochs=momentum_epochs,
+            images_per_epoch=images_per_epoch,
+        )
         if network == "mnist":
             if self.image_shape != (1, 28, 28):
                 raise ValueError(f"network mnist takes 28x28 grey images, not {self.image_shape}: use convolutional")
@@ -226,25 +233,17 @@ class CGAN(AdversarialModule):
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         if self.network == "mnist":
+            fused = self.device.type in ("cpu", "cuda")  # one pass over the weights instead of several
             return [
-                torch.optim.SGD(net.parameters(), lr=self.lr, momentum=self.momentum_start) for net in (self.D, self.G)
+                torch.optim.SGD(net.parameters(), lr=self.lr, momentum=self.schedule.momentum_start, fused=fused)
+                for net in (self.D, self.G)
             ]
         return [torch.optim.Adam(net.parameters(), lr=self.lr, betas=(0.5, 0.999)) for net in (self.D, self.G)]
 
     def before_update(self) -> None:
         """Section 4.1: learning rate exponential in updates, momentum linear in epochs. The extension has neither."""
-        if self.network != "mnist":
-            return
-        lr = max(self.lr_min, self.lr / self.lr_decay**self.discriminator_steps)
-        momentum = self.momentum(self.images_seen // self.images_per_epoch)
-        for optimizer in self.both_optimizers():
-            for group in optimizer.param_groups:
-                group["lr"], group["momentum"] = lr, momentum
-
-    def momentum(self, epoch: int) -> float:
-        """Momentum in this epoch: constant up to epoch 1, linear up to `momentum_epochs`, constant after."""
-        share = min(1.0, max(0.0, (epoch - 1) / (self.momentum_epochs - 1)))
-        return self.momentum_start + share * (self.momentum_end - self.momentum_start)
+        if self.network == "mnist":
+            self.schedule.set(self.both_optimizers(), updates=self.discriminator_steps, images_seen=self.images_seen)
 
     # The scale each network is trained in, and back.
 

@@ -16,6 +16,7 @@ from zoo.adversarial import AdversarialModule, Batch, PaperMeasures
 from zoo.layers import Maxout, uniform_
 from zoo.losses import bce_discriminator_loss, non_saturating_generator_loss
 from zoo.resume import mix_seed
+from zoo.schedules import SGDSchedule
 
 if TYPE_CHECKING:
     from zoo.data.base import ImageDataModule
@@ -147,13 +148,15 @@ class GAN(AdversarialModule):
         self.network = network
         self.update = update
         self.lr = lr if lr is not None else {"mnist": 0.1, "cifar10_fully_connected": 0.025}.get(network, 0.004)
-        self.lr_decay, self.lr_min = lr_decay, lr_min
-        self.momentum_start, self.momentum_end, self.momentum_epochs = (
-            momentum_start,
-            momentum_end,
-            momentum_epochs,
+        self.schedule = SGDSchedule(
+            lr=self.lr,
+            lr_decay=lr_decay,
+            lr_min=lr_min,
+            momentum_start=momentum_start,
+            momentum_end=momentum_end,
+            momentum_epochs=momentum_epochs,
+            images_per_epoch=images_per_epoch if images_per_epoch is not None else 50_000 if mnist else 40_000,
         )
-        self.images_per_epoch = images_per_epoch if images_per_epoch is not None else 50_000 if mnist else 40_000
         # What undoes the contrast normalisation for display, in [-1, 1] units: the training images' mean per-image
         # brightness and contrast, measured when training starts.
         self.brightness: Tensor
@@ -206,22 +209,13 @@ class GAN(AdversarialModule):
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         fused = self.device.type in ("cpu", "cuda")  # one pass over the weights instead of several
         return [
-            torch.optim.SGD(net.parameters(), lr=self.lr, momentum=self.momentum_start, fused=fused)
+            torch.optim.SGD(net.parameters(), lr=self.schedule.lr, momentum=self.schedule.momentum_start, fused=fused)
             for net in (self.D, self.G)
         ]
 
     def before_update(self) -> None:
         """Learning rate exponential in updates, momentum linear in epochs."""
-        lr = max(self.lr_min, self.lr / self.lr_decay**self.discriminator_steps)
-        momentum = self.momentum(self.images_seen // self.images_per_epoch)
-        for optimizer in self.both_optimizers():
-            for group in optimizer.param_groups:
-                group["lr"], group["momentum"] = lr, momentum
-
-    def momentum(self, epoch: int) -> float:
-        """Momentum in this epoch: constant up to epoch 1, linear up to `momentum_epochs`, constant after."""
-        share = min(1.0, max(0.0, (epoch - 1) / (self.momentum_epochs - 1)))
-        return self.momentum_start + share * (self.momentum_end - self.momentum_start)
+        self.schedule.set(self.both_optimizers(), updates=self.discriminator_steps, images_seen=self.images_seen)
 
     # The scale each configuration is trained in, and back.
 

@@ -1,0 +1,47 @@
+"""Every paper of the registry in small, for the tests that go over all of them."""
+
+from typing import Any, NamedTuple
+
+from zoo.adversarial import AdversarialModule
+from zoo.data import Digits, ImageDataModule
+from zoo.data.toy import ToyPoints
+from zoo.models import MODELS
+
+
+class Small(NamedTuple):
+    """Constructor arguments of a small network, and of data that suits it."""
+
+    model: dict[str, Any]
+    data: dict[str, Any]
+
+
+#: One row a paper; `settings` in the model are those of its most demanding loop.
+SMALL: dict[str, Small] = {
+    "gan": Small({"network": "mnist"}, {}),
+    "dcgan": Small({"network": "community", "resolution": 32, "channels": 1, "width": 8}, {"resolution": 32}),
+    "cgan": Small({"network": "mnist"}, {}),
+    "infogan": Small({"network": "mnist"}, {}),
+    "lsgan": Small(
+        {"network": "dcgan", "resolution": 32, "channels": 1, "width": 8, "z_dim": 16}, {"resolution": 32}
+    ),
+    "wgan": Small(
+        {"resolution": 32, "channels": 1, "width_G": 8, "width_D": 8, "n_critic": 2, "warm_start": False},
+        {"resolution": 32},
+    ),
+    "wgan_gp": Small({"network": "mnist", "width": 8, "n_critic": 2}, {}),
+}
+
+
+def small_model(paper: str) -> AdversarialModule:
+    """The paper's module in small, weights from torch's global seed."""
+    return MODELS[paper](**SMALL[paper].model)
+
+
+def small_data(paper: str, *, batch_size: int = 8) -> ImageDataModule:
+    """Embedded digits in the module's shape."""
+    return Digits(batch_size=batch_size, train_images=48, **SMALL[paper].data)
+
+
+def ring() -> ToyPoints:
+    """LSGAN's ring, for the networks in the plane."""
+    return ToyPoints(distribution="ring", batch_size=16)

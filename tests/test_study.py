@@ -1,0 +1,159 @@
+"""A study runs what is missing, keeps what is there, and says what its runs reached together."""
+
+import json
+import statistics
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from zoo import reached
+from zoo.errors import ZooError
+from zoo.record import RecordError
+from zoo.study import Member, Study, study_command
+from zoo.study_record import mean_and_spread, read_study, table, values_of
+
+ROOT = Path(__file__).parents[1]
+RECORD = next((ROOT / "reproductions/records").glob("gan-mnist-seed0.json"))
+
+SCRIPT = """
+import json, pathlib, sys
+arguments = dict(zip(sys.argv[2::2], sys.argv[3::2]))
+run = pathlib.Path(arguments["--run_dir"])
+with open(run.parent / "log", "a") as log:
+    log.write(" ".join([sys.argv[1], run.name, *sys.argv[2:]]) + "\\n")
+if sys.argv[1] == "fit":
+    (run / "checkpoints").mkdir(parents=True, exist_ok=True)
+    (run / "config.yaml").write_text("seed_everything: 0")
+    (run / "checkpoints/last.ckpt").touch()
+    if (run.parent / "power cut").exists():
+        sys.exit(1)
+    (run / "checkpoints/best.ckpt").touch()
+    record = json.loads(pathlib.Path(RECORD).read_text())
+    record["tests"], record["seed"] = [], int(arguments.get("--seed_everything", 0))
+else:
+    record = json.loads((run / "result.json").read_text())
+    name = arguments["--ckpt_path"]
+    value = record["seed"] + (10.0 if name == "best" else 20.0)
+    values, protocols = {"fd": value, "fd_std": 0.1}, {"fd": "p"}
+    record["tests"].append({"checkpoint": f"{name}.ckpt", "images_seen": 5, "values": values, "protocols": protocols})
+(run / "result.json").write_text(json.dumps(record))
+"""
+
+
+class Place:
+    """A study of three runs in a folder of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.script = folder / "gan.py"
+        self.script.write_text(SCRIPT.replace("RECORD", repr(str(RECORD))))
+        self.folder = folder / "study"
+        self.folder.mkdir()
+        self.drawn: list[list[str]] = []
+        members = {f"a{seed}": Member("A", ["--seed_everything", str(seed)]) for seed in (0, 3)}
+        self.study = Study("three runs", {**members, "b": Member("B", [])}, self.draw, lambda runs: {"runs": len(runs)})
+
+    def draw(self, runs: Any) -> Any:
+        self.drawn.append(list(runs))
+        return []
+
+    def run(self, *arguments: str) -> None:
+        command = ["--name", "three", "--run_dir", str(self.folder), *arguments]
+        study_command(command, studies={"three": self.study}, paper="gan", script=self.script, models={})
+
+    @property
+    def log(self) -> list[str]:
+        return (self.folder / "log").read_text().splitlines()
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path)
+
+
+def test_every_member_is_trained_and_measured_once(place: Place) -> None:
+    place.run("--images", "7")
+    commands = [line.split(" --run_dir")[0] for line in place.log]
+    assert commands[:3] == [
+        "fit a0 --seed_everything 0 --images 7",
+        "test a0 --ckpt_path best",
+        "test a0 --ckpt_path last",
+    ]
+    assert len(commands) == 9
+    assert place.drawn == [["a0", "a3", "b"]]
+    place.run("--images", "7")
+    assert len(place.log) == 9  # nothing was left to do
+    assert len(place.drawn) == 2
+
+
+def test_a_study_that_was_stopped_goes_on(place: Place) -> None:
+    place.run("--members", "a0")
+    assert place.drawn == []
+    (place.folder / "power cut").touch()
+    with pytest.raises(ZooError, match="member a3"):
+        place.run()
+    (place.folder / "power cut").unlink()
+    place.run()
+    assert [line.split()[:4] for line in place.log if line.startswith("fit a3")] == [
+        ["fit", "a3", "--seed_everything", "3"],
+        ["fit", "a3", "--ckpt_path", "last"],
+    ]
+    assert len([line for line in place.log if " a0 " in line]) == 3
+    assert len(place.drawn) == 1
+
+
+def test_the_record_says_what_the_runs_reached_together(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    place.run()
+    study = read_study(place.folder / "study.json")
+    assert values_of(study["records"].values(), "fd", checkpoint="best") == [10, 13, 10]
+    spread = f"{3 / 2**0.5:.2g}"  # of 0 and 3
+    assert table(study) == [
+        ["A", "fd", f"11.5 +/- {spread}", f"21.5 +/- {spread}", "2"],
+        ["B", "fd", "10", "20", "1"],
+        ["all", "runs", "", "3", "3"],
+    ]
+    assert "fd_std" not in capsys.readouterr().out
+
+
+def test_spread_is_the_standard_deviation_over_runs() -> None:
+    values = [1.0, 2.0, 4.5]
+    assert (
+        mean_and_spread(values) == f"{statistics.mean(values):.4g} +/- {statistics.stdev(values):.2g}" == "2.5 +/- 1.8"
+    )
+    assert mean_and_spread([3.0]) == "3"
+
+
+def test_the_tables_take_a_study(place: Place, tmp_path: Path) -> None:
+    place.run()
+    root = tmp_path / "root"
+    (root / "reproductions").mkdir(parents=True)
+    (root / "reproductions/gan.py").write_text((ROOT / "reproductions/gan.py").read_text())
+    file = reached.keep(place.folder, root)
+    assert file.name == "gan-study-three.json"
+    rows = list(reached.rows(root / "reproductions"))
+    assert [(row.paper, row.cells[0], row.cells[1]) for row in rows] == [
+        ("gan", "mnist, A", "fd"),
+        ("gan", "mnist, B", "fd"),
+        ("gan", "study three", "runs"),
+    ]
+
+
+def test_bad_input(place: Place, tmp_path: Path) -> None:
+    with pytest.raises(ZooError, match="three runs"):
+        study_command(["--name", "four"], studies={"three": place.study}, paper="gan", script=place.script, models={})
+    with pytest.raises(ZooError, match="no member c: there are a0, a3, b"):
+        place.run("--members", "c")
+    place.run()
+    study = json.loads((place.folder / "study.json").read_text())
+    damaged = tmp_path / "study.json"
+    for change, text in (
+        ({"schema": 9}, "schema must be 1"),
+        ({"groups": {}}, "groups must name"),
+        ({"records": {**study["records"], "b": {}}}, "member b: "),
+    ):
+        damaged.write_text(json.dumps(study | change))
+        with pytest.raises(RecordError, match=text):
+            read_study(damaged)
+    damaged.write_text("{")
+    with pytest.raises(RecordError, match="cannot be read"):
+        read_study(damaged)
