@@ -1,11 +1,12 @@
 """Training steps per second through Lightning against hand-written PyTorch loops, side by side.
 
-    python benchmarks/training.py [--data_dir DIR] [--rounds 6] [--only dcgan|gan] [--quick] [--clock cpu --threads 1]
+    python benchmarks/training.py [--data_dir DIR] [--rounds 6] [--only dcgan|gan|wgan_gp] [--quick]
+        [--clock cpu --threads 1]
 
 Our side is what a reproduction script runs: its module, data module, Trainer and callbacks, with `metrics.jsonl` in a
 temporary folder. The others are loops without Lightning on copies of the same networks and pixels:
 - careful: the same order of updates, precision and memory format; no graph through G in D's update, D frozen in G's
-  (for GAN: both gradients before either player moves);
+  (for GAN: both gradients before either player moves; for WGAN-GP: five critic updates, then the generator's);
 - tutorial: two forwards of G with gradients, D not frozen, float32, contiguous memory.
 
 Each round runs every side for as many steps in one process, there and back (A B C, then C B A); ratios are taken within
@@ -41,6 +42,7 @@ from zoo.data import CIFAR10, MNIST, Digits, ImageArray, ImageDataModule
 from zoo.loggers import JsonlLogger
 from zoo.models.dcgan import DCGAN
 from zoo.models.gan import GAN
+from zoo.models.wgan_gp import WGANGP
 
 WARM_UP = 2  # untimed steps at the head of each round
 Side = Callable[[int], float]  # makes so many steps, returns seconds a step
@@ -196,6 +198,32 @@ def careful_gan(G: nn.Module, D: nn.Module, images: Tensor, *, batch_size: int) 
         yield
 
 
+def careful_wgan_gp(G: nn.Module, D: nn.Module, images: Tensor, *, batch_size: int) -> Iterator[None]:
+    """A critic update a batch, reals and samples in one pass of D; every fifth is followed by a generator update."""
+    optimizer_D, optimizer_G = (
+        torch.optim.Adam(net.parameters(), lr=1e-4, betas=(0.5, 0.9), fused=True) for net in (D, G)
+    )
+    for step, pixels in enumerate(batches(images, batch_size), start=1):
+        x = pixels.float().div_(255)
+        with torch.no_grad():
+            fake = G(torch.randn(batch_size, 128))
+        real_scores, fake_scores = D(torch.cat([x, fake])).chunk(2)
+        epsilon = torch.rand(batch_size, 1, 1, 1)
+        x_hat = (epsilon * x + (1 - epsilon) * fake).requires_grad_()
+        (gradient,) = torch.autograd.grad(D(x_hat).sum(), x_hat, create_graph=True)
+        penalty = (gradient.flatten(1).norm(dim=1) - 1).square().mean()
+        optimizer_D.zero_grad()
+        (fake_scores.mean() - real_scores.mean() + 10 * penalty).backward()
+        optimizer_D.step()
+        if step % 5 == 0:
+            D.requires_grad_(False)
+            optimizer_G.zero_grad()
+            (-D(G(torch.randn(batch_size, 128))).mean()).backward()
+            optimizer_G.step()
+            D.requires_grad_(True)
+        yield
+
+
 def contest(sides: dict[str, Side], *, steps: int, rounds: int) -> dict[str, list[float]]:
     """Steps per second of each side in each round; the order is reversed from round to round."""
     names = list(sides)
@@ -271,6 +299,24 @@ def gan(arguments: argparse.Namespace, folder: Path) -> None:
     table(f"GAN mnist, simultaneous, batch {size}, {data.name}", speeds, {("zoo", "careful"): 0.95})
 
 
+def wgan_gp(arguments: argparse.Namespace, folder: Path) -> None:
+    """MNIST network, penalty, five critic updates for one of the generator, batch 50; the loop has the same layers."""
+    root = arguments.data_dir
+    data = MNIST(root=root, batch_size=50) if root else Digits(batch_size=50)
+    images, size = data.split("train").images, data.batch_size
+    module = WGANGP(network="mnist")
+    networks = (copy.deepcopy(net) for net in (module.G, module.D))
+    speeds = contest(
+        {
+            "zoo": through_lightning(module, data, precision="32-true", folder=folder),
+            "careful": by_hand(careful_wgan_gp(*networks, images, batch_size=size)),
+        },
+        steps=5 if arguments.quick else 20,
+        rounds=arguments.rounds,
+    )
+    table(f"WGAN-GP mnist, n_critic 5, batch {size}, {data.name}", speeds, {("zoo", "careful"): 0.97})
+
+
 def main() -> None:
     global now
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -278,7 +324,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=None, help="default: 6, with --quick 2")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--clock", choices=("wall", "cpu"), default="wall")
-    parser.add_argument("--only", choices=("dcgan", "gan"), default=None)
+    parser.add_argument("--only", choices=("dcgan", "gan", "wgan_gp"), default=None)
     parser.add_argument("--quick", action="store_true", help="few and short rounds: does it run?")
     arguments = parser.parse_args()
     arguments.rounds = arguments.rounds or (2 if arguments.quick else 6)
@@ -292,7 +338,7 @@ def main() -> None:
         f"torch {torch.__version__}, {arguments.threads} threads, {os.cpu_count()} cores, {arguments.clock} clock, "
         f"{arguments.rounds} rounds, load at the start {os.getloadavg()[0]:.1f}"
     )
-    for name, run in (("dcgan", dcgan), ("gan", gan)):
+    for name, run in (("dcgan", dcgan), ("gan", gan), ("wgan_gp", wgan_gp)):
         if arguments.only in (None, name):
             with tempfile.TemporaryDirectory() as folder:
                 run(arguments, Path(folder))

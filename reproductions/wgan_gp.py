@@ -9,8 +9,11 @@ End of the table
 
 Reported (table 3): CIFAR-10 Inception score 7.86 +/- 0.07 without labels (`cifar10_resnet`) and 8.42 +/- 0.10 with
 labels (`cifar10_acgan`), each of 50,000 samples. Whether at the best or the last checkpoint is not reported: compare
-both. Figure 1 (points in the plane), figure 3 (curves without a table) and the overfitting of 1,000 digits
-(`critic_gap_train` leaves `critic_gap_validation`) have no tabulated values.
+both. Figure 1 (points in the plane), figure 3 (curves without a table: `cifar10`, `cifar10_rmsprop`, `cifar10_clip`,
+`cifar10_gan`) and figure 5b, the overfitting of 1,000 digits (`critic_gap_train` leaves `critic_gap_validation`), have
+no tabulated values. Tables 2 and 5 count how many of 200 random architectures reach an Inception score with GAN, with
+WGAN-GP, with both or neither: run `random_architectures` and `random_architectures_gan` with the same numbers
+`--model.architecture_seed 0` to 199.
 
 Differences from the paper and from the authors' code
  1. Each block of five critic updates is followed by a generator update. The authors' loop begins an iteration with the
@@ -30,13 +33,28 @@ Differences from the paper and from the authors' code
     (x + 1) * 127.995.
 10. The toy recipes draw every batch afresh. The authors' 25 Gaussians repeat a set of 100,000 points.
 11. `mnist_1000` takes the network of the MNIST script and the first 1,000 training digits: the paper names
-    neither.
-12. `lsun64` is one of the appendix's seven architectures, "Good" in the script. The others, the 200 random ones on
-    ImageNet and the language model are not here, nor are the clipping and DCGAN modes of the scripts (see wgan.py
-    and dcgan.py).
+    neither ("large unregularized" networks, a random subset).
+12. `lsun64` is "Good" of the authors' 64x64 script. The seven architectures of figure 2 and the language model are not
+    here. Where Good has layer norm with the penalty it has BatchNorm with another method, as in the script; the
+    CIFAR-10 ResNets' script has no other method, and `--model.method` changes their objective alone.
 13. `celeba` and `digits` are extensions without a reported figure.
-14. `surface_*` trains the critic alone against reals plus N(0, I), as in figure 1; `WGANGP.critic_surface` gives the
+14. `surface_*` trains the critic alone against reals plus N(0, I), as in figure 1a; `WGANGP.critic_surface` gives the
     contours. How long the paper trains it is not reported; the samples in the grids are of an untrained generator.
+15. RMSProp has TensorFlow's decay of 0.9, but starts its average at 0 where TensorFlow starts at 1, and adds 1e-5 to
+    the root where TensorFlow adds 1e-10 inside it.
+16. `deep_*`, figure 1b: the paper says that both players are 12-layer ReLU MLPs without BatchNorm on the swiss roll,
+    and that c is 0.1, 0.01 or 0.001. Read here as 12 layers of ReLU units and a linear one (the figure's axis has 13
+    layers), with the toy script's 512 units, batch, learning rates and initial weights; lambda is 10 as in the text,
+    since the script's 0.1 is for another network; 2,000 generator updates. "Gradient of the critic loss with respect
+    to successive layers of activations" is that of E D(G(z)) - E D(x), without the penalty; its norm is over a batch.
+17. Random architectures: table 1 and appendix B fix the choices, the size of the images, Adam's constants, 1e-3 of
+    weight decay in normalised critics and 100,000 generator updates. Ours: depth 4 is DCGAN's linear layer and three
+    5x5 layers of stride 2; deeper networks get 3x3 layers at 4x4, 8x8 and 16x16, spread evenly, the remainder at the
+    smaller sizes; BatchNorm or layer norm behind all layers but G's last and D's first and last; the slope of leaky
+    ReLU is 0.2; weights start as in the CIFAR-10 script; z is 128 N(0, 1); batches of 64; the weight decay enters
+    Adam's gradient as 1e-3 w for all parameters of D. Which 200 were drawn is not reported: here they are numbered.
+18. `digits_random` and `digits_random_gan` scale the study down: the embedded digits at 32x32, base filters 8, 16 or
+    32, batches of 32, 1,000 generator updates; success is to be judged by `is_lenet`, which is no Inception score.
 """
 
 from typing import Any
@@ -64,6 +82,12 @@ def points(summary: str, distribution: str, *, images: int, **model: Any) -> Rec
     )
 
 
+def deep(summary: str, **model: Any) -> Recipe:
+    """2,000 generator updates of the 12-layer MLPs on the swiss roll."""
+    recipe = points(summary, "swissroll", images=2_560_000, **{"network": "toy_deep", **model})
+    return Recipe(summary, {**recipe.config, "keep": {"grid_every": 256_000, "checkpoint_every": 256_000}})
+
+
 def resnet(summary: str, **model: Any) -> Recipe:
     """100,000 generator updates of five batches of 64."""
     return Recipe(
@@ -77,18 +101,67 @@ def resnet(summary: str, **model: Any) -> Recipe:
     )
 
 
+def figure3(summary: str, *, images: int, **model: Any) -> Recipe:
+    """200,000 generator updates of the DCGAN-like networks."""
+    return Recipe(
+        f"figure 3: DCGAN-like networks on CIFAR-10, {summary}, 200,000 generator updates",
+        {
+            "model": {"network": "cifar10", **model},
+            "data": {"class_path": "zoo.data.CIFAR10", "init_args": {"batch_size": 64}},
+            "images": images,
+            "keep": {"grid_every": 1_000_000, "checkpoint_every": 500_000},
+        },
+    )
+
+
+def overfitting(summary: str, **model: Any) -> Recipe:
+    """The critic on 1,000 digits, 20,000 generator updates as on the figure's axis."""
+    return Recipe(
+        f"figure 5b, the overfitting study: the critic on 1,000 digits, {summary}",
+        {
+            "model": {"network": "mnist", **model},
+            "data": {"class_path": "zoo.data.MNIST", "init_args": {"batch_size": 50, "train_images": 1_000}},
+            "images": 5_000_000,
+            "evaluation": {"every": 50_000},
+            "keep": {"grid_every": 250_000, "checkpoint_every": 250_000},
+        },
+    )
+
+
+def random_architectures(summary: str, *, images: int, **model: Any) -> Recipe:
+    """100,000 generator updates; architecture 0 unless told otherwise."""
+    return Recipe(
+        f"tables 2 and 5: random architecture number --model.architecture_seed, {summary}, on a folder of ImageNet",
+        {
+            "model": {"network": "random", "architecture_seed": 0, **model},
+            "data": {"class_path": "zoo.data.ImageFolder", "init_args": {"batch_size": 64, "resolution": 32}},
+            "images": images,
+            "keep": {"grid_every": 500_000, "checkpoint_every": 500_000},
+        },
+    )
+
+
+def digits_random(summary: str, *, images: int, **model: Any) -> Recipe:
+    """1,000 generator updates of a random architecture on images of one channel."""
+    settings = {"network": "random", "channels": 1, "filters": [8, 16, 32], "architecture_seed": 0}
+    return Recipe(
+        f"scaled down: random architecture number --model.architecture_seed, {summary}, on the 5,000 embedded digits",
+        {
+            "model": {**settings, **model},
+            "data": {"class_path": "zoo.data.Digits", "init_args": {"batch_size": 32, "resolution": 32}},
+            "images": images,
+            "keep": {"grid_every": images // 4, "checkpoint_every": images // 4},
+        },
+    )
+
+
 RECIPES = {
     "cifar10_resnet": resnet("table 3, without labels: Inception score 7.86 +/- 0.07"),
     "cifar10_acgan": resnet("table 3, with labels (AC-GAN): Inception score 8.42 +/- 0.10", num_classes=10),
-    "cifar10": Recipe(
-        "figure 3: DCGAN-like networks on CIFAR-10, 200,000 generator updates",
-        {
-            "model": {"network": "cifar10"},
-            "data": {"class_path": "zoo.data.CIFAR10", "init_args": {"batch_size": 64}},
-            "images": 64_000_000,
-            "keep": {"grid_every": 1_000_000, "checkpoint_every": 500_000},
-        },
-    ),
+    "cifar10": figure3("penalty, Adam", images=64_000_000),
+    "cifar10_rmsprop": figure3("penalty, RMSProp", images=64_000_000, optimizer="rmsprop"),
+    "cifar10_clip": figure3("weight clipping", images=64_000_000, method="wgan"),
+    "cifar10_gan": figure3("DCGAN", images=12_800_000, method="gan"),
     "mnist": Recipe(
         "the authors' MNIST script, 200,000 generator updates (no figure in the paper)",
         {
@@ -99,28 +172,42 @@ RECIPES = {
             "keep": {"grid_every": 500_000, "checkpoint_every": 500_000, "monitor": "fd_lenet2k"},
         },
     ),
-    "mnist_1000": Recipe(
-        "the overfitting study: the critic on 1,000 digits",
-        {
-            "model": {"network": "mnist"},
-            "data": {"class_path": "zoo.data.MNIST", "init_args": {"batch_size": 50, "train_images": 1_000}},
-            "images": 5_000_000,
-            "evaluation": {"every": 50_000},
-            "keep": {"grid_every": 250_000, "checkpoint_every": 250_000},
-        },
-    ),
+    "mnist_1000": overfitting("penalty"),
+    "mnist_1000_clip": overfitting("weight clipping", method="wgan"),
     **{
         f"toy_{name}": points(f"figure 1's data: {text}, the authors' script", name, images=128_000_000)
         for name, text in DISTRIBUTIONS.items()
     },
     **{
         f"surface_{name}": points(
-            f"figure 1: value surface of the critic on {text}", name, images=25_600_000, fixed_generator=True
+            f"figure 1a, below: value surface of the critic on {text}, penalty",
+            name,
+            images=25_600_000,
+            fixed_generator=True,
         )
         for name, text in DISTRIBUTIONS.items()
     },
+    **{
+        f"surface_clip_{name}": points(
+            f"figure 1a, above: value surface of the critic on {text}, weight clipping",
+            name,
+            images=25_600_000,
+            fixed_generator=True,
+            method="wgan",
+        )
+        for name, text in DISTRIBUTIONS.items()
+    },
+    "deep_penalty": deep("figure 1b: 12-layer MLPs on the swiss roll, penalty"),
+    **{
+        f"deep_clip_{c}": deep(
+            f"figure 1b: 12-layer MLPs on the swiss roll, weights clipped at {c}", method="wgan", clip=c
+        )
+        for c in (0.1, 0.01, 0.001)
+    },
+    "random_architectures": random_architectures("WGAN-GP", images=32_000_000),
+    "random_architectures_gan": random_architectures("GAN", images=6_400_000, method="gan"),
     "lsun64": Recipe(
-        "the LSUN experiments (appendix E): the 64x64 ResNets on a folder of LSUN bedrooms, 200,000 generator updates",
+        "the authors' 64x64 ResNets on a folder of LSUN bedrooms (figure 5a's data), 200,000 generator updates",
         {
             "model": {"network": "resnet64"},
             "data": {"class_path": "zoo.data.ImageFolder", "init_args": {"batch_size": 64, "resolution": 64}},
@@ -147,6 +234,8 @@ RECIPES = {
             "keep": {"grid_every": 50_000, "checkpoint_every": 50_000, "monitor": "fd_lenet2k"},
         },
     ),
+    "digits_random": digits_random("WGAN-GP", images=160_000),
+    "digits_random_gan": digits_random("GAN", images=32_000, method="gan"),
 }
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from zoo.data import ImageArray, ImageDataModule
 from zoo.losses import bce_discriminator_loss, gradient_penalty, non_saturating_generator_loss
 
 SHAPE = (1, 8, 8)
+DIAGNOSTICS = ("score_real", "score_fake", *(f"{of}_{net}" for of in ("gradient_norm", "update_ratio") for net in "DG"))
 
 
 class ToyData(ImageDataModule):

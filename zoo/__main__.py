@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from zoo import __version__
+from zoo import __version__, evaluate
 from zoo.errors import ZooError
 
 PAPERS = {
@@ -16,6 +16,8 @@ PAPERS = {
     "lsgan": ("Least Squares Generative Adversarial Networks", 2017, "1611.04076"),
     "wgan": ("Wasserstein Generative Adversarial Networks", 2017, "1701.07875"),
     "wgan_gp": ("Improved Training of Wasserstein GANs", 2017, "1704.00028"),
+    "pggan": ("Progressive Growing of GANs for Improved Quality, Stability, and Variation", 2018, "1710.10196"),
+    "stylegan": ("A Style-Based Generator Architecture for Generative Adversarial Networks", 2019, "1812.04948"),
 }
 
 
@@ -76,6 +78,17 @@ def train_lenet(arguments: argparse.Namespace) -> None:
     print(f"{accuracy:.2%} of the test images are classified correctly; weights and card: {out}")
 
 
+def train_resnet(arguments: argparse.Namespace) -> None:
+    """Trains the ResNet behind fd_resnet, is_resnet and kd_resnet."""
+    from zoo.metrics.train_resnet import train_resnet
+
+    out = Path(arguments.out)
+    accuracy = train_resnet(
+        arguments.data_dir, seed=arguments.seed, out=out, epochs=arguments.epochs, width=arguments.width
+    )
+    print(f"{accuracy:.2%} of the test images are classified correctly; weights and card: {out}")
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line of `zoo`."""
     top = argparse.ArgumentParser(prog="zoo", description="The GAN papers as PyTorch Lightning modules.")
@@ -97,6 +110,16 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--seed", type=int, default=0)
     command.add_argument("--epochs", type=int, default=8)
     command.set_defaults(run=train_lenet)
+    command = commands.add_parser("train-resnet", help="train the feature network for small colour images")
+    command.add_argument("--data_dir", required=True, help="folder that holds CIFAR-10")
+    command.add_argument("--out", default="resnet.safetensors", help="file for the weights; the card goes beside it")
+    command.add_argument("--seed", type=int, default=0)
+    command.add_argument("--epochs", type=int, default=12)
+    command.add_argument("--width", type=int, default=32, help="of the first layer; time grows with its square")
+    command.set_defaults(run=train_resnet)
+    command = commands.add_parser("evaluate", help="figures of a run or of two folders, with protocols")
+    evaluate.add_arguments(command)
+    command.set_defaults(run=evaluate.evaluate)
     return top
 
 

@@ -7,13 +7,14 @@ A paper subclasses `AdversarialModule`, sets `G` and `D`, and writes `discrimina
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, cast
 
 import torch
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from lightning.pytorch.strategies import DDPStrategy
 from torch import Tensor, nn
 
+from zoo.diagnostics import measured_step
 from zoo.errors import NonFiniteLossError, UnsupportedSettingError
 from zoo.resume import ResumableModule
 
@@ -45,6 +46,8 @@ class AdversarialModule(ResumableModule):
 
     G: nn.Module
     D: nn.Module
+    scores_are_logits: ClassVar[bool] = True  # of D; False for critics and regressors
+    remedies: ClassVar[Mapping[str, str]] = {}  # the paper's, for "collapse", "saturation", "divergence"
 
     def __init__(
         self,
@@ -61,7 +64,10 @@ class AdversarialModule(ResumableModule):
         self.n_critic = n_critic
         self.num_classes = num_classes
         self.log_every = 50  # discriminator steps between two logged points
-        self.latest: dict[str, float] = {}
+        self.latest: dict[str, float] = {}  # the values logged last, at reported_at
+        self.reported_at = -1
+        self.diagnostics: dict[str, Tensor] = {}  # of this step, logged with its losses
+        self._diagnosing = False
         self._watch: Tensor | None = None  # 0 while all losses were finite
 
     def discriminator_loss(self, x: Tensor, y: Tensor | None) -> Tensor:
@@ -123,7 +129,20 @@ class AdversarialModule(ResumableModule):
             self.manual_backward(loss)
         else:
             self.manual_backward(loss, gradient=gradient, inputs=inputs)
-        optimizer.step()
+        if not self._diagnosing:
+            optimizer.step()
+            return
+        player = "D" if optimizer is self.both_optimizers()[0] else "G"
+        with measured_step(optimizer.optimizer, player=player, into=self.diagnostics):
+            optimizer.step()
+
+    def note_scores(self, real: Tensor, fake: Tensor) -> None:
+        """Papers hand over D's outputs (logits or scores, any shape) on reals and samples; their means are logged."""
+        if self._diagnosing:
+            self.diagnostics |= {"score_real": real.detach().mean(), "score_fake": fake.detach().mean()}
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        self._diagnosing = (self.discriminator_steps + 1) % self.log_every == 0
 
     @torch.no_grad()
     def count_discriminator_step(self, x: Tensor) -> None:
@@ -149,9 +168,11 @@ class AdversarialModule(ResumableModule):
         if not self.report_due(losses):
             return
         self.assert_finite()
-        values = torch.stack([value.float() for value in losses.values()])
+        shown = losses | self.diagnostics
+        self.diagnostics = {}
+        values = torch.stack([value.float() for value in shown.values()])
         values = self.trainer.strategy.reduce(values, reduce_op="mean")
-        self.latest = dict(zip(losses, values.tolist(), strict=True))
+        self.latest, self.reported_at = dict(zip(shown, values.tolist(), strict=True)), self.images_seen
         for logger in self.trainer.loggers:
             logger.log_metrics(self.latest, step=self.images_seen)
 

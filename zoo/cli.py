@@ -19,7 +19,15 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
 from zoo.adversarial import AdversarialModule, refuse_float16
-from zoo.callbacks import CounterCheckpoint, Evaluation, ImageProgress, SampleGrid, StopAtBudget, save_png
+from zoo.callbacks import (
+    CounterCheckpoint,
+    Evaluation,
+    HealthWatch,
+    ImageProgress,
+    SampleGrid,
+    StopAtBudget,
+    save_png,
+)
 from zoo.checkpoints import AtomicCheckpointIO, check_compatible, read_checkpoint
 from zoo.data import ImageDataModule
 from zoo.errors import UnsupportedSettingError, ZooError
@@ -198,6 +206,7 @@ class ReproductionCLI(LightningCLI):
                 StopAtBudget(images=config.images, generator_steps=config.generator_steps),
                 ImageProgress(images=config.images),
                 SampleGrid(self.run.grids, every=keep.grid_every),
+                HealthWatch(every=keep.grid_every),
                 self.evaluation,
                 CounterCheckpoint(
                     self.run.checkpoints,

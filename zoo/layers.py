@@ -67,3 +67,163 @@ class SameConvTranspose2d(nn.ConvTranspose2d):
     def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
         height, width = (side * self.stride[0] for side in x.shape[2:])
         return super().forward(x, output_size)[..., :height, :width]
+
+
+class EqualizedLinear(nn.Module):
+    """Affine map with an equalized learning rate (Karras et al. 2018, section 4.1).
+
+    Maps [N, inputs] to [N, outputs]. The stored weights start as N(0, 1 / lr_multiplier) and are multiplied by
+    gain / sqrt(inputs) * lr_multiplier in each pass, so that Adam's step is the same share of every layer's range.
+
+    Args:
+        inputs: features in.
+        outputs: features out.
+        gain: He's factor of the nonlinearity that follows: sqrt(2) for a (leaky) ReLU, 1 for a linear output.
+        lr_multiplier: learning rate of this layer as a multiple of the optimizer's.
+        bias: whether there is a bias; stored biases are multiplied by lr_multiplier.
+        bias_init: the value that the bias has in effect at the start.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        *,
+        gain: float = 2**0.5,
+        lr_multiplier: float = 1.0,
+        bias: bool = True,
+        bias_init: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(outputs, inputs) / lr_multiplier)
+        self.bias = nn.Parameter(torch.full((outputs,), bias_init / lr_multiplier)) if bias else None
+        self.scale = gain / inputs**0.5 * lr_multiplier
+        self.lr_multiplier = lr_multiplier
+
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.linear(x, self.weight * self.scale, _scaled(self.bias, self.lr_multiplier))
+
+
+class EqualizedConv2d(nn.Module):
+    """Convolution with an equalized learning rate (Karras et al. 2018, section 4.1): stride 1, the side is kept.
+
+    Maps [N, inputs, H, W] to [N, outputs, H, W]; the arguments are those of EqualizedLinear, with a fan-in of
+    inputs * kernel^2 and an odd `kernel`.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        kernel: int,
+        *,
+        gain: float = 2**0.5,
+        lr_multiplier: float = 1.0,
+        bias: bool = True,
+    ) -> None:
+        super().__init__()
+        if kernel % 2 == 0:
+            raise ValueError(f"kernel={kernel} must be odd: an even one cannot keep the side at stride 1")
+        self.weight = nn.Parameter(torch.randn(outputs, inputs, kernel, kernel) / lr_multiplier)
+        self.bias = nn.Parameter(torch.zeros(outputs)) if bias else None
+        self.scale = gain / (inputs * kernel**2) ** 0.5 * lr_multiplier
+        self.lr_multiplier = lr_multiplier
+        self.padding = kernel // 2
+
+    def forward(self, x: Tensor) -> Tensor:
+        bias = _scaled(self.bias, self.lr_multiplier)
+        return nn.functional.conv2d(x, self.weight * self.scale, bias, padding=self.padding)
+
+
+def _scaled(bias: Tensor | None, factor: float) -> Tensor | None:
+    return bias if bias is None or factor == 1.0 else bias * factor
+
+
+class PixelNorm(nn.Module):
+    """x / sqrt(mean over channels of x^2 + eps), at each pixel (Karras et al. 2018, section 4.2).
+
+    Maps [N, C] or [N, C, H, W] to the same shape.
+    """
+
+    def __init__(self, eps: float = 1e-8) -> None:
+        super().__init__()
+        self.eps = eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        power = x.square().mean(1, keepdim=True, dtype=torch.float32)  # [N, 1, H, W]
+        return x * torch.rsqrt(power + self.eps).to(x.dtype)
+
+
+class MinibatchStddev(nn.Module):
+    """One more feature map: how much the images of a group differ (Karras et al. 2018, section 3).
+
+    Maps [N, C, H, W] to [N, C + 1, H, W]. The standard deviation over the group of each feature at each pixel,
+    sqrt(var + 1e-8) with var divided by the group's size, is averaged over C, H, W to one number per group. With M
+    groups, image i belongs to group i mod M.
+
+    Args:
+        group_size: images of a group; a smaller batch is one group. None: always the whole batch.
+
+    Raises:
+        ValueError: in `forward`, if the batch cannot be cut into such groups.
+    """
+
+    def __init__(self, group_size: int | None = 4) -> None:
+        super().__init__()
+        if group_size is not None and group_size < 1:
+            raise ValueError(f"group_size={group_size} must be at least 1, or None for the whole batch")
+        self.group_size = group_size
+
+    def forward(self, x: Tensor) -> Tensor:
+        n, _, height, width = x.shape
+        group = n if self.group_size is None else min(self.group_size, n)
+        if n % group:
+            raise ValueError(
+                f"a batch of {n} images on this device cannot be cut into groups of {group} (MinibatchStddev): choose "
+                "a batch size that the group size divides, or group_size=None"
+            )
+        groups = x.float().view(group, n // group, *x.shape[1:])  # [G, M, C, H, W]
+        stddev = (groups.var(0, correction=0) + 1e-8).sqrt().mean((1, 2, 3))  # [M]
+        stddev = stddev.repeat(group).view(n, 1, 1, 1).expand(n, 1, height, width)
+        return torch.cat([x, stddev.to(x.dtype)], 1)
+
+
+def upscale2d(x: Tensor) -> Tensor:
+    """Each pixel twice in both directions: [N, C, H, W] to [N, C, 2H, 2W]."""
+    return nn.functional.interpolate(x, scale_factor=2, mode="nearest")
+
+
+def downscale2d(x: Tensor) -> Tensor:
+    """Means of 2x2 pixels: [N, C, H, W] to [N, C, H / 2, W / 2]."""
+    return nn.functional.avg_pool2d(x, 2)
+
+
+def fade(old: Tensor, new: Tensor, *, alpha: float) -> Tensor:
+    """(1 - alpha) * old + alpha * new, exactly `old` at alpha = 0 and exactly `new` at 1 (Karras et al. 2018, Fig. 2).
+
+    Args:
+        old: what the layers before the newest ones give, any shape.
+        new: what the newest layers give, of the same shape.
+        alpha: weight of the newest layers, in [0, 1].
+    """
+    return torch.lerp(old, new, alpha)
+
+
+def feature_maps(resolution: int, *, fmap_base: int, fmap_max: int, fmap_decay: float = 1.0) -> int:
+    """Feature maps of the layers at a resolution 2^k: min(fmap_base / 2^((k - 1) * fmap_decay), fmap_max), floored.
+
+    (Karras et al. 2018, Table 2: fmap_base 8192 and fmap_max 512 give 512 up to 32x32, then 256, 128, ..., 16 at
+    1024x1024.) `resolution` 2 gives the width of the dense layers, nf(0) in the authors' numbering.
+    """
+    stage = resolution.bit_length() - 2
+    return max(1, min(int(fmap_base / 2 ** (stage * fmap_decay)), fmap_max))
+
+
+def resolutions(final: int, *, start: int = 4) -> list[int]:
+    """start, 2 start, ..., final. ValueError unless both are powers of two, 4 <= start <= final <= 1024."""
+    for name, value in (("resolution", final), ("start", start)):
+        if value < 4 or value > 1024 or value & (value - 1):
+            raise ValueError(f"{name}={value} must be a power of two from 4 to 1024")
+    if start > final:
+        raise ValueError(f"start={start} is above resolution={final}")
+    return [2**k for k in range(start.bit_length() - 1, final.bit_length())]

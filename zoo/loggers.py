@@ -11,6 +11,7 @@ import json
 import math
 import os
 import secrets
+import shutil
 import time
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
@@ -22,7 +23,7 @@ from lightning.fabric.utilities.rank_zero import rank_zero_only, rank_zero_warn
 from lightning.pytorch.loggers.logger import Logger
 from lightning.pytorch.loggers.wandb import WandbLogger
 
-from zoo.record import METRICS_FILE, WANDB_ID_FILE, RecordError, read_metrics, write_atomically
+from zoo.record import METRICS_FILE, RESULT_FILE, WANDB_ID_FILE, RecordError, read_metrics, write_atomically
 
 if TYPE_CHECKING:
     from wandb import Run
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 Mode = Literal["online", "offline", "disabled"]
 
 __all__ = ["JsonlLogger", "WandbMirror", "read_metrics"]
+
+TABLE_COLUMNS = ("measure", "point", "value", "images_seen", "protocol")
 
 
 class JsonlLogger(Logger):
@@ -44,6 +47,7 @@ class JsonlLogger(Logger):
         super().__init__()
         self.run_dir = Path(run_dir)
         self.path = self.run_dir / METRICS_FILE
+        self._resumed: float | None = None  # when, until the next line has told it
 
     @property
     def name(self) -> str:
@@ -61,6 +65,9 @@ class JsonlLogger(Logger):
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
         """Write {"images_seen": step, "time": seconds since the epoch, **metrics} as one line.
 
+        The first line after `resume_at` also holds {"resumed": when that was}: what lies between the line before it
+        and that moment was no training.
+
         Args:
             metrics: numbers, one-element tensors, strings or None. A value that is not finite is written as null,
                 its kind beside it: {"loss": null, "loss_nonfinite": "nan" | "inf" | "-inf"}.
@@ -73,9 +80,11 @@ class JsonlLogger(Logger):
         """
         if step is None:
             raise ValueError("log_metrics needs `step`, the number of real images seen")
-        if taken := {"images_seen", "time"} & metrics.keys():
+        if taken := {"images_seen", "time", "resumed"} & metrics.keys():
             raise ValueError(f"metrics may not be named {sorted(taken)}: the logger writes these itself")
         row: dict[str, Any] = {"images_seen": int(step), "time": round(time.time(), 3)}
+        if self._resumed is not None:
+            row["resumed"], self._resumed = self._resumed, None
         for name, value in metrics.items():
             row |= _fields(name, value)
         line = json.dumps(row, allow_nan=False) + "\n"
@@ -97,6 +106,7 @@ class JsonlLogger(Logger):
         """
         if not self.path.exists():
             return
+        self._resumed = round(time.time(), 3)
         kept = [row for row in read_metrics(self.path) if row["images_seen"] <= images_seen]
         write_atomically(self.path, "".join(json.dumps(row, allow_nan=False) + "\n" for row in kept))
 
@@ -105,6 +115,9 @@ class JsonlLogger(Logger):
 
     def log_image(self, name: str, path: Path, images_seen: int) -> None:
         """Nothing: the PNG lies in the run already. Here so that every logger can be told."""
+
+    def log_result(self, record: Mapping[str, Any], figures: Sequence[Path] = ()) -> None:
+        """Nothing: result.json and the figures lie in the run already."""
 
 
 def _fields(name: str, value: Any) -> dict[str, Any]:
@@ -219,6 +232,45 @@ class WandbMirror(WandbLogger):
 
         image = wandb.Image(str(path), caption=f"images_seen = {images_seen:,}")
         self.experiment.log({name: image, "images_seen": int(images_seen)})
+
+    @rank_zero_only
+    def log_result(self, record: Mapping[str, Any], figures: Sequence[Path] = ()) -> None:
+        """Send what stands at the end: the table of measures, the figures, and result.json as a file of the run.
+
+        Best and last of each measure also go to the summary, as `best/NAME` and `last/NAME`, where runs are sorted by
+        them.
+
+        Args:
+            record: of `zoo.record.read_result`.
+            figures: PNG files, each sent under `figures/` and its name.
+        """
+        import wandb
+
+        content: dict[str, Any] = {"result": wandb.Table(columns=list(TABLE_COLUMNS), data=result_rows(record))}
+        for path in figures:
+            content[f"figures/{path.stem}"] = wandb.Image(str(path))
+        self.experiment.log(content | {"images_seen": int(record["images_seen"])})
+        for name, measure in record["measures"].items():
+            for point in ("best", "last"):
+                self.experiment.summary[f"{point}/{name}"] = measure[point]["value"]
+        if (self.run_dir / RESULT_FILE).is_file() and self.experiment.dir:  # no folder: W&B is disabled
+            copy = Path(self.experiment.dir) / RESULT_FILE  # a link would break when the run is moved
+            shutil.copyfile(self.run_dir / RESULT_FILE, copy)
+            self.experiment.save(str(copy), base_path=self.experiment.dir, policy="now")
+
+
+def result_rows(record: Mapping[str, Any]) -> list[list[Any]]:
+    """The rows of the closing table, in the order of TABLE_COLUMNS: measures while training, then those of `test`."""
+    rows = []
+    for name, measure in record["measures"].items():
+        for point in ("first", "best", "last"):
+            at = measure[point]
+            rows.append([name, point, at["value"], at["images_seen"], measure["protocol"]])
+    for test in record["tests"]:
+        for name, key in test["protocols"].items():
+            where = f"test of {test['checkpoint']}"
+            rows.append([name, where, test["values"].get(name), test["images_seen"], key])
+    return rows
 
 
 def _require_wandb() -> None:

@@ -75,3 +75,20 @@ def gradient_penalty(
         excess = gradient.flatten(1).norm(2, dim=1) - target  # [N]
         penalty: Tensor = (excess.relu() if one_sided else excess).square().mean()
         return penalty
+
+
+def r1_penalty(D: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """E ||grad D(x)||^2 on reals: the mean over images of the summed squared gradients (Mescheder et al. 2018, eq. 9).
+
+    Runs in float32 outside any autocast and outside torch.compile, as gradient_penalty does. The weight (gamma / 2) is
+    the caller's.
+
+    Args:
+        D: discriminator, [N, ...] to logits [N] or [N, 1].
+        x: real images [N, ...].
+    """
+    with torch.autocast(x.device.type, enabled=False), torch.compiler.set_stance("force_eager"):
+        x = x.detach().float().requires_grad_()
+        (gradient,) = torch.autograd.grad(D(x).sum(), x, create_graph=True)  # [N, ...]
+        penalty: Tensor = gradient.flatten(1).square().sum(1).mean()
+        return penalty

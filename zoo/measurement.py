@@ -94,6 +94,7 @@ class Measurement:
             data=self.data,
             n_real=self.settings.real_images,
             n_fake=(self.settings.test_samples or full) if self.testing else self.settings.samples,
+            weights="ema" if hasattr(module, "G_ema") else "raw",  # papers that average evaluate the average
             batchnorm=self.settings.batchnorm if normalised else "running",
             batchnorm_samples=10_000 if self.testing else 2_000,
             seed=TEST_SEED if self.testing else TRAINING_SEED,

@@ -185,7 +185,8 @@ def worker(rank: int, world: int, folder: str) -> None:
 def test_two_processes_give_what_one_gives(tmp_path):
     alone = run(batchnorm="reestimated", batchnorm_samples=100).values
     plain = run().values
-    mp.spawn(worker, args=(2, str(tmp_path)), nprocs=2)
+    # Forked: the children need not import torch again, and they use one thread only.
+    mp.start_processes(worker, args=(2, str(tmp_path)), nprocs=2, start_method="fork")
     results = [torch.load(tmp_path / f"{rank}.pt") for rank in range(2)]
     for first, second, cached, again, _ in results:
         assert first == pytest.approx(alone, rel=1e-6)

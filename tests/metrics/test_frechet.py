@@ -1,10 +1,12 @@
+import warnings
+
 import numpy as np
 import pytest
 import torch
 from scipy import linalg
 from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
 
-from zoo.metrics.frechet import FrechetDistance, frechet_distance
+from zoo.metrics.frechet import FrechetDistance, covariance_root, frechet_distance
 
 
 def features(n, d, *, seed, mix=0.3, shift=0.0):
@@ -109,3 +111,72 @@ def test_bad_input():
     metric.update(torch.zeros(1, 4), side="fake")
     with pytest.raises(ValueError, match="1 fake"), pytest.warns(UserWarning, match="3 real"):
         metric.compute()
+
+
+def cluster(n, d, *, seed, shift=0.0):
+    """Features whose spectrum falls as a network's does: the fast way is accurate enough."""
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.randn(n, d, generator=generator) * torch.linspace(1, 0.05, d)
+    return (x @ torch.linalg.qr(torch.randn(d, d, generator=torch.Generator().manual_seed(99)))[0] + shift).double()
+
+
+def forms(real, fake, d):
+    """The value by every way there is: rows on a side or not, a root known or not."""
+
+    def moments(x):
+        return torch.tensor(len(x)), x.sum(dim=0), x.T @ x
+
+    for sides in ((), ("real",), ("fake",), ("real", "fake")):
+        for root in (None, covariance_root(torch.cov(real.T))):
+            metric = FrechetDistance(d)
+            for x, side in ((real, "real"), (fake, "fake")):
+                if side in sides:
+                    metric.update(x, side=side)
+                else:
+                    metric.add_moments(*moments(x), side=side, root=root if side == "real" else None)
+            yield float(metric.compute())
+
+
+@pytest.mark.parametrize(("n", "m"), [(1500, 1200), (290, 1200), (1500, 280), (270, 290)])
+def test_every_form_gives_one_value(n, m):
+    d = 300  # more than SMALL
+    real, fake = cluster(n, d, seed=0), cluster(m, d, seed=1, shift=0.05)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        values = list(forms(real, fake, d))
+    assert values == pytest.approx([slow(real, fake)] * len(values), rel=1e-7)
+
+
+def test_the_fast_way_is_taken_only_where_it_is_accurate(monkeypatch):
+    calls = []
+    svdvals = torch.linalg.svdvals
+    monkeypatch.setattr(torch.linalg, "svdvals", lambda x: calls.append(x.shape) or svdvals(x))
+    real, fake = cluster(900, 300, seed=2), cluster(900, 300, seed=3, shift=0.1)
+    fd(real, fake)
+    assert not calls
+    assert abs(fd(real, real.clone())) < 1e-8 * float(real.var(dim=0).sum())
+    assert calls
+    wide = real * torch.logspace(-6, 6, 300)
+    assert abs(fd(wide, wide)) < 1e-8 * float(wide.var(dim=0).sum())
+
+
+def test_a_root_that_later_reals_made_stale_is_not_used():
+    real, fake = cluster(900, 300, seed=4), cluster(900, 300, seed=5, shift=0.1)
+    half = real[:450]
+    metric = FrechetDistance(300)
+    root = covariance_root(torch.cov(half.T))
+    metric.add_moments(torch.tensor(450), half.sum(dim=0), half.T @ half, side="real", root=root)
+    metric.update(real[450:], side="real")
+    metric.update(fake, side="fake")
+    assert float(metric.compute()) == pytest.approx(fd(real, fake), rel=1e-9)
+
+
+def test_reset_forgets_everything():
+    real, fake = features(300, 6, seed=7), features(300, 6, seed=8)
+    metric = FrechetDistance(6)
+    metric.update(real + 5, side="real")
+    metric.update(fake, side="fake")
+    metric.reset()
+    metric.update(real, side="real")
+    metric.update(fake, side="fake")
+    assert float(metric.compute()) == pytest.approx(fd(real, fake), rel=1e-12)

@@ -5,19 +5,19 @@ from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorIncepti
 from torch_fidelity.interpolate_compat_tensorflow import interpolate_bilinear_2d_like_tensorflow1x
 
 from zoo.metrics import InceptionExtractor, InceptionUnavailableError, inception, value_name
-from zoo.metrics.inception import FILE, OFFICIAL_SHA256, URL, VARIABLE, resize_like_tf1
+from zoo.metrics.inception import FILE, OFFICIAL_SHA256, URL, VARIABLE
+from zoo.metrics.resize import resize_like_tf1
 
 
-@pytest.fixture(scope="module")
-def reference(tmp_path_factory):
-    """torch-fidelity's own module with random weights, and the file that holds them."""
-    folder = tmp_path_factory.mktemp("inception")
-    torch.save({}, folder / "empty.pth")
+def random_network(file):
+    """torch-fidelity's own module with random weights, which are also written to a file."""
+    empty = file.with_name("empty.pth")
+    torch.save({}, empty)
     with pytest.MonkeyPatch.context() as patch, torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         patch.setattr(FeatureExtractorInceptionV3, "load_state_dict", lambda self, state: None)
         net = FeatureExtractorInceptionV3(
-            "reference", ["2048", "logits_unbiased"], feature_extractor_weights_path=folder / "empty.pth"
+            "reference", ["2048", "logits_unbiased"], feature_extractor_weights_path=empty
         )
         for module in net.modules():
             if isinstance(module, nn.Conv2d):
@@ -26,8 +26,15 @@ def reference(tmp_path_factory):
                 module.running_mean.normal_(std=0.1)
                 module.running_var.uniform_(0.8, 1.2)
                 module.bias.normal_(std=0.1)
-    torch.save(net.state_dict(), folder / "weights.pth")
-    return net, folder / "weights.pth"
+    torch.save(net.state_dict(), file)
+    return net
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory):
+    """The network, and the file that holds its weights."""
+    file = tmp_path_factory.mktemp("inception") / "weights.pth"
+    return random_network(file), file
 
 
 @pytest.mark.parametrize("shape", [(32, 32), (28, 28), (64, 48), (299, 299), (400, 310)])
@@ -112,3 +119,23 @@ def test_a_file_that_is_something_else_is_refused_without_running_it(tmp_path, c
     with pytest.raises(InceptionUnavailableError, match="does not hold") as error:
         InceptionExtractor(file)
     assert "ZeroDivisionError" not in str(error.value)
+
+
+def test_a_truncated_file_is_refused(reference, tmp_path):
+    file = tmp_path / "half.pth"
+    file.write_bytes(reference[1].read_bytes()[:100_000])
+    with pytest.raises(InceptionUnavailableError, match="does not hold"):
+        InceptionExtractor(file)
+
+
+def test_dialects_share_the_network_and_have_names_of_their_own(extractor):
+    images = torch.randint(0, 256, (2, 3, 32, 32), generator=torch.Generator().manual_seed(2)).to(torch.uint8)
+    clean = extractor.in_dialect("clean")
+    assert clean.trunk is extractor.trunk
+    assert (clean.name, clean.dialect, extractor.dialect) == (f"{extractor.name}-clean", "clean", "tf1")
+    assert "PIL bicubic" in clean.resize
+    assert "TF1" in extractor.resize
+    assert float((clean(images).features - extractor(images).features).abs().mean()) > 1e-4
+    assert value_name("fd", "inception-clean", 50_000) == "fid50k_clean"
+    with pytest.raises(ValueError, match="no dialect"):
+        extractor.in_dialect("opencv")

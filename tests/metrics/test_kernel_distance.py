@@ -79,7 +79,7 @@ def test_bad_input():
     metric.update(torch.zeros(1, 2), index=torch.arange(1), side="fake")
     with pytest.raises(ValueError, match="1 real samples were counted more than once"):
         metric.compute()
-    with pytest.raises(ValueError, match="two samples or more"):
+    with pytest.raises(ValueError, match="needs 2 samples or more"):
         kd(torch.zeros(3, 2), torch.zeros(1, 2))
     with pytest.raises(ValueError, match="subset"):
         KernelDistance(subsets=0)

@@ -66,3 +66,18 @@ def test_frozen_and_described_in_one_line():
 )
 def test_value_names(measure, extractor, n, name):
     assert value_name(measure, extractor, n) == name
+
+
+def test_names_of_other_references_and_of_pixels():
+    assert value_name("fd", "inception", 10_000, split="test") == "fid10k_test"
+    assert value_name("fd", "inception-torchmetrics", 50_000, split="test") == "fid50k_torchmetrics_test"
+    assert value_name("precision", "inception", 10_000) == "precision_inception10k"
+    assert value_name("fd_infinity", "inception", 50_000) == "fid_infinity50k"
+    assert value_name("swd", "", 16_384) == "swd16384"
+
+
+def test_later_fields_leave_the_hashes_of_earlier_figures_alone():
+    fields = PROTOCOL.as_dict()
+    assert not {"settings", "labels", "sampling"} & set(fields)
+    assert len(fields) == 15
+    assert dataclasses.replace(PROTOCOL, settings="k=3").as_dict() == {**fields, "settings": "k=3"}

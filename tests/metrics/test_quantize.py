@@ -25,6 +25,8 @@ def test_rounds_to_the_nearest_level_and_clamps():
 def test_nan_and_integers_are_errors():
     with pytest.raises(ValueError, match="1 of 2"):
         to_uint8(torch.tensor([0.0, math.nan]))
+    with pytest.raises(ValueError, match="2 of 3"):
+        to_uint8(torch.tensor([math.inf, 0.0, -math.inf]))
     with pytest.raises(TypeError, match="uint8"):
         to_uint8(torch.zeros(2, dtype=torch.uint8))
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
-from toys import ToyData, fit
+from toys import DIAGNOSTICS, ToyData, fit
 
 from zoo.data import Digits, ImageArray
 from zoo.errors import UnsupportedSettingError
@@ -319,7 +319,7 @@ def test_the_papers_network_moves_both_players_and_counts() -> None:
     module.log_every = 1
     fit(module, data=LabelledDigits(), images=24)
     assert (module.images_seen, module.discriminator_steps, module.generator_steps) == (24, 3, 3)
-    assert set(module.latest) == {"loss_discriminator", "loss_generator"}
+    assert set(module.latest) == {"loss_discriminator", "loss_generator", *DIAGNOSTICS}
     assert all(not torch.equal(before[name], p) for name, p in module.named_parameters())
 
 

@@ -11,7 +11,7 @@ import scipy.signal
 import torch
 from lightning.pytorch import Callback
 from torch import Tensor, nn
-from toys import Recorder, ToyData, fit, same, state_of
+from toys import DIAGNOSTICS, Recorder, ToyData, fit, same, state_of
 
 from zoo.callbacks import CounterCheckpoint
 from zoo.data import ImageArray
@@ -147,7 +147,9 @@ def test_the_estimate_of_the_distance_is_reported_beside_the_losses() -> None:
     module = tiny(warm_start=False, n_critic=1)
     module.log_every = 1
     fit(module, data=Grey16(), images=4)
-    assert set(module.latest) == {"loss_discriminator", "loss_generator", "wasserstein_estimate"}
+    assert set(module.latest) == {"loss_discriminator", "loss_generator", "wasserstein_estimate", *DIAGNOSTICS}
+    difference = module.latest["score_real"] - module.latest["score_fake"]
+    assert module.latest["wasserstein_estimate"] == pytest.approx(difference, abs=1e-6)
     assert module.latest["wasserstein_estimate"] == -module.latest["loss_discriminator"]
 
 

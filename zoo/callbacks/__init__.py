@@ -4,12 +4,14 @@ from zoo.callbacks.budget import Every, StopAtBudget
 from zoo.callbacks.checkpoint import CounterCheckpoint
 from zoo.callbacks.evaluation import Evaluation
 from zoo.callbacks.grid import SampleGrid, save_png
+from zoo.callbacks.health import HealthWatch
 from zoo.callbacks.progress import ImageProgress
 
 __all__ = [
     "CounterCheckpoint",
     "Evaluation",
     "Every",
+    "HealthWatch",
     "ImageProgress",
     "SampleGrid",
     "StopAtBudget",

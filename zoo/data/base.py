@@ -3,13 +3,17 @@
 import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from lightning.pytorch import LightningDataModule
 
 from zoo.data.arrays import ImageArray
+from zoo.data.growing import GrowingStream, pyramid
 from zoo.data.stream import ImageStream
 from zoo.errors import DataError, ZooError
+
+if TYPE_CHECKING:
+    from zoo.growing import GrowthSchedule
 
 Split = Literal["train", "validation", "test"]
 
@@ -91,19 +95,33 @@ class ImageDataModule(LightningDataModule):
 
         The other splits are decoded when they are first asked for: to train, nobody needs to have them.
         """
-        self._load("train")
+        growth = self._growth()
+        if growth is not None and self.trainer is not None and self.trainer.training:
+            pyramid(self.split("train"), start=growth.start, final=growth.final)
+        else:
+            self._load("train")
 
     def setup(self, stage: str | None = None) -> None:
         """Read the decoded images (stage "fit"); the evaluation asks for its own split when it needs it."""
         if stage in ("fit", None):
             self.split("train")
 
-    def train_dataloader(self) -> ImageStream:
+    def train_dataloader(self) -> ImageStream | GrowingStream:
         """The training stream of this process, beginning at the module's counter `images_seen` (0 where it
-        has none).
+        has none). A module with a schedule `growth` gets its images and batches at the sizes of the schedule.
         """
         trainer = self.trainer
         module = None if trainer is None else trainer.lightning_module
+        if (growth := self._growth()) is not None:
+            return GrowingStream(
+                self.split("train"),
+                growth=growth,
+                seed=self.seed,
+                horizontal_flip=self.horizontal_flip,
+                rank=0 if trainer is None else trainer.global_rank,
+                world_size=1 if trainer is None else trainer.world_size,
+                position=lambda: int(getattr(module, "images_seen", 0)),
+            )
         return ImageStream(
             self.split("train"),
             batch_size=self.batch_size,
@@ -117,6 +135,10 @@ class ImageDataModule(LightningDataModule):
     def test_dataloader(self) -> "OneEmptyBatch":
         """One batch (None, None): `Trainer.test` is only driven by it, the metrics draw their own images."""
         return OneEmptyBatch()
+
+    def _growth(self) -> "GrowthSchedule | None":
+        """The schedule of the trainer's module, if that grows."""
+        return None if self.trainer is None else getattr(self.trainer.lightning_module, "growth", None)
 
     def _split(self, name: Split) -> ImageArray:
         if name == "test" or (name == "validation" and self.train_images is None):

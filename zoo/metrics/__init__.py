@@ -9,37 +9,69 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from zoo.metrics.batchnorm import batchnorm_statistics as batchnorm_statistics
+    from zoo.metrics.density_coverage import DensityCoverage as DensityCoverage
     from zoo.metrics.evaluator import EvalResult as EvalResult
     from zoo.metrics.evaluator import Evaluator as Evaluator
     from zoo.metrics.features import FeatureExtractor as FeatureExtractor
     from zoo.metrics.features import Features as Features
     from zoo.metrics.frechet import FrechetDistance as FrechetDistance
+    from zoo.metrics.frechet_infinity import FrechetInfinity as FrechetInfinity
     from zoo.metrics.inception import InceptionExtractor as InceptionExtractor
     from zoo.metrics.inception import InceptionUnavailableError as InceptionUnavailableError
     from zoo.metrics.inception_score import InceptionScore as InceptionScore
     from zoo.metrics.kernel_distance import KernelDistance as KernelDistance
     from zoo.metrics.lenet import LeNetExtractor as LeNetExtractor
     from zoo.metrics.lenet import LeNetWeightsError as LeNetWeightsError
+    from zoo.metrics.lpips import VGG16LPIPS as VGG16LPIPS
+    from zoo.metrics.ms_ssim import PairwiseMSSSIM as PairwiseMSSSIM
+    from zoo.metrics.ndb import StatisticallyDifferentBins as StatisticallyDifferentBins
+    from zoo.metrics.nearest import NearestNeighbours as NearestNeighbours
     from zoo.metrics.parzen import ParzenLogLikelihood as ParzenLogLikelihood
+    from zoo.metrics.path_length import ExtractorDistance as ExtractorDistance
+    from zoo.metrics.path_length import PerceptualPathLength as PerceptualPathLength
+    from zoo.metrics.path_length import perceptual_path_length as perceptual_path_length
+    from zoo.metrics.precision_recall import PrecisionRecall as PrecisionRecall
+    from zoo.metrics.presets import PRESETS as PRESETS
+    from zoo.metrics.presets import Column as Column
+    from zoo.metrics.presets import preset_columns as preset_columns
     from zoo.metrics.protocol import EvalProtocol as EvalProtocol
     from zoo.metrics.protocol import value_name as value_name
     from zoo.metrics.quantize import to_uint8 as to_uint8
+    from zoo.metrics.resnet import ResNetExtractor as ResNetExtractor
+    from zoo.metrics.separability import linear_separability as linear_separability
+    from zoo.metrics.swd import SlicedWasserstein as SlicedWasserstein
 
 _MODULES = {
+    "Column": "presets",
+    "DensityCoverage": "density_coverage",
     "EvalProtocol": "protocol",
     "EvalResult": "evaluator",
     "Evaluator": "evaluator",
+    "ExtractorDistance": "path_length",
     "FeatureExtractor": "features",
     "Features": "features",
     "FrechetDistance": "frechet",
+    "FrechetInfinity": "frechet_infinity",
     "InceptionExtractor": "inception",
     "InceptionScore": "inception_score",
     "InceptionUnavailableError": "inception",
     "KernelDistance": "kernel_distance",
     "LeNetExtractor": "lenet",
     "LeNetWeightsError": "lenet",
+    "NearestNeighbours": "nearest",
+    "PRESETS": "presets",
+    "PairwiseMSSSIM": "ms_ssim",
     "ParzenLogLikelihood": "parzen",
+    "PerceptualPathLength": "path_length",
+    "PrecisionRecall": "precision_recall",
+    "ResNetExtractor": "resnet",
+    "SlicedWasserstein": "swd",
+    "StatisticallyDifferentBins": "ndb",
+    "VGG16LPIPS": "lpips",
     "batchnorm_statistics": "batchnorm",
+    "linear_separability": "separability",
+    "perceptual_path_length": "path_length",
+    "preset_columns": "presets",
     "to_uint8": "quantize",
     "value_name": "protocol",
 }

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from zoo.metrics.errors import EvaluationError
 from zoo.metrics.protocol import BatchNormMode
 
 
@@ -29,9 +30,9 @@ def batchnorm_statistics(
     not copies. Raises ValueError for another mode, or for "reestimated" with draws < 1.
     """
     if mode not in ("running", "reestimated", "batch"):
-        raise ValueError(f"batchnorm mode must be running, reestimated or batch, got {mode!r}")
+        raise EvaluationError(f"batchnorm mode must be running, reestimated or batch, got {mode!r}")
     if mode == "reestimated" and draws < 1:
-        raise ValueError(f"re-estimating BatchNorm statistics needs at least one draw, got {draws}")
+        raise EvaluationError(f"re-estimating BatchNorm statistics needs at least one draw, got {draws}")
     layers = [m for m in G.modules() if isinstance(m, _BatchNorm) and m.running_mean is not None]
     if mode == "running" or not layers:
         yield

@@ -7,22 +7,27 @@ takes the blocks b with b % W == r, so 1, 2 or 8 devices look at the same images
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
 from zoo.metrics.batchnorm import batchnorm_statistics
+from zoo.metrics.errors import EvaluationError
 from zoo.metrics.features import FeatureExtractor, Features
-from zoo.metrics.frechet import FrechetDistance
-from zoo.metrics.inception_score import InceptionScore
+from zoo.metrics.frechet import FrechetDistance, covariance_root
 from zoo.metrics.kernel_distance import KernelDistance
+from zoo.metrics.measures import ALL, OF_FEATURES, OF_PIXELS, SPLITS, WHILE_TRAINING, FeatureMeasures, PixelMeasures
+from zoo.metrics.measures import Value as Value
+from zoo.metrics.nearest import Neighbours
+from zoo.metrics.presets import Column
 from zoo.metrics.protocol import BatchNormMode, EvalProtocol, Weights, value_name
 from zoo.metrics.quantize import to_uint8
 from zoo.metrics.real_statistics import RealStatistics, pool_indices, read_statistics, write_statistics
@@ -31,43 +36,45 @@ if TYPE_CHECKING:
     from zoo.adversarial import AdversarialModule
     from zoo.data import ImageArray, ImageDataModule
 
-POOL = 10_000  # features a side that the kernel distance draws its subsets from
-SPLITS = 10  # of the Inception Score
+SHOWN = 10  # fakes in a figure of neighbours
+POOL = 10_000  # features a side that measures of pairs draw on
+WITH_POOL = ("kd", "pr", "dc", "nn")
+
+Fakes = Callable[[int], Tensor]  # the number of a block to its uint8 images [n, C, H, W]
 
 
 @dataclass(frozen=True)
 class EvalResult:
-    """Values by name (fd_lenet, fid50k, is50k_std, ...), and the protocol behind each name."""
+    """Values by name (fd_lenet, fid50k, is50k_std, ...), and the protocol behind each name.
+
+    neighbours: for the measures "nn" and "nn_pixels", by the name of their number: which images of the reference are
+    nearest to the first fakes.
+    samples: the first fakes, uint8 [n, C, H, W] on the CPU, for a figure of these neighbours (on process 0).
+    """
 
     values: dict[str, float]
     protocols: dict[str, EvalProtocol]
-
-
-class _Measures(NamedTuple):
-    extractor: FeatureExtractor
-    fd: FrechetDistance
-    score: InceptionScore
-    kd: KernelDistance
-
-    def update_fake(self, result: Features, index: Tensor) -> None:
-        self.fd.update(result.features, side="fake")
-        self.score.update(result.logits, index=index)
-        pool = index < POOL  # fakes are independent draws: the first are as good as any
-        self.kd.update(result.features[pool], index=index[pool], side="fake")
+    neighbours: dict[str, Neighbours] = field(default_factory=dict, compare=False)
+    samples: Tensor | None = field(default=None, compare=False, repr=False)
 
 
 class Evaluator:
-    """Frechet distance, Inception Score and kernel distance of a generator, under one protocol per extractor.
+    """The measures of a generator, each under its protocol, from one pass over its samples.
 
     Args:
-        extractors: each gives its own set of values.
+        extractors: each gives its own set of values; or see columns.
         data: the reference; all images of `split`, or the first `n_real`.
+        measures: names of `zoo.metrics.measures.ALL`; those that are cheap enough for training by default.
+        columns: instead of extractors, split and n_real: several references or conventions (`preset_columns`) side
+            by side, of the same samples.
         n_fake: number of generated images, at least 10.
         weights: "ema" asks `module.sample(..., ema=True)` of a module that has `G_ema`; "raw" the weights
             being trained.
         batchnorm: see `zoo.metrics.batchnorm`; batchnorm_samples fakes (rounded up to whole blocks) for
             "reestimated".
         seed: of the list of latents. block: fakes drawn at a time; part of the protocol.
+        pool: features a side that kernel distance, precision, coverage and neighbours draw on; no other measure keeps
+            features.
         cache_dir: where the reals' statistics are kept between runs; None keeps them in memory only.
         progress: a bar on process 0.
 
@@ -76,9 +83,11 @@ class Evaluator:
 
     def __init__(
         self,
-        extractors: Sequence[FeatureExtractor],
+        extractors: Sequence[FeatureExtractor] = (),
         *,
         data: ImageDataModule,
+        measures: Sequence[str] = WHILE_TRAINING,
+        columns: Sequence[Column] | None = None,
         split: Literal["train", "validation", "test"] = "train",
         n_real: int | None = None,
         n_fake: int = 10_000,
@@ -87,69 +96,149 @@ class Evaluator:
         batchnorm_samples: int = 10_000,
         seed: int = 0,
         block: int = 250,
+        pool: int = POOL,
         cache_dir: Path | None = None,
         progress: bool = False,
     ) -> None:
-        if n_fake < SPLITS or block < 1:
-            raise ValueError(f"need {SPLITS} fakes or more in blocks of one or more, got {n_fake} in {block}")
-        if not extractors or len({e.name for e in extractors}) != len(extractors):
-            raise ValueError(f"need one or more extractors with different names, got {[e.name for e in extractors]}")
-        self.extractors = list(extractors)
+        if columns is None:
+            columns = [Column(extractor, split, n_real) for extractor in extractors]
+        self.columns = [c if c.n_fake is not None else dataclasses.replace(c, n_fake=n_fake) for c in columns]
+        self.measures = list(dict.fromkeys(measures))
         self.data, self.split, self.n_real = data, split, n_real
-        self.n_fake, self.block, self.seed = n_fake, block, seed
+        self.n_fake = max([n_fake] * bool(not columns or self._of_pixels()) + [c.n_fake or 0 for c in self.columns])
+        self.block, self.seed, self.pool = block, seed, pool
         self.weights, self.batchnorm = weights, batchnorm
         self.batchnorm_draws = -(-batchnorm_samples // block) if batchnorm == "reestimated" else 0
         self.cache_dir, self.progress = cache_dir, progress
-        self._real: dict[str, RealStatistics | None] = {}
+        self._real: dict[Column, RealStatistics | None] = {}
+        self._refuse_what_cannot_work()
+
+    def _refuse_what_cannot_work(self) -> None:
+        least = min([self.n_fake, *(c.n_fake or 0 for c in self.columns)])
+        if least < SPLITS or self.block < 1:
+            raise EvaluationError(f"need {SPLITS} fakes or more in blocks of one or more, got {least} in {self.block}")
+        if unknown := [name for name in self.measures if name not in ALL]:
+            raise EvaluationError(f"there is no measure {unknown[0]!r}: choose from {', '.join(ALL)}")
+        names = [self._name(Value("fd", torch.zeros(()), c.n_fake or 0), c) for c in self.columns]
+        of_features = any(name in OF_FEATURES for name in self.measures)
+        if len(set(names)) != len(names) or (of_features and not names) or not self.measures:
+            raise EvaluationError(
+                f"need one or more extractors with different names, and a measure; got {names}, {self.measures}"
+            )
+        if "ms_ssim" in self.measures and self.block % 2:
+            raise EvaluationError(
+                f"ms_ssim compares neighbours, which blocks of {self.block} tear apart: take an even block"
+            )
 
     @torch.no_grad()
     def run(self, module: AdversarialModule) -> EvalResult:
         """Evaluate; the module's modes, its buffers and the global random state are as before afterwards.
 
         Under torch.distributed every process must call it; each returns the same values. Raises ValueError if
-        the module's images have another shape than the reference's, or hold NaN.
+        the module's images have another shape than the reference's, or are not finite.
         """
-        real = self._reference()
-        if tuple(module.image_shape) != tuple(real.images.shape[1:]):
-            raise ValueError(
-                f"the module makes images of shape {tuple(module.image_shape)}, but {self.data.name} has "
-                f"{tuple(real.images.shape[1:])}: set the data's resolution to the module's"
-            )
+        for real in self._references():
+            if tuple(module.image_shape) != tuple(real.images.shape[1:]):
+                raise EvaluationError(
+                    f"the module makes images of shape {tuple(module.image_shape)}, but {self.data.name} has "
+                    f"{tuple(real.images.shape[1:])}: set the data's resolution to the module's"
+                )
         if self.weights == "ema" and not hasattr(module, "G_ema"):
-            raise ValueError(f"{type(module).__name__} keeps no averaged weights (G_ema): use weights='raw'")
-        with _undisturbed(module):
-            measures = [self._measures(extractor, real, device=module.device) for extractor in self.extractors]
-            with batchnorm_statistics(
-                module,
-                self.batchnorm,
-                lambda k: self._sample(module, stream="batchnorm", block=k),
-                draws=self.batchnorm_draws,
-            ):
-                self._count_fakes(module, measures)
-        return self._result(measures, real)
+            raise EvaluationError(f"{type(module).__name__} keeps no averaged weights (G_ema): use weights='raw'")
 
-    def protocol(self, extractor: FeatureExtractor) -> EvalProtocol:
-        """What the values of this extractor will stand for."""
-        real = self._reference()
-        return EvalProtocol(
+        def fakes(block: int) -> Tensor:
+            return to_uint8(self._sample(module, stream="fake", block=block))
+
+        def fresh(draw: int) -> Tensor:
+            return self._sample(module, stream="batchnorm", block=draw)
+
+        labels = "uniform" if getattr(module, "num_classes", None) else ""
+        changes = {"labels": labels, "sampling": getattr(module, "sampling", "")}
+        with _undisturbed(module):
+            started = self._start(module.device)  # the reals' pass leaves G's statistics as they are
+            with batchnorm_statistics(module, self.batchnorm, fresh, draws=self.batchnorm_draws):
+                return self._finish(started, fakes, device=module.device, changes=changes)
+
+    def run_seeds(self, module: AdversarialModule, seeds: Sequence[int]) -> EvalResult:
+        """Evaluate on several lists of latents: means, and `<name>_seed_std`, the sample standard deviation over them.
+
+        Raises ValueError with fewer than two seeds.
+        """
+        if len(set(seeds)) < 2:
+            raise EvaluationError(f"a spread over sampling seeds needs two or more different ones, got {list(seeds)}")
+        results, own = [], self.seed
+        try:
+            for self.seed in seeds:
+                results.append(self.run(module))
+        finally:
+            self.seed = own
+        values: dict[str, float] = {}
+        protocols: dict[str, EvalProtocol] = {}
+        for name, protocol in results[0].protocols.items():
+            taken = torch.tensor([result.values[name] for result in results], dtype=torch.float64)
+            settings = ", ".join([*filter(None, [protocol.settings]), f"mean over seeds {list(seeds)}"])
+            values |= {name: float(taken.mean()), f"{name}_seed_std": float(taken.std())}
+            protocols |= dict.fromkeys((name, f"{name}_seed_std"), dataclasses.replace(protocol, settings=settings))
+        return EvalResult(values, protocols, results[0].neighbours, results[0].samples)
+
+    @torch.no_grad()
+    def run_images(self, images: Tensor, *, device: torch.device | None = None) -> EvalResult:
+        """Evaluate the first n_fake of uint8 images [N, C, H, W] instead of a generator's.
+
+        Raises ValueError where there are fewer, or, for measures of pixels, where they have another shape than the
+        reference's.
+        """
+        if len(images) < self.n_fake:
+            raise EvaluationError(f"{self.n_fake} fakes were asked for, and there are {len(images)}")
+        reals = next(self._references())
+        if self._of_pixels() and images.shape[1:] != reals.images.shape[1:]:
+            raise EvaluationError(
+                f"measures of pixels ({', '.join(self._of_pixels())}) need images of one shape: the fakes are "
+                f"{list(images.shape[1:])}, {self.data.name} is {list(reals.images.shape[1:])}"
+            )
+        device = device or torch.device("cpu")
+        return self._finish(
+            self._start(device),
+            lambda block: images[block * self.block : (block + 1) * self.block].to(device),
+            device=device,
+            changes={"weights": "files", "batchnorm": "running", "batchnorm_samples": 0, "seed": 0, "block": 0},
+        )
+
+    def protocol(self, column: Column | FeatureExtractor | None = None, **changes: Any) -> EvalProtocol:
+        """What the values of this column (or of its extractor; None: of pixels) will stand for."""
+        if isinstance(column, FeatureExtractor):
+            column = next(c for c in self.columns if c.extractor is column)
+        real = self._reference(column)
+        protocol = EvalProtocol(
             dataset=self.data.name,
             dataset_fingerprint=real.fingerprint,
-            split=self.split,
+            split=column.split if column else self.split,
             n_real=len(real),
-            n_fake=self.n_fake,
+            n_fake=(column.n_fake if column else None) or self.n_fake,
             weights=self.weights,
             batchnorm=self.batchnorm,
             batchnorm_samples=self.batchnorm_draws * self.block,
-            extractor=extractor.name,
-            extractor_sha256=extractor.sha256,
-            resize=extractor.resize,
+            extractor=column.extractor.name if column else "pixels",
+            extractor_sha256=column.extractor.sha256 if column else "",
+            resize=column.extractor.resize if column else "none",
             seed=self.seed,
             block=self.block,
         )
+        return dataclasses.replace(protocol, **changes)
 
-    def _reference(self) -> ImageArray:
-        real = self.data.split(self.split)
-        return real if self.n_real is None else real.slice(0, self.n_real)
+    def _of_pixels(self) -> list[str]:
+        return [name for name in self.measures if name in OF_PIXELS]
+
+    def _references(self) -> Iterator[ImageArray]:
+        """Of every column, and of the measures of pixels."""
+        yield from (self._reference(column) for column in self.columns)
+        if self._of_pixels() or not self.columns:
+            yield self._reference(None)
+
+    def _reference(self, column: Column | None) -> ImageArray:
+        real = self.data.split(column.split if column else self.split)
+        n = column.n_real if column else self.n_real
+        return real if n is None else real.slice(0, n)
 
     def _sample(self, module: AdversarialModule, *, stream: str, block: int) -> Tensor:
         seed = block_seed(self.seed, stream, block)
@@ -159,78 +248,102 @@ class Evaluator:
             return images
         return module.sample(self.block, seed=seed)
 
-    def _count_fakes(self, module: AdversarialModule, measures: list[_Measures]) -> None:
-        device = measures[0].fd.device
-        for b in self._blocks(self.n_fake, "fakes"):
-            start, stop = b * self.block, min((b + 1) * self.block, self.n_fake)
-            images = to_uint8(self._sample(module, stream="fake", block=b))[: stop - start]
-            for m in measures:
-                result = m.extractor(images)
-                m.update_fake(Features(*(t.to(device) for t in result)), torch.arange(start, stop, device=device))
-
-    def _measures(self, extractor: FeatureExtractor, real: ImageArray, *, device: torch.device) -> _Measures:
+    def _start(self, device: torch.device) -> tuple[list[FeatureMeasures], PixelMeasures | None]:
         """Fresh metrics that already hold the reals (on process 0; the sums over the processes do the
         rest)."""
-        extractor.to(device)
         states = _state_device(device)
-        m = _Measures(
-            extractor,
-            FrechetDistance(extractor.dim).to(states),
-            InceptionScore(num_samples=self.n_fake, num_classes=extractor.num_classes, splits=SPLITS).to(states),
-            KernelDistance().to(states),
-        )
-        if extractor.name not in self._real:
-            self._real[extractor.name] = self._real_statistics(extractor, real, device=device)
-        statistics = self._real[extractor.name]
-        none = torch.zeros(0, extractor.dim, device=states)
-        pool = none if statistics is None else statistics.pool.to(states)
-        m.kd.update(pool, index=torch.arange(len(pool), device=states), side="real")
-        m.kd.update(none, index=torch.arange(0, device=states), side="fake")
-        if statistics is not None:
-            n, total, outer, _ = (t.to(states) for t in statistics)
-            m.fd.add_moments(n, total, outer, side="real")
-        return m
+        of_features, of_pixels = [], None
+        for column in self.columns if any(name in OF_FEATURES for name in self.measures) else []:
+            column.extractor.to(device)
+            if column not in self._real:
+                self._real[column] = self._real_statistics(column, device=device)
+            fakes = column.n_fake or self.n_fake
+            m = FeatureMeasures(column, self.measures, n_fake=fakes, pool=self.pool, device=states)
+            m.start(self._real[column], device=states)
+            of_features.append(m)
+        if self._of_pixels():
+            of_pixels = PixelMeasures(self.measures, n_fake=self.n_fake, device=states)
+            of_pixels.start(self._reference(None).images, first_process=_rank_and_world()[0] == 0)
+        return of_features, of_pixels
 
-    def _real_statistics(
-        self, extractor: FeatureExtractor, real: ImageArray, *, device: torch.device
-    ) -> RealStatistics | None:
+    def _finish(
+        self,
+        started: tuple[list[FeatureMeasures], PixelMeasures | None],
+        fakes: Fakes,
+        *,
+        device: torch.device,
+        changes: dict[str, Any],
+    ) -> EvalResult:
+        """Count the fakes, one pass of each extractor, and compute; changes are the protocol's."""
+        of_features, of_pixels = started
+        states = _state_device(device)
+        shown = None
+        for b in self._blocks(self.n_fake, "fakes"):
+            start, stop = b * self.block, min((b + 1) * self.block, self.n_fake)
+            images, index = fakes(b)[: stop - start], torch.arange(start, stop, device=states)
+            shown = images[:SHOWN].cpu() if b == 0 else shown
+            seen: dict[FeatureExtractor, Features] = {}
+            for m in of_features:
+                extractor = m.column.extractor
+                if start >= m.n_fake:
+                    continue
+                if extractor not in seen:
+                    seen[extractor] = Features(*(t.to(states) for t in extractor(images)))
+                m.update(seen[extractor], index)
+            if of_pixels is not None:
+                of_pixels.update(images, index)
+        return dataclasses.replace(self._result(of_features, of_pixels, changes), samples=shown)
+
+    def _real_statistics(self, column: Column, *, device: torch.device) -> RealStatistics | None:
         """From the cache or from the images; None on the processes other than 0."""
         rank, _ = _rank_and_world()
+        extractor, real = column.extractor, self._reference(column)
+        pool = self.pool if any(name in WITH_POOL for name in self.measures) else 0
         key = {
             "data": real.fingerprint,
-            "split": self.split,
+            "split": column.split,
             "n_real": len(real),
             "extractor": extractor.name,
             "sha256": extractor.sha256,
             "resize": extractor.resize,
             "dim": extractor.dim,
-            "pool": POOL,
+            "pool": pool,
         }
         found = read_statistics(self.cache_dir, key) if self.cache_dir is not None and rank == 0 else None
         if _told_by_first(found is not None):
             return found
-        computed = self._compute_real(extractor, real, device=device)
-        if rank != 0:
-            return None
-        if self.cache_dir is not None:
+        computed = self._compute_real(extractor, real, pool=pool, device=device)
+        if computed is not None and self.cache_dir is not None:
             write_statistics(self.cache_dir, key, computed)
         return computed
 
-    def _compute_real(self, extractor: FeatureExtractor, real: ImageArray, *, device: torch.device) -> RealStatistics:
+    def _compute_real(
+        self, extractor: FeatureExtractor, real: ImageArray, *, pool: int, device: torch.device
+    ) -> RealStatistics | None:
         states = _state_device(device)
-        fd, kd = FrechetDistance(extractor.dim).to(states), KernelDistance().to(states)
+        fd, kept = (
+            FrechetDistance(extractor.dim).to(states),
+            KernelDistance().to(states),
+        )  # the second as a bank of features
         in_pool = torch.zeros(len(real), dtype=torch.bool)
-        in_pool[pool_indices(len(real), size=POOL)] = True
-        kd.update(torch.zeros(0, extractor.dim, device=states), index=torch.arange(0, device=states), side="real")
+        in_pool[pool_indices(len(real), size=pool)] = True
+        none = torch.zeros(0, extractor.dim, device=states)
+        fd.update(none, side="real")
+        kept.update(none, index=torch.arange(0, device=states), side="real")
         for b in self._blocks(len(real), f"reals ({extractor.name})"):
             index = torch.arange(b * self.block, min((b + 1) * self.block, len(real)))
             features = extractor(real.images[index[0] : index[-1] + 1].to(device)).features.to(states)
             fd.update(features, side="real")
-            kept = in_pool[index]
-            kd.update(features[kept.to(states)], index=index[kept].to(states), side="real")
-        with fd.sync_context(), kd.sync_context():
-            tensors = (fd.real_n, fd.real_sum, fd.real_outer, kd.sorted_features("real"))
-            return RealStatistics(*(t.cpu().clone() for t in tensors))
+            mine = in_pool[index]
+            kept.update(features[mine.to(states)], index=index[mine].to(states), side="real")
+        fd.flush("real")
+        with fd.sync_context(), kept.sync_context():
+            if _rank_and_world()[0] != 0:
+                return None
+            n, total, outer = (t.cpu().clone() for t in (fd.real_n, fd.real_sum, fd.real_outer))
+            count, mean = int(n), total / n
+            cov = (outer - count * torch.outer(mean, mean)) / max(count - 1, 1)
+            return RealStatistics(n, total, outer, kept.sorted_samples("real").cpu().clone(), covariance_root(cov))
 
     def _blocks(self, n: int, what: str) -> Iterator[int]:
         """The numbers of this process's blocks of n images, with a bar on process 0."""
@@ -240,22 +353,32 @@ class Evaluator:
         mine = range(rank, -(-n // self.block), world)
         yield from tqdm(mine, desc=what, unit="block", leave=False, disable=not self.progress or rank != 0)
 
-    def _result(self, measures: list[_Measures], real: ImageArray) -> EvalResult:
+    def _result(
+        self, of_features: list[FeatureMeasures], of_pixels: PixelMeasures | None, changes: dict[str, Any]
+    ) -> EvalResult:
         values: dict[str, float] = {}
         protocols: dict[str, EvalProtocol] = {}
-        for m in measures:
-            score, kernel = m.score.compute(), m.kd.compute()
-            fd_name, is_name, kd_name = (value_name(k, m.extractor.name, self.n_fake) for k in ("fd", "is", "kd"))
-            found = {
-                fd_name: m.fd.compute(),
-                is_name: score.mean,
-                f"{is_name}_std": score.std,
-                kd_name: kernel.mean,
-                f"{kd_name}_std": kernel.std,
-            }
-            values |= {name: float(value) for name, value in found.items()}
-            protocols |= dict.fromkeys(found, self.protocol(m.extractor))
-        return EvalResult(values, protocols)
+        neighbours: dict[str, Neighbours] = {}
+        taken: list[FeatureMeasures | PixelMeasures] = [*of_features]
+        for m in taken + ([of_pixels] if of_pixels is not None else []):
+            column = m.column if isinstance(m, FeatureMeasures) else None
+            for value in m.values():
+                name = self._name(value, column)
+                full_name = f"{name}_{value.part}" if value.part else name
+                values[full_name] = float(value.value)
+                own = {"n_fake": value.n_fake, "settings": value.settings}
+                protocols[full_name] = self.protocol(column, **changes, **own)
+                if value.measure.startswith("nn") and m.neighbours is not None:
+                    found = m.neighbours
+                    if column is not None:  # of the pool, which is sorted
+                        n_real = protocols[full_name].n_real
+                        found = found._replace(nearest=pool_indices(n_real, size=self.pool)[found.nearest.cpu()])
+                    neighbours[full_name] = found
+        return EvalResult(values, protocols, neighbours)
+
+    def _name(self, value: Value, column: Column | None) -> str:
+        extractor, split = (column.extractor.name, column.split) if column else ("", self.split)
+        return value_name(value.measure, extractor, value.n_fake, split=split)
 
 
 def block_seed(seed: int, stream: str, block: int) -> int:

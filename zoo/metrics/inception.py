@@ -7,7 +7,7 @@ folded into the convolutions, channels_last, small inner batches, and the TF1 re
 
 from __future__ import annotations
 
-import functools
+import copy
 import io
 import os
 from pathlib import Path
@@ -18,7 +18,9 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from zoo.errors import ZooError
+from zoo.metrics.errors import EvaluationError
 from zoo.metrics.features import FeatureExtractor, Features, sha256_of
+from zoo.metrics.resize import DESCRIPTIONS, Dialect, resize
 
 VARIABLE = "ZOO_INCEPTION_WEIGHTS"
 FILE = "weights-inception-2015-12-05-6726825d.pth"
@@ -43,15 +45,17 @@ class InceptionExtractor(FeatureExtractor):
     Weights: the argument, else the environment variable ZOO_INCEPTION_WEIGHTS, else torch hub's cache, else
     (with `download`) torch-fidelity's release. A file with another sha256 than the official port's is
     accepted, but its figures are named fd_inception-<sha8> and so on. Raises InceptionUnavailableError.
+
+    dialect: how images are brought to 299 x 299 (see `zoo.metrics.resize`); any but the papers' "tf1" is part of the
+    figures' names.
     """
 
-    def __init__(self, weights: Path | str | None = None, *, download: bool = True) -> None:
+    def __init__(self, weights: Path | str | None = None, *, download: bool = True, dialect: Dialect = "tf1") -> None:
         super().__init__()
         path = find_weights(weights, download=download)
         self.sha256 = sha256_of(path)
-        self.name = "inception" if self.sha256 == OFFICIAL_SHA256 else f"inception-{self.sha256[:8]}"
         self.dim, self.num_classes = 2048, 1008
-        self.resize = f"TF1 bilinear to {SIZE}x{SIZE} (no antialias, no half-pixel shift), grey tiled; (x - 128) / 128"
+        self._speak(dialect)
         net = load_network(path)
         *trunk, fc = net.children()  # registered in the order of the forward pass
         layers: list[Any] = [m for m in net.modules() if isinstance(getattr(m, "bn", None), nn.BatchNorm2d)]
@@ -61,14 +65,29 @@ class InceptionExtractor(FeatureExtractor):
         self.fc = fc
         self.requires_grad_(False).eval()
 
+    def in_dialect(self, dialect: Dialect) -> InceptionExtractor:
+        """The same network, not copied, with another resize before it."""
+        other = copy.copy(self)
+        other._speak(dialect)
+        return other
+
+    def _speak(self, dialect: Dialect) -> None:
+        if dialect not in DESCRIPTIONS:
+            raise EvaluationError(f"there is no dialect {dialect!r}: choose from {', '.join(DESCRIPTIONS)}")
+        name = "inception" if self.sha256 == OFFICIAL_SHA256 else f"inception-{self.sha256[:8]}"
+        self.name = name if dialect == "tf1" else f"{name}-{dialect}"
+        self.dialect = dialect
+        self.resize = DESCRIPTIONS[dialect].format(SIZE)
+
     def chunk_size(self, device: torch.device) -> int:
         """8 on a CPU, where larger activations fall out of the caches; 50 elsewhere."""
         return 8 if device.type == "cpu" else 50
 
     def extract(self, images: Tensor) -> Features:
         """See the base class."""
-        x = images.float().expand(-1, 3, -1, -1)
-        x = (resize_like_tf1(x, SIZE) - 128) / 128
+        # Resized before grey becomes three channels: a third of the work, the same values.
+        x = (resize(images.float(), SIZE, dialect=self.dialect) - 128) / 128
+        x = x.expand(-1, 3, -1, -1)
         features = self.trunk(x.contiguous(memory_format=torch.channels_last)).flatten(1)  # [n, 2048]
         return Features(features, features @ self.fc.weight.T)
 
@@ -117,28 +136,3 @@ def load_network(path: Path) -> nn.Module:
             f"({type(error).__name__}: {error}). The official file is {URL}. {OTHERWISE}"
         ) from error
     return net
-
-
-def resize_like_tf1(x: Tensor, size: int) -> Tensor:
-    """TensorFlow 1's resize_bilinear(align_corners=False) of floats [N, C, H, W] to [N, C, size, size].
-
-    The source position of output pixel i is i * H / size, without half-pixel centres (PAPERS 11.0).
-    """
-    height, width = x.shape[-2:]
-    rows = tf1_matrix(height, size).to(x)
-    columns = tf1_matrix(width, size).to(x)
-    return rows @ x @ columns.T
-
-
-@functools.lru_cache(maxsize=16)
-def tf1_matrix(source: int, target: int) -> Tensor:
-    """Interpolation weights [target, source], positions in float32 as TensorFlow computes them."""
-    position = torch.arange(target, dtype=torch.float32) * torch.tensor(source / target, dtype=torch.float32)
-    low = position.long()
-    high = (low + 1).clamp(max=source - 1)
-    fraction = position - low
-    matrix = torch.zeros(target, source)
-    rows = torch.arange(target)
-    matrix[rows, low] += 1 - fraction
-    matrix[rows, high] += fraction
-    return matrix

@@ -7,26 +7,29 @@ from torch import Tensor
 
 
 def exact_wasserstein(a: Tensor, b: Tensor) -> float:
-    """Wasserstein-1 distance (Euclidean cost) between two equally large, equally weighted sets of points.
+    """Wasserstein-1 distance (Euclidean cost) between two sets of points, equally weighted within each set.
 
-    Exact: for equal weights an optimal plan is a permutation, found by the Hungarian method in O(n^3).
+    Exact: the transport problem is solved by POT's network simplex.
 
     Args:
         a: points [n, d].
-        b: points [n, d].
+        b: points [m, d]; m need not be n.
 
     Raises:
-        ValueError: sets of different shapes, or a point that is not finite.
+        ValueError: not two sets of points of one dimension, an empty set, or a point that is not finite.
+        RuntimeError: the solver did not come to its end.
     """
-    from scipy.optimize import linear_sum_assignment
+    import ot
 
-    if a.shape != b.shape or a.dim() != 2:
-        raise ValueError(f"two sets of points [n, d] of one shape are needed, got {list(a.shape)} and {list(b.shape)}")
+    if a.dim() != 2 or b.dim() != 2 or a.shape[1] != b.shape[1] or 0 in (len(a), len(b)):
+        raise ValueError(f"two sets of points [n, d] and [m, d] are needed, got {list(a.shape)} and {list(b.shape)}")
     if not bool(a.isfinite().all() & b.isfinite().all()):
         raise ValueError("a point is not finite: nothing to measure")
     cost = torch.cdist(a.double().cpu(), b.double().cpu(), compute_mode="donot_use_mm_for_euclid_dist")
-    rows, columns = linear_sum_assignment(cost.numpy())
-    return float(cost[rows, columns].mean())
+    distance, log = ot.emd2([], [], cost.numpy(), numItermax=100_000_000, log=True)
+    if log["warning"] is not None:
+        raise RuntimeError(f"no exact Wasserstein distance of {len(a)} and {len(b)} points: {log['warning']}")
+    return float(distance)
 
 
 class ModeShares(NamedTuple):

@@ -9,13 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-Measure = Literal["fd", "is", "kd"]
-Weights = Literal["raw", "ema"]
+Weights = Literal["raw", "ema", "files"]
 BatchNormMode = Literal["running", "reestimated", "batch"]
 
 QUANTISATION = "((x.clamp(-1, 1) + 1) * 127.5).round() to uint8, once"
 LENET_FULL = 10_000
-INCEPTION_NAMES: dict[Measure, str] = {"fd": "fid", "is": "is", "kd": "kid"}
+INCEPTION_NAMES = {"fd": "fid", "is": "is", "kd": "kid", "fd_infinity": "fid_infinity"}
+SINCE_LATER = ("settings", "labels", "sampling")  # left out of the hash where empty: earlier figures keep theirs
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,9 @@ class EvalProtocol:
     resize: str
     seed: int
     block: int  # fakes are drawn `block` at a time, each block from its own seed
+    settings: str = ""  # of the measure, where it has any
+    labels: str = ""  # the law that a conditional generator's labels were drawn from
+    sampling: str = ""  # what the module does to its samples to compare them, where it does anything
     quantisation: str = QUANTISATION
     version: int = 1  # raised when a measure's definition changes under the same fields
 
@@ -46,15 +49,17 @@ class EvalProtocol:
 
     def as_dict(self) -> dict[str, str | int]:
         """The fields, JSON-ready."""
-        return dataclasses.asdict(self)
+        fields = dataclasses.asdict(self)
+        return {name: value for name, value in fields.items() if value or name not in SINCE_LATER}
 
     def describe(self) -> str:
         """One line for people."""
         norm = f"{self.batchnorm}({self.batchnorm_samples})" if self.batchnorm_samples else self.batchnorm
+        network = f"{self.extractor} {self.extractor_sha256[:8]}".rstrip()
         return (
             f"{self.dataset}:{self.split} {self.n_real} real vs {self.n_fake} fake, {self.weights} weights, "
-            f"BatchNorm {norm}, {self.extractor} {self.extractor_sha256[:8]}, seed {self.seed}, "
-            f"block {self.block} [{self.hash}]"
+            f"BatchNorm {norm}, {network}, seed {self.seed}, "
+            f"block {self.block}{', ' * bool(self.settings)}{self.settings} [{self.hash}]"
         )
 
 
@@ -64,17 +69,21 @@ def protocol_hash(fields: Mapping[str, object]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def value_name(measure: Measure, extractor: str, n_fake: int) -> str:
+def value_name(measure: str, extractor: str, n_fake: int, *, split: str = "train") -> str:
     """The name a figure goes by: fid50k, is5k, kid500; fd_lenet (10,000 fakes), fd_lenet2k; fd_<other
-    extractor>10k.
+    extractor>10k; fid50k_clean, fid10k_test; swd16384.
 
     Only the 2015 Inception network, whose extractor is named "inception", gives FID, IS and KID. The number
     of fakes is part of the name because every one of these measures is biased by it or noisier with less; the
-    one exception is the LeNet's full protocol, `fd_lenet` with 10,000.
+    one exception is the LeNet's full protocol, `fd_lenet` with 10,000. Another resize than the papers', and another
+    reference than the training split, follow. extractor: "" for measures of the pixels.
     """
     suffix = f"{n_fake // 1000}k" if n_fake % 1000 == 0 else str(n_fake)
-    if extractor == "inception":
-        return INCEPTION_NAMES[measure] + suffix
+    held_out = "" if split == "train" else f"_{split}"
+    network, _, dialect = extractor.partition("-")
+    if network == "inception" and dialect in ("", "clean", "torchmetrics"):
+        known = INCEPTION_NAMES.get(measure, f"{measure}_inception")
+        return known + suffix + (f"_{dialect}" if dialect else "") + held_out
     if extractor == "lenet" and n_fake == LENET_FULL:
         suffix = ""
-    return f"{measure}_{extractor}{suffix}"
+    return f"{measure}{'_' if extractor else ''}{extractor}{suffix}{held_out}"

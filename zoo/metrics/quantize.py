@@ -3,16 +3,19 @@
 import torch
 from torch import Tensor
 
+from zoo.metrics.errors import EvaluationError
+
 
 def to_uint8(x: Tensor) -> Tensor:
     """Images in [-1, 1] to uint8 in 0..255 by rounding to the nearest grey level; values outside are clamped.
 
     Truncation would darken every fake by half a level (PEERS section 4). Level v, mapped to v / 127.5 - 1,
-    returns as v. Raises TypeError if x is not floating point, ValueError if it holds NaN (clamping would make
-    it a colour).
+    returns as v. Raises TypeError if x is not floating point, ValueError if it holds NaN or infinities (clamping would
+    make them a colour).
     """
     if not x.is_floating_point():
         raise TypeError(f"to_uint8 expects floats in [-1, 1], got {x.dtype}")
-    if bool(x.isnan().any()):
-        raise ValueError(f"{int(x.isnan().sum())} of {x.numel()} generated values are NaN: nothing to evaluate")
+    bad = int((~x.isfinite()).sum())
+    if bad:
+        raise EvaluationError(f"{bad} of {x.numel()} generated values are NaN or infinite: nothing to evaluate")
     return ((x.float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)

@@ -15,17 +15,18 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-VERSION = 1  # raised when the meaning of the stored tensors changes
+VERSION = 2  # raised when the meaning of the stored tensors changes
 
 
 class RealStatistics(NamedTuple):
     """On the CPU: number [] int64, sum [d] and sum of outer products [d, d] in float64; a pool [P, d] of
-    features."""
+    features; a root [d, r] of the covariance, float64, that saves every later distance the larger half of its work."""
 
     n: Tensor
     total: Tensor
     outer: Tensor
     pool: Tensor
+    root: Tensor
 
 
 def statistics_path(folder: Path, key: Mapping[str, object]) -> Path:

@@ -6,6 +6,8 @@ from zoo.models.dcgan import DCGAN
 from zoo.models.gan import GAN
 from zoo.models.infogan import InfoGAN
 from zoo.models.lsgan import LSGAN
+from zoo.models.pggan import PGGAN
+from zoo.models.stylegan import StyleGAN
 from zoo.models.wgan import WGAN
 from zoo.models.wgan_gp import WGANGP
 
@@ -17,4 +19,6 @@ MODELS: dict[str, type[AdversarialModule]] = {
     "lsgan": LSGAN,
     "wgan": WGAN,
     "wgan_gp": WGANGP,
+    "pggan": PGGAN,
+    "stylegan": StyleGAN,
 }

@@ -225,7 +225,9 @@ class CGAN(AdversarialModule):
         """Half the binary cross-entropy, as in the code of the first GAN, whose learning rate the paper shares."""
         labels = self.one_hot(y, n=len(x))
         fake = self.G(self.sample_z(len(x)), labels)
-        return 0.5 * bce_discriminator_loss(self.D(x, labels), self.D(fake, labels))
+        real_logits, fake_logits = self.D(x, labels), self.D(fake, labels)
+        self.note_scores(real_logits, fake_logits)
+        return 0.5 * bce_discriminator_loss(real_logits, fake_logits)
 
     def generator_loss(self, x: Tensor, y: Tensor | None) -> Tensor:
         labels = self.one_hot(y, n=len(x))

@@ -12,6 +12,7 @@ fully connected layers, ReLU in G and leaky ReLU in D) in four networks, each na
 """
 
 from itertools import pairwise
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import torch
@@ -212,6 +213,12 @@ class DCGAN(AdversarialModule):
     """
 
     paper = "dcgan"
+    remedies = MappingProxyType(
+        {
+            "collapse": "BatchNorm in both players, which keeps G from mapping all z to one point (section 3)",
+            "divergence": "a learning rate of 0.0002 and beta1 of 0.5: 0.001 was too high, 0.9 unstable (section 4)",
+        }
+    )
 
     def __init__(
         self,
@@ -266,7 +273,9 @@ class DCGAN(AdversarialModule):
         """Reals and fakes pass through D separately: a joint batch would mix BatchNorm's statistics."""
         label = () if self.num_classes is None else (y,)  # fakes take the labels of the reals
         fake = self.G(self.sample_z(len(x)), *label)
-        return bce_discriminator_loss(self.D(x, *label), self.D(fake, *label))
+        real_logits, fake_logits = self.D(x, *label), self.D(fake, *label)
+        self.note_scores(real_logits, fake_logits)
+        return bce_discriminator_loss(real_logits, fake_logits)
 
     def generator_loss(self, x: Tensor, y: Tensor | None) -> Tensor:
         label = () if self.num_classes is None else (y,)

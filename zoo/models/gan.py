@@ -7,6 +7,7 @@ Here: Algorithm 1 with k = 1, the networks and constants of the authors' configu
 (mnist.yaml, cifar10_fully_connected.yaml, cifar10_convolutional.yaml), and the Parzen-window log-likelihood of Table 1.
 """
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
 import torch
@@ -128,6 +129,12 @@ class GAN(AdversarialModule):
     """
 
     paper = "gan"
+    remedies = MappingProxyType(
+        {
+            "collapse": "keep D in step: G must not be trained too much without updating D (section 6); try n_critic 2",
+            "saturation": "G should maximise log D(G(z)), as it does here: a stronger gradient early on (section 3)",
+        }
+    )
 
     def __init__(
         self,
@@ -183,7 +190,9 @@ class GAN(AdversarialModule):
 
     def discriminator_loss(self, x: Tensor, y: Tensor | None) -> Tensor:
         """Half the binary cross-entropy: the authors' code averages the real and the generated term."""
-        return 0.5 * bce_discriminator_loss(self.D(x), self.D(self.G(self.sample_z(len(x)))))
+        real_logits, fake_logits = self.D(x), self.D(self.G(self.sample_z(len(x))))
+        self.note_scores(real_logits, fake_logits)
+        return 0.5 * bce_discriminator_loss(real_logits, fake_logits)
 
     def generator_loss(self, x: Tensor, y: Tensor | None) -> Tensor:
         return non_saturating_generator_loss(self.D(self.G(self.sample_z(len(x)))))
@@ -199,7 +208,9 @@ class GAN(AdversarialModule):
         fake_logits = self.D(seen)
         loss_G = non_saturating_generator_loss(fake_logits)
         (to_fake,) = torch.autograd.grad(loss_G, seen, retain_graph=True)  # through the same dropout mask
-        loss_D = 0.5 * bce_discriminator_loss(self.D(x), fake_logits)
+        real_logits = self.D(x)
+        self.note_scores(real_logits, fake_logits)
+        loss_D = 0.5 * bce_discriminator_loss(real_logits, fake_logits)
         self.descend(optimizer_D, loss_D, inputs=list(self.D.parameters()))
         self.descend(optimizer_G, fake, gradient=to_fake)
         self.count_discriminator_step(x)

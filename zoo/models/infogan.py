@@ -321,7 +321,9 @@ class InfoGAN(AdversarialModule):
         z = self.sample_z(len(x))
         fake_logits, q = self.D.with_codes(self.G(z), detach_trunk=not self.maximise_information)
         information = self.mutual_information(self.layout.codes_of(z), q)["mutual_information"]
-        return bce_discriminator_loss(self.D(x), fake_logits) - self.information_weight * information
+        real_logits = self.D(x)
+        self.note_scores(real_logits, fake_logits)
+        return bce_discriminator_loss(real_logits, fake_logits) - self.information_weight * information
 
     def generator_loss(self, x: Tensor, y: Tensor | None) -> Tensor:
         """The non-saturating loss minus lambda L_I, whose gradient reaches G through its images."""

@@ -11,6 +11,7 @@ cross-entropy losses that the paper compares with are `loss="gan"`.
 import math
 import warnings
 from itertools import pairwise
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import torch
@@ -155,6 +156,8 @@ class LSGAN(AdversarialModule):
     """
 
     paper = "lsgan"
+    scores_are_logits = False
+    remedies = MappingProxyType({"divergence": "RMSProp, stabler than Adam in the stability study"})
 
     def __init__(
         self,
@@ -221,6 +224,7 @@ class LSGAN(AdversarialModule):
         """Reals and samples pass through D separately: a joint batch would mix BatchNorm's statistics."""
         self.z = self.sample_z(len(x))
         real, fake = self.D(x), self.D(self.G(self.z))
+        self.note_scores(real, fake)
         if self.loss == "gan":
             return bce_discriminator_loss(real, fake)
         return least_squares_discriminator_loss(real, fake, a=self.coding.a, b=self.coding.b)

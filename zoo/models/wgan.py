@@ -10,6 +10,7 @@ The critic's estimate of the Wasserstein distance, the curve of figure 3, is log
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
@@ -121,6 +122,13 @@ class WGAN(AdversarialModule):
     """
 
     paper = "wgan"
+    scores_are_logits = False
+    remedies = MappingProxyType(
+        {
+            "collapse": "train the critic closer to its optimum: more critic updates (n_critic, warm_start; section 3)",
+            "divergence": "RMSProp and a lower learning rate: Adam's momentum made training unstable (section 4)",
+        }
+    )
 
     def __init__(
         self,
@@ -182,8 +190,9 @@ class WGAN(AdversarialModule):
 
     def discriminator_loss(self, x: Tensor, y: Tensor | None) -> Tensor:
         """-(E f(x) - E f(G(z))): line 5 ascends its negative. Each half passes through BatchNorm separately."""
-        fake = self.G(self.sample_z(len(x)))
-        return wasserstein_critic_loss(self.D(x), self.D(fake))
+        real, fake = self.D(x), self.D(self.G(self.sample_z(len(x))))
+        self.note_scores(real, fake)
+        return wasserstein_critic_loss(real, fake)
 
     def generator_loss(self, x: Tensor, y: Tensor | None) -> Tensor:
         """-E f(G(z)), line 10."""

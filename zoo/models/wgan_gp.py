@@ -3,13 +3,16 @@
 I. Gulrajani, F. Ahmed, M. Arjovsky, V. Dumoulin, A. Courville. NIPS 2017, arXiv 1704.00028.
 Authors' code: github.com/igul222/improved_wgan_training.
 
-Here: Algorithm 1 (the gradient penalty of section 4 in place of weight clipping) with the networks and constants of the
-authors' scripts for points in the plane (figure 1), MNIST, CIFAR-10 (figure 3), the CIFAR-10 ResNets of table 3 with
-and without labels, and the 64x64 ResNet of the LSUN experiments.
+Here: Algorithm 1 (the gradient penalty of section 4 in place of weight clipping) with the constants of the authors'
+scripts for points in the plane (figure 1), MNIST, CIFAR-10 (figure 3), the CIFAR-10 ResNets of table 3 with and without
+labels, and 64x64 images; the methods it is compared with (weight clipping, GAN, LSGAN); the random architectures of
+section 5.1. The networks are in wgan_gp_networks.py.
 """
 
+import copy
 import sys
-from itertools import pairwise
+from collections.abc import Callable
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import torch
@@ -17,18 +20,24 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from zoo.adversarial import AdversarialModule, PaperMeasures, in_eval_mode
-from zoo.layers import SameConv2d, SameConvTranspose2d
-from zoo.losses import gradient_penalty, wasserstein_critic_loss, wasserstein_generator_loss
+from zoo.losses import (
+    bce_discriminator_loss,
+    gradient_penalty,
+    non_saturating_generator_loss,
+    wasserstein_critic_loss,
+    wasserstein_generator_loss,
+)
+from zoo.models.wgan_gp_networks import Method, Network, draw_architecture, players
 from zoo.resume import mix_seed
 
 if TYPE_CHECKING:
-    from zoo.data.base import ImageDataModule
+    from zoo.data.base import ImageDataModule, Split
 
-Network = Literal["toy", "mnist", "cifar10", "cifar10_resnet", "resnet64"]
+Optimizer = Literal["adam", "rmsprop"]
 
 
 class Constants(NamedTuple):
-    """What an authors' script fixes."""
+    """What a network's script fixes; lr and beta1 are those of Adam with the penalty."""
 
     image_shape: tuple[int, ...]
     z_dim: int
@@ -42,341 +51,212 @@ class Constants(NamedTuple):
 
 CONSTANTS: dict[Network, Constants] = {
     "toy": Constants((2,), z_dim=2, width=512, lr=1e-4, beta1=0.5, gp_weight=0.1),
+    "toy_deep": Constants((2,), z_dim=2, width=512, lr=1e-4, beta1=0.5, gp_weight=10.0),
     "mnist": Constants((1, 28, 28), z_dim=128, width=64, lr=1e-4, beta1=0.5, gp_weight=10.0),
     "cifar10": Constants((3, 32, 32), z_dim=128, width=128, lr=1e-4, beta1=0.5, gp_weight=10.0),
     "cifar10_resnet": Constants(
         (3, 32, 32), z_dim=128, width=128, lr=2e-4, beta1=0.0, gp_weight=10.0, generator_batch=2, decay_steps=100_000
     ),
     "resnet64": Constants((3, 64, 64), z_dim=128, width=64, lr=1e-4, beta1=0.5, gp_weight=10.0),
+    "random": Constants((3, 32, 32), z_dim=128, width=0, lr=1e-4, beta1=0.0, gp_weight=10.0),
 }
 
 
-# Layers with the authors' initial weights: uniform with a given standard deviation, biases 0.
+class Objective(NamedTuple):
+    """What D (of scores of reals and of samples) and G (of scores of samples) minimise, with recommended constants."""
+
+    D: Callable[[Tensor, Tensor], Tensor]
+    G: Callable[[Tensor], Tensor]
+    optimizer: Optimizer
+    lr: float
+    beta1: float
+    beta2: float
+    n_critic: int
 
 
-def uniform_(weight: Tensor, *, std: float) -> None:
-    """Fills from U(-sqrt(3) std, sqrt(3) std), whose standard deviation is std."""
-    nn.init.uniform_(weight, -(3**0.5) * std, 3**0.5 * std)
+def mean_bce_loss(real: Tensor, fake: Tensor) -> Tensor:
+    """The scripts' "dcgan" mode averages the two terms of D's loss."""
+    return bce_discriminator_loss(real, fake) / 2
 
 
-def linear(inputs: int, outputs: int, *, he: bool = False) -> nn.Linear:
-    """Glorot weights, or He's where `he`."""
-    layer = nn.Linear(inputs, outputs)
-    uniform_(layer.weight, std=(2 / inputs if he else 2 / (inputs + outputs)) ** 0.5)
-    nn.init.zeros_(layer.bias)
-    return layer
+def least_squares_loss(real: Tensor, fake: Tensor) -> Tensor:
+    """0-1 coding: (E (D(x) - 1)^2 + E D(G(z))^2) / 2."""
+    return ((real - 1).square().mean() + fake.square().mean()) / 2
 
 
-def convolution(
-    inputs: int, outputs: int, kernel: int, *, stride: int = 1, he: bool = True, bias: bool = True
-) -> SameConv2d:
-    """Fans are averaged and, with a stride, the outgoing one is smaller; `he` doubles the variance for ReLU."""
-    layer = SameConv2d(inputs, outputs, kernel, stride=stride, bias=bias)
-    uniform_(layer.weight, std=((4 if he else 2) / (kernel**2 * (inputs + outputs / stride**2))) ** 0.5)
-    if layer.bias is not None:
-        nn.init.zeros_(layer.bias)
-    return layer
+def least_squares_generator_loss(fake: Tensor) -> Tensor:
+    """E (D(G(z)) - 1)^2."""
+    return (fake - 1).square().mean()
 
 
-def deconvolution(inputs: int, outputs: int) -> SameConvTranspose2d:
-    """5x5 kernels, stride 2: [N, inputs, H, W] to [N, outputs, 2H, 2W]."""
-    layer = SameConvTranspose2d(inputs, outputs, 5, stride=2)
-    uniform_(layer.weight, std=(4 / (25 * (inputs / 4 + outputs))) ** 0.5)
-    assert layer.bias is not None
-    nn.init.zeros_(layer.bias)
-    return layer
-
-
-class Crop(nn.Module):
-    """The upper left corner [N, C, side, side]."""
-
-    def __init__(self, side: int) -> None:
-        super().__init__()
-        self.side = side
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x[..., : self.side, : self.side]
-
-
-class ClassBatchNorm2d(nn.Module):
-    """BatchNorm with a gain and a bias for each class (Dumoulin et al. 2016); for all alike if num_classes is None."""
-
-    def __init__(self, channels: int, *, num_classes: int | None) -> None:
-        super().__init__()
-        self.norm = nn.BatchNorm2d(channels, eps=1e-5, affine=False)
-        self.gain = nn.Parameter(torch.ones(num_classes or 1, channels))
-        self.bias = nn.Parameter(torch.zeros(num_classes or 1, channels))
-
-    def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        gain, bias = (self.gain, self.bias) if y is None else (self.gain[y], self.bias[y])  # [1 or N, C]
-        normalised: Tensor = self.norm(x)
-        return normalised * gain[..., None, None] + bias[..., None, None]
-
-
-class UpBlock(nn.Module):
-    """Residual block of the generators: [N, inputs, H, W] to [N, outputs, 2H, 2W], nearest neighbours doubled."""
-
-    def __init__(self, inputs: int, outputs: int, *, num_classes: int | None, bias: bool) -> None:
-        super().__init__()
-        self.norm1 = ClassBatchNorm2d(inputs, num_classes=num_classes)
-        self.conv1 = convolution(inputs, outputs, 3, bias=bias)
-        self.norm2 = ClassBatchNorm2d(outputs, num_classes=num_classes)
-        self.conv2 = convolution(outputs, outputs, 3)
-        self.shortcut = convolution(inputs, outputs, 1, he=False)
-        self.up = nn.Upsample(scale_factor=2)
-
-    def forward(self, x: Tensor, y: Tensor | None) -> Tensor:
-        h = self.conv1(self.up(F.relu(self.norm1(x, y))))
-        h = self.conv2(F.relu(self.norm2(h, y)))
-        return h + self.up(self.shortcut(x))  # type: ignore[no-any-return]  # 1x1: doubled before or after, the same
-
-
-class CriticBlock(nn.Module):
-    """Residual block of the critics: [N, inputs, H, W] to [N, outputs, H/2, W/2], or of one shape where not `down`.
-
-    `first` is the block next to the image, without the activation before its first convolution.
-    """
-
-    def __init__(
-        self, inputs: int, outputs: int, *, down: bool = True, first: bool = False, layer_norm: bool = False
-    ) -> None:
-        super().__init__()
-        hidden = outputs if first else inputs
-        self.norm1 = nn.GroupNorm(1, inputs) if layer_norm else nn.Identity()  # over C, H, W; a gain for each channel
-        self.relu1 = nn.Identity() if first else nn.ReLU()
-        self.conv1 = convolution(inputs, hidden, 3, bias=not layer_norm)
-        self.norm2 = nn.GroupNorm(1, hidden) if layer_norm else nn.Identity()
-        self.conv2 = convolution(hidden, outputs, 3)
-        self.shortcut = convolution(inputs, outputs, 1, he=False) if down else nn.Identity()
-        self.pool = nn.AvgPool2d(2) if down else nn.Identity()
-
-    def forward(self, x: Tensor) -> Tensor:
-        h = self.conv1(self.relu1(self.norm1(x)))
-        h = self.pool(self.conv2(F.relu(self.norm2(h))))
-        return h + self.shortcut(self.pool(x))  # type: ignore[no-any-return]  # 1x1: pooled before or after, the same
-
-
-class ResNetGenerator(nn.Module):
-    """z [N, z_dim] and labels [N] or None to images [N, 3, 4 * 2^k, ...] in [-1, 1]; widths[0] filters at 4x4."""
-
-    def __init__(
-        self, z_dim: int, widths: list[int], *, num_classes: int | None = None, bias: bool, he_output: bool
-    ) -> None:
-        super().__init__()
-        self.input = nn.Sequential(linear(z_dim, widths[0] * 16), nn.Unflatten(1, (widths[0], 4, 4)))
-        self.blocks = nn.ModuleList(UpBlock(a, b, num_classes=num_classes, bias=bias) for a, b in pairwise(widths))
-        self.norm = ClassBatchNorm2d(widths[-1], num_classes=None)
-        self.output = convolution(widths[-1], 3, 3, he=he_output)
-
-    def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
-        h = self.input(z)
-        for block in self.blocks:
-            h = block(h, y)
-        return torch.tanh(self.output(F.relu(self.norm(h))))
-
-
-class MeanPool(nn.Module):
-    """[N, C, H, W] to [N, C], the mean of each map."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x.mean((2, 3))
-
-
-class Heads(nn.Module):
-    """Features [N, inputs] to a score and class logits (AC-GAN), [N, 1 + num_classes]."""
-
-    def __init__(self, inputs: int, *, num_classes: int) -> None:
-        super().__init__()
-        self.score, self.classes = linear(inputs, 1), linear(inputs, num_classes)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return torch.cat([self.score(x), self.classes(x)], 1)
-
-
-# The players of each script.
-
-
-class Pair(NamedTuple):
-    """A generator [N, z_dim] -> samples and a critic of samples -> scores [N, 1] (then class logits, if any)."""
-
-    G: nn.Module
-    D: nn.Module
-
-
-def toy_networks(*, z_dim: int, width: int) -> Pair:
-    """gan_toy.py: three layers of ReLU units in both."""
-
-    def mlp(inputs: int, outputs: int) -> nn.Sequential:
-        sizes = [inputs, width, width, width]
-        hidden = [layer for a, b in pairwise(sizes) for layer in (linear(a, b, he=True), nn.ReLU())]
-        return nn.Sequential(*hidden, linear(width, outputs))
-
-    return Pair(mlp(z_dim, 2), mlp(2, 1))
-
-
-def strided_critic(channels: int, width: int) -> nn.Sequential:
-    """gan_mnist.py and gan_cifar.py: three 5x5 convolutions with stride 2 down to 4x4, no normalisation."""
-    widths = [channels, width, 2 * width, 4 * width]
-    layers: list[nn.Module] = []
-    for a, b in pairwise(widths):
-        layers += [convolution(a, b, 5, stride=2), nn.LeakyReLU(0.2)]
-    return nn.Sequential(*layers, nn.Flatten(), linear(64 * width, 1))
-
-
-def mnist_networks(*, z_dim: int, width: int) -> Pair:
-    """gan_mnist.py: 4 -> 8, cropped to 7 -> 14 -> 28; pixels in [0, 1]; no BatchNorm."""
-    G = nn.Sequential(
-        *(linear(z_dim, 64 * width), nn.ReLU(), nn.Unflatten(1, (4 * width, 4, 4))),
-        *(deconvolution(4 * width, 2 * width), nn.ReLU(), Crop(7)),
-        *(deconvolution(2 * width, width), nn.ReLU()),
-        *(deconvolution(width, 1), nn.Sigmoid()),
-    )
-    return Pair(G, strided_critic(1, width))
-
-
-def cifar10_networks(*, z_dim: int, width: int) -> Pair:
-    """gan_cifar.py: 4 -> 8 -> 16 -> 32 with BatchNorm, the first with a gain for each unit."""
-    G = nn.Sequential(
-        *(linear(z_dim, 64 * width), nn.BatchNorm1d(64 * width), nn.ReLU(), nn.Unflatten(1, (4 * width, 4, 4))),
-        *(deconvolution(4 * width, 2 * width), nn.BatchNorm2d(2 * width), nn.ReLU()),
-        *(deconvolution(2 * width, width), nn.BatchNorm2d(width), nn.ReLU()),
-        *(deconvolution(width, 3), nn.Tanh()),
-    )
-    return Pair(G, strided_critic(3, width))
-
-
-def cifar10_resnets(*, z_dim: int, width: int, num_classes: int | None) -> Pair:
-    """gan_cifar_resnet.py: `width` filters throughout; the critic ends in the mean over 8x8."""
-    D = nn.Sequential(
-        CriticBlock(3, width, first=True),
-        CriticBlock(width, width),
-        CriticBlock(width, width, down=False),
-        CriticBlock(width, width, down=False),
-        *(nn.ReLU(), MeanPool()),
-        linear(width, 1) if num_classes is None else Heads(width, num_classes=num_classes),
-    )
-    return Pair(ResNetGenerator(z_dim, [width] * 4, num_classes=num_classes, bias=True, he_output=False), D)
-
-
-def resnets64(*, z_dim: int, width: int) -> Pair:
-    """gan_64x64.py, "Good": layer norm in the critic; no bias in the first convolution of a block."""
-    D = nn.Sequential(
-        convolution(3, width, 3, he=False),
-        *(CriticBlock(a * width, b * width, layer_norm=True) for a, b in ((1, 2), (2, 4), (4, 8), (8, 8))),
-        *(nn.Flatten(), linear(8 * width * 16, 1)),
-    )
-    return Pair(
-        ResNetGenerator(z_dim, [8 * width, 8 * width, 4 * width, 2 * width, width], bias=False, he_output=True), D
-    )
+OBJECTIVES: dict[Method, Objective] = {  # appendix E, the scripts, and for RMSProp with the penalty figure 3
+    "wgan-gp": Objective(wasserstein_critic_loss, wasserstein_generator_loss, "adam", 5e-5, 0.5, 0.9, n_critic=5),
+    "wgan": Objective(wasserstein_critic_loss, wasserstein_generator_loss, "rmsprop", 5e-5, 0.5, 0.9, n_critic=5),
+    "gan": Objective(mean_bce_loss, non_saturating_generator_loss, "adam", 2e-4, 0.5, 0.999, n_critic=1),
+    "lsgan": Objective(least_squares_loss, least_squares_generator_loss, "rmsprop", 1e-4, 0.5, 0.999, n_critic=1),
+}
 
 
 class WGANGP(AdversarialModule):
     """Wasserstein GAN whose critic is held to unit gradient norm by a penalty (Algorithm 1).
 
     Args:
-        network: which of the authors' scripts; it fixes the constants that are None below.
+        network: which of the authors' scripts; "toy_deep", figure 1b's two MLPs of 12 ReLU layers for points in the
+            plane (512 units: our choice); or "random", architecture number `architecture_seed` of section 5.1. It
+            fixes the constants that are None below.
+        method: "wgan-gp", or what the paper compares it with: "wgan" (weight clipping), "gan" (the scripts' "dcgan"),
+            "lsgan". It fixes the constants that are None below, and where the networks have BatchNorm.
         num_classes: labels condition the generator's BatchNorm, and the critic classifies (AC-GAN; `cifar10_resnet`
             only). None is unconditional.
-        width: filters next to the image, or units of the MLP; None takes 512, 64, 128, 128, 64.
-        lr: Adam's learning rate of both players; None takes 1e-4, for `cifar10_resnet` 2e-4.
-        beta1: Adam's first moment decay; None takes 0.5, for `cifar10_resnet` 0.
-        beta2: Adam's second moment decay.
+        channels: of the images of `random`.
+        architecture_seed: of `random`: the architecture's number.
+        filters: of `random`: choices for the base filters; None takes the paper's 32, 64, 128.
+        width: filters next to the image, or units of the MLP; None takes 512 (plane), 64, 128, 128, 64.
+        optimizer: "adam" or "rmsprop"; None takes Adam, for `wgan` and `lsgan` RMSProp.
+        lr: learning rate of both players; None takes the method's: 1e-4 (`cifar10_resnet` 2e-4; with RMSProp 5e-5) for
+            `wgan-gp`, else 5e-5, 2e-4, 1e-4.
+        beta1: Adam's first moment decay; None takes 0.5, with the penalty 0 for `cifar10_resnet` and `random`.
+        beta2: Adam's second moment decay; None takes 0.9, for `gan` and `lsgan` 0.999.
+        weight_decay: of D; None takes 1e-3 for `random` where D is normalised (appendix B), else 0.
         gp_weight: lambda; None takes 10, for `toy` 0.1.
         one_sided: penalise gradient norms above 1 only.
-        n_critic: critic updates for each generator update.
+        clip: of `wgan`: bound on the absolute value of every parameter of the critic, after each of its updates.
+        n_critic: critic updates for each generator update; None takes 5, for `gan` and `lsgan` 1.
         generator_batch: samples of a generator update, as a multiple of the critic's reals; None takes 1, for
             `cifar10_resnet` 2.
         decay_steps: generator updates in which the learning rate falls linearly to 0; None takes no decay, for
             `cifar10_resnet` 100,000; 0 is no decay.
         acgan_weight_D: weight of the cross-entropy on the labels of reals in the critic's loss.
         acgan_weight_G: weight of the cross-entropy on the labels of samples in the generator's loss.
-        fixed_generator: for `toy`: the critic is trained against reals plus N(0, I) and G never moves (figure 1).
+        fixed_generator: in the plane: the critic is trained against reals plus N(0, I) and G never moves (figure 1a).
 
     Raises:
         ValueError: labels or a fixed generator for a network that has none.
     """
 
     paper = "wgan_gp"
+    scores_are_logits = False
+    remedies = MappingProxyType(
+        {
+            "collapse": "method wgan-gp, which trained architectures that collapsed with the others (section 5.2)",
+            "divergence": "method wgan-gp: under clipping gradients explode or vanish with depth (section 3.2)",
+        }
+    )
 
     def __init__(
         self,
         *,
         network: Network = "cifar10_resnet",
+        method: Method = "wgan-gp",
         num_classes: int | None = None,
+        channels: int = 3,
+        architecture_seed: int = 0,
+        filters: list[int] | None = None,
         width: int | None = None,
+        optimizer: Optimizer | None = None,
         lr: float | None = None,
         beta1: float | None = None,
-        beta2: float = 0.9,
+        beta2: float | None = None,
+        weight_decay: float | None = None,
         gp_weight: float | None = None,
         one_sided: bool = False,
-        n_critic: int = 5,
+        clip: float = 0.01,
+        n_critic: int | None = None,
         generator_batch: int | None = None,
         decay_steps: int | None = None,
         acgan_weight_D: float = 1.0,
         acgan_weight_G: float = 0.1,
         fixed_generator: bool = False,
     ) -> None:
+        in_plane = network in ("toy", "toy_deep")
         if num_classes is not None and network != "cifar10_resnet":
             raise ValueError(f"network {network} takes no labels: leave num_classes out, or use cifar10_resnet")
-        if fixed_generator and network != "toy":
+        if fixed_generator and not in_plane:
             raise ValueError("fixed_generator is an experiment in the plane: use network=toy")
-        own = CONSTANTS[network]
+        own, objective = CONSTANTS[network], OBJECTIVES[method]
+        n_critic = objective.n_critic if n_critic is None else n_critic
         super().__init__(
-            image_shape=own.image_shape,
+            image_shape=(channels, 32, 32) if network == "random" else own.image_shape,
             z_dim=own.z_dim,
             n_critic=sys.maxsize if fixed_generator else n_critic,  # G's turn never comes
             num_classes=num_classes,
         )
         self.save_hyperparameters()
-        self.network = network
-        self.lr = own.lr if lr is None else lr
-        self.betas = (own.beta1 if beta1 is None else beta1, beta2)
+        self.network, self.method, self.objective, self.in_plane = network, method, objective, in_plane
+        self.scores_are_logits = method == "gan"  # type: ignore[misc]
+        self.optimizer: Optimizer = optimizer or objective.optimizer
+        recommended: Constants | Objective = own if (method, self.optimizer) == ("wgan-gp", "adam") else objective
+        self.lr = recommended.lr if lr is None else lr
+        self.betas = (
+            recommended.beta1 if beta1 is None else beta1,
+            objective.beta2 if beta2 is None else beta2,
+        )
         self.gp_weight = own.gp_weight if gp_weight is None else gp_weight
-        self.one_sided, self.fixed_generator = one_sided, fixed_generator
+        self.one_sided, self.clip, self.fixed_generator = one_sided, clip, fixed_generator
         self.generator_batch = generator_batch or own.generator_batch
         self.decay_steps = own.decay_steps if decay_steps is None else decay_steps
         self.acgan_weight_D, self.acgan_weight_G = acgan_weight_D, acgan_weight_G
         self.beside: dict[str, Tensor] = {}  # what is reported beside the losses
-        self.G, self.D = self.players(width or own.width)
-        if network != "toy":
+        drawn = draw_architecture(architecture_seed, filters or (32, 64, 128))
+        self.architecture = drawn if network == "random" else None
+        self.G, self.D = players(
+            network,
+            method=method,
+            z_dim=self.z_dim,
+            width=width or own.width,
+            num_classes=num_classes,
+            channels=channels,
+            architecture=self.architecture,
+        )
+        self.batchnorm_D = any(isinstance(layer, nn.BatchNorm2d) for layer in self.D.modules())
+        decay = 1e-3 if self.architecture is not None and self.architecture.D.normalisation else 0.0
+        self.weight_decay = decay if weight_decay is None else weight_decay
+        if not in_plane:
             self.to(memory_format=torch.channels_last)  # same values, faster convolutions
-
-    def players(self, width: int) -> Pair:
-        """The networks, freshly initialised."""
-        if self.network == "toy":
-            return toy_networks(z_dim=self.z_dim, width=width)
-        if self.network == "mnist":
-            return mnist_networks(z_dim=self.z_dim, width=width)
-        if self.network == "cifar10":
-            return cifar10_networks(z_dim=self.z_dim, width=width)
-        if self.network == "cifar10_resnet":
-            return cifar10_resnets(z_dim=self.z_dim, width=width, num_classes=self.num_classes)
-        return resnets64(z_dim=self.z_dim, width=width)
 
     # Algorithm 1.
 
     def discriminator_loss(self, x: Tensor, y: Tensor | None) -> Tensor:
-        """E D(G(z)) - E D(x) + lambda E (||grad D(x_hat)|| - 1)^2 (line 7), and AC-GAN's cross-entropy on the reals."""
+        """E D(G(z)) - E D(x) + lambda E (||grad D(x_hat)|| - 1)^2 (line 7), and AC-GAN's cross-entropy on the reals.
+
+        The other methods have their own objective in the place of the first two terms, and no penalty.
+        """
         y = self.labels_of(y)
         fake = self.fakes(x, y)
-        out = self.D(torch.cat([x, fake]))  # no normalisation over the batch in D: one pass is two
-        scores = out[:, 0].chunk(2)
-        loss = wasserstein_critic_loss(*scores)
-        penalty = gradient_penalty(self.score, x, fake, one_sided=self.one_sided)
-        self.beside = {"wasserstein_estimate": -loss.detach(), "gradient_penalty": penalty.detach()}
-        loss = loss + self.gp_weight * penalty
+        real_out, fake_out = self.outputs(x, fake)
+        real, samples = real_out[:, 0], fake_out[:, 0]
+        self.note_scores(real, samples)
+        loss = self.objective.D(real, samples)
+        self.beside = {"wasserstein_estimate": -loss.detach()} if self.method in ("wgan-gp", "wgan") else {}
+        if self.method == "wgan-gp":
+            penalty = gradient_penalty(self.score, x, fake, one_sided=self.one_sided)
+            self.beside["gradient_penalty"] = penalty.detach()
+            loss = loss + self.gp_weight * penalty
         if y is not None:
-            loss = loss + self.acgan_weight_D * F.cross_entropy(out[: len(x), 1:], y)
+            loss = loss + self.acgan_weight_D * F.cross_entropy(real_out[:, 1:], y)
         return loss
 
+    def after_discriminator_update(self) -> None:
+        """w <- clip(w, -c, c) for every parameter of the critic: what the penalty replaces."""
+        if self.method == "wgan":
+            for parameter in self.D.parameters():
+                parameter.clamp_(-self.clip, self.clip)
+
     def generator_loss(self, x: Tensor, y: Tensor | None) -> Tensor:
-        """-E D(G(z)) (line 12), and AC-GAN's cross-entropy on labels drawn uniformly."""
+        """-E D(G(z)) (line 12) or another method's, and AC-GAN's cross-entropy on labels drawn uniformly."""
         n = self.generator_batch * len(x)
         if self.num_classes is None:
-            return wasserstein_generator_loss(self.score(self.samples(self.sample_z(n), None)))
+            return self.objective.G(self.score(self.samples(self.sample_z(n), None)))
         labels = torch.randint(self.num_classes, (n,), generator=self.latent_generator).to(x.device)
         out = self.D(self.samples(self.sample_z(n), labels))
-        return wasserstein_generator_loss(out[:, 0]) + self.acgan_weight_G * F.cross_entropy(out[:, 1:], labels)
+        return self.objective.G(out[:, 0]) + self.acgan_weight_G * F.cross_entropy(out[:, 1:], labels)
+
+    def outputs(self, x: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+        """D of reals and of samples: two passes where BatchNorm would mix them, otherwise in one."""
+        if self.batchnorm_D:
+            return self.D(x), self.D(fake)
+        real_out, fake_out = self.D(torch.cat([x, fake])).chunk(2)
+        return real_out, fake_out
 
     def samples(self, z: Tensor, y: Tensor | None) -> Tensor:
         """G(z) or G(z, y) in the scale of D."""
@@ -410,13 +290,20 @@ class WGANGP(AdversarialModule):
         super().report({**losses, **self.beside})
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
-        return [torch.optim.Adam(net.parameters(), lr=self.lr, betas=self.betas) for net in (self.D, self.G)]
+        return [self.make_optimizer(self.D, weight_decay=self.weight_decay), self.make_optimizer(self.G)]
+
+    def make_optimizer(self, net: nn.Module, *, weight_decay: float = 0.0) -> torch.optim.Optimizer:
+        """RMSProp with TensorFlow's constants (its 1e-10 stands inside the root), or Adam."""
+        if self.optimizer == "rmsprop":
+            return torch.optim.RMSprop(net.parameters(), lr=self.lr, alpha=0.9, eps=1e-5, weight_decay=weight_decay)
+        fused = self.device.type in ("cpu", "cuda")  # one pass over the weights instead of several
+        return torch.optim.Adam(net.parameters(), lr=self.lr, betas=self.betas, weight_decay=weight_decay, fused=fused)
 
     # The scale each script is trained in, and back.
 
     def preprocess(self, x: Tensor) -> Tensor:
         """Points as they are; MNIST in [0, 1]; for `cifar10_resnet` pixel v uniform in v/128 - 1 + [0, 1/128)."""
-        if self.network == "toy":
+        if self.in_plane:
             return x
         if self.network == "mnist":
             return x.float().div_(255)
@@ -434,46 +321,123 @@ class WGANGP(AdversarialModule):
             return samples.add(1).mul(128).sub(0.5).div(127.5).sub(1).clamp(-1, 1)
         return samples
 
-    # The paper's own measures.
+    # Figure 1.
 
     @torch.no_grad()
     def critic_surface(self, *, side: int = 128, extent: float = 3.0) -> Tensor:
-        """D on a grid over [-extent, extent]^2, [side, side] with x along the rows: the contours of figure 1."""
+        """D on a grid over [-extent, extent]^2, [side, side] with x along the rows: the contours of figure 1a."""
         line = torch.linspace(-extent, extent, side, device=self.device)
         return self.score(torch.cartesian_prod(line, line)).view(side, side)
 
+    def gradient_norms_by_layer(self, x: Tensor, fake: Tensor) -> Tensor:
+        """Norms of the gradient of E D(fake) - E D(x) with respect to the layers' activations (figure 1b, left).
+
+        The norm is taken over the whole batch, [2N, units]. The penalty's own gradient is left out, so that methods
+        are compared by one quantity. In float64, for what vanishes in a clipped critic underflows in float32.
+
+        Args:
+            x: reals [N, 2].
+            fake: samples [N, 2].
+
+        Returns:
+            float64 [layers], from the layer next to the points to the critic's output: 4 for `toy`, 13 for `toy_deep`.
+
+        Raises:
+            ValueError: a network of images.
+        """
+        if not self.in_plane:
+            raise ValueError("gradient_norms_by_layer is of the MLPs in the plane: use network=toy or toy_deep")
+        activations: list[Tensor] = []
+        with torch.inference_mode(False), torch.enable_grad():
+            h = torch.cat([x, fake]).detach().double()
+            for layer in copy.deepcopy(self.D).double().children():
+                h = layer(h)
+                if not isinstance(layer, nn.Linear):
+                    activations.append(h)
+            real, samples = h[:, 0].chunk(2)
+            gradients = torch.autograd.grad(wasserstein_critic_loss(real, samples), [*activations, h])
+        return torch.stack([gradient.norm() for gradient in gradients])
+
+    @torch.no_grad()
+    def critic_weights(self) -> Tensor:
+        """All weights of the critic without biases and gains, [n]: the histograms of figure 1b, right."""
+        return torch.cat([parameter.flatten() for parameter in self.D.parameters() if parameter.dim() > 1])
+
+    # The paper's own measures.
+
     def paper_measures(self, data: "ImageDataModule", *, seed: int) -> PaperMeasures:
-        """In the plane, distances of samples; with a validation split, the critic's overfitting."""
-        if self.network == "toy":
-            return self.plane_measures(data, seed=seed)
-        if "validation" not in data.splits:
-            return PaperMeasures({}, {})
-        sets = {name: data.split(name).images[:1_000] for name in ("train", "validation")}
-        with torch.no_grad(), in_eval_mode(self), torch.random.fork_rng():
+        """Gradient norms along interpolates; in the plane, distances of samples; with a validation split, overfitting.
+
+        On the first 1,000 images or points of each split, and as many samples.
+        """
+        splits: list[Split] = ["test" if "test" in data.splits else "train"]
+        if "validation" in data.splits:
+            splits += ["train", "validation"]
+        with in_eval_mode(self), torch.random.fork_rng():
             torch.manual_seed(mix_seed(seed, "dequantise"))
-            generator = torch.Generator().manual_seed(mix_seed(seed, "overfitting"))
-            z = self.latents(1_000, generator=generator)
-            y = None if self.num_classes is None else torch.randint(self.num_classes, (1_000,), generator=generator)
-            fake = self.mean_score(self.samples(z.to(self.device), None if y is None else y.to(self.device)))
-            gaps = {name: self.mean_score(self.preprocess(x.to(self.device))) - fake for name, x in sets.items()}
-        values = {f"critic_gap_{name}": gap for name, gap in gaps.items()}
-        protocol = {"measure": "E D(x) - E D(G(z))", "n_real": {name: len(x) for name, x in sets.items()}}
-        return PaperMeasures(values, {**protocol, "n_fake": 1_000, "seed": seed})
+            reals = {name: self.preprocess(data.split(name).images[:1_000].to(self.device)) for name in splits}
+            fake = self.fixed_samples(seed=seed)
+            values = self.gradient_measures(reals[splits[0]], fake, seed=seed)
+            if self.in_plane and not self.fixed_generator:
+                values |= self.plane_measures(reals["test"], fake, data)
+            if "validation" in reals:
+                values |= self.overfitting_measures(reals["train"], reals["validation"], fake)
+        protocol = {
+            "measure": "norm of grad D along interpolates; exact W1; modes within 3 sigma; E D(x) - E D(G(z))",
+            "n_real": {name: len(x) for name, x in reals.items()},
+            "n_fake": len(fake),
+            "dataset_fingerprint": data.split(splits[0]).fingerprint,
+        }
+        return PaperMeasures(values, {**protocol, "seed": seed})
+
+    @torch.no_grad()
+    def fixed_samples(self, *, seed: int) -> Tensor:
+        """1,000 samples in the scale of D, with labels drawn uniformly where there are any."""
+        generator = torch.Generator().manual_seed(mix_seed(seed, "samples"))
+        z = self.latents(1_000, generator=generator).to(self.device)
+        y = torch.randint(self.num_classes or 1, (1_000,), generator=generator).to(self.device)
+        return torch.cat([self.samples(z[i : i + 250], y[i : i + 250]) for i in range(0, 1_000, 250)])
+
+    def gradient_measures(self, x: Tensor, fake: Tensor, *, seed: int) -> dict[str, float]:
+        """Mean and standard deviation of ||grad D(x_hat)|| over pairs of reals and what the critic is shown."""
+        generator = torch.Generator().manual_seed(mix_seed(seed, "interpolates"))
+        epsilon = torch.rand(len(x), generator=generator).to(x.device)
+        if self.fixed_generator:
+            fake = x + torch.randn(x.shape, generator=generator).to(x.device)
+        norms = self.gradient_norms(x, fake[: len(x)], epsilon=epsilon)
+        return {"critic_gradient_norm": float(norms.mean()), "critic_gradient_norm_std": float(norms.std())}
+
+    def gradient_norms(self, x: Tensor, fake: Tensor, *, epsilon: Tensor) -> Tensor:
+        """||grad D(x_hat)|| at x_hat = epsilon x + (1 - epsilon) fake for each pair, [N]; blocks of 100 at a time."""
+        norms = []
+        with torch.inference_mode(False), torch.enable_grad():
+            for a, b, e in zip(*(torch.split(part, 100) for part in (x, fake, epsilon)), strict=True):
+                e = e.view(-1, *[1] * (x.dim() - 1))  # [N, 1, 1, 1]
+                x_hat = (e * a + (1 - e) * b).detach().requires_grad_()
+                (gradient,) = torch.autograd.grad(self.score(x_hat).sum(), x_hat)
+                norms.append(gradient.flatten(1).norm(dim=1))
+        return torch.cat(norms)
+
+    def plane_measures(self, x: Tensor, fake: Tensor, data: "ImageDataModule") -> dict[str, float]:
+        """Exact Wasserstein distance of samples to test points; shares of modes found (ours)."""
+        from zoo.metrics.points import exact_wasserstein, mode_shares
+
+        values = {"wasserstein_exact": exact_wasserstein(fake, x)}
+        modes: Any = getattr(data, "modes", None)
+        if modes is not None:
+            shares = mode_shares(fake, modes, std=data.mode_std)  # type: ignore[attr-defined]
+            values |= {"share_modes_covered": shares.covered, "share_high_quality": shares.high_quality}
+        return values
+
+    @torch.no_grad()
+    def overfitting_measures(self, train: Tensor, validation: Tensor, fake: Tensor) -> dict[str, float]:
+        """E D(x) - E D(G(z)) on training and on held-out images (figure 5b)."""
+        baseline = self.mean_score(fake)
+        return {
+            "critic_gap_train": self.mean_score(train) - baseline,
+            "critic_gap_validation": self.mean_score(validation) - baseline,
+        }
 
     def mean_score(self, x: Tensor) -> float:
         """Mean of D over x, in blocks of 250."""
         return float(torch.cat([self.score(block) for block in torch.split(x, 250)]).mean())
-
-    def plane_measures(self, data: "ImageDataModule", *, seed: int) -> PaperMeasures:
-        """Exact Wasserstein distance of 1,000 samples to 1,000 test points; shares of modes found (ours)."""
-        from zoo.metrics.points import exact_wasserstein, mode_shares
-
-        samples = self.sample(1_000, seed=mix_seed(seed, "points"))
-        values = {"wasserstein_exact": exact_wasserstein(samples, data.split("test").images[:1_000])}
-        modes: Any = getattr(data, "modes", None)
-        if modes is not None:
-            shares = mode_shares(samples, modes, std=data.mode_std)  # type: ignore[attr-defined]
-            values |= {"share_modes_covered": shares.covered, "share_high_quality": shares.high_quality}
-        protocol = {"measure": "exact W1; share of modes and of samples within 3 sigma", "n_real": 1_000}
-        fingerprint = data.split("test").fingerprint
-        return PaperMeasures(values, {**protocol, "n_fake": 1_000, "dataset_fingerprint": fingerprint, "seed": seed})

@@ -1,0 +1,225 @@
+"""Progressive Growing of GANs for Improved Quality, Stability, and Variation (Karras et al., ICLR 2018, arXiv 1710.10196).
+
+    python reproductions/pggan.py fit  --recipe cifar10 --data_dir DIR
+    python reproductions/pggan.py test --run_dir runs/pggan/cifar10/NAME
+
+Reported and reached (written by `python -m zoo reached --write`)
+    not run
+End of the table
+
+Reported: CIFAR-10 Inception score 8.80 +/- 0.05 without labels, the best run; 8.56 +/- 0.06 is recalled as the mean of
+ten. CelebA-HQ at 1024x1024: FID of 50,000 samples 7.30, sliced Wasserstein distance 5.44e-3 (average of seven levels).
+LSUN at 256x256: FID 8.34 (bedroom), 6.42 (church), 37.52 (cat). Table 1's cells are recalled, not read again.
+
+Samples, grids and figures are of the averaged weights. While the network grows, samples are enlarged to the final
+resolution by nearest neighbours, and the protocol of each figure says so; `resolution` and `alpha` are logged.
+
+Differences from the paper and from the authors' code
+ 1. Resolution and alpha follow the images seen, batch by batch. With n_critic = 5 (rows a to c) the authors look at
+    them once for five updates of D; their TensorFlow code looks at them every four batches.
+ 2. The generator's average takes the weights after G's update, the authors' those before it: our average after update k
+    is theirs after k + 1.
+ 3. Images are kept at the stage's resolution. The authors enlarge them to the final one for D, which shrinks them again;
+    the gradient penalty is then on a norm smaller by r / R, as it is here (`GrowingModule.gradient_scale`).
+ 4. D's dense layers, G's first layer and the 1x1 layers are as in the authors' code, which multiplies weights by
+    gain / sqrt(fan-in); the paper's text divides by a constant.
+ 5. PyTorch's Adam adds epsilon to a root that is bias-corrected, the authors' to one that is not.
+ 6. Row e*: the minibatch discrimination layer starts from its constants. The authors set its scales and biases from 500
+    reals first.
+ 7. Rows a to c generate with re-estimated BatchNorm statistics (`--evaluation.batchnorm batch` gives the authors'); on
+    several devices each normalises its own share.
+ 8. Row h: the networks of Table 2, 20 million images. The paper trains "longer", without a number.
+ 9. `table1_*` on CelebA take the central 128x128 pixels (rows 45 to 172). The authors take rows 57 to 184: a list of
+    pre-cropped files with `--data ImageFolder` gives theirs. For LSUN bedrooms, `--data ImageFolder
+    --data.horizontal_flip false` with a folder of 128x128 images.
+10. The minibatch statistic of several devices is that of each device's share (`group_size` null: the whole share).
+    Latents of labels (AC-GAN) are drawn uniformly over the classes, the authors' from the training labels.
+11. Means of 2x2 pixels are rounded to 8 bits once at each resolution, from the unrounded ones, a half to even: as theirs.
+12. CelebA-HQ and LSUN are folders of images that you bring. The released Theano settings for LSUN mirror all categories
+    but bedroom and dog: add `--data.horizontal_flip true` for the others.
+13. The LSGAN variant with noise in D (appendix B) and the MNIST-1K mode count are not here.
+14. `celeba64`, `celeba128`, `mnist`, `mnist_small`, `folder` and `digits` are extensions without a reported figure.
+"""
+
+from typing import Any
+
+from zoo.cli import reproduce
+from zoo.models.pggan import PGGAN
+from zoo.recipes import Recipe
+
+LEVELS = ("128", "64", "32", "16", "avg")
+#: Table 1, CelebA: sliced Wasserstein distance x 1000 by level, MS-SSIM
+TABLE_1: dict[str, tuple[str, str, str]] = {
+    "a": ("WGAN-GP", "12.99 7.79 7.62 8.73 9.28", "0.2854"),
+    "b": ("+ progressive growing", "4.62 2.64 3.78 6.06 4.28", "0.2838"),
+    "c": ("+ small minibatch", "75.42 41.33 41.62 26.57 46.23", "0.4065"),
+    "d": ("+ revised training parameters", "9.20 6.53 4.71 11.84 8.07", "0.3027"),
+    "e*": ("+ minibatch discrimination", "10.76 6.28 6.04 16.29 9.84", "0.3057"),
+    "e": ("minibatch standard deviation instead", "13.94 5.67 2.82 5.71 7.04", "0.2950"),
+    "f": ("+ equalized learning rate", "4.42 3.28 2.32 7.52 4.39", "0.2902"),
+    "g": ("+ pixelwise normalization", "4.06 3.04 2.02 5.13 3.56", "0.2845"),
+    "h": ("converged, full networks", "2.42 2.17 2.24 4.99 2.96", "0.2828"),
+}
+
+
+def images_of(class_path: str, **settings: Any) -> dict[str, Any]:
+    """The schedule, not the data, sets the batch."""
+    return {"class_path": f"zoo.data.{class_path}", "init_args": settings}
+
+
+def table_1(row: str) -> Recipe:
+    """A row of the ablation on CelebA at 128x128."""
+    change, distances, similarity = TABLE_1[row]
+    reported = {f"swd16384_{level}": value for level, value in zip(LEVELS, distances.split(), strict=True)}
+    base, images = (8_192, 20_000_000) if row == "h" else (2_048, 10_000_000)
+    return Recipe(
+        f"Table 1, row ({row}): {change}; CelebA at 128x128",
+        {
+            "model": {"resolution": 128, "schedule": "table1", "config": row, "fmap_base": base},
+            "data": images_of("CelebA", resolution=128, crop=128, horizontal_flip=True),
+            "images": images,
+            "keep": {"grid_every": 400_000, "checkpoint_every": 200_000},
+        },
+        reported={**reported, "ms_ssim20k": similarity},
+    )
+
+
+RECIPES = {
+    "celebahq": Recipe(
+        "section 6.3: CelebA-HQ at 1024x1024, a folder of images (19 million images)",
+        {
+            "model": {"resolution": 1024, "schedule": "celebahq"},
+            "data": images_of("ImageFolder", resolution=1024, horizontal_flip=True),
+            "images": 19_000_000,
+            "keep": {"grid_every": 400_000, "checkpoint_every": 100_000},
+        },
+        reported={"fid50k": "7.30"},
+    ),
+    "celebahq_released": Recipe(
+        "the authors' TensorFlow settings for 8 devices on CelebA-HQ at 1024x1024 (--devices 8; 12 million images)",
+        {
+            "model": {"resolution": 1024, "schedule": "released_8", "group_size": 4},
+            "data": images_of("ImageFolder", resolution=1024, horizontal_flip=True),
+            "images": 12_000_000,
+            "keep": {"grid_every": 300_000, "checkpoint_every": 100_000},
+        },
+    ),
+    "lsun256": Recipe(
+        "section 6.4: an LSUN category at 256x256, a folder of images (bedroom FID 8.34)",
+        {
+            "model": {"resolution": 256, "schedule": "lsun"},
+            "data": images_of("ImageFolder", resolution=256),
+            "images": 20_000_000,
+            "keep": {"grid_every": 400_000, "checkpoint_every": 200_000},
+        },
+    ),
+    "cifar10": Recipe(
+        "section 6.5: CIFAR-10 without labels, gamma = 750 and joint updates: Inception score 8.80",
+        {
+            "model": {
+                "resolution": 32,
+                "schedule": "cifar10",
+                "fmap_base": 4096,
+                "fmap_max": 128,
+                "gp_target": 750.0,
+                "joint_update": True,
+            },
+            "data": images_of("CIFAR10"),
+            "images": 20_000_000,
+            "keep": {"grid_every": 400_000, "checkpoint_every": 200_000},
+        },
+        reported={"is50k": "8.80 +/- 0.05"},
+    ),
+    **{f"table1_{'e_star' if row == 'e*' else row}": table_1(row) for row in TABLE_1},
+    "celeba64": Recipe(
+        "extension: aligned CelebA at 64x64, the released settings for one device",
+        {
+            "model": {"resolution": 64, "schedule": "released_1", "group_size": 4},
+            "data": images_of("CelebA", resolution=64, horizontal_flip=True),
+            "images": 8_000_000,
+            "keep": {"grid_every": 300_000, "checkpoint_every": 100_000},
+        },
+    ),
+    "celeba128": Recipe(
+        "extension: aligned CelebA at 128x128 (the whole width), the released settings for one device",
+        {
+            "model": {"resolution": 128, "schedule": "released_1", "group_size": 4},
+            "data": images_of("CelebA", resolution=128, crop=178, horizontal_flip=True),
+            "images": 12_000_000,
+            "keep": {"grid_every": 300_000, "checkpoint_every": 100_000},
+        },
+    ),
+    "mnist": Recipe(
+        "extension: MNIST at 32x32 with the CIFAR-10 networks and phases",
+        {
+            "model": {
+                "resolution": 32,
+                "channels": 1,
+                "schedule": "cifar10",
+                "fmap_base": 4096,
+                "fmap_max": 128,
+                "batch_sizes": {4: 32},
+                "group_size": 4,
+            },
+            "data": images_of("MNIST", resolution=32),
+            "images": 5_000_000,
+            "evaluation": {"every": 400_000},
+            "keep": {"grid_every": 200_000, "checkpoint_every": 200_000, "monitor": "fd_lenet2k"},
+        },
+    ),
+    "mnist_small": Recipe(
+        "extension: MNIST at 32x32, narrow networks and short phases, for a CPU",
+        {
+            "model": {
+                "resolution": 32,
+                "channels": 1,
+                "schedule": "cifar10",
+                "fmap_base": 384,
+                "fmap_max": 48,
+                "stabilise_images": 80_000,
+                "fade_images": 80_000,
+                "batch_sizes": {4: 32},
+                "group_size": 4,
+            },
+            "data": images_of("MNIST", resolution=32),
+            "images": 600_000,
+            "trainer": {"precision": "bf16-mixed"},
+            "evaluation": {"every": 40_000},
+            "keep": {"grid_every": 20_000, "checkpoint_every": 20_000, "monitor": "fd_lenet2k"},
+        },
+    ),
+    "folder": Recipe(
+        "extension: a folder of your own images at 256x256 (or data.resolution and model.resolution), for one device",
+        {
+            "model": {"resolution": 256, "schedule": "released_1", "group_size": 4},
+            "data": images_of("ImageFolder", resolution=256, horizontal_flip=True),
+            "images": 12_000_000,
+            "keep": {"grid_every": 200_000, "checkpoint_every": 100_000},
+        },
+    ),
+    "digits": Recipe(
+        "narrow networks at 32x32 and short phases on the 5,000 embedded digits (no experiment of the paper)",
+        {
+            "model": {
+                "resolution": 32,
+                "channels": 1,
+                "schedule": "cifar10",
+                "fmap_base": 256,
+                "fmap_max": 32,
+                "stabilise_images": 12_000,
+                "fade_images": 12_000,
+                "batch_sizes": {4: 32},
+                "group_size": 4,
+                "ema_beta": 0.99,
+            },
+            "data": images_of("Digits", resolution=32),
+            "images": 100_000,
+            "trainer": {"precision": "bf16-mixed"},
+            "evaluation": {"every": 25_000},
+            "keep": {"grid_every": 12_000, "checkpoint_every": 12_000, "monitor": "fd_lenet2k"},
+        },
+    ),
+}
+
+if __name__ == "__main__":
+    reproduce(PGGAN, RECIPES)

@@ -1,0 +1,195 @@
+"""A Style-Based Generator Architecture for GANs (Karras, Laine, Aila, CVPR 2019, arXiv 1812.04948).
+
+    python reproductions/stylegan.py fit  --recipe ffhq --data_dir DIR --devices 8
+    python reproductions/stylegan.py test --run_dir runs/stylegan/ffhq/NAME
+
+Reported and reached (written by `python -m zoo reached --write`)
+    not run
+End of the table
+
+Reported (table 1, 1024x1024, lowest FID of 50,000 samples over the training): FFHQ rows A to F 8.04, 5.25, 4.85, 4.88,
+4.42, 4.40; CelebA-HQ 7.79, 6.11, 5.34, 5.07, 5.06, 5.17. Table 2, one test latent: 4.42, 4.41, 4.40, 4.83 with 0, 50, 90
+and 100 % mixing (`--model.mixing_prob`). Table 4, mapping depth on FFHQ: 5.06, 4.60, 4.43, 4.40 with 0, 1, 2, 8 layers
+(`--model.mapping_layers`); the traditional generator (`ffhq_b`) 5.25 and 4.87 with 0 and 8. Path lengths: `path_length`.
+
+Samples, grids and figures are of the averaged weights, with random noise and without truncation. While the network
+grows, samples are enlarged to the final resolution, and the protocol of each figure says so.
+
+Differences from the paper and from the authors' code
+ 1. Resolution, alpha and batch follow the images seen, batch by batch; the authors look at them every four batches.
+ 2. The generator's average takes the weights after G's update, the authors' those before it: our average after update k
+    is theirs after k + 1.
+ 3. Images are kept at the stage's resolution. The authors enlarge them to the final one for D, which shrinks them again;
+    R1 and the gradient penalty are then on a norm smaller by r / R, as here (`GrowingModule.gradient_scale`).
+ 4. Style mixing has one decision and one crossover for the batch of a device, as in the authors' code; the paper speaks
+    of a percentage of images.
+ 5. The running average of w takes the mean over all devices, the authors' that of their first GPU.
+ 6. Upsampling and convolution are one transposed convolution at every resolution (the authors': from 128x128), and
+    convolution and downsampling one strided convolution: the same maps, less work.
+ 7. Row C feeds w to the traditional input layer, as the authors' code does; the paper's figure feeds z.
+ 8. Row A is not among the settings of the authors' StyleGAN code. Here it is progressive GAN's generator and loss, from
+    4x4, 12 million images, with this code's half-life of 10,000 images for the average (their PGGAN: 0.999 an update).
+ 9. How long the CelebA-HQ rows train is not reported: 12 million images for A, the code's 25 million for B to F. Their
+    learning rate stops at 2e-3 (A: 3e-3, as the text can be read).
+10. PyTorch's Adam adds epsilon to a root that is bias-corrected, the authors' to one that is not.
+11. The minibatch statistic of several devices is that of each device's share, as theirs.
+12. Truncation acts on the first 8 layers, as in the authors' figures; in a 32x32 network that is all of them.
+13. Mixed precision (`--trainer.precision bf16-mixed`) is an extension; penalties run in float32 in any case.
+14. FFHQ and CelebA-HQ are folders of images that you bring. LSUN is `folder` with `--data.horizontal_flip false` (cars,
+    512x384, are not here). FID with two and more test latents (table 2) is not here.
+15. `celeba64`, `celeba128`, `cifar10`, `mnist`, `mnist_small`, `folder` and `digits` are extensions without a reported
+    figure.
+"""
+
+from typing import Any
+
+from zoo.cli import reproduce
+from zoo.models.stylegan import StyleGAN
+from zoo.recipes import Recipe
+
+#: Table 1: what the row adds, FID on CelebA-HQ, FID on FFHQ
+TABLE_1: dict[str, tuple[str, str, str]] = {
+    "A": ("baseline progressive GAN", "7.79", "8.04"),
+    "B": ("+ tuning, bilinear up- and downsampling", "6.11", "5.25"),
+    "C": ("+ mapping and styles", "5.34", "4.85"),
+    "D": ("- traditional input", "5.07", "4.88"),
+    "E": ("+ noise inputs", "5.06", "4.42"),
+    "F": ("+ mixing regularisation", "5.17", "4.40"),
+}
+CAPPED = {4: 1e-3, 128: 1.5e-3, 256: 2e-3}  # the learning rates for CelebA-HQ
+
+
+def images_of(class_path: str, **settings: Any) -> dict[str, Any]:
+    """The schedule, not the data, sets the batch."""
+    return {"class_path": f"zoo.data.{class_path}", "init_args": settings}
+
+
+def table_1(row: str, *, dataset: str) -> Recipe:
+    """A row of table 1 at 1024x1024: CelebA-HQ throughout and row A with WGAN-GP, the others with R1."""
+    change, celebahq, ffhq = TABLE_1[row]
+    model: dict[str, Any] = {"resolution": 1024, "config": row}
+    if dataset == "CelebA-HQ" or row == "A":
+        model["loss"] = "wgan_gp"
+    if dataset == "CelebA-HQ" and row != "A":
+        model["lrs"] = CAPPED
+    images = 12_000_000 if row == "A" else 25_000_000
+    return Recipe(
+        f"table 1, row {row}: {change}; {dataset} at 1024x1024, a folder of images, batches of 8 GPUs",
+        {
+            "model": model,
+            "data": images_of("ImageFolder", resolution=1024, horizontal_flip=True),
+            "images": images,
+            "keep": {"grid_every": 300_000, "checkpoint_every": 100_000},
+        },
+        reported={"fid50k": celebahq if dataset == "CelebA-HQ" else ffhq},
+    )
+
+
+def extension(summary: str, data: dict[str, Any], *, images: int, every: int, **model: Any) -> Recipe:
+    """The paper's networks and phases, the released batches of one GPU."""
+    return Recipe(
+        f"extension: {summary}",
+        {
+            "model": {"devices": 1, **model},
+            "data": data,
+            "images": images,
+            "keep": {"grid_every": every, "checkpoint_every": every},
+        },
+    )
+
+
+RECIPES = {
+    "ffhq": table_1("F", dataset="FFHQ"),
+    "celebahq": table_1("F", dataset="CelebA-HQ"),
+    **{f"ffhq_{row.lower()}": table_1(row, dataset="FFHQ") for row in "ABCDE"},
+    **{f"celebahq_{row.lower()}": table_1(row, dataset="CelebA-HQ") for row in "ABCDE"},
+    "celeba64": extension(
+        "aligned CelebA at 64x64",
+        images_of("CelebA", resolution=64, horizontal_flip=True),
+        images=10_000_000,
+        every=200_000,
+        resolution=64,
+    ),
+    "celeba128": extension(
+        "aligned CelebA at 128x128 (the whole width)",
+        images_of("CelebA", resolution=128, crop=178, horizontal_flip=True),
+        images=15_000_000,
+        every=200_000,
+        resolution=128,
+    ),
+    "cifar10": extension("CIFAR-10 at 32x32", images_of("CIFAR10"), images=10_000_000, every=200_000, resolution=32),
+    "folder": extension(
+        "a folder of your own images at 256x256 (for another power of two: data.resolution and model.resolution)",
+        images_of("ImageFolder", resolution=256, horizontal_flip=True),
+        images=15_000_000,
+        every=200_000,
+        resolution=256,
+    ),
+    "mnist": Recipe(
+        "extension: MNIST at 32x32, a quarter of the paper's width, phases of 200,000 images",
+        {
+            "model": {
+                "resolution": 32,
+                "channels": 1,
+                "z_dim": 128,
+                "w_dim": 128,
+                "fmap_base": 2048,
+                "fmap_max": 128,
+                "stabilise_images": 200_000,
+                "fade_images": 200_000,
+                "batch_sizes": {4: 64},
+            },
+            "data": images_of("MNIST", resolution=32),
+            "images": 4_000_000,
+            "evaluation": {"every": 200_000},
+            "keep": {"grid_every": 100_000, "checkpoint_every": 100_000, "monitor": "fd_lenet2k"},
+        },
+    ),
+    "mnist_small": Recipe(
+        "extension: MNIST at 32x32, narrow networks and short phases, for a CPU",
+        {
+            "model": {
+                "resolution": 32,
+                "channels": 1,
+                "z_dim": 64,
+                "w_dim": 64,
+                "fmap_base": 256,
+                "fmap_max": 64,
+                "stabilise_images": 60_000,
+                "fade_images": 60_000,
+                "batch_sizes": {4: 32},
+            },
+            "data": images_of("MNIST", resolution=32),
+            "images": 600_000,
+            "trainer": {"precision": "bf16-mixed"},
+            "evaluation": {"every": 40_000},
+            "keep": {"grid_every": 20_000, "checkpoint_every": 20_000, "monitor": "fd_lenet2k"},
+        },
+    ),
+    "digits": Recipe(
+        "narrow networks at 32x32 and short phases on the 5,000 embedded digits (no experiment of the paper)",
+        {
+            "model": {
+                "resolution": 32,
+                "channels": 1,
+                "z_dim": 64,
+                "w_dim": 64,
+                "mapping_layers": 4,
+                "fmap_base": 256,
+                "fmap_max": 32,
+                "stabilise_images": 12_000,
+                "fade_images": 12_000,
+                "batch_sizes": {4: 32},
+                "ema_half_life": 2_000,
+            },
+            "data": images_of("Digits", resolution=32),
+            "images": 100_000,
+            "trainer": {"precision": "bf16-mixed"},
+            "evaluation": {"every": 25_000},
+            "keep": {"grid_every": 12_000, "checkpoint_every": 12_000, "monitor": "fd_lenet2k"},
+        },
+    ),
+}
+
+if __name__ == "__main__":
+    reproduce(StyleGAN, RECIPES)

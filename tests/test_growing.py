@@ -1,0 +1,410 @@
+"""The growth schedule at every border, and the module that follows it, with players of a few parameters."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from toys import Recorder, fit, same, state_of
+
+from zoo.callbacks import CounterCheckpoint, Evaluation, SampleGrid
+from zoo.data import ImageArray, ImageDataModule
+from zoo.growing import RELEASED_BATCH_SIZES, GrowingModule, GrowthSchedule, Stage, averaged_copy
+from zoo.layers import downscale2d, fade, upscale2d
+from zoo.losses import bce_discriminator_loss, non_saturating_generator_loss
+from zoo.models.pggan import schedule_of
+
+STYLEGAN_LRS = {8: 1e-3, 128: 1.5e-3, 256: 2e-3, 512: 3e-3}
+FFHQ = {
+    devices: GrowthSchedule(
+        1024,
+        start=8,
+        stabilise_images=600_000,
+        fade_images=600_000,
+        batch_sizes=RELEASED_BATCH_SIZES[devices],
+        lrs=STYLEGAN_LRS,
+    )
+    for devices in (1, 2, 4, 8)
+}
+CELEBAHQ_WGAN = GrowthSchedule(
+    1024,
+    start=8,
+    stabilise_images=600_000,
+    fade_images=600_000,
+    batch_sizes=RELEASED_BATCH_SIZES[8],
+    lrs={8: 1e-3, 128: 1.5e-3, 256: 2e-3},
+)
+SCHEDULES: dict[str, GrowthSchedule] = {
+    "celebahq": schedule_of("celebahq", resolution=1024),
+    "lsun": schedule_of("lsun", resolution=256),
+    "cifar10": schedule_of("cifar10", resolution=32),
+    **{f"table1 {row}": schedule_of("table1", resolution=128, config=row) for row in ("a", "b", "c", "d", "e", "f")},
+    **{f"released {k}": schedule_of(f"released_{k}", resolution=1024) for k in (1, 2, 4, 8)},  # type: ignore[arg-type]
+    **{f"ffhq {devices}": schedule for devices, schedule in FFHQ.items()},
+    "celebahq wgan": CELEBAHQ_WGAN,
+    "no stabilising": GrowthSchedule(32, stabilise_images=0, fade_images=10),
+    "no fading": GrowthSchedule(32, stabilise_images=10, fade_images=0),
+}
+
+
+def level_of_detail(schedule: GrowthSchedule, images: int) -> float:
+    """Doublings still to come: constant while a resolution stabilises, falling by 1 in a straight line in a fade."""
+    jump = 0 if schedule.fade_images else 1e-6
+    length, knots = schedule.stabilise_images + schedule.fade_images, [(0.0, schedule.doublings)]
+    for k in range(schedule.doublings):
+        knots.append((k * length + schedule.stabilise_images - jump, schedule.doublings - k))
+        knots.append(((k + 1) * length, schedule.doublings - k - 1))
+    return float(np.interp(images, *zip(*knots, strict=True)))
+
+
+def borders(schedule: GrowthSchedule) -> list[int]:
+    length = schedule.stabilise_images + schedule.fade_images
+    starts = [k * length for k in range(schedule.doublings + 1)]
+    ends = [start + schedule.stabilise_images for start in starts[:-1]]
+    return sorted({*starts, *ends})
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_resolution_and_alpha_around_every_border(name: str) -> None:
+    schedule = SCHEDULES[name]
+    around = {b + d for b in borders(schedule) for d in (-1, 0, 1, 2)} | {schedule.grown_at * 3 + 5}
+    around |= {b + schedule.fade_images // 2 for b in borders(schedule)}
+    for images in sorted(i for i in around if i >= 0):
+        lod, stage = round(level_of_detail(schedule, images), 7), schedule.at(images)
+        assert stage.resolution == schedule.final >> math.floor(lod), images
+        assert stage.alpha == pytest.approx(1 - (lod - math.floor(lod)), abs=1e-6), images
+        assert schedule.phase(images) == 2 * (schedule.doublings - math.ceil(lod)) + (lod != math.floor(lod))
+        assert stage.batch_size == schedule.batch_size(stage.resolution)
+
+
+def stage(name: str, images: int) -> Stage:
+    found = SCHEDULES[name].at(images)
+    return found._replace(alpha=round(found.alpha, 9), lr=round(found.lr, 9))
+
+
+def test_the_papers_celebahq_run() -> None:
+    """Appendix A.1: 800k + 800k images, batch 16 down to 3, full resolution at 12.8 million images."""
+    assert SCHEDULES["celebahq"].grown_at == 12_800_000
+    assert stage("celebahq", 40_000) == (4, 1.0, 16, 1e-3)
+    assert stage("celebahq", 800_000) == (4, 1.0, 16, 1e-3)
+    assert stage("celebahq", 800_008) == (8, 1e-5, 16, 1e-3)
+    assert stage("celebahq", 1_200_000) == (8, 0.5, 16, 1e-3)
+    assert stage("celebahq", 1_600_000) == (8, 1.0, 16, 1e-3)
+    assert stage("celebahq", 5 * 1_600_000 + 800_000) == (128, 1.0, 16, 1e-3)
+    assert stage("celebahq", 5 * 1_600_000 + 800_016) == (256, 2e-5, 14, 1e-3)
+    assert stage("celebahq", 6 * 1_600_000 + 1_000_000) == (512, 0.25, 6, 1e-3)
+    assert stage("celebahq", 7 * 1_600_000 + 1_400_000) == (1024, 0.75, 3, 1e-3)
+    assert stage("celebahq", 19_000_000) == (1024, 1.0, 3, 1e-3)
+    for t in (0.0, 0.25, 0.5, 0.99):  # the ramp-up over the first 40,000 images
+        expected = 1e-3 * math.exp(-5 * (1 - t) ** 2)
+        assert SCHEDULES["celebahq"].at(int(40_000 * t)).lr == pytest.approx(expected, rel=1e-9)
+
+
+def test_table_1_and_cifar10() -> None:
+    assert stage("table1 a", 0) == stage("table1 a", 10_000_000) == (128, 1.0, 64, 1e-4)
+    assert stage("table1 b", 0) == (4, 1.0, 64, 1e-4)
+    assert stage("table1 c", 1_200_000) == (8, 0.5, 16, 1e-4)
+    assert stage("table1 e", 8_000_000) == (128, 1.0, 16, 1e-4)
+    assert stage("table1 f", 7_999_999)[::2] == (128, 16)
+    assert stage("table1 f", 8_000_000) == (128, 1.0, 16, 1e-3)
+    assert stage("cifar10", 0) == (4, 1.0, 16, 1e-3)
+    assert stage("cifar10", 600_000) == (8, 0.5, 16, 1e-3)
+    assert stage("cifar10", 2_400_000) == (32, 1.0, 16, 1e-3)
+
+
+#: (images seen, resolution): the middle of each fade of the released configurations, from 4x4 and from 8x8
+FROM_4 = [(k * 1_200_000 + 900_000, 8 << k) for k in range(8)]
+FROM_8 = [(k * 1_200_000 + 900_000, 16 << k) for k in range(7)]
+BATCHES = {
+    1: {4: 128, 8: 128, 16: 128, 32: 64, 64: 32, 128: 16, 256: 8, 512: 4, 1024: 4},
+    2: {4: 256, 8: 256, 16: 128, 32: 64, 64: 32, 128: 16, 256: 8, 512: 8, 1024: 8},
+    4: {4: 512, 8: 256, 16: 128, 32: 64, 64: 32, 128: 16, 256: 16, 512: 16, 1024: 16},
+    8: {4: 512, 8: 256, 16: 128, 32: 64, 64: 32, 128: 32, 256: 32, 512: 32, 1024: 32},
+}
+RELEASED_LRS = {
+    1: {1024: 1.5e-3},
+    2: {512: 1.5e-3, 1024: 2e-3},
+    4: {256: 1.5e-3, 512: 2e-3, 1024: 3e-3},
+    8: {128: 1.5e-3, 256: 2e-3, 512: 3e-3, 1024: 3e-3},
+}
+
+
+@pytest.mark.parametrize("devices", [1, 2, 4, 8])
+def test_the_released_configurations(devices: int) -> None:
+    name = f"released {devices}"
+    assert SCHEDULES[name].grown_at == 9_600_000
+    assert stage(name, 0) == (4, 1.0, BATCHES[devices][4], 1e-3)
+    for images, side in FROM_4:
+        assert stage(name, images) == (side, 0.5, BATCHES[devices][side], RELEASED_LRS[devices].get(side, 1e-3))
+    name = f"ffhq {devices}"
+    assert SCHEDULES[name].grown_at == 8_400_000
+    assert stage(name, 0) == (8, 1.0, BATCHES[devices][8], 1e-3)
+    for images, side in FROM_8:
+        lr = {128: 1.5e-3, 256: 2e-3, 512: 3e-3, 1024: 3e-3}.get(side, 1e-3)
+        assert stage(name, images) == (side, 0.5, BATCHES[devices][side], lr)
+        assert stage("celebahq wgan", images).lr == min(lr, 2e-3)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"final": 48}, "48.*power of two"),
+        ({"final": 8, "start": 16}, "start=16"),
+        ({"final": 8, "stabilise_images": 0, "fade_images": 0}, "both 0"),
+        ({"final": 8, "fade_images": -1}, "not be negative"),
+        ({"final": 8, "batch_sizes": {8: 4}}, "batch_sizes=.*no entry for the resolution 4"),
+        ({"final": 8, "lrs": {}}, "lrs=.*no entry"),
+        ({"final": 8, "lrs": {4: 0.0}}, "lrs=.*positive"),
+    ],
+)
+def test_schedules_that_cannot_be(settings: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        GrowthSchedule(**settings)
+
+
+class Data(ImageDataModule):
+    """n random grey images of 16x16."""
+
+    name = "Random"
+    channels = 1
+    native_resolution = 16
+
+    def __init__(self, n: int = 50) -> None:
+        super().__init__(batch_size=1)  # the schedule's holds
+        pixels = torch.randint(256, (n, 1, 16, 16), generator=torch.Generator().manual_seed(5), dtype=torch.uint8)
+        self.array = ImageArray(pixels, None, None, f"random {n}")
+
+    def _load(self, name: str) -> ImageArray:
+        return self.array
+
+
+class Painter(nn.Module):
+    """One dense layer to each of 4x4, 8x8 and 16x16; the newer is faded in."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Linear(3, side * side) for side in (4, 8, 16))
+
+    def image(self, z: Tensor, side: int) -> Tensor:
+        return torch.tanh(self.layers[side.bit_length() - 3](z)).view(-1, 1, side, side)
+
+    def forward(self, z: Tensor, *, resolution: int, alpha: float) -> Tensor:
+        new = self.image(z, resolution)
+        return new if alpha == 1 else fade(upscale2d(self.image(z, resolution // 2)), new, alpha=alpha)
+
+
+class Judge(nn.Module):
+    """One score for each resolution."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Linear(side * side, 1) for side in (4, 8, 16))
+
+    def forward(self, x: Tensor, *, alpha: float) -> Tensor:
+        new: Tensor = self.layers[x.shape[3].bit_length() - 3](x.flatten(1))
+        if alpha == 1:
+            return new
+        return fade(self.layers[x.shape[3].bit_length() - 4](downscale2d(x).flatten(1)), new, alpha=alpha)
+
+
+#: 4x4 up to image 24, fading 8x8 up to 44, 8x8 up to 68, fading 16x16 up to 88; batches of 6, of 4 and of 2
+SMALL = GrowthSchedule(
+    16,
+    stabilise_images=24,
+    fade_images=20,
+    batch_sizes={4: 6, 8: 4, 16: 2},
+    lrs={4: 0.01, 8: 0.02, 16: 0.03},
+    ramp_up_images=12,
+)
+
+
+class Toy(GrowingModule):
+    paper = "toy"
+
+    def __init__(self, *, n_critic: int = 1, growth: GrowthSchedule = SMALL) -> None:
+        super().__init__(image_shape=(1, 16, 16), z_dim=3, growth=growth, n_critic=n_critic, ema_half_life=20)
+        self.save_hyperparameters("n_critic")
+        torch.manual_seed(4)
+        self.G, self.D = Painter(), Judge()
+        self.G_ema = averaged_copy(self.G)
+        self.seen: list[tuple[int, Stage, Tensor]] = []
+        self.log_every = 1
+
+    def synthesise(self, G: nn.Module, z: Tensor, y: Tensor | None) -> Tensor:
+        return G(z, resolution=self.stage.resolution, alpha=self.stage.alpha)
+
+    def discriminator_loss(self, x: Tensor, y: Tensor | None) -> Tensor:
+        self.seen.append((self.images_seen, self.stage, x.clone()))
+        fake = self.synthesise(self.G, self.sample_z(len(x)), None)
+        return bce_discriminator_loss(self.D(x, alpha=self.stage.alpha), self.D(fake, alpha=self.stage.alpha))
+
+    def generator_loss(self, x: Tensor, y: Tensor | None) -> Tensor:
+        assert x.shape[3] == self.stage.resolution  # the stage does not change within a step
+        return non_saturating_generator_loss(
+            self.D(self.synthesise(self.G, self.sample_z(len(x)), None), alpha=self.stage.alpha)
+        )
+
+    def configure_optimizers(self) -> list[torch.optim.Optimizer]:
+        return [torch.optim.Adam(net.parameters(), lr=0.5, betas=(0.0, 0.99)) for net in (self.D, self.G)]
+
+
+def starts(until: int) -> list[int]:
+    """First images of the batches up to `until`, by the rule that a batch belongs to the stage of its first image."""
+    found, at = [], 0
+    while at < until:
+        found.append(at)
+        at += SMALL.at(at).batch_size
+    return found
+
+
+def test_the_run_follows_the_schedule() -> None:
+    module, rates = Toy(), Recorder(lambda m: [g["lr"] for o in m.trainer.optimizers for g in o.param_groups])
+    fit(module, rates, data=Data(), images=120)
+    assert [images for images, _, _ in module.seen] == starts(120)
+    assert starts(120)[:9] == [0, 6, 12, 18, 24, 30, 34, 38, 42]
+    assert starts(120)[9:18] == [46, 50, 54, 58, 62, 66, 70, 72, 74]
+    for (images, at, x), lrs in zip(module.seen, rates.seen, strict=True):
+        assert at == SMALL.at(images)
+        assert x.shape == (at.batch_size, 1, at.resolution, at.resolution)
+        assert lrs == [at.lr] * 2
+    assert module.images_seen == 120
+
+
+def test_reals_are_as_sharp_as_the_layers_that_are_in() -> None:
+    module = Toy()
+    x = torch.randint(256, (3, 1, 8, 8), dtype=torch.uint8)
+    plain = x.float() / 127.5 - 1
+    blurred = plain.view(3, 1, 4, 2, 4, 2).mean((3, 5)).repeat_interleave(2, 2).repeat_interleave(2, 3)
+    for images, alpha in [(34, 0.5), (43, 0.95), (50, 1.0)]:
+        module.images_seen = images
+        assert module.stage.alpha == pytest.approx(alpha)
+        torch.testing.assert_close(module.preprocess(x), (1 - alpha) * blurred + alpha * plain)
+    large = torch.randint(256, (3, 1, 16, 16), dtype=torch.uint8)
+    torch.testing.assert_close(module.preprocess(large), downscale2d(large.float() / 127.5 - 1))
+
+
+def test_adam_starts_anew_when_a_fade_begins_or_ends() -> None:
+    def steps(module: Toy) -> list[float]:
+        """Updates that Adam remembers, of each player (the oldest of its parameters)."""
+        states = [list(optimizer.state.values()) for optimizer in module.trainer.optimizers]
+        return [max((float(state["step"]) for state in found), default=0) for found in states]
+
+    module, recorder = Toy(), Recorder(steps)
+    fit(module, recorder, data=Data(), images=120)
+    expected, memory = [], 0
+    for images in starts(120):
+        following = images + SMALL.at(images).batch_size
+        memory = 0 if SMALL.phase(following) != SMALL.phase(images) else memory + 1
+        expected.append([memory, memory])
+    assert recorder.seen == expected
+    assert [images for images, (memory, _) in zip(starts(120), expected, strict=True) if memory == 0] == [
+        24,
+        42,
+        66,
+        86,
+    ]
+
+
+def test_layers_that_are_not_in_get_no_gradient_and_do_not_move() -> None:
+    module = Toy()
+    before = {name: p.clone() for name, p in module.named_parameters()}
+    fit(module, data=Data(), images=24)
+    for name, parameter in module.named_parameters():
+        grown = ".layers.0." in name
+        assert torch.equal(parameter, before[name]) != grown, name
+        if not grown:
+            assert parameter.grad is None, name
+
+
+def test_the_average_follows_with_a_half_life_in_images() -> None:
+    module = Toy()
+    averages: list[Tensor] = [module.G_ema.layers[0].weight.clone()]
+    raw: list[tuple[int, Tensor]] = []
+
+    def look(m: Toy) -> None:
+        averages.append(m.G_ema.layers[0].weight.clone())
+        raw.append((m.seen[-1][1].batch_size, m.G.layers[0].weight.detach().clone()))
+
+    fit(module, Recorder(look), data=Data(), images=46)
+    assert len(raw) == len(starts(46)) == 9
+    for k, (batch, weight) in enumerate(raw):
+        beta = 0.5 ** (batch / 20)
+        torch.testing.assert_close(averages[k + 1], beta * averages[k] + (1 - beta) * weight)
+    assert not any(parameter.requires_grad for parameter in module.G_ema.parameters())
+
+
+def test_samples_are_of_the_average_and_of_the_final_size() -> None:
+    module = Toy()
+    fit(module, data=Data(), images=34)  # alpha 0.5
+    z = torch.randn(5, 3, generator=torch.Generator().manual_seed(9))
+    for ema, net in ((True, module.G_ema), (False, module.G)):
+        own = module.sample(5, seed=9, ema=ema, upscale=False)
+        expected = 0.5 * net.image(z, 8) + 0.5 * net.image(z, 4).repeat_interleave(2, 2).repeat_interleave(2, 3)
+        torch.testing.assert_close(own, expected.detach())
+        large = module.sample(5, seed=9, ema=ema)
+        assert torch.equal(large, own.repeat_interleave(2, 2).repeat_interleave(2, 3))
+    assert not torch.equal(module.sample(5, seed=9), module.sample(5, seed=9, ema=False))
+    assert torch.equal(module.sample(5, seed=9), module.sample(5, seed=9))
+    module.G_ema.layers[0].weight.data.mul_(0)
+    module.G_ema.layers[0].bias.data.fill_(100)
+    module.synthesise = lambda G, z, y: 3 * G(z, resolution=4, alpha=1.0)  # type: ignore[method-assign]
+    assert module.sample(2).max() == 1  # linear outputs are cut off
+    with pytest.raises(ValueError, match="truncation"):
+        module.sample(1, truncation_psi=0.5)
+    with pytest.raises(ValueError, match="labels"):
+        module.sample(1, labels=torch.zeros(1, dtype=torch.long))
+
+
+def test_gradients_are_those_of_full_size_images() -> None:
+    """The norm with respect to an enlarged image, times one over the enlargement, computed at full size."""
+    module = Toy()
+    for images, side in [(0, 4), (50, 8), (200, 16)]:
+        module.images_seen = images
+        small = torch.randn(1, 1, side, side, requires_grad=True)
+        full = F.interpolate(small.detach(), size=(16, 16)).requires_grad_()
+        shrunk = F.avg_pool2d(full, 16 // side)
+        (g_small,) = torch.autograd.grad(module.D(small, alpha=1.0).sum(), small)
+        (g_full,) = torch.autograd.grad(module.D(shrunk, alpha=1.0).sum(), full)
+        torch.testing.assert_close(g_full.norm(), g_small.norm() * module.gradient_scale)
+
+
+# Borders of this run: 24|30 (fade begins), 42|46 (ends), 66|70, 86|88; 46 and 70 change the batch.
+@pytest.mark.parametrize("stop", [6, 30, 34, 38, 46, 50, 70, 72, 88, 90])
+@pytest.mark.parametrize("n_critic", [1, 3])
+def test_a_resumed_run_is_the_uninterrupted_run(tmp_path: Path, stop: int, n_critic: int) -> None:
+    whole, first, second = (Toy(n_critic=n_critic) for _ in range(3))
+    fit(whole, CounterCheckpoint(tmp_path / "whole"), data=Data(), images=110)
+    fit(first, CounterCheckpoint(tmp_path / "parts"), data=Data(), images=stop)
+    assert first.images_seen == stop
+    torch.manual_seed(77)
+    last = tmp_path / "parts/last.ckpt"
+    fit(second, CounterCheckpoint(tmp_path / "parts"), data=Data(), images=110, ckpt_path=last)
+    assert same(state_of(tmp_path / "whole/last.ckpt"), state_of(last))
+    joined = [*first.seen, *second.seen]
+    assert [images for images, _, _ in joined] == [images for images, _, _ in whole.seen]
+    assert all(torch.equal(a[2], b[2]) for a, b in zip(joined, whole.seen, strict=True))
+    assert torch.equal(whole.sample(4, seed=1), second.sample(4, seed=1))
+
+
+def test_looking_does_not_disturb(tmp_path: Path) -> None:
+    fit(Toy(), CounterCheckpoint(tmp_path / "plain"), data=Data(), images=60)
+    look = Evaluation(lambda module: {"mean": float(module.sample(6, seed=5).mean())}, every=10)
+    kept = CounterCheckpoint(tmp_path / "watched", every=8)
+    fit(Toy(), SampleGrid(tmp_path, every=10, n=4), look, kept, data=Data(), images=60)
+    assert same(state_of(tmp_path / "plain/last.ckpt"), state_of(tmp_path / "watched/last.ckpt"))
+    assert len(list(tmp_path.glob("images-*.png"))) >= 6
+
+
+def test_resolution_and_alpha_are_logged() -> None:
+    module, recorder = Toy(), Recorder(lambda m: (m.latest["resolution"], round(m.latest["alpha"], 5)))
+    fit(module, recorder, data=Data(), images=50)
+    assert recorder.seen[:8] == [(4, 1)] * 5 + [(8, 0.3), (8, 0.5), (8, 0.7)]
+
+
+def test_schedule_and_images_must_agree() -> None:
+    with pytest.raises(ValueError, match=r"ends at 16x16, .*\(1, 32, 32\)"):
+        GrowingModule(image_shape=(1, 32, 32), z_dim=2, growth=SMALL)

@@ -1,0 +1,200 @@
+"""The measures by name, and the sets of them that the evaluator feeds: one of features per column, one of pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from zoo.metrics.density_coverage import DensityCoverage
+from zoo.metrics.features import Features
+from zoo.metrics.frechet import FrechetDistance
+from zoo.metrics.frechet_infinity import FrechetInfinity
+from zoo.metrics.inception_score import InceptionScore
+from zoo.metrics.kernel_distance import KernelDistance
+from zoo.metrics.ms_ssim import PairwiseMSSSIM
+from zoo.metrics.ndb import StatisticallyDifferentBins
+from zoo.metrics.nearest import NearestNeighbours, Neighbours
+from zoo.metrics.pairs import SamplePairs
+from zoo.metrics.precision_recall import PrecisionRecall
+from zoo.metrics.presets import Column
+from zoo.metrics.real_statistics import RealStatistics, pool_indices
+from zoo.metrics.swd import SlicedWasserstein, named_levels
+
+OF_FEATURES = {
+    "fd": "Frechet distance (FID)",
+    "is": "Inception Score",
+    "kd": "kernel distance (KID)",
+    "pr": "improved precision and recall, k = 3",
+    "dc": "density and coverage, k = 5",
+    "fd_infinity": "Frechet distance extrapolated to infinitely many fakes",
+    "nn": "nearest training images in feature space",
+}
+OF_PIXELS = {
+    "swd": "sliced Wasserstein distance per Laplacian level, x 1000",
+    "ms_ssim": "MS-SSIM of pairs of fakes",
+    "ndb": "number of statistically different bins",
+    "nn_pixels": "nearest training images in pixels",
+}
+ALL = {**OF_FEATURES, **OF_PIXELS}
+WHILE_TRAINING = ("fd", "is", "kd")
+FOR_TEST = ("fd", "is", "kd", "pr", "dc")
+
+SPLITS = 10  # of the Inception Score
+SWD_IMAGES, MS_SSIM_IMAGES, QUERIES, BINS = 16_384, 20_000, 1_000, 100
+NDB_REALS = 50_000  # 500 a bin
+
+
+class Value(NamedTuple):
+    """One figure before it has its full name: fd, is_std, swd_avg; n_fake samples, settings for the protocol."""
+
+    measure: str
+    value: Tensor
+    n_fake: int
+    settings: str = ""
+    part: str = ""  # follows the name: std, avg, 64
+
+
+class FeatureMeasures:
+    """The measures of one column that are wanted, on one device.
+
+    Args:
+        column: its extractor's features are counted.
+        wanted: names of OF_FEATURES; others are passed over.
+        n_fake: fakes that will come.
+        pool: features a side that measures of pairs draw on.
+    """
+
+    def __init__(self, column: Column, wanted: Sequence[str], *, n_fake: int, pool: int, device: torch.device) -> None:
+        self.column, self.n_fake, self.pool = column, n_fake, pool
+        extractor = column.extractor
+        self.fd = FrechetDistance(extractor.dim).to(device) if "fd" in wanted else None
+        self.infinity = FrechetInfinity(extractor.dim).to(device) if "fd_infinity" in wanted else None
+        classes = extractor.num_classes
+        score = InceptionScore(num_samples=n_fake, num_classes=classes, splits=SPLITS) if "is" in wanted else None
+        self.score = score.to(device) if score is not None else None
+        self.pairs: dict[str, SamplePairs] = {
+            name: kind().to(device)
+            for name, kind in (("kd", KernelDistance), ("pr", PrecisionRecall), ("dc", DensityCoverage))
+            if name in wanted
+        }
+        if "nn" in wanted:
+            self.pairs["nn"] = NearestNeighbours().to(device)
+        self.neighbours: Neighbours | None = None
+
+    def start(self, statistics: RealStatistics | None, *, device: torch.device) -> None:
+        """Count the reals: their statistics on process 0, None on the others, which count nothing."""
+        none = torch.zeros(0, self.column.extractor.dim, device=device)
+        index = torch.arange(0, device=device)
+        pool = none if statistics is None else statistics.pool.to(device)
+        for pair in self.pairs.values():
+            pair.update(pool, index=torch.arange(len(pool), device=device), side="real")
+            pair.update(none, index=index, side="fake")
+        for metric in (self.fd, self.infinity):
+            if metric is not None and statistics is not None:
+                n, total, outer, _, root = (t.to(device) for t in statistics)
+                metric.add_moments(n, total, outer, side="real", root=root)
+        if self.fd is not None:
+            self.fd.update(none, side="fake")
+        if self.infinity is not None:
+            self.infinity.update(none, side="fake", index=index)
+
+    def update(self, result: Features, index: Tensor) -> None:
+        """Count fakes of these global indices; those beyond the column's number are left out."""
+        mine = index < self.n_fake
+        features, index = result.features[mine], index[mine]
+        if self.fd is not None:
+            self.fd.update(features, side="fake")
+        if self.infinity is not None:
+            self.infinity.update(features, side="fake", index=index)
+        if self.score is not None:
+            self.score.update(result.logits[mine], index=index)
+        for name, pair in self.pairs.items():
+            first = index < (QUERIES if name == "nn" else self.pool)  # fakes are independent draws
+            pair.update(features[first], index=index[first], side="fake")
+
+    def values(self) -> list[Value]:
+        """Everything that was counted, over all processes."""
+        n, pooled = self.n_fake, min(self.n_fake, self.pool)
+        found = []
+        if self.fd is not None:
+            found.append(Value("fd", self.fd.compute(), n))
+        if self.infinity is not None:
+            found.append(Value("fd_infinity", self.infinity.compute(), n, "15 points over 1 / N from N / 10"))
+        if self.score is not None:
+            score = self.score.compute()
+            found += [Value("is", score.mean, n), Value("is", score.std, n, part="std")]
+        for name, pair in self.pairs.items():
+            if isinstance(pair, KernelDistance):
+                kernel = pair.compute()
+                # Of n fakes, as the name says; the subsets come from the pool.
+                found += [Value(name, kernel.mean, n), Value(name, kernel.std, n, part="std")]
+            elif isinstance(pair, PrecisionRecall | DensityCoverage):
+                settings = f"k={pair.k}, {self.pool} reals at most"
+                named = pair.compute()._asdict()
+                found += [Value(measure, value, pooled, settings) for measure, value in named.items()]
+            elif isinstance(pair, NearestNeighbours):
+                self.neighbours = pair.compute()
+                settings = f"fake to real over real to real, {self.pool} reals at most"
+                found.append(Value("nn_ratio", self.neighbours.ratio, min(n, QUERIES), settings))
+        return found
+
+
+class PixelMeasures:
+    """The measures that look at the images themselves."""
+
+    def __init__(self, wanted: Sequence[str], *, n_fake: int, device: torch.device) -> None:
+        self.wanted, self.n_fake, self.device = [name for name in wanted if name in OF_PIXELS], n_fake, device
+        self.swd = SlicedWasserstein(images=SWD_IMAGES).to(device) if "swd" in wanted else None
+        self.ssim = PairwiseMSSSIM().to(device) if "ms_ssim" in wanted else None
+        self.nn = NearestNeighbours().to(device) if "nn_pixels" in wanted else None
+        self.ndb: StatisticallyDifferentBins | None = None
+        self.neighbours: Neighbours | None = None
+
+    def start(self, reals: Tensor, *, first_process: bool) -> None:
+        """Count the reals, uint8 [N, C, H, W], on process 0; every process needs them for the bins."""
+        if "ndb" in self.wanted:
+            bins = StatisticallyDifferentBins.fit(
+                reals[pool_indices(len(reals), size=NDB_REALS)].to(self.device), bins=min(BINS, len(reals))
+            )
+            self.ndb = bins.to(self.device)
+        chosen = pool_indices(len(reals), size=SWD_IMAGES)
+        for metric, images in ((self.swd, chosen), (self.nn, torch.arange(len(reals)))):
+            if metric is not None:
+                mine = images if first_process else images[:0]
+                index = torch.arange(len(mine), device=self.device)
+                whole = len(mine) == len(reals)  # no copy of a large data set
+                metric.update((reals if whole else reals[mine]).to(self.device), index=index, side="real")
+                metric.update(reals[:0].to(self.device), index=index[:0], side="fake")
+
+    def update(self, images: Tensor, index: Tensor) -> None:
+        """Count fakes, uint8 [n, C, H, W], of these global indices."""
+        images, index = images.to(self.device), index.to(self.device)
+        for metric, most in ((self.swd, SWD_IMAGES), (self.nn, QUERIES)):
+            if metric is not None:
+                metric.update(images[index < most], index=index[index < most], side="fake")
+        if self.ssim is not None:
+            self.ssim.update(images[index < MS_SSIM_IMAGES], index=index[index < MS_SSIM_IMAGES])
+        if self.ndb is not None:
+            self.ndb.update(images)
+
+    def values(self) -> list[Value]:
+        """Everything that was counted, over all processes."""
+        n = self.n_fake
+        found = []
+        if self.swd is not None:
+            settings = f"{SWD_IMAGES} images at most, 128 patches each, 4 x 128 directions"
+            levels = self.swd.compute()
+            found += [Value("swd", v, min(n, SWD_IMAGES), settings, part) for part, v in named_levels(levels)]
+        if self.ssim is not None:
+            found.append(Value("ms_ssim", self.ssim.compute(), min(n, MS_SSIM_IMAGES) // 2 * 2, "pairs (2i, 2i + 1)"))
+        if self.ndb is not None:
+            bins, settings = self.ndb.compute(), f"{len(self.ndb.centres)} bins of {NDB_REALS} reals at most"
+            found += [Value("ndb", bins.share, n, settings), Value("ndb_jsd", bins.jsd, n, settings)]
+        if self.nn is not None:
+            self.neighbours = self.nn.compute()
+            settings = "fake to real over real to real, pixels"
+            found.append(Value("nn_pixel_ratio", self.neighbours.ratio, min(n, QUERIES), settings))
+        return found

@@ -1,0 +1,146 @@
+"""The project's own feature network for small natural images: a ResNet that `train_resnet.py` trains on CIFAR-10.
+
+For those who have no Inception weights at hand. Its figures are named `fd_resnet`, `is_resnet` and `kd_resnet`, never
+FID.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from zoo.errors import ZooError
+from zoo.metrics.features import FeatureExtractor, Features
+
+WEIGHTS = Path(__file__).parent / "weights" / "resnet.safetensors"
+SHIPPED_SHA256 = ""  # of the weights that come with the package
+REMEDY = "train it with `python -m zoo train-resnet --data_dir DIR` (DIR holds CIFAR-10) and name the file"
+WIDTH, NUM_CLASSES, SIZE = 32, 10, 32
+MEAN, STD = (125.3, 123.0, 113.9), (63.0, 62.1, 66.7)  # of CIFAR-10's training images, in grey levels
+
+
+class ResNetWeightsError(ZooError):
+    """The ResNet's weights file or its card is missing or damaged."""
+
+
+class ConvBN(nn.Sequential):
+    """3x3 convolution, BatchNorm, ReLU."""
+
+    def __init__(self, channels_in: int, channels_out: int) -> None:
+        super().__init__(
+            nn.Conv2d(channels_in, channels_out, kernel_size=3, padding=1, bias=False),
+            nn.BatchNorm2d(channels_out),
+            nn.ReLU(inplace=True),
+        )
+
+
+class Residual(nn.Module):
+    """x + ConvBN(ConvBN(x)) (He et al. 2016)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(ConvBN(channels, channels), ConvBN(channels, channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = x + self.body(x)
+        return y
+
+
+class ResNet(nn.Module):
+    """Nine layers: three stages of width w, 4w and 8w after a stem, the first and last with a residual block."""
+
+    def __init__(self, width: int = WIDTH) -> None:
+        super().__init__()
+        w = width
+        self.dim = 8 * w
+        self.trunk = nn.Sequential(
+            ConvBN(3, w),
+            ConvBN(w, 2 * w),
+            nn.MaxPool2d(2),  # 16 x 16
+            Residual(2 * w),
+            ConvBN(2 * w, 4 * w),
+            nn.MaxPool2d(2),  # 8 x 8
+            ConvBN(4 * w, 8 * w),
+            nn.MaxPool2d(2),  # 4 x 4
+            Residual(8 * w),
+        )
+        self.fc = nn.Linear(8 * w, NUM_CLASSES)
+
+    def forward(self, x: Tensor) -> Features:
+        """x: float [N, 3, 32, 32], normalised by MEAN and STD."""
+        features = self.trunk(x).mean(dim=(2, 3))  # [N, 8w]
+        return Features(features, self.fc(features))
+
+
+def to_resnet_input(images: Tensor) -> Tensor:
+    """Images [N, 1 or 3, H, W] in 0..255, uint8 or float -> float [N, 3, 32, 32], normalised; grey is tiled."""
+    x = images.float()
+    if x.shape[-2:] != (SIZE, SIZE):
+        x = F.interpolate(x, size=(SIZE, SIZE), mode="bilinear", align_corners=False, antialias=True)
+    mean, std = (x.new_tensor(v).view(1, 3, 1, 1) for v in (MEAN, STD))
+    return (x.expand(-1, 3, -1, -1) - mean) / std
+
+
+class ResNetExtractor(FeatureExtractor):
+    """ResNet features (d = 256, K = 10) from weights that `train_resnet` wrote (kept in half, used in float32).
+
+    Raises ResNetWeightsError if the weights or their card are missing, or if the file's sha256 is not the card's.
+    """
+
+    def __init__(self, weights: Path | str = WEIGHTS) -> None:
+        super().__init__()
+        from safetensors.torch import load
+
+        path = Path(weights)
+        self.card = read_card(path)
+        blob = path.read_bytes()
+        self.sha256 = hashlib.sha256(blob).hexdigest()
+        if self.sha256 != self.card.get("sha256"):
+            raise ResNetWeightsError(
+                f"{path}: sha256 is {self.sha256}, but {path.with_suffix('.json').name} says "
+                f"{self.card.get('sha256')}: the file is damaged or was replaced; {REMEDY}"
+            )
+        self.name = "resnet" if self.sha256 == SHIPPED_SHA256 else f"resnet-{self.sha256[:8]}"
+        self.resize = "grey tiled; other sizes than 32x32 bilinear antialias to it; mean and std of CIFAR-10"
+        with torch.random.fork_rng(devices=[]):
+            self.net = ResNet(int(self.card["width"]))
+        self.net.load_state_dict({name: value.float() for name, value in load(blob).items()}, strict=False)
+        self.dim, self.num_classes = self.net.dim, NUM_CLASSES
+        self.net.eval()
+        for layer in [m for m in self.net.modules() if isinstance(m, ConvBN)]:
+            convolution, normalisation = layer[0], layer[1]
+            assert isinstance(convolution, nn.Conv2d)
+            assert isinstance(normalisation, nn.BatchNorm2d)
+            layer[0], layer[1] = fuse_conv_bn_eval(convolution, normalisation), nn.Identity()
+        self.net.to(memory_format=torch.channels_last)
+        self.requires_grad_(False).eval()
+
+    def chunk_size(self, device: torch.device) -> int:
+        """Small on a CPU, where larger activations fall out of the caches."""
+        return 25 if device.type == "cpu" else 250
+
+    def extract(self, images: Tensor) -> Features:
+        """See the base class."""
+        result: Features = self.net(to_resnet_input(images).contiguous(memory_format=torch.channels_last))
+        return result
+
+
+def read_card(weights: Path) -> dict[str, Any]:
+    """The JSON card beside a weights file: sha256, width, seed, epochs, test_accuracy, command, torch, ..."""
+    path = weights.with_suffix(".json")
+    for file in (weights, path):
+        if not file.is_file():
+            raise ResNetWeightsError(f"ResNet weights: {file} is missing; {REMEDY}")
+    try:
+        card: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        int(card["width"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ResNetWeightsError(f"{path} is no card of ResNet weights ({error!r}); {REMEDY}") from error
+    return card

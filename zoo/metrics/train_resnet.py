@@ -1,0 +1,159 @@
+"""Trains the project's own feature network for natural images; `python -m zoo train-resnet --data_dir DIR` calls
+`train_resnet`.
+
+SGD with Nesterov momentum under a one-cycle schedule, crops, flips and smoothed labels, in bfloat16 where the CPU or
+GPU has it. The same torch version, CPU type, number of threads and seed give the same bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from zoo.metrics.features import sha256_of
+from zoo.metrics.resnet import WEIGHTS, WIDTH, ResNet, to_resnet_input
+
+BATCH, PEAK, MOMENTUM, DECAY, SMOOTHING = 128, 0.2, 0.9, 5e-4, 0.1
+WARM_UP, CROP = 0.25, 4  # share of the steps that the learning rate rises; pixels of padding
+CALIBRATION = 20  # batches that BatchNorm's statistics are taken from in the end
+
+
+def train_resnet(root: str, *, seed: int = 0, out: Path | str = WEIGHTS, epochs: int = 12, width: int = WIDTH) -> float:
+    """Train on CIFAR-10's 50,000 training images, write `out` (.safetensors, half precision) and its card (.json),
+    return the test accuracy of what was written.
+
+    Raises what the data module raises if the files are absent.
+    """
+    from zoo.data import CIFAR10
+
+    data = CIFAR10(root=root)
+    train, test = data.split("train"), data.split("test")
+    if train.labels is None or test.labels is None:
+        raise ValueError(f"{root}: CIFAR-10 without labels cannot train a classifier")
+    start = time.perf_counter()
+    net = fit(train.images, train.labels, seed=seed, epochs=epochs, width=width, progress=True)
+    seconds = time.perf_counter() - start
+    net = net.half().float()  # what is measured is what is kept
+    result = accuracy(net, test.images, test.labels)
+    write(
+        net,
+        Path(out),
+        card={
+            "architecture": "zoo.metrics.resnet.ResNet",
+            "width": width,
+            "command": f"python -m zoo train-resnet --data_dir DIR --seed {seed} --epochs {epochs} --width {width}",
+            "cpu": platform.processor() or platform.machine(),
+            "epochs": epochs,
+            "seconds": round(seconds),
+            "seed": seed,
+            "test_accuracy": result,
+            "threads": torch.get_num_threads(),
+            "torch": torch.__version__,
+            "train_fingerprint": train.fingerprint,
+        },
+    )
+    return result
+
+
+def fit(
+    images: Tensor, labels: Tensor, *, seed: int, epochs: int, width: int = WIDTH, progress: bool = False
+) -> ResNet:
+    """A trained ResNet in eval mode; images uint8 [N, 3, 32, 32], labels int64 [N]. The global RNG is left as it
+    was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        net = ResNet(width).to(memory_format=torch.channels_last).train()
+        _fit(net, images, labels, epochs=epochs, progress=progress)
+        _calibrate(net, images)
+    trained: ResNet = net.eval()
+    return trained
+
+
+def _fit(net: ResNet, images: Tensor, labels: Tensor, *, epochs: int, progress: bool) -> None:
+    from tqdm import tqdm
+
+    size = min(BATCH, len(images))
+    steps = epochs * (len(images) // size)
+    decayed = [p for p in net.parameters() if p.ndim > 1]
+    rest = [p for p in net.parameters() if p.ndim <= 1]
+    groups = [{"params": decayed, "weight_decay": DECAY}, {"params": rest, "weight_decay": 0.0}]
+    optimizer = torch.optim.SGD(groups, lr=PEAK, momentum=MOMENTUM, nesterov=True)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: one_cycle(step / steps))
+    batches = tqdm(_batches(images, labels, epochs=epochs, size=size), total=steps, unit="batch", disable=not progress)
+    for x, y in batches:
+        with torch.autocast("cpu", torch.bfloat16):
+            logits = net(x).logits
+        loss = F.cross_entropy(logits.float(), y, label_smoothing=SMOOTHING)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        schedule.step()
+
+
+def one_cycle(progress: float) -> float:
+    """Learning rate in units of its peak: straight up for the first quarter, straight down to 0 after it."""
+    return min(progress / WARM_UP, (1 - progress) / (1 - WARM_UP)) if progress < 1 else 0.0
+
+
+def _batches(images: Tensor, labels: Tensor, *, epochs: int, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Shuffled whole batches, each image mirrored by chance and moved by up to four pixels."""
+    for _ in range(epochs):
+        order = torch.randperm(len(images))
+        for batch in order[: len(images) // size * size].view(-1, size):
+            x = augment(to_resnet_input(images[batch]))
+            yield x.contiguous(memory_format=torch.channels_last), labels[batch]
+
+
+def augment(x: Tensor) -> Tensor:
+    """Each image mirrored with probability 1/2, and moved by up to four pixels either way, edges mirrored; x:
+    [N, C, H, W]."""
+    n, _, h, w = x.shape
+    mirrored = torch.rand(n) < 0.5
+    padded = F.pad(x, (CROP,) * 4, mode="reflect").permute(0, 2, 3, 1)  # [N, H + 8, W + 8, C]
+    top, left = torch.randint(2 * CROP + 1, (2, n, 1))
+    rows = top + torch.arange(h)
+    columns = left + torch.where(mirrored[:, None], torch.arange(w - 1, -1, -1), torch.arange(w))
+    return padded[torch.arange(n)[:, None, None], rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+
+
+@torch.no_grad()
+def _calibrate(net: ResNet, images: Tensor) -> None:
+    """BatchNorm's statistics anew, in float32 and of images as they come: the weights moved on since the averages."""
+    layers = [m for m in net.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    for layer in layers:
+        layer.reset_running_stats()
+        layer.momentum = None  # plain averages
+    for part in images[torch.randperm(len(images))[: CALIBRATION * BATCH]].split(BATCH):  # type: ignore[no-untyped-call]
+        net(to_resnet_input(part))
+
+
+@torch.no_grad()
+def accuracy(net: ResNet, images: Tensor, labels: Tensor) -> float:
+    """Share of uint8 images [N, 3, H, W] whose largest logit is the label."""
+    right = 0
+    for start in range(0, len(images), 250):
+        part = slice(start, start + 250)
+        right += int((net(to_resnet_input(images[part])).logits.argmax(dim=1) == labels[part]).sum())
+    return right / len(images)
+
+
+def write(net: ResNet, out: Path, *, card: dict[str, object]) -> None:
+    """Weights in half precision first, card last, each under a temporary name: an interrupted run leaves no pair that
+    passes the check."""
+    from safetensors.torch import save_file
+
+    out.parent.mkdir(parents=True, exist_ok=True)
+    part = out.with_suffix(".part")
+    kept = {name: value.half().contiguous() for name, value in net.state_dict().items() if value.is_floating_point()}
+    save_file(kept, part)
+    digest = sha256_of(part)
+    part.replace(out)
+    part.write_text(json.dumps({"sha256": digest, **card}, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    part.replace(out.with_suffix(".json"))

@@ -1,0 +1,456 @@
+"""Progressive Growing of GANs for Improved Quality, Stability, and Variation.
+
+T. Karras, T. Aila, S. Laine, J. Lehtinen. ICLR 2018, arXiv 1710.10196.
+Authors' code: github.com/tkarras/progressive_growing_of_gans (the branch original-theano-version made the figures).
+
+Here: the growing networks of Table 2 with every row (a) to (h) of the ablation in Table 1, the WGAN-GP loss with drift
+term (appendix A.1; with gamma = 750 and a joint update for CIFAR-10, section 6.5), and the schedules of CelebA-HQ,
+LSUN, Table 1, CIFAR-10 and of the released TensorFlow code.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import Any, Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from zoo.adversarial import Batch
+from zoo.growing import RELEASED_BATCH_SIZES, GrowingModule, GrowthSchedule, averaged_copy
+from zoo.layers import (
+    EqualizedConv2d,
+    EqualizedLinear,
+    MinibatchStddev,
+    PixelNorm,
+    downscale2d,
+    fade,
+    feature_maps,
+    resolutions,
+    update_average,
+    upscale2d,
+)
+from zoo.losses import gradient_penalty, wasserstein_critic_loss, wasserstein_generator_loss
+
+Config = Literal["a", "b", "c", "d", "e*", "e", "f", "g", "h"]
+Schedule = Literal["celebahq", "lsun", "table1", "cifar10", "released_1", "released_2", "released_4", "released_8"]
+
+
+class Row(NamedTuple):
+    """A row of Table 1; the rows are cumulative but for e*, which is undone by e."""
+
+    batchnorm: bool = False  # and ReLU and tanh in G, layer norm in D, a latent that is not normalised
+    statistic: Literal["none", "discrimination", "stddev"] = "stddev"
+    equalized: bool = True
+    pixelnorm: bool = True
+    n_critic: int = 1
+    beta2: float = 0.99
+    drift_weight: float = 0.001
+    ema_beta: float = 0.999
+
+
+BASELINE = Row(
+    True, "none", equalized=False, pixelnorm=False, n_critic=5, beta2=0.9, drift_weight=0, ema_beta=0.999**20
+)
+REVISED = Row(statistic="none", equalized=False, pixelnorm=False)
+ROWS: Mapping[Config, Row] = {
+    "a": BASELINE,  # Gulrajani et al. 2017
+    "b": BASELINE,  # + progressive growing
+    "c": BASELINE._replace(ema_beta=0.999**5),  # + small minibatch
+    "d": REVISED,  # + revised training parameters
+    "e*": REVISED._replace(statistic="discrimination"),  # + minibatch discrimination
+    "e": REVISED._replace(statistic="stddev"),  # minibatch standard deviation instead
+    "f": Row(pixelnorm=False),  # + equalized learning rate
+    "g": Row(),  # + pixelwise normalisation
+    "h": Row(),  # converged, with the networks of Table 2
+}
+
+RELEASED_LRS: Mapping[int, Mapping[int, float]] = {
+    1: {4: 1e-3, 1024: 1.5e-3},
+    2: {4: 1e-3, 512: 1.5e-3, 1024: 2e-3},
+    4: {4: 1e-3, 256: 1.5e-3, 512: 2e-3, 1024: 3e-3},
+    8: {4: 1e-3, 128: 1.5e-3, 256: 2e-3, 512: 3e-3},
+}
+
+
+def schedule_of(name: Schedule, *, resolution: int, config: Config = "h") -> GrowthSchedule:
+    """The authors' schedule for an experiment, ending at `resolution`; the rows of Table 1 differ from one another."""
+    phase: dict[str, Any] = {"stabilise_images": 800_000, "fade_images": 800_000}
+    if name == "celebahq":  # appendix A.1
+        table = {4: 16, 256: 14, 512: 6, 1024: 3}
+        return GrowthSchedule(resolution, batch_sizes=table, ramp_up_images=40_000, **phase)
+    if name == "lsun":
+        return GrowthSchedule(resolution, ramp_up_images=40_000, **phase)
+    if name == "cifar10":  # section 6.5
+        return GrowthSchedule(resolution, stabilise_images=400_000, fade_images=400_000)
+    if name == "table1":  # section 6.1
+        return GrowthSchedule(
+            resolution,
+            start=resolution if config == "a" else 4,
+            batch_sizes={4: 64 if config in "ab" else 16},
+            lrs={4: 1e-3 if config in "fgh" else 1e-4},
+            **phase,
+        )
+    devices = int(name.removeprefix("released_"))
+    return GrowthSchedule(
+        resolution,
+        stabilise_images=600_000,
+        fade_images=600_000,
+        batch_sizes=RELEASED_BATCH_SIZES[devices],
+        lrs=RELEASED_LRS[devices],
+    )
+
+
+class MinibatchDiscrimination(nn.Module):
+    """Row e*: Salimans et al. 2016, section 3.2, with weights of a learned norm.
+
+    Maps features [N, C] to [N, C + kernels]: for each kernel, how near the other images' projections to `dimensions`
+    numbers lie, sum_j exp(-L1 distance), plus a bias that starts at -1.
+    """
+
+    def __init__(self, inputs: int, *, kernels: int = 100, dimensions: int = 5) -> None:
+        super().__init__()
+        self.theta = nn.Parameter(0.05 * torch.randn(inputs, kernels, dimensions))
+        self.log_scale = nn.Parameter(torch.zeros(kernels, dimensions))
+        self.bias = nn.Parameter(torch.full((kernels,), -1.0))
+
+    def forward(self, x: Tensor) -> Tensor:
+        weight = self.theta * (self.log_scale.exp() / self.theta.norm(dim=0))
+        m = torch.einsum("nc,ckd->nkd", x, weight)  # [N, kernels, dimensions]
+        distance = (m[:, None] - m[None]).abs().sum(3)  # [N, N, kernels]
+        others = 1 - torch.eye(len(x), device=x.device)[:, :, None]
+        return torch.cat([x, ((-distance).exp() * others).sum(1) + self.bias], 1)
+
+
+class LayerNorm(nn.Module):
+    """Rows a to c: mean 0 and variance 1 over C, H, W of each image, one learned gain, a bias for each channel."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.gain = nn.Parameter(torch.ones(()))
+        self.bias = nn.Parameter(torch.zeros(channels, 1, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.layer_norm(x, x.shape[1:], eps=1e-4) * self.gain + self.bias
+
+
+class Generator(nn.Module):
+    """z [N, z_dim] to images [N, channels, r, r] for any r = 4, 8, ..., R (Table 2, left).
+
+    Args:
+        resolution: R.
+        channels: of the images.
+        z_dim: dimension of the latent z.
+        width: (fmap_base, fmap_max), see zoo.layers.feature_maps.
+        row: of Table 1.
+        num_classes: labels are joined to z as one-hot vectors; None takes none.
+    """
+
+    def __init__(
+        self,
+        resolution: int,
+        *,
+        channels: int = 3,
+        z_dim: int = 512,
+        width: tuple[int, int] = (8192, 512),
+        row: Row = ROWS["h"],
+        num_classes: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.row, self.num_classes = row, num_classes
+        self.normalise = PixelNorm()
+        sides = resolutions(resolution)
+        maps = [feature_maps(side, fmap_base=width[0], fmap_max=width[1]) for side in sides]
+        # A dense layer is the 4x4 convolution of a 1x1 map padded on all sides; He's fan-in counts the 4x4 kernel.
+        dense = EqualizedLinear(z_dim + (num_classes or 0), maps[0] * 16, gain=2**0.5 / 4, bias=False)
+        self.input = nn.Sequential(dense, nn.Unflatten(1, (maps[0], 4, 4)))
+        self.input_bias = None if row.batchnorm else nn.Parameter(torch.zeros(maps[0], 1, 1))  # one a map
+        self.first = nn.Sequential(*self.after(maps[0]), self.conv(maps[0], maps[0]), *self.after(maps[0]))
+        self.blocks = nn.ModuleList(
+            nn.Sequential(self.conv(a, b), *self.after(b), self.conv(b, b), *self.after(b)) for a, b in pairwise(maps)
+        )  # 8x8, 16x16, ...
+        self.to_rgb = nn.ModuleList(EqualizedConv2d(m, channels, 1, gain=1.0) for m in maps)  # 4x4, 8x8, ...
+        if not row.equalized:
+            keep_scale_in_weights(self)
+
+    def conv(self, inputs: int, outputs: int) -> EqualizedConv2d:
+        """3x3; the bias is BatchNorm's where there is one."""
+        return EqualizedConv2d(inputs, outputs, 3, bias=not self.row.batchnorm)
+
+    def after(self, maps: int) -> list[nn.Module]:
+        """What follows a convolution."""
+        if self.row.batchnorm:
+            return [nn.BatchNorm2d(maps, eps=1e-4), nn.ReLU()]
+        return [nn.LeakyReLU(0.2), *([PixelNorm()] if self.row.pixelnorm else [])]
+
+    def forward(self, z: Tensor, y: Tensor | None = None, *, resolution: int, alpha: float = 1.0) -> Tensor:
+        if not self.row.batchnorm:
+            z = self.normalise(z)
+        if self.num_classes is not None:
+            assert y is not None
+            z = torch.cat([z, F.one_hot(y, self.num_classes).to(z.dtype)], 1)
+        h = self.input(z)
+        h = self.first(h if self.input_bias is None else h + self.input_bias)
+        last = resolution.bit_length() - 3  # index of the stage: 0 for 4x4
+        image: Tensor | None = None
+        for stage, block in enumerate(self.blocks[:last], start=1):
+            if stage == last and alpha < 1:
+                image = upscale2d(self.to_rgb[stage - 1](h))  # what the layers before the newest give
+            h = block(upscale2d(h))
+        new = self.to_rgb[last](h)
+        image = new if image is None else fade(image, new, alpha=alpha)
+        return torch.tanh(image) if self.row.batchnorm else image
+
+
+class Discriminator(nn.Module):
+    """Images [N, channels, r, r] for any r = 4, 8, ..., R to scores [N, 1], then class logits if any (Table 2, right).
+
+    `group_size` is that of the minibatch standard deviation, None for the whole batch; the other arguments are G's.
+    """
+
+    def __init__(
+        self,
+        resolution: int,
+        *,
+        channels: int = 3,
+        width: tuple[int, int] = (8192, 512),
+        row: Row = ROWS["h"],
+        group_size: int | None = None,
+        num_classes: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.row = row
+        sides = resolutions(resolution)
+        maps = [feature_maps(side, fmap_base=width[0], fmap_max=width[1]) for side in sides]
+        dense = feature_maps(2, fmap_base=width[0], fmap_max=width[1])
+        statistics = [MinibatchStddev(group_size)] if row.statistic == "stddev" else []
+        discrimination = [MinibatchDiscrimination(dense)] if row.statistic == "discrimination" else []
+        self.from_rgb = nn.ModuleList(
+            nn.Sequential(EqualizedConv2d(channels, m, 1), nn.LeakyReLU(0.2)) for m in maps
+        )  # 4x4, 8x8, ...
+        self.blocks = nn.ModuleList(
+            nn.Sequential(*self.conv(b, b), *self.conv(b, a)) for a, b in pairwise(maps)
+        )  # 8x8 -> 4x4, 16x16 -> 8x8, ...
+        self.last = nn.Sequential(
+            *statistics,
+            *self.conv(maps[0] + len(statistics), maps[0]),
+            *(nn.Flatten(), EqualizedLinear(maps[0] * 16, dense, bias=not row.batchnorm)),
+            *([nn.Unflatten(1, (dense, 1, 1)), LayerNorm(dense), nn.Flatten()] if row.batchnorm else []),
+            nn.LeakyReLU(0.2),
+            *discrimination,
+        )
+        features = dense + 100 * len(discrimination)
+        self.score = EqualizedLinear(features, 1, gain=1.0)
+        self.classes = None if num_classes is None else EqualizedLinear(features, num_classes, gain=1.0)
+        if not row.equalized:
+            keep_scale_in_weights(self)
+
+    def conv(self, inputs: int, outputs: int) -> list[nn.Module]:
+        """3x3, with layer norm before the activation where the row has it; the bias is then layer norm's."""
+        norm = [LayerNorm(outputs)] if self.row.batchnorm else []
+        return [EqualizedConv2d(inputs, outputs, 3, bias=not norm), *norm, nn.LeakyReLU(0.2)]
+
+    def forward(self, x: Tensor, *, alpha: float = 1.0) -> Tensor:
+        last = x.shape[3].bit_length() - 3
+        h = self.from_rgb[last](x)
+        for stage in range(last, 0, -1):
+            h = downscale2d(self.blocks[stage - 1](h))
+            if stage == last and alpha < 1:
+                h = fade(self.from_rgb[last - 1](downscale2d(x)), h, alpha=alpha)
+        h = self.last(h)
+        score: Tensor = self.score(h)
+        return score if self.classes is None else torch.cat([score, self.classes(h)], 1)
+
+
+def keep_scale_in_weights(net: nn.Module) -> None:
+    """Rows a to e: the same initial function, with He's factor in the stored weights and none at run time."""
+    for layer in net.modules():
+        if isinstance(layer, EqualizedConv2d | EqualizedLinear):
+            layer.weight.data.mul_(layer.scale)
+            layer.scale = 1.0
+
+
+class PGGAN(GrowingModule):
+    """Progressive growing with WGAN-GP (or without growing: row a).
+
+    Args:
+        resolution: of the fully grown images, a power of two.
+        channels: of the images.
+        schedule: phases, batches and learning rates of which experiment; `released_K` is the TensorFlow code's for K
+            devices.
+        config: row of Table 1.
+        fmap_base: feature maps are fmap_base / (resolution / 2), at most fmap_max.
+        fmap_max: see fmap_base.
+        z_dim: dimension of the latent; None takes 128 for rows a to c, else the width of the dense layers.
+        num_classes: labels are fed to G, and D classifies (AC-GAN); None is unconditional.
+        acgan_weight: of the cross-entropies.
+        gp_weight: lambda.
+        gp_target: gamma.
+        drift_weight: epsilon_drift; None takes 0.001, for rows a to c 0.
+        joint_update: update both players from the same samples and the same weights (CIFAR-10).
+        group_size: of the minibatch standard deviation; None is the batch of a device, as for the paper's figures.
+        beta2: Adam's second moment decay; None takes 0.99, for rows a to c 0.9.
+        ema_beta: decay of the generator's average per update of G; None takes 0.999, for rows a to c less.
+        stabilise_images: real images at each resolution; None takes the schedule's, as for the following.
+        fade_images: real images while a resolution fades in.
+        batch_sizes: batch over all devices from a resolution on, such as {4: 16, 256: 14}.
+        lrs: learning rate from a resolution on, likewise.
+
+    Raises:
+        ValueError: a resolution that is no power of two, or a joint update with n_critic > 1.
+    """
+
+    paper = "pggan"
+    scores_are_logits = False
+
+    def __init__(
+        self,
+        *,
+        resolution: int = 1024,
+        channels: int = 3,
+        schedule: Schedule = "celebahq",
+        config: Config = "h",
+        fmap_base: int = 8192,
+        fmap_max: int = 512,
+        z_dim: int | None = None,
+        num_classes: int | None = None,
+        acgan_weight: float = 1.0,
+        gp_weight: float = 10.0,
+        gp_target: float = 1.0,
+        drift_weight: float | None = None,
+        joint_update: bool = False,
+        group_size: int | None = None,
+        beta2: float | None = None,
+        ema_beta: float | None = None,
+        stabilise_images: int | None = None,
+        fade_images: int | None = None,
+        batch_sizes: dict[int, int] | None = None,
+        lrs: dict[int, float] | None = None,
+    ) -> None:
+        row = ROWS[config]
+        if joint_update and row.n_critic > 1:
+            raise ValueError(f"config {config} updates D {row.n_critic} times for each update of G: no joint_update")
+        width = (fmap_base, fmap_max)
+        growth = schedule_of(schedule, resolution=resolution, config=config)
+        own: dict[str, Any] = {
+            "stabilise_images": stabilise_images,
+            "fade_images": fade_images,
+            "batch_sizes": batch_sizes,
+            "lrs": lrs,
+        }
+        growth = dataclasses.replace(growth, **{key: value for key, value in own.items() if value is not None})
+        super().__init__(
+            image_shape=(channels, resolution, resolution),
+            z_dim=z_dim or (128 if row.batchnorm else feature_maps(2, fmap_base=fmap_base, fmap_max=fmap_max)),
+            growth=growth,
+            n_critic=row.n_critic,
+            num_classes=num_classes,
+        )
+        self.save_hyperparameters()
+        self.acgan_weight, self.gp_weight, self.gp_target = acgan_weight, gp_weight, gp_target
+        self.drift_weight = row.drift_weight if drift_weight is None else drift_weight
+        self.beta2 = row.beta2 if beta2 is None else beta2
+        self.ema_beta = row.ema_beta if ema_beta is None else ema_beta
+        self.joint_update = joint_update
+        self.beside: dict[str, Tensor] = {}  # what is reported beside the losses
+        self.G = Generator(
+            resolution, channels=channels, z_dim=self.z_dim, width=width, row=row, num_classes=num_classes
+        )
+        self.D = Discriminator(
+            resolution, channels=channels, width=width, row=row, group_size=group_size, num_classes=num_classes
+        )
+        self.to(memory_format=torch.channels_last)  # same values, faster convolutions and up- and downscaling
+        self.G_ema = averaged_copy(self.G)
+
+    # The losses (appendix A.1).
+
+    def discriminator_loss(self, x: Tensor, y: Tensor | None) -> Tensor:
+        return self.critic_loss(x, y, *self.fakes(len(x)))
+
+    def generator_loss(self, x: Tensor, y: Tensor | None) -> Tensor:
+        return self.adversary_loss(*self.fakes(len(x)))
+
+    def critic_loss(self, x: Tensor, y: Tensor | None, fake: Tensor, fake_labels: Tensor | None) -> Tensor:
+        """E D(fake) - E D(x) + lambda / gamma^2 E (||grad D(x_hat)|| - gamma)^2 + epsilon_drift E D(x)^2.
+
+        With labels also the cross-entropies of reals and samples. The gradient is that with respect to images of the
+        final size (see `gradient_scale`), which is a factor on its norm.
+        """
+        real_out, fake_out = self.D(x, alpha=self.stage.alpha), self.D(fake, alpha=self.stage.alpha)
+        scores = real_out[:, 0]
+        self.note_scores(scores, fake_out[:, 0])
+        scale, gamma = self.gradient_scale, self.gp_target
+        penalty = scale**2 * gradient_penalty(self.score, x, fake, target=gamma / scale)
+        loss: Tensor = wasserstein_critic_loss(scores, fake_out[:, 0])
+        self.beside = {"wasserstein_estimate": -loss.detach(), "gradient_penalty": penalty.detach() / gamma**2}
+        loss = loss + self.gp_weight / gamma**2 * penalty + self.drift_weight * scores.square().mean()
+        if fake_labels is not None:
+            if y is None:
+                raise ValueError("num_classes is set, but the data has no labels: leave model.num_classes out")
+            error = F.cross_entropy(real_out[:, 1:], y) + F.cross_entropy(fake_out[:, 1:], fake_labels)
+            loss = loss + self.acgan_weight * error
+        return loss
+
+    def adversary_loss(self, fake: Tensor, fake_labels: Tensor | None) -> Tensor:
+        """-E D(fake), and with labels the cross-entropy of the samples."""
+        out = self.D(fake, alpha=self.stage.alpha)
+        loss = wasserstein_generator_loss(out[:, 0])
+        if fake_labels is not None:
+            loss = loss + self.acgan_weight * F.cross_entropy(out[:, 1:], fake_labels)
+        return loss
+
+    def score(self, x: Tensor) -> Tensor:
+        """D(x) without class logits, [N]."""
+        out: Tensor = self.D(x, alpha=self.stage.alpha)
+        return out[:, 0]
+
+    def fakes(self, n: int) -> tuple[Tensor, Tensor | None]:
+        """n fresh samples at the stage's resolution, and their labels, drawn uniformly."""
+        labels = None
+        if self.num_classes is not None:
+            labels = torch.randint(self.num_classes, (n,), generator=self.latent_generator).to(self.device)
+        return self.synthesise(self.G, self.sample_z(n), labels), labels
+
+    def synthesise(self, G: nn.Module, z: Tensor, y: Tensor | None) -> Tensor:
+        images: Tensor = G(z, y, resolution=self.stage.resolution, alpha=self.stage.alpha)
+        return images
+
+    # The training.
+
+    def training_step(self, batch: Batch, batch_idx: int) -> None:
+        if self.joint_update:
+            with self.one_stage():
+                self.update_jointly(*batch)
+        else:
+            super().training_step(batch, batch_idx)
+
+    def update_jointly(self, x: Tensor, y: Tensor | None) -> None:
+        """Both gradients at the weights before either update, from the same samples."""
+        optimizer_D, optimizer_G = self.both_optimizers()
+        self.before_update()
+        with self.toggled_optimizer(optimizer_G):
+            fake, labels = self.fakes(len(x))
+            loss_G = self.adversary_loss(fake, labels)
+            optimizer_G.zero_grad()
+            self.manual_backward(loss_G)
+        with self.toggled_optimizer(optimizer_D):
+            loss_D = self.critic_loss(x, y, fake.detach(), labels)
+            optimizer_D.zero_grad()
+            self.manual_backward(loss_D)
+        optimizer_D.step()
+        optimizer_G.step()
+        self.count_discriminator_step(x)
+        self.count_generator_step()
+        self.report({"loss_discriminator": loss_D.detach(), "loss_generator": loss_G.detach()})
+
+    def after_generator_update(self) -> None:
+        """The average has a decay per update, whatever the batch (unlike what `ema_half_life` gives)."""
+        update_average(self.G_ema, self.G, beta=self.ema_beta)
+
+    def report(self, losses: dict[str, Tensor]) -> None:
+        super().report({**losses, **self.beside})
+
+    def configure_optimizers(self) -> list[torch.optim.Optimizer]:
+        lr, betas = self.growth.at(0).lr, (0.0, self.beta2)
+        return [torch.optim.Adam(net.parameters(), lr=lr, betas=betas, eps=1e-8) for net in (self.D, self.G)]
