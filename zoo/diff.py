@@ -3,12 +3,13 @@
 Nothing here is written by hand about a paper: the text comes from signatures, docstrings and the modules themselves.
 """
 
-import ast
 import difflib
 import inspect
+import sys
 import textwrap
-from collections.abc import Iterator, Mapping
-from functools import cached_property
+from collections.abc import Callable, Collection, Iterator, Mapping
+from functools import cached_property, partial
+from types import FrameType
 from typing import Any
 
 import torch
@@ -59,8 +60,8 @@ class Described:
 
     @cached_property
     def title(self) -> str:
-        """The first lines of the paper's file."""
-        return " ".join((inspect.getdoc(inspect.getmodule(self.kind)) or "").split("\n\n")[1].split())
+        """Title, authors, place and code: the first two paragraphs of the paper's file."""
+        return " ".join(" ".join((inspect.getdoc(inspect.getmodule(self.kind)) or "").split("\n\n")[:2]).split())
 
     @cached_property
     def settings(self) -> dict[str, str]:
@@ -84,10 +85,19 @@ class Described:
             return self.kind(**model)
 
     def losses(self, method: str) -> list[str]:
-        """First lines: the method's own, then those of the shared objectives that it reaches."""
-        function = getattr(self.kind, method)
-        lines = [f"{first_line(function)}"]
-        return lines + [f"zoo.losses.{name}: {first_line(getattr(losses, name))}" for name in reached_losses(function)]
+        """The method's code, and the shared objectives that it calls with these settings."""
+        called = [f"calls {f.__module__}.{f.__name__}: {first_paragraph(f)}" for f in self.calls[method]]
+        return [*code(getattr(self.kind, method)), *called]
+
+    @cached_property
+    def calls(self) -> dict[str, list[Any]]:
+        """The functions that each loss called, of zoo.losses and of the paper's file, once run on four images."""
+        module = self.kind(**self.config.get("model", {}))
+        images = torch.randint(256, (4, *module.image_shape), dtype=torch.uint8)
+        x = module.preprocess(images if len(module.image_shape) == 3 else torch.randn(4, *module.image_shape))
+        y = torch.arange(4) % (module.num_classes or 4)
+        files = (losses.__name__, self.kind.__module__)
+        return {name: called_in(files, partial(getattr(module, name), x, y)) for name in OBJECTIVE}
 
     def players(self) -> dict[str, list[str]]:
         """The layers of G and of D, one a line, with their parameters."""
@@ -105,7 +115,7 @@ class Described:
         for name in LOOP:
             function = getattr(self.kind, name)
             if function is not getattr(AdversarialModule, name):
-                lines.append(f"{name}: {first_line(function)}")
+                lines += [f"{name}: {first_paragraph(function)}"] if function.__doc__ else code(function)
         return lines
 
     def recipe(self) -> list[str]:
@@ -143,37 +153,38 @@ def arguments_in(text: str) -> dict[str, str]:
     return found
 
 
-def first_line(function: Any) -> str:
-    """The first paragraph of what a function says of itself (or of what it overrides), on one line."""
-    return " ".join((inspect.getdoc(function) or "(no text)").split("\n\n")[0].split())
+def first_paragraph(function: Any) -> str:
+    """What a function says of itself first, on one line."""
+    return " ".join((function.__doc__ or "").split("\n\n")[0].split())
 
 
-def reached_losses(function: Any) -> list[str]:
-    """Names of functions of zoo.losses that a function calls, itself or through functions of its own file."""
-    module = inspect.getmodule(function)
-    shared = {
-        name
-        for name, value in vars(losses).items()
-        if inspect.isfunction(value) and value.__module__ == losses.__name__
-    }
-    defined = {
-        node.name: node
-        for node in ast.walk(ast.parse(inspect.getsource(module)))
-        if isinstance(node, ast.FunctionDef)  # type: ignore[arg-type]
-    }
-    found: dict[str, None] = {}
-    seen: set[str] = set()
-    waiting = [function.__name__]
-    while waiting:
-        name = waiting.pop(0)
-        if name in seen or name not in defined:
-            continue
-        seen.add(name)
-        for node in ast.walk(defined[name]):
-            called = node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
-            if called in shared:
-                found[called] = None
-            waiting.append(called)
+def code(function: Any) -> list[str]:
+    """A function's lines, docstring and comments of the type checker left out."""
+    lines = textwrap.dedent(inspect.getsource(function)).splitlines()
+    if function.__doc__:
+        quoted = [i for i, line in enumerate(lines) if '"""' in line]
+        end = quoted[0] if lines[quoted[0]].count('"""') == 2 else quoted[1]
+        first = first_paragraph(function)
+        lines = [*lines[: quoted[0]], f"    # {first}", *lines[end + 1 :]]
+    return [line.partition("  # type: ignore")[0] for line in lines]
+
+
+def called_in(files: Collection[str], run: Callable[[], Any]) -> list[Any]:
+    """The functions of these modules (methods left out) that ran, in order."""
+    functions = (f for name in files for f in vars(sys.modules[name]).values() if inspect.isfunction(f))
+    own = {f.__code__: f for f in functions if f.__module__ in files}
+    found: dict[Any, None] = {}
+
+    def notice(frame: FrameType, event: str, argument: Any) -> None:
+        if event == "call" and frame.f_code in own:
+            found[own[frame.f_code]] = None
+
+    before = sys.getprofile()
+    sys.setprofile(notice)
+    try:
+        run()
+    finally:
+        sys.setprofile(before)
     return list(found)
 
 
@@ -182,7 +193,8 @@ def layers(net: nn.Module) -> list[str]:
     lines = []
     for name, module in net.named_modules():
         own = sum(p.numel() for p in module.parameters(recurse=False))
-        if own or not list(module.children()):
+        silent = isinstance(module, nn.Identity | nn.Sequential)
+        if own or not (silent or list(module.children())):
             lines.append(f"{layer_text(name, module)}" + (f"  {own:,}" if own else ""))
     return [*lines, f"in all {sum(p.numel() for p in net.parameters()):,} parameters"]
 
@@ -226,8 +238,9 @@ def two_sided(a: list[str], b: list[str]) -> str:
 def side_by_side(a: Described, b: Described, lines: tuple[list[str], list[str]]) -> str:
     """The lines of each under its name, or once where they are the same."""
     if lines[0] == lines[1]:
-        return "\n".join(f"both: {line}" for line in lines[0])
-    return "\n".join(f"{side.name}: {line}" for side, own in zip((a, b), lines, strict=True) for line in own)
+        return "\n".join(["both", *(f"  {line}" for line in lines[0])])
+    sides = ([side.name, *(f"  {line}" for line in own)] for side, own in zip((a, b), lines, strict=True) if own)
+    return "\n".join(line for side in sides for line in side)
 
 
 def sections(a: Described, b: Described) -> Iterator[tuple[str, str]]:

@@ -119,7 +119,7 @@ class GrowingStream:
 
     def _rest_of_pass(self, start: int) -> Iterator[Batch]:
         end = (start // len(self.data) + 1) * len(self.data)
-        while start + 4 < end:
+        while start < end:
             stage = self.growth.at(start)
             yield self.streams[stage.resolution].batch(start)
             start += stage.batch_size

@@ -1,0 +1,100 @@
+import json
+
+import pytest
+import torch
+
+from zoo.metrics import ResNetExtractor
+from zoo.metrics.resnet import ResNet, ResNetWeightsError, to_resnet_input
+from zoo.metrics.train_resnet import accuracy, augment, fit, one_cycle, write
+
+
+def blocks(n, *, seed):
+    """Images of ten classes that differ in where a bright block stands and in its colour."""
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.randint(10, (n,), generator=generator)
+    images = torch.randint(0, 90, (n, 3, 32, 32), generator=generator)
+    for image, label in zip(images, labels.tolist(), strict=True):
+        top = 6 * (label % 5)
+        image[label // 5, top : top + 8] += 150
+    return images.to(torch.uint8), labels
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    images, labels = blocks(768, seed=0)
+    net = fit(images, labels, seed=3, epochs=2, width=4)
+    file = tmp_path_factory.mktemp("resnet") / "resnet.safetensors"
+    write(net, file, card={"width": 4, "test_accuracy": 0.5})
+    return net, file
+
+
+def test_learns_reproducibly_and_leaves_the_random_state_alone(trained):
+    images, labels = blocks(768, seed=0)
+    state = torch.get_rng_state()
+    twin = fit(images, labels, seed=3, epochs=2, width=4)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert all(torch.equal(a, b) for a, b in zip(twin.parameters(), trained[0].parameters(), strict=True))
+    assert not twin.training
+    assert accuracy(trained[0], *blocks(300, seed=1)) > 0.5
+
+
+def test_extractor_gives_the_networks_features_from_half_precision(trained):
+    net, file = trained
+    extractor = ResNetExtractor(file)
+    images, _ = blocks(60, seed=2)
+    with torch.no_grad():
+        expected = net.half().float()(to_resnet_input(images))
+    result = extractor(images)
+    assert result.features.shape == (60, extractor.dim) == (60, 32)
+    assert torch.allclose(result.features, expected.features, rtol=1e-3, atol=1e-4)
+    assert torch.allclose(result.logits, expected.logits, rtol=1e-3, atol=1e-3)
+    assert torch.allclose(extractor(images[:7]).features, result.features[:7], rtol=1e-4, atol=1e-5)
+    assert extractor.name == f"resnet-{extractor.sha256[:8]}"
+    assert extractor(images[:2, :1, :20, :24]).features.isfinite().all()
+
+
+def test_shipped_network_fits_its_size_in_half_precision():
+    count = sum(v.numel() for v in ResNet().state_dict().values() if v.is_floating_point())
+    assert 2 * count < 5e6
+    assert ResNet().dim == 256
+
+
+def test_input_is_normalised_resized_and_tiled():
+    flat = torch.full((1, 1, 40, 40), 200, dtype=torch.uint8)
+    x = to_resnet_input(flat)
+    assert x.shape == (1, 3, 32, 32)
+    assert x[0, :, 5, 5].tolist() == pytest.approx([74.7 / 63, 77 / 62.1, 86.1 / 66.7], rel=1e-5)
+
+
+def test_augmentation_moves_by_four_pixels_at_most_and_mirrors():
+    x = torch.arange(32 * 32).view(1, 1, 32, 32).expand(400, 3, 32, 32).float()
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        y = augment(x)
+    rows, columns = (y[:, 0] // 32), (y[:, 0] % 32)
+    # The middle pixel, which no mirrored edge reaches: moved by -4 .. 4, mirrored or not.
+    assert set((rows[:, 16, 16] - 16).int().tolist()) == set(range(-4, 5))
+    direction = columns[:, 16, 17] - columns[:, 16, 16]
+    assert 120 < int((direction == 1).sum()) < 280
+    assert int((direction.abs() == 1).sum()) == 400
+    plain = direction == 1
+    assert set((columns[plain, 16, 16] - 16).int().tolist()) == set(range(-4, 5))
+    assert set((columns[~plain, 16, 16] - 15).int().tolist()) == set(range(-4, 5))
+
+
+def test_one_cycle_rises_and_falls_to_0():
+    assert [one_cycle(p) for p in (0, 0.125, 0.25, 0.625, 1)] == pytest.approx([0, 0.5, 1, 0.5, 0])
+
+
+def test_damaged_and_missing_files(trained, tmp_path):
+    with pytest.raises(ResNetWeightsError, match=r"missing; train it with"):
+        ResNetExtractor(tmp_path / "absent.safetensors")
+    file = tmp_path / "resnet.safetensors"
+    file.write_bytes(trained[1].read_bytes()[:-1])
+    card = trained[1].with_suffix(".json").read_text()
+    file.with_suffix(".json").write_text(card)
+    with pytest.raises(ResNetWeightsError, match="sha256"):
+        ResNetExtractor(file)
+    file.with_suffix(".json").write_text(json.dumps({"sha256": "x"}))
+    with pytest.raises(ResNetWeightsError, match="no card"):
+        ResNetExtractor(file)

@@ -1,0 +1,187 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from zoo.__main__ import parser
+from zoo.cli import reproduce
+from zoo.data import Digits
+from zoo.errors import ZooError
+from zoo.metrics import Evaluator, LeNetExtractor
+from zoo.models.dcgan import DCGAN
+from zoo.recipes import Recipe
+
+
+def run(*arguments):
+    command = parser().parse_args(["evaluate", *map(str, arguments)])
+    command.run(command)
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("ZOO_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture(scope="module")
+def digits():
+    array = Digits().split("train")
+    return array.images[torch.randperm(len(array), generator=torch.Generator().manual_seed(0))]
+
+
+def folder(path, images):
+    path.mkdir(parents=True)
+    for i, image in enumerate(images):
+        Image.fromarray(image[0].numpy()).save(path / f"{i:04d}.png")
+    return path
+
+
+@pytest.fixture
+def folders(tmp_path, digits):
+    return folder(tmp_path / "real", digits[:200]), folder(tmp_path / "fake", digits[200:320])
+
+
+def test_two_folders_as_a_table_and_as_json(folders, tmp_path, digits, capsys):
+    out = tmp_path / "figures.json"
+    run("--real", folders[0], "--fake", folders[1], "--features", "lenet", "--measures", "fd,kd,pr", "--json", out)
+    printed = capsys.readouterr().out
+    written = json.loads(out.read_text())
+    assert set(written["values"]) == {
+        *("fd_lenet120", "kd_lenet120", "kd_lenet120_std", "precision_lenet120", "recall_lenet120")
+    }
+    for name, entry in written["values"].items():
+        assert written["protocols"][entry["protocol"]]["n_fake"] == 120
+        assert name.endswith("_std") or (name in printed and entry["protocol"] in printed)
+    assert f"{written['values']['fd_lenet120']['value']:.6g}" in printed
+    assert "+/-" in printed
+
+    class Reference:
+        name = "real"
+
+        def split(self, name):
+            return Digits().split("train").__class__(digits[:200], None, None, "ab")
+
+    direct = Evaluator([LeNetExtractor()], data=Reference(), n_fake=120, measures=["fd"]).run_images(digits[200:320])
+    assert written["values"]["fd_lenet120"]["value"] == pytest.approx(direct.values["fd_lenet120"], rel=1e-6)
+
+
+def test_grey_transparent_and_palette_images_are_one_kind(folders, tmp_path, digits):
+    mixed = tmp_path / "mixed"
+    mixed.mkdir()
+    for i, image in enumerate(digits[200:320]):
+        picture = Image.fromarray(image[0].numpy())
+        mode = ("L", "RGB", "RGBA", "P")[i % 4]
+        picture.convert(mode).save(mixed / f"{i:04d}.png")
+    values = []
+    for fake in (folders[1], mixed):
+        out = tmp_path / f"{fake.name}.json"
+        run("--real", folders[0], "--fake", fake, "--features", "lenet", "--measures", "fd", "--json", out)
+        values.append(json.loads(out.read_text())["values"]["fd_lenet120"]["value"])
+    assert values[0] == pytest.approx(values[1], rel=1e-6)
+
+
+def test_nearest_neighbours_as_a_figure(folders, tmp_path):
+    out = tmp_path / "near.png"
+    run("--real", folders[0], "--fake", folders[0], "--features", "lenet", "--measures", "fd", "--neighbours", out)
+    grid = np.asarray(Image.open(out))
+    side = 28 + 2
+    assert grid.shape[:2] == (10 * side + 2, 6 * side + 2)
+    for row in range(10):  # each fake is one of the reals, and stands beside itself
+        first, second = (grid[row * side + 2 : row * side + 30, c * side + 2 : c * side + 30] for c in (0, 1))
+        assert np.array_equal(first, second)
+
+
+def damaged(path):
+    (path / "0007.png").write_bytes((path / "0007.png").read_bytes()[:60])
+
+
+def other_size(path):
+    Image.new("L", (40, 32)).save(path / "0007.png")
+
+
+@pytest.mark.parametrize(("spoil", "hint"), [(damaged, "skip_broken"), (other_size, "resolution")])
+def test_a_file_that_does_not_fit_is_named(folders, spoil, hint):
+    spoil(folders[1])
+    with pytest.raises(ZooError, match=r"0007\.png") as error:
+        run("--real", folders[0], "--fake", folders[1], "--features", "lenet")
+    assert hint in str(error.value)
+
+
+def test_what_may_be_asked_for_instead(folders, tmp_path, capsys):
+    damaged(folders[1])
+    options = ("--features", "lenet", "--measures", "fd")
+    run("--real", folders[0], "--fake", folders[1], "--skip_broken", *options)
+    printed = capsys.readouterr().out
+    assert "fd_lenet119" in printed
+    assert "1 of 120 files" in printed
+    assert "0007.png" in printed
+    other_size(folders[1])
+    run("--real", folders[0], "--fake", folders[1], "--resolution", "32", *options)
+    assert "fd_lenet120" in capsys.readouterr().out
+
+
+def test_bad_requests_are_one_clear_error(folders, tmp_path):
+    real, fake = ("--real", folders[0]), ("--fake", folders[1])
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    for arguments, message in (
+        ((), "either a run"),
+        (real, "either a run"),
+        (("run", *real, *fake), "either a run"),
+        ((tmp_path / "absent",), "there is no .*absent"),
+        ((empty,), "holds no run"),
+        ((*real, "--fake", tmp_path / "absent"), "no folder .*absent"),
+        ((*real, "--fake", empty), "no image under"),
+        ((*real, *fake, "--features", "vgg"), "no features 'vgg'"),
+        ((*real, *fake, "--features", "lenet", "--measures", "beauty"), "no measure 'beauty'"),
+        ((*real, *fake, "--features", "lenet", "--samples", 121), "121 fakes were asked for, and there are 120"),
+        ((*real, *fake, "--features", "lenet", "--reals", 201), "200 images"),
+        ((*real, *fake, "--features", "lenet", "--json", tmp_path / "no" / "x.json"), "no folder"),
+        ((*real, *fake, "--features", "lenet", "--features_weights", empty / "x"), "missing"),
+        ((*real, *fake, "--features", "lenet,resnet", "--features_weights", empty / "x"), "one extractor"),
+        ((*real, *fake, "--features", "lenet", "--device", "cuda:77"), "--device cuda:77"),
+        ((*real, *fake, "--features", "lenet", "--presets", "train50k"), "leave --features out"),
+    ):
+        with pytest.raises(ZooError, match=message):
+            run(*arguments)
+
+
+def test_lists_what_there_is(capsys):
+    run("--measures", "list")
+    assert "density and coverage" in capsys.readouterr().out
+    run("--presets", "list")
+    assert "clean_test10k" in capsys.readouterr().out
+
+
+def trained_run(path):
+    """A short run of DCGAN on the digits."""
+    settings = {
+        "model": {"network": "community", "resolution": 32, "channels": 1, "width": 8},
+        "data": {"class_path": "zoo.data.Digits", "init_args": {"resolution": 32}},
+        "images": 256,
+    }
+    reproduce(DCGAN, {"digits": Recipe("short", settings)}, arguments=["fit", "--run_dir", str(path)])
+    return path
+
+
+def test_a_run_with_seeds_and_its_checkpoint(tmp_path, capsys):
+    path = trained_run(tmp_path / "run")
+    out = tmp_path / "figures.json"
+    options = ("--samples", "60", "--reals", "300", "--measures", "fd", "--json", out, "--batchnorm", "running")
+    run(path, *options)
+    single = json.loads(out.read_text())
+    assert single["subject"]["paper"] == "dcgan"
+    assert single["subject"]["images_seen"] == 256
+    run(path / "checkpoints" / "last.ckpt", "--seeds", "0,1", *options)
+    several = json.loads(out.read_text())
+    assert several["subject"]["seeds"] == [0, 1]
+    assert several["values"]["fd_lenet60_seed_std"]["value"] > 0
+    spread = several["values"]["fd_lenet60_seed_std"]["value"]
+    apart = abs(several["values"]["fd_lenet60"]["value"] - single["values"]["fd_lenet60"]["value"])
+    assert apart == pytest.approx(spread / 2**0.5, rel=1e-6)  # of two values
+    assert "over seeds" in capsys.readouterr().out
+    with pytest.raises(ZooError, match="no averaged weights"):
+        run(path, "--weights", "ema", *options)
+    with pytest.raises(ZooError, match="integers"):
+        run(path, "--seeds", "a", *options)
