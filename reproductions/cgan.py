@@ -15,7 +15,8 @@ Differences from the paper, and choices where it does not say
     fresh latents; the paper says neither.
  2. Fakes are made for the labels of the reals in the same batch.
  3. Dropout of 1/2 "to both G and D" stands after every hidden layer and on no input. `--model.input_dropout 0.2` adds
-    the one that the first GAN has on D's image. Samples are drawn without dropout.
+    the one that the first GAN has on D's image. Samples are drawn with G's dropout, which the paper leaves open: it is
+    where the trained network takes its noise from (`--model.sampling_dropout false` gives one image a class).
  4. Initial weights are those of the first GAN, U(-0.05, 0.05) in G and U(-0.005, 0.005) in D; biases are 0.
  5. The momentum grows over 250 epochs and training uses the first 50,000 digits, as for the first GAN. The duration is
     not reported: here 500 epochs. The paper stops at the best Parzen log-likelihood of validation images, which is what

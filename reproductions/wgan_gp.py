@@ -2,6 +2,11 @@
 
     python reproductions/wgan_gp.py fit  --recipe cifar10_resnet --data_dir DIR
     python reproductions/wgan_gp.py test --run_dir runs/wgan_gp/cifar10_resnet/NAME
+    python reproductions/wgan_gp.py study --name toys             (the three sets of points, 100,000 generator updates)
+    python reproductions/wgan_gp.py study --name surfaces         (figure 1a)
+    python reproductions/wgan_gp.py study --name gradients        (figure 1b)
+    python reproductions/wgan_gp.py study --name overfitting --data_dir DIR     (figure 5b)
+    python reproductions/wgan_gp.py study --name architectures    (tables 2 and 5, scaled down to 20 networks on digits)
 
 Reported and reached (written by `python -m zoo reached --write`)
     not run
@@ -53,15 +58,27 @@ Differences from the paper and from the authors' code
     smaller sizes; BatchNorm or layer norm behind all layers but G's last and D's first and last; the slope of leaky
     ReLU is 0.2; weights start as in the CIFAR-10 script; z is 128 N(0, 1); batches of 64; the weight decay enters
     Adam's gradient as 1e-3 w for all parameters of D. Which 200 were drawn is not reported: here they are numbered.
-18. `digits_random` and `digits_random_gan` scale the study down: the embedded digits at 32x32, base filters 8, 16 or
-    32, batches of 32, 1,000 generator updates; success is to be judged by `is_lenet`, which is no Inception score.
+18. `digits_random` and `digits_random_gan` scale the study down: the embedded digits at 32x32, base filters 4, 8 or 16,
+    batches of 16, 2,000 generator updates; success is judged by `is_lenet`, which is no Inception score. The study
+    `architectures` takes numbers 0 to 19.
+19. The study `surfaces` stops at 10,000 critic updates of the recipes' 100,000.
 """
 
 from typing import Any
 
 from zoo.cli import reproduce
+from zoo.figures.wgan_gp import (
+    architecture_figures,
+    architecture_findings,
+    gradient_figures,
+    overfitting_figures,
+    run_figures,
+    surface_figures,
+    toy_figures,
+)
 from zoo.models.wgan_gp import WGANGP
 from zoo.recipes import Recipe
+from zoo.study import Member, Study
 
 DISTRIBUTIONS = {"8gaussians": "8 Gaussians", "25gaussians": "25 Gaussians", "swissroll": "swiss roll"}
 
@@ -142,13 +159,13 @@ def random_architectures(summary: str, *, images: int, **model: Any) -> Recipe:
 
 
 def digits_random(summary: str, *, images: int, **model: Any) -> Recipe:
-    """1,000 generator updates of a random architecture on images of one channel."""
-    settings = {"network": "random", "channels": 1, "filters": [8, 16, 32], "architecture_seed": 0}
+    """2,000 generator updates of a random architecture on images of one channel."""
+    settings = {"network": "random", "channels": 1, "filters": [4, 8, 16], "architecture_seed": 0}
     return Recipe(
         f"scaled down: random architecture number --model.architecture_seed, {summary}, on the 5,000 embedded digits",
         {
             "model": {**settings, **model},
-            "data": {"class_path": "zoo.data.Digits", "init_args": {"batch_size": 32, "resolution": 32}},
+            "data": {"class_path": "zoo.data.Digits", "init_args": {"batch_size": 16, "resolution": 32}},
             "images": images,
             "keep": {"grid_every": images // 4, "checkpoint_every": images // 4},
         },
@@ -238,5 +255,52 @@ RECIPES = {
     "digits_random_gan": digits_random("GAN", images=32_000, method="gan"),
 }
 
+STUDIES = {
+    "toys": Study(
+        "WGAN-GP on 8 Gaussians, 25 Gaussians and the swiss roll at the length of the authors' script",
+        {name: Member(text, ["--recipe", f"toy_{name}"]) for name, text in DISTRIBUTIONS.items()},
+        toy_figures,
+    ),
+    "surfaces": Study(
+        "figure 1a: value surfaces of critics under weight clipping (above) and the penalty (below)",
+        {
+            f"{method}-{name}": Member(f"{text}, {method}", ["--recipe", f"{recipe}_{name}"])
+            for method, recipe in (("clipping", "surface_clip"), ("penalty", "surface"))
+            for name, text in DISTRIBUTIONS.items()
+        },
+        surface_figures,
+        options=["--images", "2560000"],
+    ),
+    "gradients": Study(
+        "figure 1b: gradient norms through a critic of 12 layers, and its weights, under clipping and the penalty",
+        {
+            "penalty": Member("penalty", ["--recipe", "deep_penalty"]),
+            **{f"clip-{c}": Member(f"clipping, c = {c}", ["--recipe", f"deep_clip_{c}"]) for c in (0.1, 0.01, 0.001)},
+        },
+        gradient_figures,
+    ),
+    "overfitting": Study(
+        "figure 5b: the critic's gap between training and held-out digits",
+        {
+            "penalty": Member("penalty", ["--recipe", "mnist_1000"]),
+            "clipping": Member("clipping", ["--recipe", "mnist_1000_clip"]),
+        },
+        overfitting_figures,
+    ),
+    "architectures": Study(
+        "tables 2 and 5 scaled down: 20 random architectures on the embedded digits, GAN against WGAN-GP",
+        {
+            f"{method}-{number}": Member(group, ["--recipe", recipe, f"--model.architecture_seed={number}"])
+            for number in range(20)
+            for method, group, recipe in (
+                ("gan", "GAN", "digits_random_gan"),
+                ("wgan-gp", "WGAN-GP", "digits_random"),
+            )
+        },
+        architecture_figures,
+        architecture_findings,
+    ),
+}
+
 if __name__ == "__main__":
-    reproduce(WGANGP, RECIPES)
+    reproduce(WGANGP, RECIPES, figures=run_figures, studies=STUDIES)

@@ -12,7 +12,7 @@ from toys import DIAGNOSTICS, ToyData, fit
 from zoo.data import Digits, ImageArray
 from zoo.errors import UnsupportedSettingError
 from zoo.layers import Maxout
-from zoo.models.cgan import CGAN, decompose, label_accuracy
+from zoo.models.cgan import CGAN, MnistGenerator, decompose, label_accuracy
 
 
 def on_meta(**settings: Any) -> CGAN:
@@ -95,14 +95,34 @@ def test_dropout_stands_after_every_hidden_layer_and_on_no_input() -> None:
     module = on_meta(dropout=0.4)
     rates = {name: layer.p for name, layer in module.named_modules() if isinstance(layer, nn.Dropout)}
     assert rates.pop("D.x_layer.1") == 0.0
-    assert rates == dict.fromkeys(
-        ["G.z_layer.2", "G.y_layer.2", "G.joint.2", "D.x_layer.3", "D.y_layer.1", "D.joint.1"], 0.4
-    )
+    assert rates == dict.fromkeys(["D.x_layer.3", "D.y_layer.1", "D.joint.1"], 0.4)  # G's is part of its latent
     assert on_meta(input_dropout=0.2).D.get_submodule("x_layer.1").p == 0.2  # type: ignore[union-attr]
+
+
+def test_the_generators_dropout_is_that_of_torch_with_the_masks_of_its_latent() -> None:
     torch.manual_seed(0)
-    hidden = CGAN().G.z_layer(torch.rand(100, 100))  # type: ignore[operator,union-attr]
-    assert (hidden == 0).float().mean() > 0.5  # half dropped, some rectified
-    assert CGAN().G.eval().z_layer(torch.rand(100, 100)).count_nonzero() > hidden.count_nonzero()  # type: ignore[operator,union-attr]
+    G = CGAN(dropout=0.3).G
+    assert isinstance(G, MnistGenerator)
+    z, y = CGAN().latents(400), torch.eye(10).repeat(40, 1)
+    keep = (z[:, 100:] >= 0.3).float() / 0.7
+    assert keep.mean().item() == pytest.approx(1, abs=0.005)  # the mean of what is kept
+    hidden = torch.cat([G.z_layer(z[:, :100]) * keep[:, :200], G.y_layer(y) * keep[:, 200:1200]], dim=1)
+    torch.testing.assert_close(G(z, y), G.image(G.joint(hidden) * keep[:, 1200:]))
+    plain = torch.cat([G.z_layer(z[:, :100]), G.y_layer(y)], dim=1)
+    torch.testing.assert_close(G(z[:, :100], y), G.image(G.joint(plain)))
+
+
+def test_samples_are_drawn_with_dropout_unless_told_otherwise() -> None:
+    torch.manual_seed(0)
+    module = CGAN()
+    z, y = module.latents(2), torch.tensor([3, 3])
+    z[1, :100] = z[0, :100]  # the images differ in nothing but what is dropped
+    module.eval()
+    a, b = module.generate(z, y)
+    assert (a - b).abs().max() > 1e-3
+    module.sampling_dropout = False
+    a, b = module.generate(z, y)
+    torch.testing.assert_close(a, b)
 
 
 @pytest.mark.parametrize(("channels", "resolution", "classes"), [(1, 28, 10), (3, 32, 10), (3, 64, 1), (1, 48, 4)])
@@ -146,7 +166,7 @@ def test_impossible_resolutions_are_refused(resolution: int) -> None:
 @pytest.mark.parametrize(("network", "low", "mean"), [("mnist", 0, 0.5), ("convolutional", -1, 0)])
 def test_latents_are_uniform(network: Any, low: float, mean: float) -> None:
     z = on_meta(network=network).latents(4_000, generator=torch.Generator().manual_seed(0))
-    assert z.shape == (4_000, 100)
+    assert z.shape == (4_000, 2_500 if network == "mnist" else 100)
     assert low <= z.min() < low + 0.001
     assert 0.999 < z.max() <= 1
     assert z.mean().item() == pytest.approx(mean, abs=0.01)
@@ -245,7 +265,7 @@ def test_a_sample_does_not_depend_on_the_other_labels(network: Any) -> None:
     for i in (1, 2, 3):  # and it does depend on its own
         assert (a[i] - b[i]).abs().max() > 1e-4
     assert module.training  # and the mode is as before
-    torch.testing.assert_close(module.sample(5, labels=torch.tensor([3, 0, 1, 2, 4]), seed=1), a)  # no dropout
+    torch.testing.assert_close(module.sample(5, labels=torch.tensor([3, 0, 1, 2, 4]), seed=1), a)  # dropout too
 
 
 @pytest.mark.parametrize("labels", [[0, 3], [-1, 0]])

@@ -33,24 +33,34 @@ class MnistGenerator(nn.Module):
     """z [N, z_dim] and one-hot y [N, K] to images [N, 1, 28, 28] in [0, 1] (section 4.1).
 
     z and y have hidden layers of their own (200 and 1,000 rectified units) that meet in one of 1,200.
+
+    Dropout follows every hidden layer, and what it drops is part of the input: behind its z_dim columns z may have
+    2,400 more, u ~ U(0, 1), one for each hidden unit, which is dropped where u < `dropout`. Without them nothing is
+    dropped. So a sample is a function of its latent even though dropout is the noise that this generator lives on.
     """
+
+    UNITS = (200, 1000, 1200)
 
     def __init__(self, *, z_dim: int, num_classes: int, dropout: float) -> None:
         super().__init__()
-        self.z_layer = nn.Sequential(nn.Linear(z_dim, 200), nn.ReLU(), nn.Dropout(dropout))
-        self.y_layer = nn.Sequential(nn.Linear(num_classes, 1000), nn.ReLU(), nn.Dropout(dropout))
-        self.joint = nn.Sequential(
-            nn.Linear(1200, 1200),
-            nn.ReLU(),
-            nn.Dropout(dropout),
-            nn.Linear(1200, 784),
-            nn.Sigmoid(),
-            nn.Unflatten(1, (1, 28, 28)),
-        )
+        self.z_dim, self.dropout = z_dim, dropout
+        of_z, of_y, of_both = self.UNITS
+        self.z_layer = nn.Sequential(nn.Linear(z_dim, of_z), nn.ReLU())
+        self.y_layer = nn.Sequential(nn.Linear(num_classes, of_y), nn.ReLU())
+        self.joint = nn.Sequential(nn.Linear(of_z + of_y, of_both), nn.ReLU())
+        self.image = nn.Sequential(nn.Linear(of_both, 784), nn.Sigmoid(), nn.Unflatten(1, (1, 28, 28)))
         uniform_(self, bound=0.05)
 
     def forward(self, z: Tensor, y: Tensor) -> Tensor:
-        return self.joint(torch.cat([self.z_layer(z), self.y_layer(y)], dim=1))  # type: ignore[no-any-return]
+        z, u = z[:, : self.z_dim], z[:, self.z_dim :]
+        before_joint = self.UNITS[0] + self.UNITS[1]
+        hidden = self.dropped(torch.cat([self.z_layer(z), self.y_layer(y)], dim=1), u[:, :before_joint])
+        images: Tensor = self.image(self.dropped(self.joint(hidden), u[:, before_joint:]))
+        return images
+
+    def dropped(self, units: Tensor, u: Tensor) -> Tensor:
+        """Units [N, n] with u [N, n] >= `dropout`, scaled to keep their mean; all as they are where u is [N, 0]."""
+        return units * (u >= self.dropout).to(units.dtype) / (1 - self.dropout) if u.shape[1] else units
 
 
 class MnistDiscriminator(nn.Module):
@@ -132,6 +142,8 @@ class CGAN(AdversarialModule):
         resolution: height and width; "mnist" takes 28, "convolutional" 4, 5, 6 or 7 times a power of two from 2 on.
         width: "convolutional": filters of the layer next to the image; doubled at each layer away from it.
         dropout: "mnist": rate on every hidden layer of both players (0.5 in section 4.1).
+        sampling_dropout: "mnist": samples are drawn with G's dropout, as in training. Without it, each class of a
+            trained model is a single image: G takes its noise from the dropout and hardly any from z.
         input_dropout: "mnist": rate on D's image; 0.2 is that of the first GAN's code, which the paper may have used.
         lr: initial learning rate of both players; None takes the network's own (0.1, 2e-4).
         lr_decay: "mnist": the learning rate is divided by this at every update.
@@ -157,6 +169,7 @@ class CGAN(AdversarialModule):
         resolution: int = 28,
         width: int = 64,
         dropout: float = 0.5,
+        sampling_dropout: bool = True,
         input_dropout: float = 0.0,
         lr: float | None = None,
         lr_decay: float = 1.00004,
@@ -168,7 +181,7 @@ class CGAN(AdversarialModule):
     ) -> None:
         super().__init__(image_shape=(channels, resolution, resolution), z_dim=100, num_classes=num_classes)
         self.save_hyperparameters()
-        self.network = network
+        self.network, self.sampling_dropout = network, sampling_dropout
         self.lr = lr if lr is not None else 0.1 if network == "mnist" else 2e-4
         self.schedule = SGDSchedule(
             lr=self.lr,
@@ -194,9 +207,13 @@ class CGAN(AdversarialModule):
             initialise(self)
 
     def latents(self, n: int, *, generator: torch.Generator | None = None) -> Tensor:
-        """Uniform in the unit hypercube (section 4.1); the convolutional extension takes DCGAN's U(-1, 1). [n, 100]."""
-        z = torch.rand(n, self.z_dim, generator=generator)
-        return z if self.network == "mnist" else z * 2 - 1
+        """Uniform in the unit hypercube (section 4.1), [n, 100], and in 2,400 more columns what dropout drops.
+
+        The convolutional extension takes DCGAN's U(-1, 1), [n, 100].
+        """
+        if isinstance(self.G, MnistGenerator):
+            return torch.rand(n, self.z_dim + sum(self.G.UNITS), generator=generator)
+        return torch.rand(n, self.z_dim, generator=generator) * 2 - 1
 
     def one_hot(self, y: Tensor | None, *, n: int) -> Tensor:
         """Labels y [n] as one-hot vectors [n, K]; without labels all n belong to the only class.
@@ -261,6 +278,8 @@ class CGAN(AdversarialModule):
         """
         if y is not None and ((y < 0) | (y >= self.num_classes)).any():
             raise ValueError(f"labels must lie in 0..{self.num_classes - 1}, got {sorted(set(y.tolist()))}")
+        if not self.sampling_dropout:
+            z = z[:, : self.z_dim]
         images: Tensor = self.G(z, self.one_hot(y, n=len(z)))
         return images * 2 - 1 if self.network == "mnist" else images
 
