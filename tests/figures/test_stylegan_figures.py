@@ -86,14 +86,3 @@ def test_noise_deviation() -> None:
     shown = figures.noise_deviation(module, seeds=[1], draws=400)[0, 1]
     assert shown.mean().item() == pytest.approx(4 * 0.05 - 1, abs=0.01)
     assert torch.equal(shown[0], shown[1])
-
-
-def test_multi_resolution() -> None:
-    module = tiny()
-    canvas = figures.multi_resolution(module, seed=5, rows=1, halvings=(0, 1, 2))[0, 0]
-    assert canvas.shape == (2, 16, 16 + 8 + 4)
-    images = module.sample(7, seed=5)
-    assert torch.equal(canvas[:, :, :16], images[0])
-    small = images[2].unfold(1, 2, 2).unfold(2, 2, 2).mean((3, 4))
-    torch.testing.assert_close(canvas[:, 8:, 16:24], small)
-    torch.testing.assert_close(canvas[:, 12:, 24:], images[6].unfold(1, 4, 4).unfold(2, 4, 4).mean((3, 4)))

@@ -58,7 +58,7 @@ def toy_figures(runs: Mapping[str, FinishedRun]) -> Drawings:
 def surfaces(runs: Sequence[FinishedRun], *, rows: int = 1) -> "Figure":
     """Contours of the critic over [-3, 3]^2, with points of the data and, where there is one, of the generator."""
     columns = len(runs) // rows
-    figure, axes = new_figure(rows, columns, width=2.9 * columns + 0.2, height=3.1 * rows)
+    figure, axes = new_figure(rows, columns, width=2.9 * columns + 0.2, height=3.3 * rows)
     for ax, run in zip((ax for row in axes for ax in row), runs, strict=True):
         draw_surface(ax, run)
         ax.set_title(f"{data_of(run)}, {label_of(run)}", fontsize=9)

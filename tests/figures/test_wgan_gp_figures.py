@@ -1,0 +1,97 @@
+"""WGAN-GP's figures: counts of the architecture study by hand, axes of the value surface, names of runs."""
+
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import MagicMock
+
+import numpy as np
+import pytest
+import torch
+
+from zoo.data.toy import ToyPoints
+from zoo.figures.wgan_gp import (
+    EXTENT,
+    architecture_figures,
+    architecture_findings,
+    data_of,
+    draw_surface,
+    gradient_norms,
+    label_of,
+    successes,
+)
+from zoo.models.wgan_gp import WGANGP
+
+SCORES = {"gan": {"0": 1.5, "1": 3.0, "2": 5.0, "10": 1.0}, "wgan-gp": {"0": 6.0, "1": 2.5, "2": 7.0, "10": 1.2}}
+
+
+def study() -> dict[str, Any]:
+    """Members of the study with these scores at their last checkpoints."""
+    return {
+        f"{method}-{number}": SimpleNamespace(
+            record={"tests": [{"checkpoint": "last.ckpt", "values": {"is_lenet": score}}]}
+        )
+        for method, scores in SCORES.items()
+        for number, score in scores.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("threshold", "only_gan", "only_wgan_gp", "both", "neither"),
+    [(0.5, 0, 0, 4, 0), (2.0, 0, 1, 2, 1), (2.5, 1, 1, 1, 1), (3.0, 0, 1, 1, 2), (6.0, 0, 1, 0, 3)],
+)
+def test_successes_of_four_architectures(
+    threshold: float, only_gan: int, only_wgan_gp: int, both: int, neither: int
+) -> None:
+    """A score that equals the threshold is not above it."""
+    counts = {"only GAN": only_gan, "only WGAN-GP": only_wgan_gp, "both": both, "neither": neither}
+    assert successes(SCORES, threshold=threshold) == counts
+
+
+def test_findings_and_the_drawing_of_a_study() -> None:
+    findings = architecture_findings(study())
+    assert findings["only WGAN-GP, is_lenet above 4"] == 1
+    assert findings["both, is_lenet above 4"] == 1
+    assert sum(value for name, value in findings.items() if name.endswith("above 4")) == 4
+    ((name, figure),) = architecture_figures(study())
+    left = figure.axes[0]  # type: ignore[union-attr]
+    assert name == "networks"
+    assert [tick.get_text() for tick in left.get_xticklabels()] == ["0", "1", "2", "10"]
+    assert sorted(bar.get_height() for bar in left.patches) == sorted(
+        score for scores in SCORES.values() for score in scores.values()
+    )
+
+
+def plane_run(module: WGANGP) -> Any:
+    """What draw_surface asks of a run."""
+    return SimpleNamespace(module=lambda: module, data=ToyPoints(distribution="swissroll"))
+
+
+def test_the_surface_has_x_to_the_right_and_y_upwards(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = WGANGP(network="toy", width=8, fixed_generator=True)
+    monkeypatch.setattr(module, "score", lambda points: points[:, 0] + 10 * points[:, 1])
+    ax = MagicMock()
+    draw_surface(ax, plane_run(module))
+    x, y, surface = ax.contourf.call_args.args
+    assert (x[0], x[-1], y[0], y[-1]) == (-EXTENT, EXTENT, -EXTENT, EXTENT)
+    np.testing.assert_allclose(surface, x[None, :] + 10 * y[:, None], atol=1e-4)
+    assert ax.scatter.call_count == 1  # a generator that never moved is not shown
+    draw_surface(ax, plane_run(WGANGP(network="toy", width=8)))
+    assert ax.scatter.call_count == 3
+
+
+def test_gradient_norms_are_of_reals_against_what_the_critic_was_shown() -> None:
+    torch.manual_seed(0)
+    module = WGANGP(network="toy", width=8, fixed_generator=True)
+    run = plane_run(module)
+    x = run.data.split("test").images[:256]
+    fake = x + torch.randn(x.shape, generator=torch.Generator().manual_seed(0))
+    assert gradient_norms(module, run) == module.gradient_norms_by_layer(x, fake).tolist()
+    assert len(gradient_norms(module, run)) == 4
+
+
+def test_names_of_runs() -> None:
+    data = {"init_args": {"distribution": "25gaussians"}}
+    clipped: Any = SimpleNamespace(config={"model": {"method": "wgan", "clip": 0.1}, "data": data})
+    assert (label_of(clipped), data_of(clipped)) == ("clipping, c = 0.1", "25 Gaussians")
+    penalised: Any = SimpleNamespace(config={"model": {"method": "wgan-gp", "clip": 0.1}})
+    assert label_of(penalised) == "gradient penalty"
