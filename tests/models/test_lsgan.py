@@ -257,6 +257,17 @@ def test_ring_measures() -> None:
     assert module.paper_measures(data, seed=1).values == values
     assert tiny().paper_measures(data, seed=1) == ({}, {})
 
+    class Collapsed(nn.Module):
+        """One point outside the ring: all transport goes there."""
+
+        def forward(self, z: Tensor) -> Tensor:
+            return torch.tensor([[0.0, 2.0]]).expand(len(z), 2)
+
+    module.G = Collapsed()
+    test = data.split("test").images[:1_000]
+    distance = module.paper_measures(data, seed=1).values["wasserstein_exact"]
+    assert distance == pytest.approx((test - torch.tensor([0.0, 2.0])).norm(dim=1).mean().item(), rel=1e-6)
+
 
 def test_points_and_images_are_scaled_alike_for_both_players() -> None:
     points = torch.randn(4, 2)

@@ -249,14 +249,23 @@ class LSGAN(AdversarialModule):
         return [torch.optim.Adam(net.parameters(), lr=lr, betas=self.betas) for net, lr in players]
 
     def paper_measures(self, data: "ImageDataModule", *, seed: int) -> PaperMeasures:
-        """On the ring: share of modes covered and of samples within 3 sigma of a mode, of 10,000 samples (ours)."""
-        from zoo.metrics.points import mode_shares
+        """On the ring, ours: share of modes covered and of samples within 3 sigma of a mode, of 10,000 samples.
+
+        Stray samples are enough to cover a mode; what is missing of the ring shows in `wasserstein_exact`, the exact
+        Wasserstein-1 distance of the first 1,000 samples to as many points of the test split.
+        """
+        from zoo.metrics.points import exact_wasserstein, mode_shares
 
         modes: Any = getattr(data, "modes", None)
         if self.network != "ring" or modes is None:
             return PaperMeasures({}, {})
         samples = self.sample(10_000, seed=mix_seed(seed, "points"))
         shares = mode_shares(samples, modes, std=data.mode_std)  # type: ignore[attr-defined]
-        values = {"share_modes_covered": shares.covered, "share_high_quality": shares.high_quality}
-        protocol = {"measure": "share of modes and of samples within 3 sigma", "n_fake": 10_000, "seed": seed}
-        return PaperMeasures(values, {**protocol, "dataset_fingerprint": data.split("test").fingerprint})
+        test = data.split("test")
+        values = {
+            "share_modes_covered": shares.covered,
+            "share_high_quality": shares.high_quality,
+            "wasserstein_exact": exact_wasserstein(samples[:1_000], test.images[:1_000]),
+        }
+        protocol = {"measure": "share of modes and of samples within 3 sigma; exact W1 of 1,000", "n_fake": 10_000}
+        return PaperMeasures(values, {**protocol, "seed": seed, "dataset_fingerprint": test.fingerprint})
