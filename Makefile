@@ -29,7 +29,9 @@ types: install
 
 bench: install
 	$(BIN)/python benchmarks/training.py
+	$(BIN)/python benchmarks/growing.py
 	$(BIN)/python benchmarks/data.py
+	$(BIN)/python benchmarks/evaluation.py
 
 clean:
 	rm -rf .venv build dist *.egg-info

@@ -37,13 +37,19 @@ Differences from the paper and from the authors' code
 13. Mixed precision (`--trainer.precision bf16-mixed`) is an extension; penalties run in float32 in any case.
 14. FFHQ and CelebA-HQ are folders of images that you bring. LSUN is `folder` with `--data.horizontal_flip false` (cars,
     512x384, are not here). FID with two and more test latents (table 2) is not here.
-15. `celeba64`, `celeba128`, `cifar10`, `mnist`, `mnist_small`, `folder` and `digits` are extensions without a reported
-    figure.
+15. `test` takes path lengths of digits by the project's LeNet (`ppl_full_w_lenet10k`), which compare among themselves
+    only. The paper's are `StyleGAN.path_length(VGG16LPIPS(...), face_crop=True)` on a checkpoint, with the two files of
+    weights that zoo.metrics.lpips names; separability is zoo.metrics.separability, with classifiers that you bring.
+16. Figures show other latents than the paper's, in its layout: `figure3_style_mixing`, `figure4_noise_deviation`,
+    `figure5_noise`, `figure8_truncation` (psi acts on all layers there), `resolutions`, `growth`, `interpolation`.
+17. `celeba64`, `celeba128`, `cifar10`, `folder`, `mnist` and `digits` are extensions without a reported figure; the
+    last two have narrow networks, z and w of 64 numbers, and short phases.
 """
 
 from typing import Any
 
 from zoo.cli import reproduce
+from zoo.figures.stylegan import run_figures
 from zoo.models.stylegan import StyleGAN
 from zoo.recipes import Recipe
 
@@ -126,27 +132,7 @@ RECIPES = {
         resolution=256,
     ),
     "mnist": Recipe(
-        "extension: MNIST at 32x32, a quarter of the paper's width, phases of 200,000 images",
-        {
-            "model": {
-                "resolution": 32,
-                "channels": 1,
-                "z_dim": 128,
-                "w_dim": 128,
-                "fmap_base": 2048,
-                "fmap_max": 128,
-                "stabilise_images": 200_000,
-                "fade_images": 200_000,
-                "batch_sizes": {4: 64},
-            },
-            "data": images_of("MNIST", resolution=32),
-            "images": 4_000_000,
-            "evaluation": {"every": 200_000},
-            "keep": {"grid_every": 100_000, "checkpoint_every": 100_000, "monitor": "fd_lenet2k"},
-        },
-    ),
-    "mnist_small": Recipe(
-        "extension: MNIST at 32x32, narrow networks and short phases, for a CPU",
+        "extension: MNIST at 32x32, narrow networks and short phases, about an hour on one CPU core",
         {
             "model": {
                 "resolution": 32,
@@ -155,15 +141,20 @@ RECIPES = {
                 "w_dim": 64,
                 "fmap_base": 256,
                 "fmap_max": 64,
-                "stabilise_images": 60_000,
-                "fade_images": 60_000,
+                "stabilise_images": 40_000,
+                "fade_images": 40_000,
                 "batch_sizes": {4: 32},
             },
             "data": images_of("MNIST", resolution=32),
-            "images": 600_000,
+            "images": 560_000,
             "trainer": {"precision": "bf16-mixed"},
             "evaluation": {"every": 40_000},
-            "keep": {"grid_every": 20_000, "checkpoint_every": 20_000, "monitor": "fd_lenet2k"},
+            "keep": {
+                "grid_every": 20_000,
+                "checkpoint_every": 10_000,
+                "archive_every": 80_000,
+                "monitor": "fd_lenet2k",
+            },
         },
     ),
     "digits": Recipe(
@@ -192,4 +183,4 @@ RECIPES = {
 }
 
 if __name__ == "__main__":
-    reproduce(StyleGAN, RECIPES)
+    reproduce(StyleGAN, RECIPES, figures=run_figures)

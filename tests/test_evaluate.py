@@ -134,6 +134,10 @@ def test_bad_requests_are_one_clear_error(folders, tmp_path):
         ((*real, "--fake", tmp_path / "absent"), "no folder .*absent"),
         ((*real, "--fake", empty), "no image under"),
         ((*real, *fake, "--features", "vgg"), "no features 'vgg'"),
+        ((*real, *fake, "--features", "nowhere:Net"), "nowhere:Net cannot be made: ModuleNotFoundError"),
+        ((*real, *fake, "--features", "json:dumps"), "json:dumps cannot be made: TypeError"),
+        ((*real, *fake, "--features", "collections:Counter"), "is a Counter, not a torch module"),
+        ((empty, "--data", "Cats"), "last.ckpt"),
         ((*real, *fake, "--features", "lenet", "--measures", "beauty"), "no measure 'beauty'"),
         ((*real, *fake, "--features", "lenet", "--samples", 121), "121 fakes were asked for, and there are 120"),
         ((*real, *fake, "--features", "lenet", "--reals", 201), "200 images"),
@@ -145,6 +149,39 @@ def test_bad_requests_are_one_clear_error(folders, tmp_path):
     ):
         with pytest.raises(ZooError, match=message):
             run(*arguments)
+
+
+NETWORK = """
+from torch import nn
+
+class Tiny(nn.Module):
+    def forward(self, images):
+        return images.float().flatten(1)[:, :2352:300]
+"""
+
+
+def test_a_module_of_the_users_own(folders, tmp_path, monkeypatch, capsys):
+    (tmp_path / "my_features.py").write_text(NETWORK)
+    monkeypatch.chdir(tmp_path)
+    run("--real", folders[0], "--fake", folders[1], "--features", "my_features:Tiny")
+    printed = capsys.readouterr().out
+    assert "fd_tiny120" in printed
+    assert "is_tiny" not in printed  # it has no logits
+    with pytest.raises(ZooError, match="no logits"):
+        run("--real", folders[0], "--fake", folders[1], "--features", "my_features:Tiny", "--measures", "is")
+
+
+def test_each_figure_is_printed_with_all_of_its_protocol(folders, capsys):
+    run("--real", folders[0], "--fake", folders[1], "--features", "lenet", "--measures", "fd,pr,ndb")
+    printed = capsys.readouterr().out
+    described = {line[1:13]: line for line in printed.splitlines() if line.startswith("[")}
+    rows = {line.split()[0]: line.split()[-1] for line in printed.splitlines() if "_" in line.split(" ")[0]}
+    assert {rows["fd_lenet120"], rows["precision_lenet120"], rows["ndb_jsd120"]} <= set(described)
+    assert len(described) == 3
+    for part in ("200 real", "120 fake", "weights files", "real:train", "resize: ", "uint8: "):
+        assert part in described[rows["fd_lenet120"]]
+    assert "k=3" in described[rows["precision_lenet120"]]
+    assert "pixels" in described[rows["ndb_jsd120"]]
 
 
 def test_lists_what_there_is(capsys):
@@ -181,6 +218,14 @@ def test_a_run_with_seeds_and_its_checkpoint(tmp_path, capsys):
     apart = abs(several["values"]["fd_lenet60"]["value"] - single["values"]["fd_lenet60"]["value"])
     assert apart == pytest.approx(spread / 2**0.5, rel=1e-6)  # of two values
     assert "over seeds" in capsys.readouterr().out
+    released = tmp_path / "released.ckpt"
+    released.write_bytes((path / "checkpoints" / "last.ckpt").read_bytes())
+    run(released, "--data", "Digits", *options)
+    assert json.loads(out.read_text())["values"] == single["values"]
+    with pytest.raises(ZooError, match="name the data set with --data"):
+        run(released, *options)
+    with pytest.raises(ZooError, match="no data set 'Cats'"):
+        run(released, "--data", "Cats", *options)
     with pytest.raises(ZooError, match="no averaged weights"):
         run(path, "--weights", "ema", *options)
     with pytest.raises(ZooError, match="integers"):

@@ -2,11 +2,13 @@
 
 import math
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from registry import small_data, small_model
 from torch import Tensor, nn
 from torch.nn import functional as F
 from toys import Recorder, fit, same, state_of
@@ -16,6 +18,8 @@ from zoo.data import ImageArray, ImageDataModule
 from zoo.growing import RELEASED_BATCH_SIZES, GrowingModule, GrowthSchedule, Stage, averaged_copy
 from zoo.layers import downscale2d, fade, upscale2d
 from zoo.losses import bce_discriminator_loss, non_saturating_generator_loss
+from zoo.measurement import Measurement
+from zoo.models import MODELS
 from zoo.models.pggan import schedule_of
 
 STYLEGAN_LRS = {8: 1e-3, 128: 1.5e-3, 256: 2e-3, 512: 3e-3}
@@ -408,3 +412,24 @@ def test_resolution_and_alpha_are_logged() -> None:
 def test_schedule_and_images_must_agree() -> None:
     with pytest.raises(ValueError, match=r"ends at 16x16, .*\(1, 32, 32\)"):
         GrowingModule(image_shape=(1, 32, 32), z_dim=2, growth=SMALL)
+
+
+@pytest.mark.parametrize("paper", ["pggan", "stylegan"])
+def test_tables_out_of_a_checkpoint_have_text_for_keys(paper: str) -> None:
+    settings: Any = {"resolution": 8, "fmap_max": 4, "batch_sizes": {"4": 8, "8": 2}, "lrs": {"4": 1e-3, "8": 2e-3}}
+    module: Any = MODELS[paper](**settings)
+    assert [module.growth.at(10**7)[i] for i in (0, 2, 3)] == [8, 2, 2e-3]
+    assert module.growth.batch_size(4) == 8
+
+
+def test_evaluations_take_the_measures_of_pixels() -> None:
+    module = small_model("pggan")
+    wanted = SimpleNamespace(samples=20, test_samples=None, real_images=20, extractors=None, batchnorm="running")
+    measurement = Measurement(small_data("pggan"), settings=wanted, testing=False)
+    values = measurement(module)
+    assert {"fd_lenet20", "swd20_avg", "swd20_32", "swd20_16", "ms_ssim20"} <= set(values)
+    assert values["swd20_avg"] == pytest.approx((values["swd20_32"] + values["swd20_16"]) / 2)
+    assert measurement.protocols[measurement.hashes["swd20_avg"]]["extractor"] == "pixels"
+    small: Any = MODELS["pggan"](resolution=8, fmap_max=4)  # type: ignore[call-arg]
+    assert small.pixel_measures == ()  # both need 16 pixels
+    assert small_model("dcgan").pixel_measures == ()

@@ -47,6 +47,7 @@ class AdversarialModule(ResumableModule):
     G: nn.Module
     D: nn.Module
     scores_are_logits: ClassVar[bool] = True  # of D; False for critics and regressors
+    pixel_measures: tuple[str, ...] = ()  # those of zoo.metrics.measures.OF_PIXELS that are taken with FID and IS
     remedies: ClassVar[Mapping[str, str]] = {}  # the paper's, for "collapse", "saturation", "divergence"
 
     def __init__(
@@ -248,6 +249,10 @@ class AdversarialModule(ResumableModule):
 
     def paper_measures(self, data: "ImageDataModule", *, seed: int) -> PaperMeasures:
         """The paper's own measures beside FID, IS and KID; runs on every rank and returns the same on each."""
+        return PaperMeasures({}, {})
+
+    def test_measures(self, data: "ImageDataModule", *, seed: int) -> PaperMeasures:
+        """As `paper_measures`, but taken on `test` alone: what is too dear while training."""
         return PaperMeasures({}, {})
 
     def log_measures(self, rows: Sequence[Mapping[str, Any]]) -> PaperMeasures:

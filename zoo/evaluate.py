@@ -2,6 +2,7 @@
 
 python -m zoo evaluate RUN                          the run's last checkpoint against its own data
 python -m zoo evaluate RUN/checkpoints/best.ckpt --presets train50k,test10k,clean
+python -m zoo evaluate MODEL.ckpt --data MNIST --data_dir DIR      a released model, without its run
 python -m zoo evaluate --real DIR --fake DIR --features lenet --measures fd,pr,dc --json figures.json
 """
 
@@ -11,11 +12,13 @@ import argparse
 import json
 import sys
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from zoo.errors import DataError
 from zoo.metrics.errors import EvaluationError
+from zoo.spreads import is_spread
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -35,14 +38,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("target", nargs="?", metavar="RUN_OR_CHECKPOINT", help="a run's folder, or a checkpoint file in one")
     add("--real", metavar="DIR", help="folder of real images (any depth), instead of a run")
     add("--fake", metavar="DIR", help="folder of generated images")
-    add("--features", default=None, help="inception, lenet, resnet, with commas between (default: what suits)")
+    add(
+        "--features",
+        default=None,
+        help="inception, lenet, resnet, or PACKAGE:NAME, a torch module of yours or what makes one; "
+        "with commas between (default: what suits)",
+    )
     add("--features_weights", metavar="FILE", default=None, help="weights of the one extractor that is named")
     add("--measures", default=None, help="with commas between, or `all`; `list` says what there is")
     add("--presets", default=None, help="conventions side by side, of one set of samples; `list` says what there is")
     add("--samples", type=int, default=None, help="generated images (default: 10,000 for lenet, else 50,000; or all)")
     add("--reals", type=int, default=None, help="the first N images of the reference (default: all)")
     add("--split", default="train", choices=("train", "validation", "test"), help="of the run's data")
-    add("--data_dir", default=None, help="where the run's data lie now")
+    add("--data", default=None, help="the reference: a data set of zoo.data (default: the run's own)")
+    add("--data_dir", default=None, help="where the data lie now")
     add("--weights", default=None, choices=("raw", "ema"), help="default: the average, where the model has one")
     add("--batchnorm", default="reestimated", choices=("running", "reestimated", "batch"), help="of a generator")
     add("--seeds", default="0", help="of the latents; several, with commas between, give a +/-")
@@ -111,7 +120,7 @@ def of_folders(arguments: argparse.Namespace) -> Outcome:
 
 def of_run(arguments: argparse.Namespace) -> Outcome:
     """Figures of a run's generator against the run's own data."""
-    module, data, checkpoint = load_run(Path(arguments.target), data_dir=arguments.data_dir)
+    module, data, checkpoint = load_run(Path(arguments.target), dataset=arguments.data, data_dir=arguments.data_dir)
     if len(module.image_shape) != 3:
         raise EvaluationError(f"{checkpoint} makes points in the plane; see the measures of its run's `test`")
     averaged = hasattr(module, "G_ema")
@@ -136,18 +145,41 @@ def of_run(arguments: argparse.Namespace) -> Outcome:
     return Outcome(subject, result, data.split(arguments.split).images)
 
 
-def load_run(target: Path, *, data_dir: str | None) -> tuple[AdversarialModule, ImageDataModule, Path]:
-    """Module and data of a run's folder (its last checkpoint) or of a checkpoint file in it."""
+def load_run(
+    target: Path, *, dataset: str | None, data_dir: str | None
+) -> tuple[AdversarialModule, ImageDataModule, Path]:
+    """Module and data of a run's folder (its last checkpoint), of a checkpoint file in it, or, with a data set, of a
+    checkpoint alone."""
     from zoo.models import MODELS
-    from zoo.runs import FinishedRun
+    from zoo.runs import FinishedRun, load_module
 
     if not target.exists():
         raise EvaluationError(f"there is no {target}: name a run's folder or a checkpoint (RUN/checkpoints/*.ckpt)")
-    run = FinishedRun(target if target.is_dir() else target.absolute().parent.parent, models=MODELS)
+    folder = target if target.is_dir() else target.absolute().parent.parent
+    if dataset is not None:
+        checkpoint = folder / "checkpoints" / "last.ckpt" if target.is_dir() else target
+        module = load_module(checkpoint, models=MODELS)
+        return module, load_data(dataset, data_dir, image_shape=module.image_shape), checkpoint
+    if not target.is_dir() and not (folder / "config.yaml").is_file():
+        raise EvaluationError(
+            f"{target} lies in no run that says what it was trained on: name the data set with --data"
+        )
+    run = FinishedRun(folder, models=MODELS)
     checkpoint = run.checkpoint() if target.is_dir() else target
     if data_dir is not None:
         run.config["data"]["init_args"]["root"] = data_dir
     return run.module(checkpoint), run.data, checkpoint
+
+
+def load_data(name: str, root: str | None, *, image_shape: tuple[int, ...]) -> ImageDataModule:
+    """A data set of zoo.data at the resolution of [C, H, W] images."""
+    from zoo.data import DATASETS
+
+    if name not in DATASETS:
+        raise EvaluationError(f"there is no data set {name!r}: choose from {', '.join(DATASETS)}")
+    if len(image_shape) != 3:
+        raise EvaluationError("the model makes points in the plane: --data is for models of images")
+    return DATASETS[name](root=root, resolution=image_shape[-1])
 
 
 def make_evaluator(
@@ -167,6 +199,7 @@ def make_evaluator(
     from zoo.metrics.presets import Column, preset_columns
 
     measures = list(ALL) if arguments.measures == "all" else words(arguments.measures) or list(FOR_TEST)
+    shape = tuple(data.split(arguments.split).images.shape[1:])
     if arguments.neighbours and not {"nn", "nn_pixels"} & set(measures):
         measures.append("nn_pixels")
     if arguments.presets:
@@ -176,7 +209,10 @@ def make_evaluator(
         fewer = arguments.samples if not arguments.real else n_fake
         columns = preset_columns(words(arguments.presets), inception, n_fake=fewer, splits=data.splits)
     elif any(name in OF_FEATURES for name in measures):
-        extractors = load_extractors(words(arguments.features) or [default], arguments.features_weights)
+        names = words(arguments.features) or [default]
+        extractors = load_extractors(names, arguments.features_weights, image_shape=shape)
+        if arguments.measures is None and any(extractor.num_classes == 0 for extractor in extractors):
+            measures.remove("is")  # there are no logits
         columns = [Column(extractor, arguments.split, arguments.reals) for extractor in extractors]
     else:
         columns = []
@@ -194,7 +230,7 @@ def make_evaluator(
     )
 
 
-def load_extractors(names: list[str], weights: str | None) -> list[FeatureExtractor]:
+def load_extractors(names: list[str], weights: str | None, *, image_shape: tuple[int, ...]) -> list[FeatureExtractor]:
     """The named extractors; `weights` is the file of the only one. Raises EvaluationError for an unknown name."""
     from zoo.metrics.inception import InceptionExtractor
     from zoo.metrics.lenet import WEIGHTS as LENET
@@ -202,8 +238,11 @@ def load_extractors(names: list[str], weights: str | None) -> list[FeatureExtrac
     from zoo.metrics.resnet import WEIGHTS as RESNET
     from zoo.metrics.resnet import ResNetExtractor
 
-    if unknown := [name for name in names if name not in FEATURES]:
-        raise EvaluationError(f"there are no features {unknown[0]!r}: choose from {', '.join(FEATURES)}")
+    if unknown := [name for name in names if name not in FEATURES and ":" not in name]:
+        raise EvaluationError(
+            f"there are no features {unknown[0]!r}: choose from {', '.join(FEATURES)}, "
+            "or name a torch module of yours as PACKAGE:NAME"
+        )
     if weights is not None and len(names) > 1:
         raise EvaluationError(f"--features_weights is a file for one extractor, and there are {', '.join(names)}")
     load: dict[str, Any] = {
@@ -211,7 +250,32 @@ def load_extractors(names: list[str], weights: str | None) -> list[FeatureExtrac
         "lenet": lambda: LeNetExtractor(weights or LENET),
         "resnet": lambda: ResNetExtractor(weights or RESNET),
     }
-    return [load[name]() for name in dict.fromkeys(names)]
+    return [
+        load[name]() if name in load else users_extractor(name, image_shape=image_shape)
+        for name in dict.fromkeys(names)
+    ]
+
+
+def users_extractor(where: str, *, image_shape: tuple[int, ...]) -> FeatureExtractor:
+    """The extractor or torch module that PACKAGE:NAME is, or makes when it is called without arguments."""
+    from torch import nn
+
+    from zoo.metrics.features import FeatureExtractor, ModuleExtractor
+
+    package, _, name = where.partition(":")
+    sys.path.insert(0, str(Path.cwd()))
+    try:
+        found = getattr(import_module(package), name)
+        net = found if isinstance(found, nn.Module) else found()
+    except Exception as error:  # a stranger's code raises anything
+        raise EvaluationError(f"--features {where} cannot be made: {type(error).__name__}: {error}") from error
+    finally:
+        sys.path.remove(str(Path.cwd()))
+    if isinstance(net, FeatureExtractor):
+        return net
+    if not isinstance(net, nn.Module):
+        raise EvaluationError(f"--features {where} is a {type(net).__name__}, not a torch module")
+    return ModuleExtractor(net, name=name, image_shape=image_shape)
 
 
 def batchnorm_mode(
@@ -287,11 +351,6 @@ def spreads_of(name: str, values: dict[str, float]) -> list[tuple[str, str]]:
     """The values that are spreads of a figure, each with what it is over."""
     kinds = ((f"{name}_seed_std", " over seeds"), (f"{name}_std", ""))
     return [(spread, why) for spread, why in kinds if spread in values]
-
-
-def is_spread(name: str, values: dict[str, float]) -> bool:
-    """Whether a value is the spread of another."""
-    return any(name.endswith(end) and name.removesuffix(end) in values for end in ("_seed_std", "_std"))
 
 
 def as_json(outcome: Outcome) -> dict[str, Any]:

@@ -125,6 +125,11 @@ def _entry(table: Mapping[int, Value], resolution: int) -> Value:
     return table[max(key for key in table if key <= resolution)]
 
 
+def by_resolution(table: Mapping[int, Value] | None) -> dict[int, Value] | None:
+    """A table of settings with whole numbers as keys: checkpoints of the command line keep those as text."""
+    return None if table is None else {int(resolution): value for resolution, value in table.items()}
+
+
 class GrowingModule(AdversarialModule):
     """Two players that grow: what follows from the schedule alone, whatever their layers and losses are.
 
@@ -159,6 +164,8 @@ class GrowingModule(AdversarialModule):
         if image_shape[1:] != (growth.final, growth.final):
             raise ValueError(f"the schedule ends at {growth.final}x{growth.final}, the images have shape {image_shape}")
         self.growth = growth
+        if growth.final >= 16:  # what both measures need
+            self.pixel_measures = ("swd", "ms_ssim")
         self.ema_half_life = ema_half_life
         self._pinned: Stage | None = None
 

@@ -11,12 +11,14 @@ from zoo.metrics.evaluator import Evaluator
 from zoo.metrics.features import FeatureExtractor
 from zoo.metrics.inception import InceptionExtractor, InceptionUnavailableError
 from zoo.metrics.lenet import LeNetExtractor
+from zoo.metrics.measures import WHILE_TRAINING
 from zoo.metrics.protocol import protocol_hash
+from zoo.metrics.resnet import ResNetExtractor
 from zoo.recipes import UsageError
+from zoo.spreads import is_spread
 
 MNIST_LIKE = ("MNIST", "Digits")  # where the project's LeNet knows what it sees
-FULL = {"lenet": 10_000, "inception": 50_000}  # generated images of a figure worth reporting
-SPREADS = ("_std", "_error", "_sigma")  # logged beside a measure, no measures themselves
+FULL = {"lenet": 10_000, "resnet": 10_000, "inception": 50_000}  # generated images of a figure worth reporting
 TEST_SEED, TRAINING_SEED = 0, 1  # the best checkpoint is chosen on other latents than it is reported on
 
 
@@ -66,32 +68,39 @@ class Measurement:
 
     def __call__(self, module: AdversarialModule) -> dict[str, float]:
         if self._evaluators is None:
-            self._evaluators = [self._evaluator(extractor, module) for extractor in self._extractors()]
+            extractors = self._extractors()
+            of_pixels = [()] * (len(extractors) - 1) + [module.pixel_measures]  # of the last, with the most samples
+            self._evaluators = [
+                self._evaluator(extractor, module, measures=(*WHILE_TRAINING, *more))
+                for extractor, more in zip(extractors, of_pixels, strict=False)
+            ]
+        protocols: dict[str, dict[str, Any]] = {}  # by the figure's name
         self.latest = {}
         for evaluator in self._evaluators:
             result = evaluator.run(module)
-            for name, value in result.values.items():
-                self._take(name, value, result.protocols[name].hash, result.protocols[name].as_dict())
+            self.latest |= result.values
+            protocols |= {name: protocol.as_dict() for name, protocol in result.protocols.items()}
         taken = [module.paper_measures(self.data, seed=TEST_SEED if self.testing else TRAINING_SEED)]
         if self.testing:
-            taken.append(module.log_measures(self.log()))
+            taken += [module.test_measures(self.data, seed=TEST_SEED), module.log_measures(self.log())]
         for values, protocol in taken:
-            for name, value in values.items():
-                self._take(name, value, protocol_hash(protocol), protocol)
+            self.latest |= values
+            protocols |= dict.fromkeys(values, protocol)
+        for name in self.latest:
+            if not is_spread(name, self.latest):
+                self.hashes[name] = protocol_hash(protocols[name])
+                self.protocols[self.hashes[name]] = protocols[name]
         return self.latest
 
-    def _take(self, name: str, value: float, key: str, protocol: dict[str, Any]) -> None:
-        self.latest[name] = value
-        if not name.endswith(SPREADS):
-            self.hashes[name] = key
-            self.protocols[key] = protocol
-
-    def _evaluator(self, extractor: FeatureExtractor, module: AdversarialModule) -> Evaluator:
+    def _evaluator(
+        self, extractor: FeatureExtractor, module: AdversarialModule, *, measures: Sequence[str]
+    ) -> Evaluator:
         full = FULL.get(extractor.name, FULL["inception"])
         normalised = any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in module.G.modules())
         return Evaluator(
             [extractor],
             data=self.data,
+            measures=measures,
             n_real=self.settings.real_images,
             n_fake=(self.settings.test_samples or full) if self.testing else self.settings.samples,
             weights="ema" if hasattr(module, "G_ema") else "raw",  # papers that average evaluate the average
@@ -110,6 +119,8 @@ class Measurement:
         mnist_like = self.data.name in MNIST_LIKE
         names = list(asked) if asked else ["lenet"] * mnist_like + ["inception"] * (self.testing or not mnist_like)
         extractors: list[FeatureExtractor] = [LeNetExtractor()] if "lenet" in names else []
+        if "resnet" in names:
+            extractors.append(ResNetExtractor())
         if "inception" in names:
             try:
                 extractors.append(InceptionExtractor())

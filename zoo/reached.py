@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 
 from zoo.errors import ZooError
 from zoo.record import RunDir, read_result, write_atomically
+from zoo.spreads import is_secondary, spread_of
 from zoo.study_record import (
-    HIDDEN,
     STUDY_FILE,
     grouped,
     is_study,
@@ -28,7 +28,6 @@ from zoo.study_record import (
 
 BEGIN, END = "Reported and reached (written by `python -m zoo reached --write`)", "End of the table"
 HEAD = ("recipe", "measure", "reported", "best", "last", "images", "seed", "commit", "protocol")
-SPREADS = ("_std", "_error")
 
 
 class Row(NamedTuple):
@@ -66,7 +65,7 @@ def rows(folder: Path) -> Iterator[Row]:
         if not {"best", "last"} <= tests.keys():
             raise ZooError(f"{file} needs `test` on best.ckpt and on last.ckpt; it has {sorted(tests) or 'neither'}")
         for name in tests["last"]["values"]:
-            if not name.endswith(HIDDEN):
+            if not is_secondary(name, tests["last"]["values"]):
                 yield row(
                     record, name, best=tests["best"], last=tests["last"], reported=recipes[record["recipe"]].reported
                 )
@@ -143,7 +142,7 @@ def row(record: dict[str, Any], name: str, *, best: Any, last: Any, reported: Ma
 
 def with_spread(name: str, values: Mapping[str, float]) -> str:
     """A value in four digits, with its standard deviation or error where one was taken."""
-    spread = next((values[name + suffix] for suffix in SPREADS if name + suffix in values), None)
+    spread = spread_of(name, values)
     return f"{values[name]:.4g}" + ("" if spread is None else f" +/- {spread:.2g}")
 
 

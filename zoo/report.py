@@ -27,6 +27,7 @@ from zoo.record import (
     write_atomically,
     write_result,
 )
+from zoo.spreads import spread_of
 
 
 class Stopwatch:
@@ -90,7 +91,8 @@ class RunReport(Callback):
             f"{images:,} images" if images else f"{steps:,} generator steps" if steps else "no budget: stop by Ctrl-C"
         )
         say(f"{type(model).__name__}, recipe {self.plan.recipe}: G {sizes[0]:,} and D {sizes[1]:,} parameters")
-        say(f"data {data.name} {data.image_shape}, batch {data.batch_size}, seed {model.seed}, {budget}")
+        batch = "by resolution" if hasattr(model, "growth") else data.batch_size  # a schedule has its own
+        say(f"data {data.name} {data.image_shape}, batch {batch}, seed {model.seed}, {budget}")
         say(f"run  {self.run.path}")
 
     def state_dict(self) -> dict[str, Any]:
@@ -209,7 +211,7 @@ def figure(value: float | None) -> str:
 
 def with_spread(name: str, values: Mapping[str, float]) -> str:
     """A value, and its standard deviation or error where one was taken."""
-    spread = values.get(f"{name}_std", values.get(f"{name}_error"))
+    spread = spread_of(name, values)
     return figure(values[name]) + ("" if spread is None else f" +/- {spread:.2g}")
 
 

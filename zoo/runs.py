@@ -9,10 +9,28 @@ from typing import Any
 import yaml
 
 from zoo.adversarial import AdversarialModule
-from zoo.checkpoints import check_compatible, read_checkpoint
+from zoo.checkpoints import CheckpointError, check_compatible, read_checkpoint
 from zoo.data import ImageDataModule
 from zoo.recipes import UsageError
 from zoo.record import RunDir, read_metrics, read_result
+
+
+def load_module(path: Path, *, models: Mapping[str, type[AdversarialModule]]) -> AdversarialModule:
+    """The module with the weights of a checkpoint file, on the CPU; the file says what it was made with.
+
+    Raises:
+        CheckpointError: an absent or damaged file, or one of another model.
+    """
+    content = read_checkpoint(path)
+    paper = content.get("zoo", {}).get("paper")
+    if paper not in models:
+        raise CheckpointError(f"{path} is of no model of this zoo ({paper!r}): choose from {', '.join(models)}")
+    kind = models[paper]
+    settings = content["hyper_parameters"]  # names with an underscore are Lightning's own
+    module = kind(**{name: value for name, value in settings.items() if not name.startswith("_")})
+    check_compatible(content, module, path)
+    module.load_state_dict(content["state_dict"])
+    return module
 
 
 class FinishedRun:
@@ -67,12 +85,7 @@ class FinishedRun:
             CheckpointError: an absent or damaged file, or one of another model.
         """
         path = checkpoint if isinstance(checkpoint, Path) else self.checkpoint(checkpoint)
-        content = read_checkpoint(path)
-        kind = self.models[content["zoo"]["paper"]]
-        settings = content["hyper_parameters"]  # names with an underscore are Lightning's own
-        module = kind(**{name: value for name, value in settings.items() if not name.startswith("_")})
-        check_compatible(content, module, path)
-        module.load_state_dict(content["state_dict"])
+        module = load_module(path, models=self.models)
         module.seed = self.config["seed_everything"]
         return module
 

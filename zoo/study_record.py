@@ -7,11 +7,11 @@ from statistics import mean, stdev
 from typing import Any
 
 from zoo.record import RecordError, validate_result
+from zoo.spreads import is_secondary
 
 STUDY_FILE = "study.json"
 SCHEMA_VERSION = 1
 FIELDS = ("schema", "paper", "study", "summary", "groups", "records", "findings")
-HIDDEN = ("_std", "_error", "_sigma", "_validation")  # endings of what belongs to another measure
 
 
 def validate_study(record: Any) -> None:
@@ -76,8 +76,8 @@ def values_of(records: Iterable[Mapping[str, Any]], measure: str, *, checkpoint:
 
 def measures_of(records: Iterable[Mapping[str, Any]]) -> list[str]:
     """Names of the measures of `test`, spreads left out, in the order they were taken."""
-    names = (name for record in records for test in record["tests"] for name in test["values"])
-    return [name for name in dict.fromkeys(names) if not name.endswith(HIDDEN)]
+    names = dict.fromkeys(name for record in records for test in record["tests"] for name in test["values"])
+    return [name for name in names if not is_secondary(name, names)]
 
 
 def mean_and_spread(values: Sequence[float]) -> str:

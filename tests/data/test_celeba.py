@@ -42,7 +42,11 @@ def test_centre_crop(faces: Path) -> None:
     file = faces / "celeba" / "img_align_celeba" / NAMES[0]
     assert np.array_equal(wide.images[0].numpy(), expected(file, box=(0, 20, 178, 198), side=32))
     other = CelebA(root=str(faces), crop=140).split("train")
-    assert len({train.fingerprint, wide.fingerprint, other.fingerprint}) == 3
+    lower = CelebA(root=str(faces), crop=128, crop_top=57, resolution=128).split("train")  # columns 25 to 152
+    assert np.array_equal(lower.images[0].numpy(), expected(file, box=(25, 57, 153, 185), side=128))
+    central = CelebA(root=str(faces), crop=128, resolution=128).split("train")
+    arrays = (train, wide, other, lower, central)
+    assert len({array.fingerprint for array in arrays}) == 5
 
 
 def test_crop_is_torchvision_s_centre_crop(faces: Path) -> None:
@@ -142,6 +146,10 @@ def test_absent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_bad_crop() -> None:
     with pytest.raises(ValueError, match="crop=200"):
         CelebA(crop=200)
+    assert CelebA(crop=128, crop_top=90).crop_top == 90
+    for top in (-1, 91):
+        with pytest.raises(ValueError, match=f"crop_top={top}.*128 rows.*218"):
+            CelebA(crop=128, crop_top=top)
 
 
 def test_real_celeba(real_data: Path) -> None:

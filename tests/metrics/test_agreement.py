@@ -8,7 +8,7 @@ from torch_fidelity.feature_extractor_base import FeatureExtractorBase
 from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
 
 from zoo.data import Digits
-from zoo.metrics import Column, Evaluator, InceptionExtractor, LeNetExtractor
+from zoo.metrics import Evaluator, FrechetDistance, InceptionExtractor, LeNetExtractor
 
 REAL, FAKE = 600, 400
 
@@ -126,28 +126,52 @@ def test_fid_is_kid_precision_and_recall_are_torch_fidelitys(arrays):
 
 
 @pytest.mark.slow
-def test_fid_of_random_inception_weights_is_torch_fidelitys(arrays, tmp_path):
+def test_random_inception_weights_give_torch_fidelitys_fid_is_kid_precision_and_recall(arrays, tmp_path):
     from test_inception import random_network
 
-    real, fake = (x[:24] for x in arrays)
-    random_network(tmp_path / "weights.pth")
+    n, file = 24, tmp_path / "weights.pth"
+    real, fake = (x[:n] for x in arrays)
+    fake = torch.cat([fake[: n // 2], 255 - fake[n // 2 :]])[
+        torch.randperm(n, generator=torch.Generator().manual_seed(2))
+    ]
+    random_network(file)
+    state = torch.load(file)
+    torch.save({**state, "fc.weight": 100 * state["fc.weight"]}, file)  # classes that do differ
     theirs = torch_fidelity.calculate_metrics(
         input1=Images(fake),
         input2=Images(real),
         cuda=False,
-        batch_size=16,
+        batch_size=8,
         num_workers=0,
         fid=True,
-        feature_extractor_weights_path=str(tmp_path / "weights.pth"),
+        isc=True,
+        kid=True,
+        prc=True,
+        samples_shuffle=False,
+        kid_subsets=1,
+        kid_subset_size=n,
+        feature_extractor="inception-v3-compat",
+        feature_layer_prc="2048",
+        feature_extractor_weights_path=str(file),
         cache=False,
         verbose=False,
-    )["frechet_inception_distance"]
-    extractor = InceptionExtractor(tmp_path / "weights.pth")
+    )
     with pytest.warns(UserWarning, match="2048 features"):
         ours = Evaluator(
-            columns=[Column(extractor)], data=reference(real), n_fake=24, block=12, measures=["fd"]
+            [InceptionExtractor(file)], data=reference(real), n_fake=n, block=12, measures=["fd", "is", "kd", "pr"]
         ).run_images(fake)
-    assert next(iter(ours.values.values())) == pytest.approx(theirs, rel=1e-4)
+    values = {name.partition("_inception")[0]: v for name, v in ours.values.items() if not name.endswith("_std")}
+    expected = {
+        "fd": theirs["frechet_inception_distance"],
+        "is": theirs["inception_score_mean"],
+        "kd": theirs["kernel_inception_distance_mean"],
+        "precision": theirs["precision"],
+        "recall": theirs["recall"],
+    }
+    assert values == pytest.approx(expected, rel=1e-5)
+    assert expected["fd"] > 1
+    assert expected["is"] > 1.01
+    assert 0 < expected["precision"] < 1
 
 
 def test_at_the_networks_size_the_distance_is_torch_fidelitys():
@@ -155,8 +179,6 @@ def test_at_the_networks_size_the_distance_is_torch_fidelitys():
     generator = torch.Generator().manual_seed(3)
     mix = torch.randn(300, 300, generator=generator) / 300**0.5
     real, fake = ((torch.randn(900, 300, generator=generator) @ mix + s).relu() for s in (0, 0.1))
-    from zoo.metrics import FrechetDistance
-
     metric = FrechetDistance(300)
     metric.update(real, side="real")
     metric.update(fake, side="fake")

@@ -129,7 +129,7 @@ def test_second_run_of_an_evaluator_does_not_look_at_the_reals_again():
     first, second = evaluator.run(module), evaluator.run(module)
     assert extractor.images == 1300 + 2 * 310
     assert first == second
-    assert first.values["fd_toy310"] == first.values["fd_toy2310"]
+    assert first.values["fd_toy310"] == first.values["fd_toy2_310"]
     assert module.seeds[:7] == module.seeds[7:]  # one pass of the generator for both extractors
 
 

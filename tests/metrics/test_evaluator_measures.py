@@ -83,6 +83,12 @@ def test_images_from_files_give_what_the_module_gave_for_any_batch():
         result = evaluator(block=block).run_images(fakes())
         assert result.values == pytest.approx(expected.values, rel=1e-6, abs=1e-12)
         assert result.protocols["fd_toy310"].weights == "files"
+    for chunk in (7, 50, 64):  # through the network, of a generator's blocks
+        extractor = ToyExtractor()
+        extractor.chunk_size = lambda device, chunk=chunk: chunk
+        result = Evaluator([extractor], data=ToyData(), **SMALL).run(ToyModule())
+        assert result.values == pytest.approx(expected.values, rel=1e-6, abs=1e-12)
+        assert result.protocols == expected.protocols
     hashes = [evaluator(block=b).run_images(fakes()).protocols["fd_toy310"].hash for b in (7, 50)]
     assert hashes[0] == hashes[1]
 
@@ -197,6 +203,7 @@ def test_settings_that_cannot_work():
 
 def worker(rank: int, world: int, folder: str) -> None:
     torch.set_num_threads(1)
+    ToyExtractor.chunk_size = lambda self, device: {2: 7, 3: 64}[world]
     torch.distributed.init_process_group(
         "gloo", init_method=f"file://{folder}/meet{world}", rank=rank, world_size=world
     )

@@ -6,7 +6,7 @@ import torch
 from scipy import linalg
 from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
 
-from zoo.metrics.frechet import FrechetDistance, covariance_root, frechet_distance
+from zoo.metrics.frechet import FrechetDistance, covariance_root, frechet_distance, lower_congruence
 
 
 def features(n, d, *, seed, mix=0.3, shift=0.0):
@@ -158,6 +158,29 @@ def test_the_fast_way_is_taken_only_where_it_is_accurate(monkeypatch):
     assert calls
     wide = real * torch.logspace(-6, 6, 300)
     assert abs(fd(wide, wide)) < 1e-8 * float(wide.var(dim=0).sum())
+
+
+def test_features_that_never_vary_cost_neither_speed_nor_accuracy(monkeypatch):
+    real, fake = cluster(900, 300, seed=6), cluster(900, 300, seed=7, shift=0.1)
+    fake[:, 7] = 3.0
+    real[:, [0, 5, 299]] = 3.0
+    root = covariance_root(torch.cov(real.T))
+    assert root.shape == (300, 297)
+    assert torch.allclose(root @ root.T, torch.cov(real.T), rtol=0, atol=1e-14)
+    assert not bool(root.triu(1).any())
+    expected = slow(real, fake)
+    monkeypatch.setattr(torch.linalg, "svdvals", None)
+    monkeypatch.setattr(torch.linalg, "eigh", None)
+    assert fd(real, fake) == pytest.approx(expected, rel=1e-7)
+
+
+@pytest.mark.parametrize("d", [1, 5, 33, 64])
+def test_a_lower_factor_saves_work_and_changes_nothing(d):
+    generator = torch.Generator().manual_seed(0)
+    S = torch.randn(d, d, generator=generator).double()
+    S, L = S @ S.T, torch.randn(d, d, generator=generator).double().tril()
+    for lower in (L, L[:, 1:]) if d > 1 else (L,):
+        assert torch.allclose(lower_congruence(lower, S).tril(), (lower.T @ S @ lower).tril(), rtol=1e-12)
 
 
 def test_a_root_that_later_reals_made_stale_is_not_used():

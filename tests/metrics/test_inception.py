@@ -67,7 +67,7 @@ def test_features_and_logits_are_torch_fidelitys(reference, extractor, monkeypat
 
 def test_other_weights_are_not_called_fid(extractor):
     assert extractor.name == f"inception-{extractor.sha256[:8]}"
-    assert value_name("fd", extractor.name, 50_000) == f"fd_inception-{extractor.sha256[:8]}50k"
+    assert value_name("fd", extractor.name, 50_000) == f"fd_inception-{extractor.sha256[:8]}_50k"
     assert extractor.sha256 != OFFICIAL_SHA256
     assert FILE.removesuffix(".pth").endswith(OFFICIAL_SHA256[:8])
 

@@ -55,13 +55,13 @@ def test_frozen_and_described_in_one_line():
         ("kd", "inception", 5_000, "kid5k"),
         ("fd", "inception", 10_000, "fid10k"),
         ("kd", "inception", 500, "kid500"),
-        ("fd", "inception-12345678", 10_000, "fd_inception-1234567810k"),
+        ("fd", "inception-12345678", 10_000, "fd_inception-12345678_10k"),
         ("fd", "lenet", 10_000, "fd_lenet"),
         ("is", "lenet", 10_000, "is_lenet"),
         ("kd", "lenet", 2_000, "kd_lenet2k"),
         ("fd", "lenet", 500, "fd_lenet500"),
         ("fd", "lenet", 2_500, "fd_lenet2500"),
-        ("fd", "lenet-12345678", 10_000, "fd_lenet-1234567810k"),
+        ("fd", "lenet-12345678", 10_000, "fd_lenet-12345678_10k"),
     ],
 )
 def test_value_names(measure, extractor, n, name):

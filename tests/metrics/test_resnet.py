@@ -1,11 +1,13 @@
+import copy
 import json
 
 import pytest
 import torch
 
 from zoo.metrics import ResNetExtractor
+from zoo.metrics import train_resnet as training
 from zoo.metrics.resnet import ResNet, ResNetWeightsError, to_resnet_input
-from zoo.metrics.train_resnet import accuracy, augment, fit, one_cycle, write
+from zoo.metrics.train_resnet import Kept, ResumeError, accuracy, augment, fit, one_cycle, write
 
 
 def blocks(n, *, seed):
@@ -23,9 +25,10 @@ def blocks(n, *, seed):
 def trained(tmp_path_factory):
     images, labels = blocks(768, seed=0)
     net = fit(images, labels, seed=3, epochs=2, width=4)
+    exact = copy.deepcopy(net.state_dict())
     file = tmp_path_factory.mktemp("resnet") / "resnet.safetensors"
     write(net, file, card={"width": 4, "test_accuracy": 0.5})
-    return net, file
+    return net, file, exact
 
 
 def test_learns_reproducibly_and_leaves_the_random_state_alone(trained):
@@ -38,8 +41,33 @@ def test_learns_reproducibly_and_leaves_the_random_state_alone(trained):
     assert accuracy(trained[0], *blocks(300, seed=1)) > 0.5
 
 
+def test_an_interrupted_training_goes_on_to_the_same_bits(trained, tmp_path, monkeypatch):
+    images, labels = blocks(768, seed=0)
+    kept = Kept(tmp_path / "state.resume", run={"seed": 3})
+
+    def interrupted(net, optimizer, *, epoch):
+        Kept.save(kept, net, optimizer, epoch=epoch)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(kept, "save", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            fit(images, labels, seed=3, epochs=2, width=4, kept=kept)
+    steps = []
+    step = training._step
+    monkeypatch.setattr(training, "_step", lambda *arguments: steps.append(1) or step(*arguments))
+    again = fit(images, labels, seed=3, epochs=2, width=4, kept=kept)
+    assert len(steps) == 768 // 128
+    assert all(torch.equal(v, again.state_dict()[k]) for k, v in trained[2].items())
+    with pytest.raises(ResumeError, match=r"not \{'seed': 4\}; delete it"):
+        fit(images, labels, seed=4, epochs=2, width=4, kept=Kept(kept.file, run={"seed": 4}))
+    kept.file.write_bytes(kept.file.read_bytes()[:1000])
+    with pytest.raises(ResumeError, match="damaged; delete it"):
+        fit(images, labels, seed=3, epochs=2, width=4, kept=kept)
+
+
 def test_extractor_gives_the_networks_features_from_half_precision(trained):
-    net, file = trained
+    net, file, _ = trained
     extractor = ResNetExtractor(file)
     images, _ = blocks(60, seed=2)
     with torch.no_grad():

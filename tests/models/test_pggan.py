@@ -16,7 +16,16 @@ from toys import Recorder, same, state_of
 from zoo.callbacks import CounterCheckpoint
 from zoo.layers import EqualizedConv2d, EqualizedLinear, MinibatchStddev, PixelNorm
 from zoo.models import MODELS
-from zoo.models.pggan import PGGAN, ROWS, Discriminator, Generator, LayerNorm, MinibatchDiscrimination, Row
+from zoo.models.pggan import (
+    PGGAN,
+    ROWS,
+    Discriminator,
+    Generator,
+    LayerNorm,
+    MinibatchDiscrimination,
+    Row,
+    smooth_latents,
+)
 
 
 def count(net: nn.Module) -> int:
@@ -469,3 +478,62 @@ def test_widths_halve_from_resolution_to_resolution() -> None:
     assert [layer[0].weight.shape[0] for layer in D.from_rgb] == [16, 16, 8, 4, 2]
     assert [block[0].weight.shape[:2] for block in G.blocks] == [(b, a) for a, b in pairwise([16, 16, 8, 4, 2])]
     assert ROWS["h"] == ROWS["g"] == Row()
+
+
+def test_interpolation_follows_the_sphere_from_end_to_end() -> None:
+    module = grown()
+    a, b = torch.randn(2, module.z_dim), torch.randn(2, module.z_dim)
+    images = module.interpolate(a, b, steps=3)
+    assert images.shape == (2, 3, 1, 16, 16)
+    unit = [z / z.norm(dim=1, keepdim=True) for z in (a, b)]
+    for i, z in enumerate((a, unit[0] + unit[1], b)):  # half way on the great circle; G forgets the length
+        expected = module.generate(z, None)
+        torch.testing.assert_close(images[:, i], expected, rtol=1e-4, atol=1e-5)
+    raw = module.interpolate(a, b, steps=2, ema=False)
+    torch.testing.assert_close(raw[:, 0], module.generate(a, None, ema=False), rtol=1e-4, atol=1e-5)
+    assert not torch.allclose(raw[:, 0], images[:, 0])
+    module, z = grown(config="a"), torch.randn(2, 128)  # a latent of unit mean square is as long as one of the prior
+    ends = module.interpolate(z[:1], z[1:], steps=2)[0]
+    expected = module.generate(z / z.square().mean(1, keepdim=True).sqrt(), None)
+    torch.testing.assert_close(ends, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_video_walks_slowly_over_the_whole_prior() -> None:
+    """Latents of nearby frames are correlated as blurred white noise is, exp(-d^2 / 4 sigma^2), also over the end."""
+    z = smooth_latents(torch.randn(400, 300, generator=torch.Generator().manual_seed(0)), sigma=5.0)
+    assert z.square().mean().item() == pytest.approx(1, abs=1e-5)
+    for distance in (1, 5, 10, 100):
+        for a, b in ((z[:-distance], z[distance:]), (z, z.roll(distance, 0))):
+            assert (a * b).mean().item() == pytest.approx(math.exp(-(distance**2) / 100), abs=0.03)
+    module = grown()
+    video = module.walk(6, sigma=2.0, seed=3)
+    assert video.shape == (6, 1, 16, 16)
+    assert torch.equal(video[::2], module.walk(6, every=2, sigma=2.0, seed=3))
+    torch.manual_seed(3)
+    slow = smooth_latents(module.latents(6), sigma=2.0)
+    torch.testing.assert_close(video, module.generate(slow, None), rtol=1e-4, atol=1e-5)
+
+
+def test_many_images_of_classes_are_made_in_blocks() -> None:
+    module = grown(num_classes=3)
+    z, y = torch.randn(70, module.z_dim), torch.arange(70) % 3
+    expected = module.generate(z, y)
+    torch.testing.assert_close(module.images_from(z, y), expected, rtol=1e-4, atol=1e-5)
+    way = module.interpolate(z[:2], z[2:4], steps=2, labels=y[:2])
+    torch.testing.assert_close(way[:, 0], module.generate(z[:2], y[:2]), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(way[:, 1], module.generate(z[2:4], y[:2]), rtol=1e-4, atol=1e-5)
+    with pytest.raises(ValueError, match="num_classes"):
+        module.images_from(z, None)
+    with pytest.raises(ValueError, match="num_classes"):
+        grown().images_from(z, y)
+
+
+def grown(**settings: Any) -> PGGAN:
+    """16x16, past all borders; G and its average differ."""
+    torch.manual_seed(0)
+    growth = {"stabilise_images": 8, "fade_images": 8}
+    module = PGGAN(resolution=16, channels=1, schedule="cifar10", fmap_base=64, fmap_max=8, **{**growth, **settings})
+    for parameter in module.G_ema.parameters():
+        parameter.data += 0.1 * torch.randn_like(parameter)
+    module.images_seen = module.growth.grown_at
+    return module.eval().requires_grad_(False)

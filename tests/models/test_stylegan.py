@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from toys import Recorder, ToyData, fit, same, state_of
 
 from zoo.callbacks import CounterCheckpoint
-from zoo.data import ImageArray
+from zoo.data import Digits, ImageArray
 from zoo.layers import update_average
 from zoo.models import MODELS
 from zoo.models.stylegan import StyleGAN
@@ -389,6 +389,25 @@ def test_the_path_length_of_a_linear_generator() -> None:
     assert length == pytest.approx(values[200:-200].mean().item(), rel=0.15)
 
 
+@pytest.mark.parametrize(("config", "space"), [("B", "z"), ("F", "w")])
+def test_path_lengths_of_digits_are_taken_on_test(config: Any, space: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("zoo.models.stylegan.PATHS", 3_000)
+    module, asked = tiny(config=config, mapping_layers=None), []
+
+    def path_length(distance: Any, **settings: Any) -> float:
+        asked.append((distance.name, settings))
+        return len(asked)
+
+    monkeypatch.setattr(module, "path_length", path_length)
+    values, protocol = module.test_measures(Digits(resolution=16), seed=5)
+    assert values == {f"ppl_full_{space}_lenet3k": 1, f"ppl_end_{space}_lenet3k": 2}
+    assert asked == [
+        ("lenet", {"space": space, "sampling": sampling, "pairs": 3_000, "seed": 5}) for sampling in ("full", "end")
+    ]
+    assert (protocol["n_pairs"], protocol["seed"]) == (3_000, 5)
+    assert module.test_measures(Grey16(), seed=5).values == {}
+
+
 def test_rows_without_styles_refuse_what_needs_them() -> None:
     module = tiny(config="B", mapping_layers=0)
     with pytest.raises(ValueError, match="truncation_psi needs styles, and row B"):
@@ -495,7 +514,7 @@ def test_two_processes_train_as_one(tmp_path: Path, shared_cache: Path) -> None:
     run(*launcher, work, str(tmp_path), "2", cache=shared_cache)
     one = torch.load(tmp_path / "styles-1-0.pt", weights_only=True)
     two, other = (torch.load(tmp_path / f"styles-2-{rank}.pt", weights_only=True) for rank in (0, 1))
-    for key, value in one["D"].items():
-        torch.testing.assert_close(two["D"][key], value, rtol=1e-3, atol=1e-4, msg=key)
-    assert one["D"]["G.w_average"].abs().sum() > 0
+    for key, value in one["C"].items():
+        torch.testing.assert_close(two["C"][key], value, rtol=1e-3, atol=1e-4, msg=key)
+    assert one["C"]["G.w_average"].abs().sum() > 0
     assert same(two, other)

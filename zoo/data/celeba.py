@@ -21,7 +21,8 @@ class CelebA(ImageDataModule):
 
     crop: side in pixels of the 178 x 218 images; 108 is the choice of most code that trains DCGAN on CelebA;
     None takes the whole width. Images of half that size (89 x 109) are accepted with a warning, and cropped
-    at half the side.
+    at half the side. crop_top: first row of the square, None for the central one; Karras et al. 2018 take 57 with
+    crop=128, around the faces' centre.
 
     Reads root/celeba/img_align_celeba/*.jpg (torchvision's layout), root/img_align_celeba, or the archive
     img_align_celeba.zip in either place, without unpacking it. With list_eval_partition.txt beside it the
@@ -43,6 +44,7 @@ class CelebA(ImageDataModule):
         train_images: int | None = None,
         seed: int = 0,
         crop: int | None = 108,
+        crop_top: int | None = None,
         download: bool = False,
     ) -> None:
         super().__init__(
@@ -55,7 +57,9 @@ class CelebA(ImageDataModule):
         )
         if crop is not None and not 1 <= crop <= SIZE[0]:
             raise DataError(f"crop={crop} must be between 1 and {SIZE[0]}, the width of the aligned images")
-        self.crop = crop
+        if crop_top is not None and not 0 <= crop_top <= SIZE[1] - (crop or SIZE[0]):
+            raise DataError(f"crop_top={crop_top}: a square of {crop or SIZE[0]} rows must lie within {SIZE[1]}")
+        self.crop, self.crop_top = crop, crop_top
         self.download = download
 
     def _load(self, name: Split) -> ImageArray:
@@ -85,15 +89,16 @@ class CelebA(ImageDataModule):
             )
         width = self.crop or SIZE[0]
         side = self.resolution or self.native_resolution
+        top = self.crop_top
         if size == HALF_SIZE:
-            width = width // 2
+            width, top = width // 2, None if top is None else top // 2
             warnings.warn(
-                f"{place} holds CelebA at half size ({size[0]} x {size[1]}): a central square of {width} "
+                f"{place} holds CelebA at half size ({size[0]} x {size[1]}): a square of {width} "
                 f"pixels is taken and resized to {side}; figures cannot be compared with those of the "
                 f"full-size images",
                 stacklevel=2,
             )
-        return Preparation(self.channels, square=width, resolution=side, size=size)
+        return Preparation(self.channels, square=width, resolution=side, size=size, top=top)
 
     def _select(self, files: ImageFiles, name: Split) -> ImageFiles:
         partition = find_partition(files.root)

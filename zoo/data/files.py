@@ -56,7 +56,8 @@ class Preparation:
     """How one decoded image becomes uint8 [C, H, W].
 
     square: side of the central square that is cut out, in pixels of the source; "short" takes the short side;
-    None keeps the image whole. resolution: side to which it is then resized (LANCZOS), None leaves the size.
+    None keeps the image whole. top: first row of the square where it is not central. resolution: side to which it is
+    then resized (LANCZOS), None leaves the size.
     size: (width, height) that every source image must have, None where they may differ.
     """
 
@@ -64,6 +65,7 @@ class Preparation:
     square: int | str | None
     resolution: int | None
     size: tuple[int, int] | None = None
+    top: int | None = None
 
     def __call__(self, image: Image.Image) -> UInt8Array:
         if self.size is not None and image.size != self.size:
@@ -84,13 +86,15 @@ class Preparation:
         if self.square is None:
             return 0, 0, width, height
         side = min(width, height) if self.square == "short" else int(self.square)
-        left, top = round((width - side) / 2), round((height - side) / 2)
+        left = round((width - side) / 2)
+        top = round((height - side) / 2) if self.top is None else self.top
         return left, top, left + side, top + side
 
     def recipe(self) -> dict[str, object]:
         return {
             "channels": self.channels,
             "square": self.square,
+            **({} if self.top is None else {"top": self.top}),
             "resolution": self.resolution,
             "filter": f"PIL {FILTER.name}",
         }

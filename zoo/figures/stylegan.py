@@ -1,4 +1,4 @@
-"""The figures of StyleGAN: style mixing, truncation, what the noise does, and one grid at many resolutions.
+"""Figures 3, 4, 5 and 8 of Karras, Laine, Aila 2019: style mixing, what the noise does, truncation.
 
 Seeds stand for latents: seed s is the first latent of a generator seeded by s. The averaged weights draw.
 """
@@ -7,15 +7,33 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torch.nn.functional import avg_pool2d
 
+from zoo.figures.drawing import Drawings
+from zoo.figures.growing import growing_figures, labelled, latents
 from zoo.models.stylegan import StyleGAN
+from zoo.runs import FinishedRun
+
+PSIS = (1.0, 0.7, 0.5, 0.0, -0.5, -1.0)
 
 
-def latents(module: StyleGAN, seeds: Sequence[int]) -> Tensor:
-    """One latent for each seed, [n, z_dim]."""
-    z = [module.latents(1, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
-    return torch.cat(z).to(module.device)
+def run_figures(module: StyleGAN, run: FinishedRun) -> Drawings:
+    """What growing networks share; `interpolation`; `figure3` to `figure5` and `figure8` as far as the row has them."""
+    yield from growing_figures(module, run)
+    yield "interpolation", module.interpolate(latents(module, range(4)), latents(module, range(10, 14)), steps=9)
+    if module.config >= "C":
+        groups = coarse_middle_fine(module)
+        kinds = ["coarse"] * 3 + ["middle"] * 2 + ["fine"]  # the paper's six destinations
+        mixed = style_mixing(
+            module, sources=range(5), destinations=range(10, 16), layers=[groups[kind] for kind in kinds]
+        )
+        yield "figure3_style_mixing", labelled(mixed, columns=["", *["source"] * 5], rows=["", *kinds])
+        sweep = truncation_sweep(module, seeds=range(4))
+        yield "figure8_truncation", labelled(sweep, columns=[rf"$\psi$ = {psi:g}" for psi in PSIS])
+    if module.config >= "E":
+        deviation = noise_deviation(module, seeds=range(4))
+        yield "figure4_noise_deviation", labelled(deviation, columns=["image", "deviation x 4"])
+        ablation = noise_ablation(module, seeds=range(4))
+        yield "figure5_noise", labelled(ablation, columns=["all layers", "no noise", "fine", "coarse"])
 
 
 @torch.no_grad()
@@ -54,9 +72,7 @@ def coarse_middle_fine(module: StyleGAN) -> dict[str, range]:
 
 
 @torch.no_grad()
-def truncation_sweep(
-    module: StyleGAN, *, seeds: Sequence[int], psis: Sequence[float] = (1.0, 0.7, 0.5, 0.0, -0.5, -1.0)
-) -> Tensor:
+def truncation_sweep(module: StyleGAN, *, seeds: Sequence[int], psis: Sequence[float] = PSIS) -> Tensor:
     """Figure 8: [seeds, psis, C, H, W] in [-1, 1]; at psi = 0 all seeds give the average image, below 0 its opposites.
 
     Styles are truncated in all layers, with the same constant noise everywhere.
@@ -107,27 +123,3 @@ def noise_deviation(module: StyleGAN, *, seeds: Sequence[int], draws: int = 100,
         shown = (deviation * brightness - 1).clamp(max=1).expand_as(images[0])  # in units of 127.5 grey levels
         rows.append(torch.stack([images[0], shown]))
     return torch.stack(rows)
-
-
-@torch.no_grad()
-def multi_resolution(module: StyleGAN, *, seed: int = 5, rows: int = 2, halvings: Sequence[int] = (0, 1, 2)) -> Tensor:
-    """Figure 2's layout: a column of uncurated images for each number of halvings, side by side on one canvas.
-
-    A column whose images are halved h times holds rows * 2^h of them, so that all columns are equally high.
-
-    Args:
-        module: the model.
-        seed: of all latents.
-        rows: images in a column of full resolution.
-        halvings: of each column.
-
-    Returns:
-        [1, 1, C, rows * H, W * (2^-h + ...)] in [-1, 1].
-    """
-    counts = [rows * 2**h for h in halvings]
-    images = module.sample(sum(counts), seed=seed)
-    columns = []
-    for h, column in zip(halvings, torch.split(images, counts), strict=True):
-        small = avg_pool2d(column, 2**h)
-        columns.append(torch.cat(list(small), 1))  # [C, rows * H, W / 2^h]
-    return torch.cat(columns, 2)[None, None]

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from zoo.metrics.evaluator import Evaluator as Evaluator
     from zoo.metrics.features import FeatureExtractor as FeatureExtractor
     from zoo.metrics.features import Features as Features
+    from zoo.metrics.features import ModuleExtractor as ModuleExtractor
     from zoo.metrics.frechet import FrechetDistance as FrechetDistance
     from zoo.metrics.frechet_infinity import FrechetInfinity as FrechetInfinity
     from zoo.metrics.inception import InceptionExtractor as InceptionExtractor
@@ -58,6 +59,7 @@ _MODULES = {
     "KernelDistance": "kernel_distance",
     "LeNetExtractor": "lenet",
     "LeNetWeightsError": "lenet",
+    "ModuleExtractor": "features",
     "NearestNeighbours": "nearest",
     "PRESETS": "presets",
     "PairwiseMSSSIM": "ms_ssim",

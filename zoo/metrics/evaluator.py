@@ -125,6 +125,9 @@ class Evaluator:
             raise EvaluationError(
                 f"need one or more extractors with different names, and a measure; got {names}, {self.measures}"
             )
+        without = [c.extractor.name for c in self.columns if not c.extractor.num_classes]
+        if "is" in self.measures and without:
+            raise EvaluationError(f"{', '.join(without)} has no logits, which the measure 'is' needs: leave it out")
         if "ms_ssim" in self.measures and self.block % 2:
             raise EvaluationError(
                 f"ms_ssim compares neighbours, which blocks of {self.block} tear apart: take an even block"

@@ -16,7 +16,10 @@ from typing import Any, NamedTuple, TypeVar
 import torch
 from torch import Tensor, nn
 
+from zoo.metrics.errors import EvaluationError
+
 E = TypeVar("E", bound="FeatureExtractor")
+RESERVED = ("inception", "lenet", "resnet")
 
 
 class Features(NamedTuple):
@@ -95,6 +98,55 @@ class FeatureExtractor(nn.Module, ABC):
         """Stays in eval mode: an extractor in train mode once moved a published FID from 49 to 98 (PEERS
         section 4)."""
         return super().train(False)
+
+
+class ModuleExtractor(FeatureExtractor):
+    """Any module as an extractor: uint8 images [n, C, H, W] to features [n, d], or to (features, logits [n, K]).
+
+    Resizing and scaling are the module's own business. Without logits there is no Inception-like score.
+
+    Args:
+        net: the module; it is set to eval mode and frozen.
+        name: what the figures are called after, fd_<name>: letters, digits and "_" only.
+        image_shape: (C, H, W) of the images that will come; d and K are found by a pass of two grey ones.
+
+    Raises EvaluationError for another name, or where the module cannot take such images or returns something else.
+    """
+
+    def __init__(self, net: nn.Module, *, name: str, image_shape: tuple[int, ...]) -> None:
+        super().__init__()
+        if not name.replace("_", "").isalnum() or name.lower() in RESERVED:
+            raise EvaluationError(f"features must be named in letters and digits, and not {RESERVED}; got {name!r}")
+        self.net, self.name = net, name.lower()
+        self.resize = "the module's own"
+        self.requires_grad_(False).eval()
+        self.sha256 = sha256_of_state(net)
+        self.dim = self.num_classes = 0
+        try:
+            with torch.no_grad():
+                found = self.extract(torch.full((2, *image_shape), 127, dtype=torch.uint8))
+        except Exception as error:  # whatever a stranger's module raises
+            raise EvaluationError(
+                f"{name} cannot take uint8 images of shape {list(image_shape)}: {type(error).__name__}: {error}"
+            ) from error
+        self.dim, self.num_classes = found.features.shape[1], found.logits.shape[1]
+
+    def extract(self, images: Tensor) -> Features:
+        """See the base class."""
+        found = self.net(images)
+        features, logits = (found[0], found[1]) if isinstance(found, tuple) else (found, None)
+        if features.ndim != 2 or len(features) != len(images):
+            raise ValueError(f"features must be [{len(images)}, d], got {list(features.shape)}")
+        return Features(features.float(), features.new_zeros(len(images), 0) if logits is None else logits.float())
+
+
+def sha256_of_state(net: nn.Module) -> str:
+    """sha256 of a module's parameters and buffers with their names, 64 hex digits."""
+    digest = hashlib.sha256()
+    for name, value in net.state_dict().items():
+        digest.update(f"{name} {value.dtype} {list(value.shape)}".encode())
+        digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
 
 
 def sha256_of(path: Path) -> str:

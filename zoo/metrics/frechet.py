@@ -14,6 +14,7 @@ from zoo.metrics.errors import EvaluationError
 from zoo.metrics.pairs import Side
 
 TOLERANCE = 3e-8  # relative rounding error that the faster way to a value may cost
+PIVOT = 100  # how far above rounding noise the smallest conditional variance must be for Cholesky's factor
 SMALL = 256  # up to this many singular values the accurate way takes no time either
 
 
@@ -32,7 +33,8 @@ class Gaussian(NamedTuple):
     def trace(self) -> Tensor:
         """tr S, []."""
         if self.rows is not None:
-            return self.rows.square().sum() / (self.n - 1)
+            flat = self.rows.flatten()
+            return flat.dot(flat) / (self.n - 1)
         assert self.cov is not None
         return self.cov.trace()
 
@@ -78,6 +80,9 @@ class FrechetDistance(Metric):
             self.add_state(f"{side}_rows", [], dist_reduce_fx="cat")
         self.add_state("real_root", torch.zeros(dim, dim, dtype=torch.float64), dist_reduce_fx="sum")
         self.add_state("root_n", torch.tensor(0, dtype=torch.int64), dist_reduce_fx="sum")
+        for name in ("real_outer", "fake_outer", "real_root"):
+            # What `reset` copies: one zero, seen d x d times. At d = 2048 that saves 100 MB.
+            self._defaults[name] = torch.zeros(1, 1, dtype=torch.float64).expand(dim, dim)
 
     def update(self, features: Tensor, *, side: Side) -> None:
         """Count features [n, dim] (n may be 0) to one side. Raises ValueError for another shape.
@@ -167,7 +172,7 @@ def distance(real: Gaussian, fake: Gaussian) -> Tensor:
         gram = product.T @ product
     else:
         assert other.cov is not None
-        gram = A.T @ other.cov @ A  # [r, r]
+        gram = lower_congruence(A, other.cov) if is_lower(A) else A.T @ other.cov @ A  # [r, r]
     apart = (real.mean - fake.mean).square().sum() + traces
     if len(gram) > SMALL:
         root, error = root_sum(gram)
@@ -197,11 +202,40 @@ def frechet_distance(mu1: Tensor, cov1: Tensor, mu2: Tensor, cov2: Tensor) -> Te
 
 
 def covariance_root(cov: Tensor) -> Tensor:
-    """A [d, r] with AA' = cov, up to directions whose variance is rounding noise."""
+    """A [d, r] with AA' = cov, up to directions whose variance is rounding noise: 0 above the diagonal if that can be.
+
+    Cholesky's factor takes a tenth of an eigendecomposition's time, but is good only where no feature depends on the
+    others. Features that never vary do no harm: they have no columns.
+    """
+    noise = len(cov) * torch.finfo(cov.dtype).eps
+    varies = cov.diagonal() != 0
+    factor, failed = torch.linalg.cholesky_ex(cov + (~varies).to(cov).diag())
+    pivots = factor.diagonal()[varies].square()
+    if not failed and len(pivots) and pivots.min() > PIVOT * noise * pivots.max():
+        lower: Tensor = factor[:, varies]
+        return lower
     values, vectors = torch.linalg.eigh(cov)
-    keep = values > values[-1].clamp(min=0) * len(values) * torch.finfo(values.dtype).eps
+    keep = values > values[-1].clamp(min=0) * noise
     root: Tensor = vectors[:, keep] * values[keep].sqrt()
     return root
+
+
+def is_lower(A: Tensor) -> bool:
+    """Whether A [d, r] is 0 above its diagonal."""
+    return not bool(A.triu(1).any())
+
+
+def lower_congruence(L: Tensor, S: Tensor, *, blocks: int = 16) -> Tensor:
+    """The lower triangle of L' S L, which is all that eigvalsh reads; L [d, r] is 0 above its diagonal, S symmetric.
+
+    By blocks of columns, which leaves out two thirds of the products: they are 0, or known by symmetry.
+    """
+    r = L.shape[1]
+    gram = L.new_zeros(r, r)
+    for start in range(0, r, -(-r // blocks)):
+        tail, block = slice(start, None), slice(start, start + -(-r // blocks))
+        gram[tail, block] = L[tail, tail].T @ (S[tail, tail] @ L[tail, block])
+    return gram
 
 
 def _trim(root: Tensor) -> Tensor:

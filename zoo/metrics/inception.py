@@ -128,6 +128,7 @@ def load_network(path: Path) -> nn.Module:
         buffer = io.BytesIO()
         torch.save(state, buffer)
         buffer.seek(0)
+        del state  # a hundred megabytes
         with torch.random.fork_rng(devices=[]):
             net: nn.Module = FeatureExtractorInceptionV3("inception", ["2048"], feature_extractor_weights_path=buffer)
     except Exception as error:

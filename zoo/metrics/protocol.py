@@ -56,10 +56,21 @@ class EvalProtocol:
         """One line for people."""
         norm = f"{self.batchnorm}({self.batchnorm_samples})" if self.batchnorm_samples else self.batchnorm
         network = f"{self.extractor} {self.extractor_sha256[:8]}".rstrip()
+        others = [
+            f"{name} {value}"
+            for name, value in (
+                ("labels", self.labels),
+                ("sampling:", self.sampling),
+                ("settings:", self.settings),
+                ("resize:", self.resize if self.extractor_sha256 else ""),
+                ("uint8:", self.quantisation),
+            )
+            if value
+        ]
+        made = "" if self.weights == "files" else f", BatchNorm {norm}, seed {self.seed}, block {self.block}"
         return (
-            f"{self.dataset}:{self.split} {self.n_real} real vs {self.n_fake} fake, {self.weights} weights, "
-            f"BatchNorm {norm}, {network}, seed {self.seed}, "
-            f"block {self.block}{', ' * bool(self.settings)}{self.settings} [{self.hash}]"
+            f"[{self.hash}] {self.dataset}:{self.split} {self.dataset_fingerprint[:8]}, {self.n_real} real vs "
+            f"{self.n_fake} fake, weights {self.weights}{made}, {network}, {', '.join(others)}"
         )
 
 
@@ -86,4 +97,6 @@ def value_name(measure: str, extractor: str, n_fake: int, *, split: str = "train
         return known + suffix + (f"_{dialect}" if dialect else "") + held_out
     if extractor == "lenet" and n_fake == LENET_FULL:
         suffix = ""
+    elif extractor[-1:].isdigit() or dialect:
+        suffix = f"_{suffix}"  # fd_resnet-0a1b2c3d_10k: digits of a hash or a name are none of the number
     return f"{measure}{'_' if extractor else ''}{extractor}{suffix}{held_out}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -78,10 +79,15 @@ class SlicedWasserstein(SamplePairs):
         total = torch.zeros((), dtype=torch.float64, device=a.device)
         for part in torch.split(lines, DIRECTIONS_AT_A_TIME, dim=1):
             # One row per direction, so that sorting runs along memory.
-            projected = [(part.T @ x.T).sort(dim=1).values for x in (a, b)]
+            projected = [ascending(part.T @ x.T) for x in (a, b)]
             total = total + (projected[0] - projected[1]).abs_().mean(dim=1, dtype=torch.float64).sum()
         mean: Tensor = total / lines.shape[1]
         return mean
+
+
+def ascending(x: Tensor) -> Tensor:
+    """Each row of x [M, N] sorted; by NumPy on a CPU, which is more than ten times faster at it."""
+    return torch.from_numpy(np.sort(x.numpy(), axis=1)) if x.device.type == "cpu" else x.sort(dim=1).values
 
 
 def level_heights(height: int, width: int) -> list[int]:

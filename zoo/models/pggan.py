@@ -17,8 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from zoo.adversarial import Batch
-from zoo.growing import RELEASED_BATCH_SIZES, GrowingModule, GrowthSchedule, averaged_copy
+from zoo.adversarial import Batch, in_eval_mode
+from zoo.growing import RELEASED_BATCH_SIZES, GrowingModule, GrowthSchedule, averaged_copy, by_resolution
 from zoo.layers import (
     EqualizedConv2d,
     EqualizedLinear,
@@ -32,6 +32,8 @@ from zoo.layers import (
     upscale2d,
 )
 from zoo.losses import gradient_penalty, wasserstein_critic_loss, wasserstein_generator_loss
+
+IMAGES_AT_A_TIME = 64  # when sampling along a path
 
 Config = Literal["a", "b", "c", "d", "e*", "e", "f", "g", "h"]
 Schedule = Literal["celebahq", "lsun", "table1", "cifar10", "released_1", "released_2", "released_4", "released_8"]
@@ -263,6 +265,17 @@ class Discriminator(nn.Module):
         return score if self.classes is None else torch.cat([score, self.classes(h)], 1)
 
 
+def smooth_latents(z: Tensor, *, sigma: float) -> Tensor:
+    """Latents [frames, z_dim] blurred along a closed time axis by a Gaussian, brought back to unit mean square."""
+    time = torch.arange(len(z), dtype=torch.float64)
+    distance = torch.minimum(time, len(z) - time)
+    kernel = torch.exp(-0.5 * (distance / sigma) ** 2)  # [frames], 1 at no distance
+    spectrum = torch.fft.rfft(z.double(), dim=0) * torch.fft.rfft(kernel)[:, None]
+    blurred = torch.fft.irfft(spectrum, n=len(z), dim=0)
+    unit: Tensor = blurred / blurred.square().mean().sqrt()
+    return unit.to(z.dtype)
+
+
 def keep_scale_in_weights(net: nn.Module) -> None:
     """Rows a to e: the same initial function, with He's factor in the stored weights and none at run time."""
     for layer in net.modules():
@@ -336,8 +349,8 @@ class PGGAN(GrowingModule):
         own: dict[str, Any] = {
             "stabilise_images": stabilise_images,
             "fade_images": fade_images,
-            "batch_sizes": batch_sizes,
-            "lrs": lrs,
+            "batch_sizes": by_resolution(batch_sizes),
+            "lrs": by_resolution(lrs),
         }
         growth = dataclasses.replace(growth, **{key: value for key, value in own.items() if value is not None})
         super().__init__(
@@ -416,6 +429,64 @@ class PGGAN(GrowingModule):
         images: Tensor = G(z, y, resolution=self.stage.resolution, alpha=self.stage.alpha)
         return images
 
+    # Sampling, with the averaged weights unless ema=False.
+
+    @torch.no_grad()
+    def interpolate(
+        self, a: Tensor, b: Tensor, *, steps: int, labels: Tensor | None = None, ema: bool = True
+    ) -> Tensor:
+        """Images on great circles from a to b, both ends included.
+
+        Args:
+            a: latents [N, z_dim].
+            b: latents [N, z_dim].
+            steps: images on each way.
+            labels: of each way, int64 [N]; conditional networks need them.
+            ema: use the averaged weights.
+
+        Returns:
+            [N, steps, C, R, R] in [-1, 1].
+        """
+        from zoo.metrics.path_length import slerp
+
+        t = torch.linspace(0, 1, steps, device=a.device)[:, None]  # [steps, 1]
+        z = slerp(a[:, None], b[:, None], t).flatten(0, 1) * self.z_dim**0.5  # as long as a latent is
+        y = None if labels is None else labels.repeat_interleave(steps).to(self.device)
+        images = self.images_from(z, y, ema=ema)
+        return images.view(len(a), steps, *images.shape[1:])
+
+    @torch.no_grad()
+    def walk(
+        self, frames: int, *, every: int = 1, sigma: float = 45.0, seed: int = 0, label: int | None = None
+    ) -> Tensor:
+        """Frames of the authors' videos: latents of each frame drawn apart, then blurred over time.
+
+        Args:
+            frames: of the video, which is closed: its last frame leads to its first.
+            every: only each so many-th frame is drawn.
+            sigma: standard deviation of the Gaussian filter in frames; the authors' 45 at 60 frames a second.
+            seed: of the latents.
+            label: the class of all frames; conditional networks need one.
+
+        Returns:
+            [frames / every, C, R, R] in [-1, 1].
+        """
+        z = smooth_latents(self.latents(frames, generator=torch.Generator().manual_seed(seed)), sigma=sigma)
+        z = z[::every].to(self.device)
+        return self.images_from(z, None if label is None else torch.full((len(z),), label, device=self.device))
+
+    def images_from(self, z: Tensor, y: Tensor | None, *, ema: bool = True) -> Tensor:
+        """Images [N, C, R, R] in [-1, 1] of latents z [N, z_dim] and labels y [N], some at a time."""
+        if (y is None) != (self.num_classes is None):
+            raise ValueError("labels are for networks with num_classes, and those need them")
+        parts = range(0, len(z), IMAGES_AT_A_TIME)
+        with in_eval_mode(self):
+            blocks = [
+                self.generate(z[i : i + IMAGES_AT_A_TIME], None if y is None else y[i : i + IMAGES_AT_A_TIME], ema=ema)
+                for i in parts
+            ]
+        return torch.cat(blocks).float()
+
     # The training.
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
@@ -453,4 +524,7 @@ class PGGAN(GrowingModule):
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         lr, betas = self.growth.at(0).lr, (0.0, self.beta2)
-        return [torch.optim.Adam(net.parameters(), lr=lr, betas=betas, eps=1e-8) for net in (self.D, self.G)]
+        fused = self.device.type in ("cpu", "cuda")  # one pass over the weights instead of several
+        return [
+            torch.optim.Adam(net.parameters(), lr=lr, betas=betas, eps=1e-8, fused=fused) for net in (self.D, self.G)
+        ]

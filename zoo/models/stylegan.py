@@ -10,13 +10,13 @@ themselves are in stylegan_networks.py, progressive growing in zoo/growing.py.
 
 from collections.abc import Callable, Container, Mapping
 from types import MappingProxyType
-from typing import Literal, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 import torch
 from torch import Tensor, nn
 
-from zoo.adversarial import in_eval_mode
-from zoo.growing import RELEASED_BATCH_SIZES, GrowingModule, GrowthSchedule, averaged_copy
+from zoo.adversarial import PaperMeasures, in_eval_mode
+from zoo.growing import RELEASED_BATCH_SIZES, GrowingModule, GrowthSchedule, averaged_copy, by_resolution
 from zoo.layers import upscale2d
 from zoo.losses import (
     bce_discriminator_loss,
@@ -29,9 +29,13 @@ from zoo.losses import (
 from zoo.models.stylegan_networks import Config, Discriminator, Noise, StyleGenerator
 from zoo.resume import mix_seed
 
+if TYPE_CHECKING:
+    from zoo.data.base import ImageDataModule
+
 #: Learning rate from a resolution on (appendix C; CelebA-HQ stops at 2e-3).
 LEARNING_RATES: Mapping[int, float] = {4: 1e-3, 128: 1.5e-3, 256: 2e-3, 512: 3e-3}
 
+PATHS = 10_000  # of a path length on `test`
 PIXELS_AT_A_TIME = 2**23  # of one map, when sampling: 8 images of 1024x1024, 8,192 of 32x32
 
 
@@ -116,8 +120,8 @@ class StyleGAN(GrowingModule):
             start=start_resolution or min(resolution, 4 if config == "A" else 8),
             stabilise_images=stabilise_images,
             fade_images=fade_images,
-            batch_sizes=batch_sizes or RELEASED_BATCH_SIZES[devices],
-            lrs=lrs or LEARNING_RATES,
+            batch_sizes=by_resolution(batch_sizes) or RELEASED_BATCH_SIZES[devices],
+            lrs=by_resolution(lrs) or LEARNING_RATES,
         )
         super().__init__(
             image_shape=(channels, resolution, resolution), z_dim=z_dim, growth=growth, ema_half_life=ema_half_life
@@ -215,7 +219,11 @@ class StyleGAN(GrowingModule):
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         lr = self.growth.at(0).lr
-        return [torch.optim.Adam(net.parameters(), lr=lr, betas=self.betas, eps=1e-8) for net in (self.D, self.G)]
+        fused = self.device.type in ("cpu", "cuda")  # one pass over the weights instead of several
+        return [
+            torch.optim.Adam(net.parameters(), lr=lr, betas=self.betas, eps=1e-8, fused=fused)
+            for net in (self.D, self.G)
+        ]
 
     def compile_networks(self) -> None:
         """torch.compile of f, g and D in place; G itself is never called in training.
@@ -455,6 +463,33 @@ class StyleGAN(GrowingModule):
             seed=seed,
         )
         return float(value)
+
+    def test_measures(self, data: "ImageDataModule", *, seed: int) -> PaperMeasures:
+        """Path lengths of digits by the project's LeNet, full and end, in W (without mapping layers: in Z).
+
+        They are figures of that network alone. The paper's, by VGG-16 with LPIPS' weights, are `path_length`'s.
+        """
+        from zoo.metrics.lenet import LeNetExtractor
+        from zoo.metrics.path_length import ExtractorDistance
+
+        if data.name not in ("MNIST", "Digits"):
+            return PaperMeasures({}, {})
+        lenet = LeNetExtractor().to(self.device)
+        distance = ExtractorDistance(lenet)
+        space: Literal["w", "z"] = "w" if len(self.G.mapping) > 1 else "z"
+        values = {
+            f"ppl_{sampling}_{space}_lenet{PATHS // 1000}k": self.path_length(
+                distance, space=space, sampling=sampling, pairs=PATHS, seed=seed
+            )
+            for sampling in ("full", "end")
+        }
+        protocol = {"measure": "perceptual path length, epsilon 1e-4", "n_pairs": PATHS, "weights": "ema"}
+        protocol |= {
+            "extractor": lenet.name,
+            "extractor_sha256": lenet.sha256,
+            "sampling": "no truncation, const noise",
+        }
+        return PaperMeasures(values, {**protocol, "seed": seed})
 
     def needs_styles(self, what: str) -> None:
         """Raises ValueError in rows A and B."""
