@@ -8,23 +8,49 @@ from typing import Any
 from zoo import __version__, evaluate
 from zoo.errors import ZooError
 
-PAPERS = {
-    "gan": ("Generative Adversarial Nets", 2014, "1406.2661"),
-    "dcgan": ("Unsupervised Representation Learning with Deep Convolutional GANs", 2016, "1511.06434"),
-    "cgan": ("Conditional Generative Adversarial Nets", 2014, "1411.1784"),
-    "infogan": ("InfoGAN: Interpretable Representation Learning by Information Maximizing GANs", 2016, "1606.03657"),
-    "lsgan": ("Least Squares Generative Adversarial Networks", 2017, "1611.04076"),
-    "wgan": ("Wasserstein Generative Adversarial Networks", 2017, "1701.07875"),
-    "wgan_gp": ("Improved Training of Wasserstein GANs", 2017, "1704.00028"),
-    "pggan": ("Progressive Growing of GANs for Improved Quality, Stability, and Variation", 2018, "1710.10196"),
-    "stylegan": ("A Style-Based Generator Architecture for Generative Adversarial Networks", 2019, "1812.04948"),
-}
-
 
 def papers(arguments: argparse.Namespace) -> None:
-    """Prints the papers and the scripts that reproduce them."""
-    for name, (title, year, arxiv) in PAPERS.items():
-        print(f"{name:8} {year}  arXiv {arxiv}  {title}\n{'':8} python reproductions/{name}.py fit --help")
+    """Prints each paper's recipes, what it reports for them and what has been reached here."""
+    from zoo.compare.reported import reproductions
+    from zoo.papers import as_text
+
+    print(as_text(reproductions(), names=arguments.papers), end="")
+
+
+def diff(arguments: argparse.Namespace) -> None:
+    """Prints how two papers differ, from the code's own defaults or from recipes."""
+    from zoo.diff import as_text
+
+    print(as_text(arguments.first, arguments.second), end="")
+
+
+def compare(arguments: argparse.Namespace) -> None:
+    """Prints runs side by side and writes them as one page."""
+    import tempfile
+
+    from zoo.compare.comparison import Comparison
+    from zoo.compare.page import write_page
+    from zoo.compare.reading import read_runs
+    from zoo.compare.text import as_text
+    from zoo.pull import pull
+
+    paths = [Path(path) for path in arguments.runs]
+    with tempfile.TemporaryDirectory() as folder:
+        if arguments.wandb:
+            paths += pull(arguments.wandb, Path(folder))
+        runs, notes = read_runs(paths or [Path("runs")])
+        comparison = Comparison(runs, [*arguments.note, *notes])
+        print(as_text(comparison), end="")
+        if arguments.page:
+            print(f"page: {write_page(comparison, Path(arguments.page))}")
+
+
+def wandb_push(arguments: argparse.Namespace) -> None:
+    """Rebuilds runs at W&B from their local records."""
+    from zoo.push import push
+
+    for path in arguments.runs:
+        print(push(Path(path), project=arguments.project, again=arguments.again))
 
 
 def records(arguments: argparse.Namespace) -> None:
@@ -94,8 +120,28 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="zoo", description="The GAN papers as PyTorch Lightning modules.")
     top.add_argument("--version", action="version", version=__version__)
     commands = top.add_subparsers(metavar="COMMAND", required=True)
-    command = commands.add_parser("papers", help="the papers and their scripts")
+    command = commands.add_parser("papers", help="the papers, their recipes, reported beside reached")
+    command.add_argument("papers", nargs="*", metavar="PAPER", help="these alone")
     command.set_defaults(run=papers)
+    command = commands.add_parser("diff", help="how two papers differ: objective, networks, optimizer, schedule")
+    command.add_argument("first", metavar="PAPER[:RECIPE]")
+    command.add_argument("second", metavar="PAPER[:RECIPE]")
+    command.set_defaults(run=diff)
+    command = commands.add_parser(
+        "compare", help="runs side by side: tables here, and one page with curves and samples"
+    )
+    command.add_argument("runs", nargs="*", metavar="RUN", help="run folders, folders of them, records (default: runs)")
+    command.add_argument("--wandb", metavar="ENTITY/PROJECT", help="the runs of a W&B project, too")
+    command.add_argument("--page", metavar="FILE", default="compare.html", help="default: %(default)s; '' for none")
+    command.add_argument(
+        "--note", action="append", default=[], metavar="TEXT", help="a note of your own, shown with both"
+    )
+    command.set_defaults(run=compare)
+    command = commands.add_parser("wandb-push", help="rebuild runs at W&B from their local records")
+    command.add_argument("runs", nargs="+", metavar="RUN", help="run folders")
+    command.add_argument("--project", default="lightning-gan-zoo", help="default: %(default)s")
+    command.add_argument("--again", action="store_true", help="push all of it as a new W&B run")
+    command.set_defaults(run=wandb_push)
     command = commands.add_parser("records", help="what the records under a folder reached")
     command.add_argument("folder", nargs="?", default="reproductions/records")
     command.set_defaults(run=records)
@@ -114,7 +160,7 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--data_dir", required=True, help="folder that holds CIFAR-10")
     command.add_argument("--out", default="resnet.safetensors", help="file for the weights; the card goes beside it")
     command.add_argument("--seed", type=int, default=0)
-    command.add_argument("--epochs", type=int, default=12)
+    command.add_argument("--epochs", type=int, default=20)
     command.add_argument("--width", type=int, default=32, help="of the first layer; time grows with its square")
     command.set_defaults(run=train_resnet)
     command = commands.add_parser("evaluate", help="figures of a run or of two folders, with protocols")

@@ -17,7 +17,8 @@ from torch import nn
 
 from zoo import losses
 from zoo.adversarial import AdversarialModule
-from zoo.compare import lined_up, reproductions
+from zoo.compare.reported import reproductions
+from zoo.compare.text import lined_up
 from zoo.errors import ZooError
 from zoo.models import MODELS
 from zoo.reached import recipes_of

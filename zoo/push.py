@@ -1,4 +1,4 @@
-"""Runs and W&B: `push` rebuilds a run there from the local record, `pull` brings runs here to be compared.
+"""`zoo wandb-push`: rebuilds a W&B run from the local record.
 
 The record in the run's folder is the truth; W&B holds a mirror. What was pushed is kept in the folder
 (`wandb_pushed.json`), so that a second push sends only what has been added since, which is mostly nothing.
@@ -6,17 +6,14 @@ The record in the run's folder is the truth; W&B holds a mirror. What was pushed
 
 import hashlib
 import json
-import math
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from zoo.compare import ComparedRun, read_run
+from zoo.compare.reading import read_run
+from zoo.compare.runs import ComparedRun
 from zoo.errors import ZooError
-from zoo.record import METRICS_FILE, RESULT_FILE, RecordError, RunDir, read_metrics, write_atomically
+from zoo.record import RunDir, read_metrics, write_atomically
 
 PUSHED_FILE = "wandb_pushed.json"
 GRID = "grid"
@@ -50,10 +47,10 @@ def push(path: Path, *, project: str = "lightning-gan-zoo", again: bool = False)
     state = {} if again else pushed_before(run)
     if again:
         run.wandb_id.unlink(missing_ok=True)
-    elif not state and (mirror := mirrored(run)):
+    elif content.run.config.get("wandb") or (not state and mirrored(run)):
         raise PushError(
-            f"{path} was mirrored to W&B while training ({mirror}): there is nothing to push. A mirror that is still"
-            f" offline is sent by `wandb sync {run.path / 'wandb'}/offline-run-*`; --again pushes the run a second time"
+            f"{path} was mirrored to W&B while training: there is nothing to push. A mirror that is still offline is"
+            f" sent by `wandb sync {run.path / 'wandb'}/offline-run-*`; --again pushes the run a second time"
         )
     note, project = "", state.get("project", project)
     if state and not content.goes_on_from(state):
@@ -99,10 +96,9 @@ def pushed_before(run: RunDir) -> dict[str, Any]:
         raise PushError(f"{path} is damaged ({error!r}): remove it and push with --again") from error
 
 
-def mirrored(run: RunDir) -> str:
-    """The folder in which W&B's own mirror lies, or "" where the run was trained without one."""
-    folders = sorted((run.path / "wandb").glob("*run-*-*"))
-    return str(folders[-1]) if run.wandb_id.is_file() and folders else ""
+def mirrored(run: RunDir) -> bool:
+    """Whether W&B's own files lie in a run that was never pushed: it was trained with a mirror."""
+    return run.wandb_id.is_file() and any((run.path / "wandb").glob("*run-*-*"))
 
 
 class Added:
@@ -221,83 +217,3 @@ def as_logged(row: Mapping[str, Any]) -> dict[str, Any]:
         name: row[f"{name}_nonfinite"] for name, value in values.items() if value is None and f"{name}_nonfinite" in row
     }
     return values | {name: float(kind) for name, kind in kinds.items()} | {"_timestamp": row["time"]}
-
-
-# --- from W&B to here ---
-
-
-def pull(project: str, folder: Path, *, api: Any = None) -> list[Path]:
-    """Fetches a W&B project's runs as run folders that `zoo compare` reads; numbers, settings, grids and records.
-
-    Args:
-        project: "ENTITY/PROJECT".
-        folder: where the run folders go.
-        api: a `wandb.Api`; None makes one.
-
-    Returns:
-        the folders, one a run.
-
-    Raises:
-        PushError: wandb is not installed, there is no such project, or none of its runs has points.
-    """
-    names = [(run, re.sub(r"[^-.=+\w]", "_", run.name)) for run in runs_of(project, api=api)]
-    found = [write_run(run, folder / f"{name}-{run.id}") for run, name in names]
-    folders = [path for path in found if path is not None]
-    if not folders:
-        raise PushError(f"no run of the W&B project {project} holds points with images_seen")
-    return folders
-
-
-def runs_of(project: str, *, api: Any) -> list[Any]:
-    """The runs of a W&B project."""
-    if project.count("/") != 1:
-        raise PushError(f"--wandb wants ENTITY/PROJECT, not {project!r}")
-    require_wandb()
-    import wandb
-
-    try:
-        return list((api or wandb.Api()).runs(project))
-    except (wandb.Error, ValueError) as error:
-        raise PushError(f"the runs of {project} cannot be read from W&B: {error}") from error
-
-
-def write_run(run: Any, path: Path) -> Path | None:
-    """One W&B run as a folder; None if it has no points."""
-    history = [row for row in run.scan_history() if row.get("images_seen") is not None]
-    if not history:
-        return None
-    place = RunDir.create(path, resume=True)
-    config = {**run.config, "paper": run.config.get("paper") or run.group or "unknown paper"}
-    place.config.write_text(yaml.safe_dump(config, sort_keys=False))
-    rows = sorted(filter(None, map(as_row, history)), key=lambda row: row["images_seen"])
-    place.metrics.write_text("".join(json.dumps(row, allow_nan=False) + "\n" for row in rows))
-    for row in history:
-        if isinstance(row.get(GRID), Mapping):
-            file = Path(run.file(row[GRID]["path"]).download(root=str(path), replace=True).name)
-            (path / file).replace(place.grids / f"images-{int(row['images_seen']):09d}.png")
-    if any(file.name == RESULT_FILE for file in run.files()):
-        run.file(RESULT_FILE).download(root=str(path), replace=True)
-    return path
-
-
-def as_row(point: Mapping[str, Any]) -> dict[str, Any] | None:
-    """A point of W&B's history as a line of metrics.jsonl; None if it holds no number."""
-    row: dict[str, Any] = {}
-    for name, value in point.items():
-        if name.startswith("_") or name == "images_seen":
-            continue
-        if isinstance(value, str) and value in ("NaN", "Infinity", "-Infinity"):
-            value = float(value)
-        if isinstance(value, float) and not math.isfinite(value):
-            row |= {name: None, f"{name}_nonfinite": str(value)}
-        elif isinstance(value, int | float):
-            row[name] = value
-    return {"images_seen": int(point["images_seen"]), "time": float(point["_timestamp"]), **row} if row else None
-
-
-def push_all(paths: Sequence[Path], **options: Any) -> Iterator[str]:
-    """`push` of each run."""
-    for path in paths:
-        if not RunDir(path).holds_run:
-            raise RecordError(f"there is no run at {path} (no config.yaml, no {METRICS_FILE})")
-        yield push(path, **options)

@@ -366,6 +366,8 @@ def validate_result(record: Any) -> None:
     Raises:
         RecordError: naming the field, as in "measures.fid5k.best.value must be a finite number, it is 'x'".
     """
+    if isinstance(record, dict) and "schema" in record:
+        _schema_version("schema", record["schema"])  # first: another schema has other fields
     _check("", record, schema=RESULT_SCHEMA)
     for name, measure in record["measures"].items():
         if measure["protocol"] not in record["protocols"]:

@@ -3,10 +3,12 @@
 "use strict";
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
-  const hidden = new Set();
-  let clock = "images";
-  let reach = "longest"; // run that the clocks go to; "shortest" shows what all runs have in common
-  let lifted = null;
+  const state = {
+    clock: "images", // or "seconds"
+    reach: "longest", // run that the clocks go to; "shortest" shows what all runs have in common
+    hidden: new Set(), // runs
+    lifted: null, // the run whose button the pointer is on
+  };
 
   const NS = "http://www.w3.org/2000/svg";
   const make = (name, attributes, parent, text) => {
@@ -16,275 +18,336 @@
     if (parent) parent.appendChild(element);
     return element;
   };
+  const element = (name, className, text = "") => {
+    const made = document.createElement(name);
+    made.className = className;
+    made.textContent = text;
+    return made;
+  };
+  const clamp = (v, low, high) => Math.min(Math.max(v, low), high);
+  const last = (list) => list[list.length - 1];
 
-  // --- numbers ---
-  const figures = (v) => (v === 0 ? "0" : Math.abs(v) >= 1e5 || Math.abs(v) < 1e-3 ? v.toExponential(2) : String(+v.toPrecision(4)));
+  // --- how numbers are written ---
+
+  const isOdd = (v, large) => v !== 0 && (Math.abs(v) >= large || Math.abs(v) < 1e-3);
+  const figures = (v) => (isOdd(v, 1e5) ? v.toExponential(2) : String(+v.toPrecision(4)));
+  const label = (v) => (isOdd(v, 1e4) ? v.toExponential(0) : String(v));
   const count = (n) => Math.round(n).toLocaleString("en-US");
-  const brief = (n) => (n >= 1e6 ? +(n / 1e6).toPrecision(3) + "M" : n >= 1e3 ? +(n / 1e3).toPrecision(3) + "k" : String(n));
-  const span = (s) => {
-    const t = Math.round(s);
-    return Math.floor(t / 3600) + ":" + String(Math.floor(t / 60) % 60).padStart(2, "0") + ":" + String(t % 60).padStart(2, "0");
+  const brief = (n) => (n >= 1e6 ? +(n / 1e6).toPrecision(3) + "M" : n >= 1e3 ? +(n / 1e3).toPrecision(3) + "k" : `${n}`);
+  const two = (n) => String(n).padStart(2, "0");
+  const duration = (seconds) => {
+    const t = Math.round(seconds);
+    return `${Math.floor(t / 3600)}:${two(Math.floor(t / 60) % 60)}:${two(t % 60)}`;
   };
-  const spanTick = (s) => (s === 0 ? "0" : s < 60 ? s + " s" : s < 3600 ? +(s / 60).toFixed(1) + " min" : +(s / 3600).toFixed(2) + " h");
+  const briefly = (s) =>
+    s === 0 ? "0" : s < 60 ? `${s} s` : s < 3600 ? `${+(s / 60).toFixed(1)} min` : `${+(s / 3600).toFixed(2)} h`;
 
-  const STEPS = [1, 2, 2.5, 5, 10];
-  const TIMES = [1, 5, 10, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400, 172800, 432000, 864000];
-  const step = (range, n) => {
-    const rough = range / n, power = 10 ** Math.floor(Math.log10(rough));
-    return STEPS.find((s) => s * power >= rough) * power;
+  const CLOCKS = {
+    images: { of: (s) => s.x, name: "images seen", tick: brief, near: brief, full: (v) => `${count(v)} images` },
+    seconds: { of: (s) => s.t, name: "wall time", tick: briefly, near: duration, full: duration },
   };
-  const linearTicks = (low, high, n) => {
-    const by = step(high - low || 1, n), ticks = [];
+
+  // --- ticks: at most about n of them ---
+
+  const HOUR = 3600, DAY = 24 * HOUR;
+  const TIMES = [1, 5, 10, 30, 60, 120, 300, 600, 900, 1800, HOUR, 2 * HOUR, 4 * HOUR, 6 * HOUR, 12 * HOUR, DAY, 2 * DAY];
+  const multiples = (by, low, high) => {
+    const ticks = [];
     for (let i = Math.ceil(low / by - 1e-9); i * by <= high + by * 1e-9; i++) ticks.push(+(i * by).toPrecision(12));
     return ticks;
   };
-  const timeTicks = (high, n) => {
-    const by = TIMES.find((t) => t >= high / n) || TIMES[TIMES.length - 1] * Math.ceil(high / n / TIMES[TIMES.length - 1]), ticks = [];
-    for (let t = 0; t <= high; t += by) ticks.push(t);
-    return ticks;
+  const linearTicks = (low, high, n) => {
+    const rough = (high - low || 1) / n, power = 10 ** Math.floor(Math.log10(rough));
+    return multiples([1, 2, 2.5, 5, 10].find((s) => s * power >= rough) * power, low, high);
   };
+  const timeTicks = (high, n) =>
+    multiples(TIMES.find((t) => t >= high / n) || last(TIMES) * Math.ceil(high / n / last(TIMES)), 0, high);
   const logTicks = (low, high, n) => {
+    let ticks = [];
     for (const digits of [[1, 2, 3, 5, 7], [1, 2, 5], [1, 3], [1]]) {
-      const ticks = [];
+      ticks = [];
       for (let e = Math.floor(Math.log10(low)); e <= Math.ceil(Math.log10(high)); e++)
-        for (const d of digits) { const t = d * 10 ** e; if (t >= low * 0.999 && t <= high * 1.001) ticks.push(+t.toPrecision(3)); }
-      if (ticks.length <= n || digits.length === 1) return ticks.filter((_, i) => i % Math.ceil(ticks.length / n) === 0);
+        ticks.push(...digits.map((d) => +(d * 10 ** e).toPrecision(3)));
+      ticks = ticks.filter((t) => t >= low * 0.999 && t <= high * 1.001);
+      if (ticks.length <= n) return ticks;
     }
+    return ticks.filter((_, i) => i % Math.ceil(ticks.length / n) === 0);
   };
 
-  // --- the extent of y: the untrained network may lie so far off that nothing else could be told apart ---
-  const extent = (series, log, clockOf, end) => {
-    const values = [], trained = [];
-    for (const s of series) s.y.forEach((v, i) => {
-      if (v === null || clockOf(s)[i] > end * 1.001) return;
-      values.push(v);
-      if (s.x[i] > 0) trained.push(v);
-    });
-    if (!values.length) return null;
-    let low = Math.min(...values), high = Math.max(...values), cut = false;
-    if (!log && trained.length) {
-      const a = Math.min(...trained), b = Math.max(...trained);
-      if (high - low > 4 * (b - a) && b > a) { low = a; high = b; cut = true; }
-    }
-    if (log) return { low: low / 1.15, high: high * 1.15, cut };
-    const air = (high - low || Math.abs(high) || 1) * 0.06;
-    return { low: low - air, high: high + air, cut };
-  };
+  // --- the extent of y ---
+
+  // Values over more than one decade, all positive, are drawn on a log scale.
   const wantsLog = (series) => {
     const values = series.flatMap((s) => s.y.filter((v) => v !== null));
     return values.length > 0 && Math.min(...values) > 0 && Math.max(...values) / Math.min(...values) > 15;
   };
-
-  const DASHES = ["none", "7 4", "2 4", "9 3 2 3"]; // one for each protocol
-  // the height of a line, in pixels, where it ends or where the chart cuts it off
-  const heightAt = (s, at, end, y) => {
-    const finite = at.map((v, i) => i).filter((i) => s.y[i] !== null);
-    const after = finite.findIndex((i) => at[i] > end);
-    if (after < 0) return finite.length ? y(s.y[finite[finite.length - 1]]) : null;
-    if (after === 0) return null;
-    const [i, j] = [finite[after - 1], finite[after]];
-    return y(s.y[i]) + ((y(s.y[j]) - y(s.y[i])) * (end - at[i])) / (at[j] - at[i]);
+  // Lowest and highest value until `end`. The untrained network (0 images) may lie so far off that nothing else could
+  // be told apart: then it is cut.
+  const extent = (series, log, clock, end) => {
+    const values = [], trained = [];
+    for (const s of series)
+      s.y.forEach((v, i) => {
+        if (v === null || clock.of(s)[i] > end * 1.001) return;
+        values.push(v);
+        if (s.x[i] > 0) trained.push(v);
+      });
+    if (!values.length) return null;
+    let low = Math.min(...values), high = Math.max(...values), cut = false;
+    if (log) return { low: low / 1.15, high: high * 1.15, cut };
+    const a = Math.min(...trained), b = Math.max(...trained);
+    if (b > a && high - low > 4 * (b - a)) [low, high, cut] = [a, b, true];
+    const air = (high - low || Math.abs(high) || 1) * 0.06;
+    return { low: low - air, high: high + air, cut };
   };
 
-  const shapes = [
+  // --- one chart ---
+
+  const SHAPES = [
     (x, y, r) => `M${x - r},${y}a${r},${r} 0 1,0 ${2 * r},0a${r},${r} 0 1,0 ${-2 * r},0`,
     (x, y, r) => `M${x - r},${y - r}h${2 * r}v${2 * r}h${-2 * r}z`,
     (x, y, r) => `M${x},${y - 1.3 * r}l${1.3 * r},${2.2 * r}h${-2.6 * r}z`,
     (x, y, r) => `M${x},${y - 1.4 * r}l${1.4 * r},${1.4 * r}l${-1.4 * r},${1.4 * r}l${-1.4 * r},${-1.4 * r}z`,
   ];
-  const shape = (run) => shapes[run % shapes.length];
+  const shape = (run) => SHAPES[(run || 0) % SHAPES.length];
+  const DASHES = ["none", "7 4", "2 4", "9 3 2 3"]; // one for each protocol; STYLES in charts.py
+  const POINTS_MARKED = 40; // of a curve; longer ones are drawn as a thin line
 
-  function draw(figure) {
-    const chart = data.charts[+figure.dataset.chart];
-    const over = figure.dataset.over || clock;
-    const old = figure.querySelector("svg.plot");
+  const pen = document.createElement("canvas").getContext("2d");
+  pen.font = '600 11px system-ui, -apple-system, "Segoe UI", sans-serif';
+
+  // Where everything lies: the box of the curves, and the functions from values to pixels.
+  const layout = (figure, chart, svg) => {
+    const clock = CLOCKS[figure.dataset.over || state.clock];
+    const series = chart.series.filter((s) => s.run === undefined || !state.hidden.has(s.run));
     const width = Math.max(240, Math.floor(figure.clientWidth - 24));
     const height = figure.dataset.tall ? (width < 420 ? 250 : 320) : 220;
-    const svg = make("svg", { class: "plot", viewBox: `0 0 ${width} ${height}`, height, tabindex: 0, role: "img", "aria-label": `${chart.title} over ${over === "images" ? "images seen" : "wall time"}` });
-    const all = chart.series, series = all.filter((s) => s.run === undefined || !hidden.has(s.run));
-    const log = chart.log === undefined ? (chart.log = wantsLog(all)) : chart.log;
-    const named = width >= 430 && series.length <= 10;
-    const names = named ? Math.max(...series.map((s) => textWidth(s.label)), 0) + 14 : 12;
+    if (chart.log === undefined) chart.log = wantsLog(chart.series);
+    const named = width >= 430 && series.length <= 10; // names at the ends of the lines
+    const names = named ? Math.max(...series.map((s) => pen.measureText(s.label).width), 0) + 14 : 12;
     const box = { left: 46, right: width - Math.min(names, width * 0.4), top: 8, bottom: height - 34 };
-    const clockOf = (s) => (over === "images" ? s.x : s.t);
-    const lasts = series.map((s) => Math.max(...clockOf(s), 0)).filter((v) => v > 0);
-    const end = lasts.length ? (reach === "shortest" ? Math.min(...lasts) : Math.max(...lasts)) : 1;
-    const range = extent(series, log, clockOf, end);
+    const ends = series.map((s) => Math.max(...clock.of(s), 0)).filter((v) => v > 0);
+    const end = ends.length ? (state.reach === "shortest" ? Math.min(...ends) : Math.max(...ends)) : 1;
+    const range = extent(series, chart.log, clock, end);
+    const f = chart.log ? Math.log : (v) => v;
     const x = (v) => box.left + (v / end) * (box.right - box.left);
-    figure.plot = null;
-    if (!range) {
-      make("text", { x: width / 2, y: height / 2, "text-anchor": "middle" }, svg, "nothing shown");
-      old ? old.replaceWith(svg) : figure.appendChild(svg);
-      return;
-    }
-    const f = log ? Math.log : (v) => v;
     const y = (v) => box.bottom - ((f(v) - f(range.low)) / (f(range.high) - f(range.low))) * (box.bottom - box.top);
+    return { chart, clock, series, svg, width, height, named, box, end, range, x, y };
+  };
 
-    for (const t of log ? logTicks(range.low, range.high, 7) : linearTicks(range.low, range.high, 5)) {
+  const drawAxes = ({ chart, clock, svg, height, box, end, range, x, y }) => {
+    for (const t of chart.log ? logTicks(range.low, range.high, 7) : linearTicks(range.low, range.high, 5)) {
       make("line", { class: "gridline", x1: box.left, x2: box.right, y1: y(t), y2: y(t) }, svg);
-      make("text", { x: box.left - 6, y: y(t) + 4, "text-anchor": "end" }, svg, Math.abs(t) >= 1e4 || (t !== 0 && Math.abs(t) < 1e-3) ? t.toExponential(0) : String(t));
+      make("text", { x: box.left - 6, y: y(t) + 4, "text-anchor": "end" }, svg, label(t));
     }
     const room = Math.max(2, Math.floor((box.right - box.left) / 75));
-    for (const t of over === "images" ? linearTicks(0, end, room) : timeTicks(end, room)) {
+    for (const t of clock === CLOCKS.images ? linearTicks(0, end, room) : timeTicks(end, room)) {
       make("line", { class: "base", x1: x(t), x2: x(t), y1: box.bottom, y2: box.bottom + 4 }, svg);
-      make("text", { x: x(t), y: box.bottom + 16, "text-anchor": "middle" }, svg, over === "images" ? brief(t) : spanTick(t));
+      make("text", { x: x(t), y: box.bottom + 16, "text-anchor": "middle" }, svg, clock.tick(t));
     }
     make("line", { class: "base", x1: box.left, x2: box.right, y1: box.bottom, y2: box.bottom }, svg);
-    make("text", { x: box.right, y: height - 4, "text-anchor": "end" }, svg, over === "images" ? "images seen" : "wall time");
-    make("text", { x: box.left, y: height - 4 }, svg, log ? "log scale" : "");
+    make("text", { x: box.right, y: height - 4, "text-anchor": "end" }, svg, clock.name);
+    if (chart.log) make("text", { x: box.left, y: height - 4 }, svg, "log scale");
+  };
 
-    const id = `clip-${figure.dataset.chart}-${over}-${figure.dataset.over ? 1 : 0}`;
-    const clip = make("clipPath", { id }, make("defs", {}, svg));
-    make("rect", { x: box.left - 5, y: box.top - 5, width: box.right - box.left + 10, height: box.bottom - box.top + 10 }, clip);
-    const ends = [];
-    for (const s of series) {
-      const at = clockOf(s), k = `k${s.colour} ${lifted !== null && s.run !== undefined && s.run !== lifted ? "faded" : ""}`;
-      const group = make("g", { class: k, "clip-path": `url(#${id})` }, svg);
-      let path = "", pen = "M";
-      s.y.forEach((v, i) => {
-        if (v === null) { pen = "M"; return; }
-        path += `${pen}${x(at[i]).toFixed(1)},${y(v).toFixed(1)}`;
-        pen = "L";
-      });
-      if (s.s && s.y.length > 1) {
-        const inside = s.y.map((v, i) => i).filter((i) => s.y[i] !== null && s.s[i] !== null);
-        const floor = (v) => (log ? Math.max(v, range.low) : v);
-        const up = inside.map((i) => `${x(at[i]).toFixed(1)},${y(s.y[i] + s.s[i]).toFixed(1)}`);
-        const down = inside.map((i) => `${x(at[i]).toFixed(1)},${y(floor(s.y[i] - s.s[i])).toFixed(1)}`).reverse();
-        if (inside.length > 1) make("path", { class: "band", d: `M${[...up, ...down].join("L")}Z` }, group);
-      }
-      make("path", { class: `curve ${s.y.length > 80 ? "thin" : ""}`, d: path || "M0,0", "stroke-dasharray": DASHES[(s.dash || 0) % DASHES.length] }, group);
-      const mark = shape(s.run === undefined ? 0 : s.run);
-      if (s.y.length <= 40) s.y.forEach((v, i) => v !== null && make("path", { class: `mark ${i === s.best ? "best" : ""}`, d: mark(x(at[i]), y(v), i === s.best ? 4.5 : 2.6) }, group));
-      else if (s.best !== undefined && s.best !== null) make("path", { class: "mark best", d: mark(x(at[s.best]), y(s.y[s.best]), 4.5) }, group);
-      const tip = heightAt(s, at, end, y);
-      if (tip !== null) ends.push({ s, k, y: Math.min(Math.max(tip, box.top), box.bottom) });
+  const colourOf = (s) => `k${s.colour}` + (state.lifted !== null && s.run !== undefined && s.run !== state.lifted ? " faded" : "");
+
+  const drawCurve = ({ chart, clock, svg, range, x, y }, s, clip) => {
+    const at = clock.of(s), group = make("g", { class: colourOf(s), "clip-path": `url(#${clip})` }, svg);
+    const point = (i, v) => `${x(at[i]).toFixed(1)},${y(v).toFixed(1)}`;
+    const finite = s.y.map((_, i) => i).filter((i) => s.y[i] !== null);
+    const spread = s.s ? finite.filter((i) => s.s[i] !== null) : [];
+    if (spread.length > 1) {
+      const floor = (v) => (chart.log ? Math.max(v, range.low) : v);
+      const up = spread.map((i) => point(i, s.y[i] + s.s[i]));
+      const down = spread.map((i) => point(i, floor(s.y[i] - s.s[i]))).reverse();
+      make("path", { class: "band", d: `M${[...up, ...down].join("L")}Z` }, group);
     }
-    if (named) {
-      ends.sort((a, b) => a.y - b.y);
-      ends.forEach((e, i) => { e.at = i ? Math.max(e.y, ends[i - 1].at + 13) : e.y; });
-      const excess = ends.length ? ends[ends.length - 1].at - box.bottom : 0;
-      if (excess > 0) for (let i = ends.length - 1, floor = box.bottom; i >= 0; i--) { ends[i].at = Math.min(ends[i].at, floor); floor = ends[i].at - 13; }
-      for (const e of ends) make("text", { class: `end ${e.k}`, x: box.right + 8, y: e.at + 4 }, svg, e.s.label);
+    const path = finite.map((i, n) => (n && finite[n - 1] === i - 1 ? "L" : "M") + point(i, s.y[i])).join("");
+    const few = s.y.length <= POINTS_MARKED;
+    const dashes = DASHES[(s.dash || 0) % DASHES.length];
+    make("path", { class: few ? "curve" : "curve thin", d: path, "stroke-dasharray": dashes }, group);
+    for (const i of finite) {
+      const best = i === s.best;
+      if (!few && !best) continue;
+      const mark = shape(s.run)(x(at[i]), y(s.y[i]), best ? 4.5 : 2.6);
+      make("path", { class: best ? "mark best" : "mark", d: mark }, group);
     }
-    const note = figure.querySelector(".below-note[data-cut]");
-    if (note) note.hidden = !range.cut;
-    const rule = make("line", { class: "rule", y1: box.top, y2: box.bottom, visibility: "hidden" }, svg);
-    figure.plot = { chart, series, over, x, y, box, end, rule, svg, width, clockOf };
-    svg.addEventListener("pointermove", (event) => read(figure, ((event.clientX - svg.getBoundingClientRect().left) * width) / svg.clientWidth));
-    svg.addEventListener("pointerdown", (event) => read(figure, ((event.clientX - svg.getBoundingClientRect().left) * width) / svg.clientWidth));
+  };
+
+  // The height of a line, in pixels, where it ends or where the chart cuts it off.
+  const heightAt = ({ clock, end, y }, s) => {
+    const at = clock.of(s), finite = s.y.map((_, i) => i).filter((i) => s.y[i] !== null);
+    const after = finite.findIndex((i) => at[i] > end);
+    if (after < 0) return finite.length ? y(s.y[last(finite)]) : null;
+    if (after === 0) return null;
+    const i = finite[after - 1], j = finite[after];
+    return y(s.y[i]) + ((y(s.y[j]) - y(s.y[i])) * (end - at[i])) / (at[j] - at[i]);
+  };
+
+  // Names beside the ends of their lines, 13 pixels apart at least.
+  const drawNames = (plot) => {
+    const { box, svg } = plot, names = [];
+    for (const s of plot.series) {
+      const tip = heightAt(plot, s);
+      if (tip !== null) names.push({ s, at: clamp(tip, box.top, box.bottom) });
+    }
+    names.sort((a, b) => a.at - b.at);
+    for (let i = 1; i < names.length; i++) names[i].at = Math.max(names[i].at, names[i - 1].at + 13);
+    for (let i = names.length - 1, floor = box.bottom; i >= 0; i--, floor = names[i + 1].at - 13)
+      names[i].at = Math.min(names[i].at, floor);
+    for (const { s, at } of names) make("text", { class: `end ${colourOf(s)}`, x: box.right + 8, y: at + 4 }, svg, s.label);
+  };
+
+  const draw = (figure, number) => {
+    const chart = data.charts[+figure.dataset.chart], svg = make("svg", { class: "plot", tabindex: 0, role: "img" });
+    const plot = layout(figure, chart, svg), { width, height, box, range } = plot;
+    svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
+    svg.setAttribute("height", height);
+    svg.setAttribute("aria-label", `${chart.title} over ${plot.clock.name}`);
+    figure.plot = range ? plot : null;
+    if (!range) make("text", { x: width / 2, y: height / 2, "text-anchor": "middle" }, svg, "nothing shown");
+    else {
+      const clip = make("clipPath", { id: `clip-${number}` }, make("defs", {}, svg)), air = 5;
+      const inside = { width: box.right - box.left + 2 * air, height: box.bottom - box.top + 2 * air };
+      make("rect", { x: box.left - air, y: box.top - air, ...inside }, clip);
+      drawAxes(plot);
+      for (const s of plot.series) drawCurve(plot, s, `clip-${number}`);
+      if (plot.named) drawNames(plot);
+      plot.rule = make("line", { class: "rule", y1: box.top, y2: box.bottom, visibility: "hidden" }, svg);
+      listen(figure, svg);
+    }
+    const note = figure.querySelector("[data-cut]"), old = figure.querySelector("svg.plot");
+    if (note) note.hidden = !(range && range.cut);
+    if (old) old.replaceWith(svg);
+    else figure.querySelector("figcaption").after(svg);
+  };
+
+  // --- the read-out: each run's point next to the pointer, the best on top ---
+
+  const listen = (figure, svg) => {
+    const follow = (event) =>
+      read(figure, ((event.clientX - svg.getBoundingClientRect().left) * figure.plot.width) / svg.clientWidth);
+    svg.addEventListener("pointermove", follow);
+    svg.addEventListener("pointerdown", follow);
     svg.addEventListener("pointerleave", (event) => event.pointerType === "mouse" && leave(figure));
+    svg.addEventListener("blur", () => leave(figure));
     svg.addEventListener("keydown", (event) => {
-      const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
       if (event.key === "Escape") leave(figure);
+      const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
       if (!by) return;
       event.preventDefault();
-      const stops = [...new Set(series.flatMap((s) => clockOf(s)))].filter((v) => v <= end * 1.001).sort((a, b) => a - b);
-      const here = figure.here === undefined ? (by > 0 ? -1 : stops.length) : stops.findIndex((v) => v >= figure.here);
-      read(figure, x(stops[Math.min(Math.max(here + by, 0), stops.length - 1)]));
+      const { series, clock, end, x } = figure.plot;
+      const stops = [...new Set(series.flatMap(clock.of))].filter((v) => v <= end * 1.001).sort((a, b) => a - b);
+      const outside = by > 0 ? -1 : stops.length;
+      const here = figure.here === undefined ? outside : stops.findIndex((v) => v >= figure.here);
+      read(figure, x(stops[clamp(here + by, 0, stops.length - 1)]));
     });
-    svg.addEventListener("blur", () => leave(figure));
-    old ? old.replaceWith(svg) : figure.querySelector("figcaption").after(svg);
-  }
+  };
 
   const leave = (figure) => {
-    const readout = figure.querySelector(".readout");
-    if (readout && readout.classList.contains("floating")) readout.remove();
+    const readout = figure.querySelector(".readout.floating");
+    if (readout) readout.remove();
     if (figure.plot) figure.plot.rule.setAttribute("visibility", "hidden");
     figure.here = undefined;
   };
 
-  // --- the read-out: each run's point next to the pointer, the best on top ---
-  function read(figure, px) {
-    const p = figure.plot;
-    if (!p) return;
-    const wanted = Math.min(Math.max(((px - p.box.left) / (p.box.right - p.box.left)) * p.end, 0), p.end);
+  // Of each run that has not ended by then, the point nearest to `wanted` on the clock.
+  const pointsAt = ({ series, clock, end }, wanted) => {
     const found = [];
-    for (const s of p.series) {
-      const at = p.clockOf(s);
-      if (!at.length || wanted > at[at.length - 1] + p.end * 0.02) continue; // this run had ended
+    for (const s of series) {
+      const at = clock.of(s);
+      if (!at.length || wanted > last(at) + end * 0.02) continue;
       let i = 0;
-      at.forEach((v, j) => { if (v <= p.end * 1.001 && Math.abs(v - wanted) < Math.abs(at[i] - wanted)) i = j; });
-      found.push({ s, i, at: at[i], value: s.y[i], spread: s.s ? s.s[i] : null });
+      at.forEach((v, j) => { if (v <= end * 1.001 && Math.abs(v - wanted) < Math.abs(at[i] - wanted)) i = j; });
+      found.push({ s, at: at[i], value: s.y[i], spread: s.s ? s.s[i] : null });
     }
+    return found;
+  };
+
+  function read(figure, pixel) {
+    const plot = figure.plot, { chart, box, end } = plot;
+    const wanted = clamp(((pixel - box.left) / (box.right - box.left)) * end, 0, end);
+    const found = pointsAt(plot, wanted);
     if (!found.length) return;
-    const near = found.reduce((a, b) => (Math.abs(b.at - wanted) < Math.abs(a.at - wanted) ? b : a));
-    figure.here = near.at;
-    const sign = p.chart.better === "higher" ? -1 : 1;
-    if (p.chart.better) found.sort((a, b) => (a.value === null) - (b.value === null) || sign * (a.value - b.value));
-    p.rule.setAttribute("x1", p.x(near.at));
-    p.rule.setAttribute("x2", p.x(near.at));
-    p.rule.setAttribute("visibility", "visible");
-    const show = (v) => (p.over === "images" ? count(v) + " images" : span(v));
+    const nearest = found.reduce((a, b) => (Math.abs(b.at - wanted) < Math.abs(a.at - wanted) ? b : a)).at;
+    figure.here = nearest;
+    const sign = chart.better === "higher" ? -1 : 1;
+    if (chart.better) found.sort((a, b) => (a.value === null) - (b.value === null) || sign * (a.value - b.value));
+    for (const end of ["x1", "x2"]) plot.rule.setAttribute(end, plot.x(nearest));
+    plot.rule.setAttribute("visibility", "visible");
     let readout = figure.querySelector(".readout");
     if (!readout) {
-      readout = document.createElement("div");
+      readout = element("div", "readout");
       readout.setAttribute("role", "status");
       figure.appendChild(readout);
     }
-    const floating = p.width >= 430;
-    readout.className = `readout ${floating ? "floating" : "below"}`;
-    readout.replaceChildren();
-    const head = document.createElement("div");
-    head.className = "soft";
-    head.textContent = show(near.at);
-    readout.appendChild(head);
-    for (const { s, at, value, spread } of found) {
-      const line = document.createElement("div");
-      line.appendChild(swatch(s.colour, s.run));
-      const name = document.createElement("span");
-      name.textContent = s.label + (Math.abs(at - near.at) > p.end * 0.004 ? ` (at ${p.over === "images" ? brief(at) : span(at)})` : "");
-      const number = document.createElement("span");
-      number.className = "value";
-      number.textContent = value === null ? "not finite" : figures(value) + (spread ? ` ± ${+spread.toPrecision(2)}` : "");
-      line.append(name, number);
-      readout.appendChild(line);
-    }
-    if (floating) {
-      const scale = p.svg.clientWidth / p.width, left = p.x(near.at) * scale + 12;
-      const flip = left + readout.offsetWidth + 16 > p.svg.clientWidth;
-      readout.style.left = `${Math.max(4, flip ? left - readout.offsetWidth - 14 : left + 14)}px`;
-      readout.style.top = `${p.svg.getBoundingClientRect().top - figure.getBoundingClientRect().top + 4}px`;
-    } else readout.style.left = readout.style.top = "";
+    readout.replaceChildren(element("div", "soft", plot.clock.full(nearest)), ...found.map((p) => line(plot, p, nearest)));
+    position(figure, readout);
   }
+
+  const line = ({ clock, end }, { s, at, value, spread }, nearest) => {
+    const own = element("div", ""), elsewhere = Math.abs(at - nearest) > end * 0.004;
+    const text = value === null ? "not finite" : figures(value) + (spread ? ` ± ${+spread.toPrecision(2)}` : "");
+    const name = s.label + (elsewhere ? ` (at ${clock.near(at)})` : "");
+    own.append(swatch(s.colour, s.run), element("span", "", name), element("span", "value", text));
+    return own;
+  };
+
+  // Beside the pointer where there is room, below the chart on a phone.
+  const position = (figure, readout) => {
+    const { svg, width, x } = figure.plot, floating = width >= 430;
+    readout.className = `readout ${floating ? "floating" : "below"}`;
+    if (!floating) return readout.removeAttribute("style");
+    const left = x(figure.here) * (svg.clientWidth / width) + 12;
+    const flip = left + readout.offsetWidth + 16 > svg.clientWidth;
+    readout.style.left = `${Math.max(4, flip ? left - readout.offsetWidth - 14 : left + 14)}px`;
+    readout.style.top = `${svg.getBoundingClientRect().top - figure.getBoundingClientRect().top + 4}px`;
+  };
 
   const swatch = (colour, run) => {
     const svg = make("svg", { class: `swatch k${colour}`, viewBox: "0 0 14 14", "aria-hidden": "true" });
-    make("path", { d: shape(run === undefined ? 0 : run)(7, 7, 4.5) }, svg);
+    make("path", { d: shape(run)(7, 7, 4.5) }, svg);
     return svg;
   };
 
-  const pen2d = document.createElement("canvas").getContext("2d");
-  pen2d.font = '600 11px system-ui, -apple-system, "Segoe UI", sans-serif';
-  const textWidth = (text) => pen2d.measureText(text).width;
-
   // --- controls ---
-  const charts = [...document.querySelectorAll("figure[data-chart]")];
-  const inSight = (figure) => figure.clientWidth > 0; // not within closed details
-  const redraw = () => charts.filter(inSight).forEach(draw);
-  for (const place of document.querySelectorAll("[data-swatch]")) place.replaceWith(swatch(data.runs[+place.dataset.swatch].colour, +place.dataset.swatch));
-  for (const key of document.querySelectorAll("button.run-key")) {
+
+  const all = (selector, within = document) => [...within.querySelectorAll(selector)];
+  const charts = all("figure[data-chart]");
+  const redraw = () => charts.forEach((figure, i) => figure.clientWidth > 0 && draw(figure, i)); // not in closed details
+  const press = (button, pressed) => button.setAttribute("aria-pressed", String(pressed));
+
+  for (const place of all("[data-swatch]")) {
+    const run = +place.dataset.swatch;
+    place.replaceWith(swatch(data.runs[run].colour, run));
+  }
+  for (const key of all("button.run-key")) {
     const run = +key.dataset.run;
+    const lift = (to) => () => { state.lifted = to; redraw(); };
+    key.addEventListener("mouseenter", lift(run));
+    key.addEventListener("mouseleave", lift(null));
     key.addEventListener("click", () => {
-      hidden.has(run) ? hidden.delete(run) : hidden.add(run);
-      key.setAttribute("aria-pressed", String(!hidden.has(run)));
-      for (const place of document.querySelectorAll(`[data-of-run="${run}"]`)) place.hidden = hidden.has(run);
+      const hide = !state.hidden.has(run);
+      if (hide) state.hidden.add(run);
+      else state.hidden.delete(run);
+      press(key, !hide);
+      for (const place of all(`[data-of-run="${run}"]`)) place.hidden = hide;
       redraw();
     });
-    key.addEventListener("mouseenter", () => { lifted = run; redraw(); });
-    key.addEventListener("mouseleave", () => { lifted = null; redraw(); });
   }
-  const press = (group, button) => group.querySelectorAll("button").forEach((b) => b.setAttribute("aria-pressed", String(b === button)));
-  for (const group of document.querySelectorAll("[data-choose]"))
-    for (const button of group.querySelectorAll("button"))
+  for (const group of all("[data-choose]"))
+    for (const button of all("button", group))
       button.addEventListener("click", () => {
-        press(group, button);
-        if (group.dataset.choose === "clock") { clock = button.value; redraw(); }
-        else if (group.dataset.choose === "reach") { reach = button.value; redraw(); }
-        else for (const part of document.querySelectorAll("[data-position]")) part.hidden = part.dataset.position !== button.value;
+        for (const other of all("button", group)) press(other, other === button);
+        const chosen = group.dataset.choose;
+        if (chosen === "position") for (const part of all("[data-position]")) part.hidden = part.dataset.position !== button.value;
+        else { state[chosen] = button.value; redraw(); }
       });
-  for (const details of document.querySelectorAll("details")) details.addEventListener("toggle", redraw);
+  for (const details of all("details")) details.addEventListener("toggle", redraw);
   let width = 0;
-  new ResizeObserver(() => { if (document.body.clientWidth !== width) { width = document.body.clientWidth; redraw(); } }).observe(document.body);
-  redraw();
+  new ResizeObserver(() => {
+    if (document.body.clientWidth === width) return;
+    width = document.body.clientWidth;
+    redraw();
+  }).observe(document.body);
 })();

@@ -1,0 +1,136 @@
+"""Runs lined up: what they are called, what may be compared, where they differ."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from made_runs import PROTOCOL, make_run
+
+from zoo.compare.comparison import Comparison, flatten, short_paths
+from zoo.compare.protocols import differing_fields, groups_of
+from zoo.compare.reading import read_runs
+from zoo.compare.text import as_text, lined_up, number
+
+OTHER = {**PROTOCOL, "n_fake": 5000, "labels": "uniform"}
+
+
+def comparison(*folders: Path) -> Comparison:
+    return Comparison(*read_runs(list(folders)))
+
+
+def test_labels_tell_runs_apart_by_seed_or_by_folder(tmp_path: Path) -> None:
+    wgan = make_run(tmp_path / "wgan/x", paper="wgan")
+    seeds = [make_run(tmp_path / f"gan/{seed}", seed=seed) for seed in (0, 1)]
+    assert comparison(wgan, *seeds).labels == ["wgan digits", "gan digits seed 0", "gan digits seed 1"]
+    again = make_run(tmp_path / "again/0", seed=0)  # two runs of one name
+    assert comparison(wgan, seeds[0], again).labels == ["wgan digits", "gan digits (gan/0)", "gan digits (again/0)"]
+
+
+def test_short_paths_are_as_short_as_they_can_be() -> None:
+    assert short_paths([Path("/a/b/run"), Path("/a/c/run")]) == ["b/run", "c/run"]
+    assert short_paths([Path("/a/b/run"), Path("/a/b/other")]) == ["run", "other"]
+    assert short_paths([Path("/a/run"), Path("/a/run")]) == ["/a/run #1", "/a/run #2"]
+
+
+def test_figures_groups_and_winners(tmp_path: Path) -> None:
+    compared = comparison(
+        make_run(tmp_path / "a", paper="gan", values={0: 600.0, 200: 50.0, 400: 60.0}),
+        make_run(tmp_path / "b", paper="wgan", values={0: 500.0, 400: 40.0}),
+        make_run(tmp_path / "c", paper="lsgan", values={0: 700.0, 400: 30.0}, protocol=OTHER),
+        make_run(tmp_path / "d", paper="dcgan", values={200: 20.0}, finished=False),
+    )
+    figures = compared.figures("fd_lenet2k")
+    assert [figure.group for figure in figures] == [0, 0, 1, -1]
+    assert [figure.cells["best"] for figure in figures] == ["50", "40", "30", "20"]
+    assert [figure.cells["last"] for figure in figures] == ["60", "40", "30", "20"]
+    assert [figure.cells["at images"] for figure in figures] == ["200", "400", "400", "200"]
+    assert [figure.cells["before training"] for figure in figures] == ["600", "500", "700", ""]
+    assert figures[3].cells["protocol"] == "not recorded yet"
+    assert figures[0].protocol == figures[1].protocol != figures[2].protocol
+    assert compared.winners("fd_lenet2k") == {1}  # alone under a protocol, a run wins nothing
+    ((measures, reason),) = compared.conflicts
+    assert measures == ["fd_lenet2k"]
+    assert [runs for _, runs in reason.protocols] == ["gan digits, wgan digits", "lsgan digits"]
+    assert reason.difference == "They differ in n_fake (2000 / 5000), labels (absent / uniform)"
+
+
+def test_higher_is_better_turns_the_winner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    compared = comparison(
+        make_run(tmp_path / "a", paper="gan", values={400: 60.0}),
+        make_run(tmp_path / "b", paper="wgan", values={400: 40.0}),
+    )
+    assert compared.winners("fd_lenet2k") == {1}
+    for run in compared.runs:
+        monkeypatch.setitem(run.measures["fd_lenet2k"], "better", "higher")
+    assert compared.winners("fd_lenet2k") == {0}
+
+
+def test_one_protocol_makes_no_conflict(tmp_path: Path) -> None:
+    assert comparison(make_run(tmp_path / "a"), make_run(tmp_path / "b", paper="wgan")).conflicts == []
+
+
+def test_protocols_are_equal_in_content() -> None:
+    assert groups_of([{"a": 1, "b": 2}, None, {"b": 2, "a": 1}, {"a": 2, "b": 2}]) == [0, -1, 0, 1]
+    long = "x" * 50
+    assert differing_fields([{"m": long + "1", "n": 1}, {"m": long + "2", "n": 1}]) == {"m": ["x" * 37 + "..."] * 2}
+    assert differing_fields([{"sha": "a" * 64}, {}]) == {"sha": ["aaaaaaaa", "absent"]}
+
+
+def test_reported_stands_beside_reached(tmp_path: Path) -> None:
+    folder = make_run(tmp_path / "a", recipe="mnist", tests={"best": 170.25, "last": 160.5}, tested="parzen_ll")
+    (figure,) = comparison(folder).tested["parzen_ll"]
+    cells = {name: figure.cells[name] for name in ("reported", "best", "last")}
+    assert cells == {"reported": "225 +/- 2", "best": "170.2 at 400", "last": "160.5 at 400"}
+    elsewhere = make_run(tmp_path / "b", recipe="digits", tests={"last": 170.0}, tested="parzen_ll")
+    (figure,) = comparison(elsewhere).tested["parzen_ll"]
+    assert (figure.cells["reported"], figure.cells["best"]) == ("not reported", "")
+
+
+def test_settings_and_circumstances_that_differ(tmp_path: Path) -> None:
+    model: dict[str, Any] = {"lr": 0.1, "width": None}
+    compared = comparison(
+        make_run(tmp_path / "a", model=model, seed=0),
+        make_run(tmp_path / "b", model=model | {"lr": 0.2, "dropout": 0.5}, seed=1),
+        make_run(tmp_path / "c", model=model, seed=0, finished=False),
+    )
+    assert compared.settings == [
+        ("seed_everything", ["0", "1", "0"]),
+        ("model.lr", ["0.1", "0.2", "0.1"]),
+        ("model.dropout", ["", "0.5", ""]),
+    ]  # not the folder of the data, which says where and not what
+    made = dict(compared.circumstances)
+    assert made["hardware"] == ["abacus, 1 core", "abacus, 1 core", ""]
+    assert made["commit"] == ["ccccccc", "ccccccc", ""]
+    assert list(flatten({"a": {"b": {"c": None}, "d": {}}, "e": [1]})) == [
+        ("a.b.c", "none"),
+        ("a.d", "{}"),
+        ("e", "[1]"),
+    ]
+
+
+def test_the_text(tmp_path: Path) -> None:
+    text = as_text(
+        comparison(
+            make_run(tmp_path / "a", tests={"best": 44.0, "last": 66.0}),
+            make_run(tmp_path / "b", paper="wgan", values={0: 600.0, 100: 12345.678}, protocol=OTHER, finished=True),
+            make_run(tmp_path / "c", paper="lsgan", finished=False),
+        )
+    )
+    lines = text.splitlines()
+    assert lines[0].split() == ["run", "data", "images", "seen", "wall", "time", "images/s", "seed", "state"]
+    assert lines[1].split() == ["gan", "digits", "Digits", "(5,000)", "400", "0:00:40", "10", "0", "finished"]
+    assert lines[3].split()[-2:] == ["not", "ended"]
+    assert "fd_lenet2k while training (lower is better)" in lines
+    assert "fd_lenet by `test`, beside what the paper reports" in lines
+    assert any(line.split()[:8] == ["gan", "digits", "not", "reported", "44", "at", "400", "66"] for line in lines)
+    assert "warning: fd_lenet2k: not all of these figures may be compared, their protocols differ" in lines
+    assert "  They differ in n_fake (2000 / 5000), labels (absent / uniform)" in lines
+    assert "note: unknown paper digits: training has not ended: no record, and protocols are not known" in lines
+
+
+def test_numbers_and_columns() -> None:
+    assert [number(v) for v in (12.34567, 0.000123456, 1234567.0, None, float("nan"))] == [
+        "12.35", "0.0001235", "1.235e+06", "not finite", "not finite",
+    ]  # fmt: skip
+    assert number(8.4612, 0.1234) == "8.461 +/- 0.12"
+    assert lined_up([["a", "n"], ["x", "1"], ["long", "200"]]) == "a       n\nx       1\nlong  200"

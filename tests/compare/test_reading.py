@@ -1,0 +1,146 @@
+"""Runs found and read: whole, unfinished, damaged, resumed."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from made_runs import START, make_run, write_rows
+
+from zoo.compare.reading import read_run, read_runs
+from zoo.compare.runs import training_seconds
+from zoo.errors import ZooError
+from zoo.record import read_metrics
+
+
+def test_a_finished_run(tmp_path: Path) -> None:
+    run = read_run(make_run(tmp_path / "a", paper="wgan", seed=3, tests={"best": 40.0, "last": 70.0}))
+    assert (run.paper, run.recipe, run.seed, run.dataset) == ("wgan", "digits", 3, "Digits (5,000)")
+    assert (run.images_seen, run.wall_time, run.images_per_second) == (400, 40.0, 10.0)
+    assert [tuple(point) for point in run.points("fd_lenet2k")] == [(0, 0, 600, 1), (200, 20, 50, 1), (400, 40, 60, 1)]
+    assert run.measures["fd_lenet2k"]["best"] == {"value": 50.0, "images_seen": 200}
+    assert run.traces == ["loss_generator"]  # a measure is none, nor is its error
+    assert run.tests["last"]["values"] == {"fd_lenet": 70.0}
+    assert sorted(run.grids) == [0, 200, 400]
+    assert run.notes == ()
+
+
+def test_a_value_logged_with_the_losses_and_by_evaluations(tmp_path: Path) -> None:
+    folder = make_run(tmp_path / "a")
+    rows = read_metrics(folder / "metrics.jsonl")
+    write_rows(
+        folder / "metrics.jsonl", [row | {"fd_lenet2k": 7.0} if "loss_generator" in row else row for row in rows]
+    )
+    run = read_run(folder)
+    assert [point.value for point in run.points("fd_lenet2k")] == [600, 50, 60]
+    assert [point.value for point in run.trace("fd_lenet2k")] == [7.0] * 4
+    assert [point.value for point in run.trace("loss_generator")] == [1.1, 1.2, 1.3, 1.4]
+    assert run.traces == ["fd_lenet2k", "loss_generator"]
+
+
+def test_a_run_that_has_not_ended(tmp_path: Path) -> None:
+    folder = make_run(tmp_path / "a", finished=False)
+    run = read_run(folder)
+    assert (run.paper, run.dataset, run.images_seen, run.wall_time) == ("unknown paper", "Digits", 400, 40.0)
+    assert run.measures["fd_lenet2k"]["last"] == {"value": 60.0, "images_seen": 400}
+    assert run.measures["fd_lenet2k"]["protocol"] is None
+    assert run.notes == ("training has not ended: no record, and protocols are not known",)
+
+
+def test_a_line_that_a_killed_run_left_unfinished(tmp_path: Path) -> None:
+    folder = make_run(tmp_path / "a")
+    with (folder / "metrics.jsonl").open("a") as file:
+        file.write('{"images_seen": 500, "fd_le')
+    run = read_run(folder)
+    assert run.points("fd_lenet2k")[-1].images_seen == 400
+    assert run.notes == ("the last line of metrics.jsonl is unfinished (a killed run) and was passed over",)
+
+
+def test_a_line_damaged_in_the_middle_costs_the_curves_alone(tmp_path: Path) -> None:
+    folder = make_run(tmp_path / "a")
+    text = (folder / "metrics.jsonl").read_text()
+    (folder / "metrics.jsonl").write_text(text.replace('"time"', "time", 1))
+    run = read_run(folder)
+    assert run.points("fd_lenet2k") == []
+    assert run.measures["fd_lenet2k"]["best"]["value"] == 50.0  # out of the record
+    assert len(run.notes) == 1
+    assert "no curves: " in run.notes[0]
+    assert "line 1 is no JSON" in run.notes[0]
+
+
+def test_a_record_of_an_older_schema_is_said_to_be_one(tmp_path: Path) -> None:
+    folder = make_run(tmp_path / "a")
+    record = json.loads((folder / "result.json").read_text())
+    old = {"schema": 0, **{name: record[name] for name in ("paper", "recipe", "measures")}}  # before the rest was there
+    (folder / "result.json").write_text(json.dumps(old))
+    run = read_run(folder)
+    assert len(run.notes) == 1
+    assert "its record cannot be used: " in run.notes[0]
+    assert "result.json: schema must be 1 (this zoo's), it is 0" in run.notes[0]
+    assert run.points("fd_lenet2k")[-1].value == 60.0  # the log can be used
+    alone = Path(shutil.copy(folder / "result.json", tmp_path / "gan-digits-seed0.json"))
+    with pytest.raises(
+        ZooError, match=r"(?s)no run can be compared:.*gan-digits-seed0.json is left out: .*schema must"
+    ):
+        read_runs([alone])
+    runs, notes = read_runs([alone, folder])
+    assert (len(runs), len(notes)) == (1, 1)
+
+
+def test_settings_that_cannot_be_read(tmp_path: Path) -> None:
+    folder = make_run(tmp_path / "a")
+    for text in ("", "[1, 2]", "a: [", "\x00"):
+        (folder / "config.yaml").write_text(text)
+        run = read_run(folder)
+        assert run.config == {}
+        assert run.notes == ("config.yaml is absent or damaged: its settings are not compared",)
+
+
+def test_no_runs(tmp_path: Path) -> None:
+    for place in (tmp_path, tmp_path / "absent"):
+        with pytest.raises(ZooError, match=rf"there is no run at {place}: a run is a folder with config.yaml"):
+            read_runs([place])
+
+
+def test_runs_are_found_below_a_folder_and_once(tmp_path: Path) -> None:
+    for name in ("gan/digits/b", "gan/digits/a", "wgan/digits/a"):
+        make_run(tmp_path / name)
+    runs, notes = read_runs([tmp_path, tmp_path / "gan/digits/a"])
+    assert [run.path.relative_to(tmp_path).as_posix() for run in runs] == [
+        "gan/digits/a", "gan/digits/b", "wgan/digits/a",
+    ]  # fmt: skip
+    assert notes == [f"{tmp_path / 'gan/digits/a'} was named twice; it is compared once"]
+
+
+def test_committed_records_and_studies(tmp_path: Path) -> None:
+    folder = make_run(tmp_path / "a")
+    records = tmp_path / "records"
+    records.mkdir()
+    shutil.copy(folder / "result.json", records / "gan-digits-seed0.json")
+    shutil.copy(folder / "grids/images-000000400.png", records / "gan-digits-seed0.png")
+    record = json.loads((folder / "result.json").read_text())
+    study = {"schema": 1, "paper": "gan", "study": "seeds", "summary": "two seeds", "findings": {}}
+    study |= {"groups": {"a": "GAN", "b": "GAN"}, "records": {"a": record, "b": record | {"seed": 1}}}
+    (records / "gan-study-seeds.json").write_text(json.dumps(study))
+    (records / "list.json").write_text("[]")
+    runs, notes = read_runs([records])
+    assert [run.seed for run in runs] == [0, 0, 1]
+    assert list(runs[0].grids) == [400]
+    assert runs[0].notes == ("a record alone: no curves",)
+    assert len(notes) == 1
+    assert "list.json is left out" in notes[0]
+
+
+def test_training_time_leaves_pauses_out() -> None:
+    rows = [
+        {"images_seen": 0, "time": START},
+        {"images_seen": 100, "time": START + 10},
+        {"images_seen": 150, "time": START + 5_000, "resumed": START + 4_990},
+        {"images_seen": 250, "time": START + 5_010},
+    ]
+    assert training_seconds(rows) == [0, 10, 20, 30]
+    assert training_seconds(rows[1:2] + rows[3:]) == pytest.approx(
+        [5_000 / 1.5, 5_000 / 1.5 + 5_000]
+    )  # 0 to 100 images
+    assert training_seconds([{"images_seen": 100}, {"images_seen": 200}]) == [0, 0]  # no clock was logged
+    assert training_seconds([]) == []

@@ -1,0 +1,83 @@
+"""The table of papers against the scripts and the committed records."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from made_runs import make_run
+
+from zoo.compare.reported import reported_by, reproductions
+from zoo.errors import ZooError
+from zoo.models import MODELS
+from zoo.papers import PAPERS, as_text, data_of, table
+from zoo.reached import recipes_of, rows
+
+
+def test_every_paper_has_its_title_recipes_and_model() -> None:
+    assert list(PAPERS) == list(MODELS)
+    text = as_text(reproductions())
+    for name, paper in PAPERS.items():
+        script = (reproductions() / f"{name}.py").read_text()
+        assert f"arXiv {paper.arxiv}" in text
+        assert paper.arxiv in script or paper.arxiv in (reproductions().parent / f"zoo/models/{name}.py").read_text()
+        block = next(part for part in text.split("\n\n") if part.startswith(f"{name}  "))
+        shown = {line.split()[0] for line in block.splitlines()[2:-1]}
+        assert shown >= set(recipes_of(reproductions() / f"{name}.py"))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A checkout's reproductions with one record: GAN on MNIST, parzen_ll by `test`."""
+    for script in reproductions().glob("*.py"):
+        (tmp_path / "reproductions").mkdir(exist_ok=True)
+        shutil.copy(script, tmp_path / "reproductions")
+    run = make_run(tmp_path / "run", recipe="mnist", tests={"best": 150.0, "last": 140.0}, tested="parzen_ll")
+    (tmp_path / "reproductions/records").mkdir()
+    shutil.copy(run / "result.json", tmp_path / "reproductions/records/gan-mnist-seed0.json")
+    return tmp_path / "reproductions"
+
+
+def test_reported_reached_and_not_run(folder: Path) -> None:
+    found = list(table("gan", folder, list(rows(folder))))
+    assert found == [
+        ("mnist", "MNIST", "parzen_ll", "225 +/- 2", "150 at 400", "140"),
+        ("cifar10_fully_connected", "CIFAR10", "", "not reported", "not run", ""),
+        ("cifar10_convolutional", "CIFAR10", "", "not reported", "not run", ""),
+        ("digits", "Digits", "", "not reported", "not run", ""),
+    ]
+    (folder / "records/gan-mnist-seed0.json").unlink()
+    found = list(table("gan", folder, list(rows(folder))))
+    assert found[0] == ("mnist", "MNIST", "parzen_ll", "225 +/- 2", "not run", "")
+
+
+def test_the_seeds_of_a_study_and_its_findings(folder: Path) -> None:
+    record = json.loads((folder / "records/gan-mnist-seed0.json").read_text())
+    study = {"schema": 1, "paper": "gan", "study": "seeds", "summary": "two", "findings": {"agreement": 0.5}}
+    study |= {"groups": {"a": "GAN", "b": "GAN"}, "records": {"a": record, "b": record | {"seed": 1}}}
+    (folder / "records/gan-mnist-seed0.json").unlink()
+    (folder / "records/gan-study-seeds.json").write_text(json.dumps(study))
+    found = list(table("gan", folder, list(rows(folder))))
+    assert found[0] == ("mnist", "MNIST", "parzen_ll", "225 +/- 2", "150 +/- 0", "140 +/- 0")
+    assert found[-1] == ("study seeds", "", "agreement", "not reported", "", "0.5")
+
+
+def test_some_papers_none_and_no_checkout(folder: Path, tmp_path: Path) -> None:
+    assert as_text(folder, names=["wgan"]).startswith("wgan  Wasserstein Generative Adversarial Networks, 2017")
+    assert "infogan" not in as_text(folder, names=["wgan"])
+    with pytest.raises(ZooError, match="there is no paper 'vae': the papers are gan, dcgan"):
+        as_text(folder, names=["vae"])
+    text = as_text(tmp_path / "absent")
+    assert all(paper.title in text for paper in PAPERS.values())
+    assert "there is no folder" in text
+
+
+def test_data_of() -> None:
+    assert data_of({"data": {"class_path": "zoo.data.CelebA", "init_args": {"resolution": 64}}}) == "CelebA 64x64"
+    assert data_of({}) == "none"
+
+
+def test_reported_by() -> None:
+    assert reported_by("gan", "mnist")["parzen_ll"] == "225 +/- 2"
+    assert reported_by("gan", "digits") == {}
+    assert reported_by("vae", "mnist") == {}
