@@ -9,10 +9,11 @@ Sides, each a Trainer over the same networks and batches, as `zoo.cli` sets it:
 - mirrored: the same, and W&B offline;
 - every step: as logged, at each step. No recipe does this; it is what one logged step costs.
 
-Targets: logged and mirrored cost at most 3 % of a DCGAN step and 15 % of a step of the MLP GAN. Ratios are taken within
-a round, whose sides run there and back. HealthWatch's look at 64 samples is left out: it is taken with each sample
-grid, once in tens of thousands of images. `--clock cpu` counts processor seconds of this process, for a machine that is
-shared; those of W&B's own process are then left out.
+Targets: logged and mirrored cost at most 3 % of a DCGAN step and 15 % of a step of the MLP GAN. A side's step is the
+median of its silent steps and of its logged steps, each weighted as often as it comes, so that a machine that is busy
+for a moment says nothing; ratios are taken within a round, whose sides run there and back. HealthWatch's look at 64
+samples is left out: it is taken with each sample grid, once in tens of thousands of images. `--clock cpu` counts
+processor seconds of this process, for a machine that is shared; those of W&B's own process are then left out.
 """
 
 import argparse
@@ -25,6 +26,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -60,13 +62,13 @@ def mirrored(folder: Path) -> list[JsonlLogger | WandbMirror]:
 def side(
     module: AdversarialModule, data: ImageDataModule, *, loggers: Loggers, log_every: int, folder: Path
 ) -> training.Side:
-    """Steps of the module under a new Trainer for each round; W&B's run is opened before the clock starts."""
+    """Seconds of a step of the module, under a new Trainer for each round; W&B's run is opened before."""
     kept = loggers(folder)
 
     def run(steps: int) -> float:
         module.log_every = log_every
-        budget = module.images_seen + (WARM_UP + steps) * data.batch_size
-        clock = Clock(images=budget)
+        before = module.discriminator_steps + WARM_UP
+        clock = Clock(images=module.images_seen + (WARM_UP + steps) * data.batch_size)
         trainer = Trainer(
             accelerator="cpu",
             devices=1,
@@ -75,7 +77,7 @@ def side(
             enable_model_summary=False,
             enable_checkpointing=False,
             enable_progress_bar=False,
-            callbacks=[clock, HealthWatch(every=None)] if kept else [clock],
+            callbacks=[HealthWatch(every=None), clock] if kept else [clock],
             logger=kept or False,
         )
         for logger in kept:
@@ -83,7 +85,10 @@ def side(
                 _ = logger.experiment
         with contextlib.redirect_stderr(io.StringIO()):
             trainer.fit(module, datamodule=data)
-        return (clock.ends[-1] - clock.ends[WARM_UP - 1]) / steps
+        took = [end - start for start, end in pairwise(clock.ends[WARM_UP - 1 :])]
+        logged = [(before + i) % log_every == 0 for i in range(1, steps + 1)]
+        groups = ([t for t, own in zip(took, logged, strict=True) if own == kind] for kind in (True, False))
+        return sum(len(group) * statistics.median(group) for group in groups if group) / steps
 
     return run
 

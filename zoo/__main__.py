@@ -160,7 +160,7 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--data_dir", required=True, help="folder that holds CIFAR-10")
     command.add_argument("--out", default="resnet.safetensors", help="file for the weights; the card goes beside it")
     command.add_argument("--seed", type=int, default=0)
-    command.add_argument("--epochs", type=int, default=20)
+    command.add_argument("--epochs", type=int, default=35)
     command.add_argument("--width", type=int, default=32, help="of the first layer; time grows with its square")
     command.set_defaults(run=train_resnet)
     command = commands.add_parser("evaluate", help="figures of a run or of two folders, with protocols")

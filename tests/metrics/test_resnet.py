@@ -7,7 +7,7 @@ import torch
 from zoo.metrics import ResNetExtractor
 from zoo.metrics import train_resnet as training
 from zoo.metrics.resnet import ResNet, ResNetWeightsError, to_resnet_input
-from zoo.metrics.train_resnet import Kept, ResumeError, accuracy, augment, fit, one_cycle, write
+from zoo.metrics.train_resnet import Kept, ResumeError, accuracy, augment, cut_out, fit, one_cycle, write
 
 
 def blocks(n, *, seed):
@@ -110,6 +110,23 @@ def test_augmentation_moves_by_four_pixels_at_most_and_mirrors():
     assert set((columns[~plain, 16, 16] - 15).int().tolist()) == set(range(-4, 5))
 
 
+def test_holes_are_of_ten_pixels_and_anywhere():
+    x = torch.ones(400, 3, 32, 32)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        hole = cut_out(x) == 0
+    assert torch.equal(hole[:, 0], hole[:, 2])
+    for side in (hole[:, 0].any(dim=1), hole[:, 0].any(dim=2)):  # which columns, which rows
+        count = side.sum(dim=1)
+        assert int(count.max()) == 10
+        assert int(count.min()) >= 5
+        assert torch.equal(
+            hole[:, 0].sum(dim=(1, 2)), hole[:, 0].any(dim=1).sum(dim=1) * hole[:, 0].any(dim=2).sum(dim=1)
+        )
+        assert side.double().mean(dim=0).min() > 0.1
+        assert int((side.int().diff(dim=1) == 1).sum(dim=1).max()) <= 1  # one piece
+
+
 def test_one_cycle_rises_and_falls_to_0():
     assert [one_cycle(p) for p in (0, 0.125, 0.25, 0.625, 1)] == pytest.approx([0, 0.5, 1, 0.5, 0])
 
@@ -122,6 +139,11 @@ def test_damaged_and_missing_files(trained, tmp_path):
     card = trained[1].with_suffix(".json").read_text()
     file.with_suffix(".json").write_text(card)
     with pytest.raises(ResNetWeightsError, match="sha256"):
+        ResNetExtractor(file)
+    other = ResNet(4)
+    del other.trunk[3]
+    write(other, file, card={"width": 4})
+    with pytest.raises(ResNetWeightsError, match="another network"):
         ResNetExtractor(file)
     file.with_suffix(".json").write_text(json.dumps({"sha256": "x"}))
     with pytest.raises(ResNetWeightsError, match="no card"):

@@ -31,11 +31,12 @@ class ResNetWeightsError(ZooError):
 
 
 class ConvBN(nn.Sequential):
-    """3x3 convolution, BatchNorm, ReLU."""
+    """3x3 convolution, BatchNorm, ReLU; with `pool`, maxima of 2x2 right after the convolution."""
 
-    def __init__(self, channels_in: int, channels_out: int) -> None:
+    def __init__(self, channels_in: int, channels_out: int, *, pool: bool = False) -> None:
         super().__init__(
             nn.Conv2d(channels_in, channels_out, kernel_size=3, padding=1, bias=False),
+            *([nn.MaxPool2d(2)] if pool else []),
             nn.BatchNorm2d(channels_out),
             nn.ReLU(inplace=True),
         )
@@ -54,7 +55,7 @@ class Residual(nn.Module):
 
 
 class ResNet(nn.Module):
-    """Nine layers: three stages of width w, 4w and 8w after a stem, the first and last with a residual block."""
+    """Eleven layers: a stem of width w; stages of 2w, 4w and 8w, each halving the sides before a residual block."""
 
     def __init__(self, width: int = WIDTH) -> None:
         super().__init__()
@@ -62,13 +63,11 @@ class ResNet(nn.Module):
         self.dim = 8 * w
         self.trunk = nn.Sequential(
             ConvBN(3, w),
-            ConvBN(w, 2 * w),
-            nn.MaxPool2d(2),  # 16 x 16
+            ConvBN(w, 2 * w, pool=True),  # 16 x 16
             Residual(2 * w),
-            ConvBN(2 * w, 4 * w),
-            nn.MaxPool2d(2),  # 8 x 8
-            ConvBN(4 * w, 8 * w),
-            nn.MaxPool2d(2),  # 4 x 4
+            ConvBN(2 * w, 4 * w, pool=True),  # 8 x 8
+            Residual(4 * w),
+            ConvBN(4 * w, 8 * w, pool=True),  # 4 x 4
             Residual(8 * w),
         )
         self.fc = nn.Linear(8 * w, NUM_CLASSES)
@@ -111,14 +110,20 @@ class ResNetExtractor(FeatureExtractor):
         self.resize = "grey tiled; other sizes than 32x32 bilinear antialias to it; mean and std of CIFAR-10"
         with torch.random.fork_rng(devices=[]):
             self.net = ResNet(int(self.card["width"]))
-        self.net.load_state_dict({name: value.float() for name, value in load(blob).items()}, strict=False)
+        kept = {name: value.float() for name, value in load(blob).items()}
+        counts = {name: value for name, value in self.net.state_dict().items() if name.endswith("num_batches_tracked")}
+        try:
+            self.net.load_state_dict({**counts, **kept})
+        except RuntimeError as error:
+            raise ResNetWeightsError(
+                f"{path} holds another network ({str(error).splitlines()[1].strip()}); {REMEDY}"
+            ) from error
         self.dim, self.num_classes = self.net.dim, NUM_CLASSES
         self.net.eval()
         for layer in [m for m in self.net.modules() if isinstance(m, ConvBN)]:
             convolution, normalisation = layer[0], layer[1]
-            assert isinstance(convolution, nn.Conv2d)
-            assert isinstance(normalisation, nn.BatchNorm2d)
-            layer[0], layer[1] = fuse_conv_bn_eval(convolution, normalisation), nn.Identity()
+            if isinstance(convolution, nn.Conv2d) and isinstance(normalisation, nn.BatchNorm2d):  # no pooling between
+                layer[0], layer[1] = fuse_conv_bn_eval(convolution, normalisation), nn.Identity()
         self.net.to(memory_format=torch.channels_last)
         self.requires_grad_(False).eval()
 
