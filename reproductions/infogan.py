@@ -11,14 +11,14 @@ Reported and reached (written by `python -m zoo reached --write`)
     mnist          kd_lenet                        not reported        0.2519 +/- 0.046  0.2519 +/- 0.046  640,000  0-2   aded353  69d6533c2db7
     mnist          mutual_information              not reported        1.821 +/- 0.0043  1.821 +/- 0.0043  640,000  0-2   aded353  b25ca38075e3
     mnist          mutual_information_categorical  near ln 10 = 2.303  2.298 +/- 0.0019  2.298 +/- 0.0019  640,000  0-2   aded353  b25ca38075e3
-    mnist          code_error                      0.05                0.2017 +/- 0.031  0.2017 +/- 0.031  640,000  0-2   aded353
+    mnist          code_error                      0.05                0.2017 +/- 0.031  0.2017 +/- 0.031  640,000  0-2   aded353  b25ca38075e3
     mnist          code_error_majority             not reported        0.2011 +/- 0.03   0.2011 +/- 0.03   640,000  0-2   aded353  b25ca38075e3
     mnist_control  fd_lenet                        not reported        2.744             2.744             640,000  0     aded353  69d6533c2db7
     mnist_control  is_lenet                        not reported        9.082             9.082             640,000  0     aded353  69d6533c2db7
     mnist_control  kd_lenet                        not reported        0.1377            0.1377            640,000  0     aded353  69d6533c2db7
     mnist_control  mutual_information              not reported        -0.5832           -0.5832           640,000  0     aded353  b25ca38075e3
     mnist_control  mutual_information_categorical  not reported        0.1543            0.1543            640,000  0     aded353  b25ca38075e3
-    mnist_control  code_error                      not reported        0.7               0.7               640,000  0     aded353
+    mnist_control  code_error                      not reported        0.7               0.7               640,000  0     aded353  b25ca38075e3
     mnist_control  code_error_majority             not reported        0.6905            0.6905            640,000  0     aded353  b25ca38075e3
 End of the table
 

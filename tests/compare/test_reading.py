@@ -25,6 +25,20 @@ def test_a_finished_run(tmp_path: Path) -> None:
     assert run.notes == ()
 
 
+def test_several_calls_of_test_on_one_checkpoint(tmp_path: Path) -> None:
+    folder = make_run(tmp_path / "a", tests={"last": 70.0})
+    record = json.loads((folder / "result.json").read_text())
+    first = record["tests"][0]
+    record["tests"].append(
+        {**first, "values": {"fid50k": 9.0}, "protocols": {"fid50k": first["protocols"]["fd_lenet"]}}
+    )
+    (folder / "result.json").write_text(json.dumps(record))
+    assert read_run(folder).tests["last"]["values"] == {"fd_lenet": 70.0, "fid50k": 9.0}
+    record["tests"][1]["images_seen"] = 800  # training went on in between
+    (folder / "result.json").write_text(json.dumps(record))
+    assert read_run(folder).tests["last"]["values"] == {"fid50k": 9.0}
+
+
 def test_a_value_logged_with_the_losses_and_by_evaluations(tmp_path: Path) -> None:
     folder = make_run(tmp_path / "a")
     rows = read_metrics(folder / "metrics.jsonl")

@@ -145,5 +145,5 @@ def picture(image: Image, *, alt: str) -> str:
 def encoded(image: Image, kind: str) -> bytes:
     """The bytes of a picture's file."""
     buffer = BytesIO()
-    image.save(buffer, format=kind, optimize=True, quality=85, method=4)  # each format takes what it knows
+    image.save(buffer, format=kind, optimize=True, quality=75, method=6)  # each format takes what it knows
     return buffer.getvalue()
