@@ -23,10 +23,12 @@ def measured_step(optimizer: torch.optim.Optimizer, *, player: str, into: dict[s
     weights = [p for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
     into[f"gradient_norm_{player}"] = get_total_norm([p.grad for p in weights if p.grad is not None])
     before = [p.detach().clone() for p in weights]
+    size = get_total_norm(before)
     yield
     with torch.no_grad():
-        moved = get_total_norm([p - b for p, b in zip(weights, before, strict=True)])
-        into[f"update_ratio_{player}"] = moved / get_total_norm(before)
+        for kept, weight in zip(before, weights, strict=True):
+            kept.sub_(weight)  # in place: fresh memory costs more than all the rest
+        into[f"update_ratio_{player}"] = get_total_norm(before) / size
 
 
 @torch.no_grad()
