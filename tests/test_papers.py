@@ -10,8 +10,8 @@ from made_runs import make_run
 from zoo.compare.reported import reported_by, reproductions
 from zoo.errors import ZooError
 from zoo.models import MODELS
-from zoo.papers import PAPERS, as_text, data_of, table
-from zoo.reached import recipes_of, rows
+from zoo.papers import PAPERS, as_text, table
+from zoo.reached import data_of, markdown_table, not_run, recipes_of, rows
 
 
 def test_every_paper_has_its_title_recipes_and_model() -> None:
@@ -49,6 +49,18 @@ def test_reported_reached_and_not_run(folder: Path) -> None:
     (folder / "records/gan-mnist-seed0.json").unlink()
     found = list(table("gan", folder, list(rows(folder))))
     assert found[0] == ("mnist", "MNIST", "parzen_ll", "225 +/- 2", "not run", "")
+
+
+def test_what_was_not_run_stands_in_readme(folder: Path) -> None:
+    recipes = recipes_of(folder / "gan.py")
+    assert list(not_run("gan", recipes, list(rows(folder)))) == []
+    (row,) = not_run("gan", recipes, [])
+    assert row.cells[:5] == ("mnist", "parzen_ll", "225 +/- 2", "not run", "not run")
+    line = markdown_table([row]).strip().splitlines()[-1]
+    assert line.startswith("| gan | MNIST | mnist | parzen_ll | 225 +/- 2 | not run | not run |")
+    assert line.endswith("| `reproductions/gan.py fit --recipe mnist` |")
+    (row,) = not_run("lsgan", recipes_of(folder / "lsgan.py"), [])  # reports nothing that can be tabulated
+    assert row.cells[2:5] == ("not reported", "not run", "not run")
 
 
 def test_the_seeds_of_a_study_and_its_findings(folder: Path) -> None:

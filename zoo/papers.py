@@ -1,12 +1,12 @@
 """`zoo papers`: the papers, their recipes, what each reports on which data, and what has been reached here."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from zoo.compare.text import lined_up
 from zoo.errors import ZooError
-from zoo.reached import Row, recipes_of, rows
+from zoo.reached import Row, data_of, recipes_of, rows
 
 HEAD = ("recipe", "data", "measure", "reported", "reached: best", "last")
 
@@ -82,13 +82,3 @@ def table(paper: str, folder: Path, reached: list[Row]) -> Iterator[tuple[str, .
     for cells in mine:
         if cells[0].startswith("study "):
             yield cells[0], "", *cells[1:5]
-
-
-def data_of(config: Mapping[str, Any]) -> str:
-    """The data set of a recipe, and its resolution where it is set."""
-    data = config.get("data")
-    if not data:
-        return "none"
-    name = str(data["class_path"]).rpartition(".")[2]
-    resolution = data.get("init_args", {}).get("resolution")
-    return name + (f" {resolution}x{resolution}" if resolution else "")

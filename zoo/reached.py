@@ -31,10 +31,19 @@ HEAD = ("recipe", "measure", "reported", "best", "last", "images", "seed", "comm
 
 
 class Row(NamedTuple):
-    """One measure of one record."""
+    """One measure of one record, or one that is reported and was not run.
+
+    Attributes:
+        paper: its name.
+        cells: in the order of HEAD.
+        data: the data set, and its resolution where it is set.
+        command: that reaches the figure, arguments of python.
+    """
 
     paper: str
-    cells: tuple[str, ...]  # in the order of HEAD
+    cells: tuple[str, ...]
+    data: str = ""
+    command: str = ""
 
 
 def recipes_of(script: Path) -> Mapping[str, Any]:
@@ -66,27 +75,26 @@ def rows(folder: Path) -> Iterator[Row]:
             raise ZooError(f"{file} needs `test` on best.ckpt and on last.ckpt; it has {sorted(tests) or 'neither'}")
         for name in tests["last"]["values"]:
             if not is_secondary(name, tests["last"]["values"]):
-                yield row(
-                    record, name, best=tests["best"], last=tests["last"], reported=recipes[record["recipe"]].reported
-                )
+                yield row(record, name, best=tests["best"], last=tests["last"], recipe=recipes[record["recipe"]])
 
 
 def study_rows(study: dict[str, Any], folder: Path) -> Iterator[Row]:
     """One row a group and measure: mean and standard deviation over the group's runs; then the study's findings."""
     groups = grouped(study)
     paper = study["paper"]
+    command = f"reproductions/{paper}.py study --name {study['study']}"
     recipes = [records[0]["recipe"] for records in groups.values()]
     for group, records in groups.items():
         first = records[0]
         recipe = first["recipe"] if recipes.count(first["recipe"]) == 1 else f"{first['recipe']}, {group}"
-        reported = recipes_of(folder / f"{first['paper']}.py")[first["recipe"]].reported
+        own = recipes_of(folder / f"{first['paper']}.py")[first["recipe"]]
         protocols = {name: key for test in first["tests"] for name, key in test["protocols"].items()}
         for name in measures_of(records):
             best, last = (values_of(records, name, checkpoint=which) for which in ("best", "last"))
             cells = (
                 recipe,
                 name,
-                reported.get(name, "not reported"),
+                own.reported.get(name, "not reported"),
                 mean_and_spread(best),
                 mean_and_spread(last),
                 f"{first['images_seen']:,}",
@@ -94,7 +102,9 @@ def study_rows(study: dict[str, Any], folder: Path) -> Iterator[Row]:
                 commits(records),
                 protocols.get(name, ""),
             )
-            yield Row(paper, cells)
+            yield Row(
+                paper, cells, data_of(recipes_of(folder / f"{first['paper']}.py")[first["recipe"]].config), command
+            )
     every = list(study["records"].values())
     for name, value in study["findings"].items():
         cells = (
@@ -108,7 +118,7 @@ def study_rows(study: dict[str, Any], folder: Path) -> Iterator[Row]:
             commits(every),
             "",
         )
-        yield Row(paper, cells)
+        yield Row(paper, cells, command=command)
 
 
 def seeds(records: list[dict[str, Any]]) -> str:
@@ -124,12 +134,12 @@ def commits(records: list[dict[str, Any]]) -> str:
     return ", ".join(sorted({(record["commit"] or "unknown")[:7] for record in records}))
 
 
-def row(record: dict[str, Any], name: str, *, best: Any, last: Any, reported: Mapping[str, str]) -> Row:
+def row(record: dict[str, Any], name: str, *, best: Any, last: Any, recipe: Any) -> Row:
     """The row of one measure."""
     cells = (
         record["recipe"],
         name,
-        reported.get(name, "not reported"),
+        recipe.reported.get(name, "not reported"),
         f"{with_spread(name, best['values'])} at {best['images_seen']:,}",
         with_spread(name, last["values"]),
         f"{record['images_seen']:,}",
@@ -137,7 +147,42 @@ def row(record: dict[str, Any], name: str, *, best: Any, last: Any, reported: Ma
         (record["commit"] or "unknown")[:7],
         last["protocols"].get(name, ""),
     )
-    return Row(record["paper"], cells)
+    return Row(record["paper"], cells, data_of(recipe.config), fit_command(record["paper"], record["recipe"]))
+
+
+def fit_command(paper: str, recipe: str) -> str:
+    """What trains a recipe."""
+    return f"reproductions/{paper}.py fit --recipe {recipe}"
+
+
+def data_of(config: Mapping[str, Any]) -> str:
+    """The data set of a recipe, and its resolution where it is set."""
+    data = config.get("data")
+    if not data:
+        return "none"
+    name = str(data["class_path"]).rpartition(".")[2]
+    resolution = data.get("init_args", {}).get("resolution")
+    return name + (f" {resolution}x{resolution}" if resolution else "")
+
+
+def not_run(paper: str, recipes: Mapping[str, Any], reached: list[Row]) -> Iterator[Row]:
+    """A row for each recipe that has reported figures which nobody reached; one for a paper that has no row at all.
+
+    Args:
+        paper: its name.
+        recipes: of its script.
+        reached: the rows of this paper's records.
+    """
+    there = {(row.cells[0].partition(", ")[0], row.cells[1]) for row in reached}
+    rest, found = ("not run", "not run", "", "", "", ""), bool(reached)
+    for name, recipe in recipes.items():
+        missing = {measure: text for measure, text in recipe.reported.items() if (name, measure) not in there}
+        if missing:
+            cells = (name, ", ".join(missing), ", ".join(missing.values()), *rest)
+            yield Row(paper, cells, data_of(recipe.config), fit_command(paper, name))
+            found = True
+    if not found:
+        yield Row(paper, ("", "", "not reported", *rest))
 
 
 def with_spread(name: str, values: Mapping[str, float]) -> str:
@@ -159,9 +204,17 @@ def plain_table(table: list[Row]) -> str:
 
 
 def markdown_table(table: list[Row]) -> str:
-    """For README."""
-    lines = [("paper", *HEAD), ("---",) * (len(HEAD) + 1), *((row.paper, *row.cells) for row in table)]
+    """For README. A cell may hold several figures, parted by commas."""
+    head = ("paper", "data", *HEAD, "command")
+    cells = [(row.paper, row.data, *row.cells, f"`{row.command}`" if row.command else "") for row in table]
+    lines = [head, ("---",) * len(head), *cells]
     return "\n" + "".join("| " + " | ".join(line) + " |\n" for line in lines) + "\n"
+
+
+def in_details(table: list[Row]) -> str:
+    """A table that README's reader must open."""
+    summary = f"{len(table)} more recipes with reported figures, not run here"
+    return f"<details><summary>{summary}</summary>\n{markdown_table(table)}</details>\n\n" if table else ""
 
 
 def with_table(text: str, table: str, *, file: Path) -> str:
@@ -175,9 +228,16 @@ def with_table(text: str, table: str, *, file: Path) -> str:
 def documents(root: Path) -> dict[Path, str]:
     """README and the scripts as they should read, by file."""
     table = list(rows(root / "reproductions"))
-    wanted = {root / "README.md": markdown_table(table)}
+    wanted: dict[Path, str] = {}
+    shown: list[Row] = []
+    folded: list[Row] = []
     for script in sorted((root / "reproductions").glob("*.py")):
-        wanted[script] = plain_table([row for row in table if row.paper == script.stem])
+        own = [row for row in table if row.paper == script.stem]
+        missing = list(not_run(script.stem, recipes_of(script), own))
+        wanted[script] = plain_table(own)
+        shown += own or missing[:1]
+        folded += missing if own else missing[1:]
+    wanted[root / "README.md"] = markdown_table(shown) + in_details(folded)
     return {file: with_table(file.read_text(), text, file=file) for file, text in wanted.items()}
 
 
