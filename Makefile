@@ -14,11 +14,14 @@ install: .venv/installed
 reproduce: install
 	$(BIN)/python reproductions/dcgan.py fit --recipe digits
 
+# A process a core, at most four, with one thread each: side by side they would only wait for each other's threads.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+
 test: install
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 test-slow: install
-	$(BIN)/python -m pytest -m 'slow or not slow'
+	$(PYTEST) -m 'slow or not slow'
 
 lint: install
 	$(BIN)/ruff check .

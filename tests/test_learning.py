@@ -40,7 +40,7 @@ def test_learns(paper: str) -> None:
     assert improvement(paper) < 0.9
 
 
-@pytest.mark.parametrize("paper", ["gan", "dcgan"])
+@pytest.mark.parametrize("paper", [pytest.param("gan", marks=pytest.mark.slow), "dcgan"])
 def test_does_not_learn_with_the_generators_sign_flipped(paper: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def flipped(fake_logits: torch.Tensor) -> torch.Tensor:
         return -zoo.losses.non_saturating_generator_loss(fake_logits)
