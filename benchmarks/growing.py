@@ -15,12 +15,8 @@
 import argparse
 import copy
 import itertools
-import logging
-import os
 import statistics
 import tempfile
-import time
-import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -221,16 +217,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="few and short rounds: does it run?")
     arguments = parser.parse_args()
     arguments.rounds = arguments.rounds or (2 if arguments.quick else 6)
-    if arguments.clock == "cpu":
-        training.now = time.process_time
-    torch.set_num_threads(arguments.threads)
-    torch.manual_seed(0)
-    warnings.filterwarnings("ignore")
-    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-    print(
-        f"torch {torch.__version__}, {arguments.threads} threads, {os.cpu_count()} cores, {arguments.clock} clock, "
-        f"{arguments.rounds} rounds, load at the start {os.getloadavg()[0]:.1f}"
-    )
+    training.prepare(arguments)
     for name, run in (("steps", steps), ("data", data), ("layers", layers)):
         if arguments.only in (None, name):
             run(arguments)

@@ -19,17 +19,13 @@ processor seconds of this process, for a machine that is shared; those of W&B's 
 import argparse
 import contextlib
 import io
-import logging
 import os
 import statistics
 import tempfile
-import time
-import warnings
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
-import torch
 import training
 from lightning.pytorch import Trainer
 from training import WARM_UP, Clock, contest, spread
@@ -126,18 +122,9 @@ def main() -> None:
     parser.add_argument("--only", choices=("dcgan", "gan"), default=None)
     parser.add_argument("--quick", action="store_true", help="one round: does it run?")
     arguments = parser.parse_args()
-    rounds = arguments.rounds or (1 if arguments.quick else 6)
-    if arguments.clock == "cpu":
-        training.now = time.process_time
+    arguments.rounds = arguments.rounds or (1 if arguments.quick else 6)
     os.environ["WANDB_MODE"] = "offline"
-    torch.set_num_threads(arguments.threads)
-    torch.manual_seed(0)
-    warnings.filterwarnings("ignore")
-    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-    print(
-        f"torch {torch.__version__}, {arguments.threads} threads, {os.cpu_count()} cores, {arguments.clock} clock, "
-        f"{rounds} rounds, load at the start {os.getloadavg()[0]:.1f}"
-    )
+    training.prepare(arguments)
     dcgan = DCGAN(network="community", resolution=32, channels=1, width=32)
     players: dict[str, tuple[AdversarialModule, ImageDataModule]] = {
         "dcgan": (dcgan, Digits(batch_size=64, resolution=32)),
@@ -146,7 +133,7 @@ def main() -> None:
     for name, (module, data) in players.items():
         if arguments.only in (None, name):
             with tempfile.TemporaryDirectory() as folder:
-                measure(name, module, data, rounds=rounds, folder=Path(folder))
+                measure(name, module, data, rounds=arguments.rounds, folder=Path(folder))
 
 
 if __name__ == "__main__":

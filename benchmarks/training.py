@@ -317,17 +317,9 @@ def wgan_gp(arguments: argparse.Namespace, folder: Path) -> None:
     table(f"WGAN-GP mnist, n_critic 5, batch {size}, {data.name}", speeds, {("zoo", "careful"): 0.97})
 
 
-def main() -> None:
+def prepare(arguments: argparse.Namespace) -> None:
+    """Sets clock, threads and seed (arguments: clock, threads, rounds), silences warnings, says what runs where."""
     global now
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data_dir", default=None, help="CIFAR-10 and MNIST (default: random pixels, embedded digits)")
-    parser.add_argument("--rounds", type=int, default=None, help="default: 6, with --quick 2")
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--clock", choices=("wall", "cpu"), default="wall")
-    parser.add_argument("--only", choices=("dcgan", "gan", "wgan_gp"), default=None)
-    parser.add_argument("--quick", action="store_true", help="few and short rounds: does it run?")
-    arguments = parser.parse_args()
-    arguments.rounds = arguments.rounds or (2 if arguments.quick else 6)
     if arguments.clock == "cpu":
         now = time.process_time
     torch.set_num_threads(arguments.threads)
@@ -338,6 +330,19 @@ def main() -> None:
         f"torch {torch.__version__}, {arguments.threads} threads, {os.cpu_count()} cores, {arguments.clock} clock, "
         f"{arguments.rounds} rounds, load at the start {os.getloadavg()[0]:.1f}"
     )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data_dir", default=None, help="CIFAR-10 and MNIST (default: random pixels, embedded digits)")
+    parser.add_argument("--rounds", type=int, default=None, help="default: 6, with --quick 2")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--clock", choices=("wall", "cpu"), default="wall")
+    parser.add_argument("--only", choices=("dcgan", "gan", "wgan_gp"), default=None)
+    parser.add_argument("--quick", action="store_true", help="few and short rounds: does it run?")
+    arguments = parser.parse_args()
+    arguments.rounds = arguments.rounds or (2 if arguments.quick else 6)
+    prepare(arguments)
     for name, run in (("dcgan", dcgan), ("gan", gan), ("wgan_gp", wgan_gp)):
         if arguments.only in (None, name):
             with tempfile.TemporaryDirectory() as folder:

@@ -3,10 +3,9 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from torch import nn
-
 from zoo.adversarial import AdversarialModule
 from zoo.data import ImageDataModule, cache_dir
+from zoo.metrics.batchnorm import suitable_mode
 from zoo.metrics.evaluator import Evaluator
 from zoo.metrics.features import FeatureExtractor
 from zoo.metrics.inception import InceptionExtractor, InceptionUnavailableError
@@ -96,7 +95,6 @@ class Measurement:
         self, extractor: FeatureExtractor, module: AdversarialModule, *, measures: Sequence[str]
     ) -> Evaluator:
         full = FULL.get(extractor.name, FULL["inception"])
-        normalised = any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in module.G.modules())
         return Evaluator(
             [extractor],
             data=self.data,
@@ -104,7 +102,7 @@ class Measurement:
             n_real=self.settings.real_images,
             n_fake=(self.settings.test_samples or full) if self.testing else self.settings.samples,
             weights="ema" if hasattr(module, "G_ema") else "raw",  # papers that average evaluate the average
-            batchnorm=self.settings.batchnorm if normalised else "running",
+            batchnorm=suitable_mode(module.G, self.settings.batchnorm),
             batchnorm_samples=10_000 if self.testing else 2_000,
             seed=TEST_SEED if self.testing else TRAINING_SEED,
             cache_dir=cache_dir(),

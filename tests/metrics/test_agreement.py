@@ -73,25 +73,18 @@ def reference(real):
     return Reference(type(Digits().split("train"))(real, None, None, "ab" * 32))
 
 
+def torch_fidelitys(fake, real, **settings):
+    """Its figures, KID over one subset of all fakes among them."""
+    whole = {"kid": True, "kid_subsets": 1, "kid_subset_size": len(fake), "samples_shuffle": False}
+    quiet = {"cuda": False, "cache": False, "verbose": False}
+    return torch_fidelity.calculate_metrics(input1=Images(fake), input2=Images(real), **whole, **quiet, **settings)
+
+
 def test_fid_is_kid_precision_and_recall_are_torch_fidelitys(arrays):
     real, fake = arrays
     torch_fidelity.register_feature_extractor("lenet", Theirs)
-    theirs = torch_fidelity.calculate_metrics(
-        input1=Images(fake),
-        input2=Images(real),
-        feature_extractor="lenet",
-        cuda=False,
-        batch_size=50,
-        isc=True,
-        fid=True,
-        kid=True,
-        prc=True,
-        samples_shuffle=False,
-        kid_subsets=1,
-        kid_subset_size=FAKE,
-        cache=False,
-        verbose=False,
-        save_cpu_ram=True,
+    theirs = torch_fidelitys(
+        fake, real, feature_extractor="lenet", batch_size=50, isc=True, fid=True, prc=True, save_cpu_ram=True
     )
     ours = Evaluator(
         [LeNetExtractor()], data=reference(real), n_real=REAL, n_fake=FAKE, measures=["fd", "is", "kd", "pr"]
@@ -111,17 +104,7 @@ def test_fid_is_kid_precision_and_recall_are_torch_fidelitys(arrays):
     kid = theirs["kernel_inception_distance_mean"]
     assert abs(ours.values[f"kd{name}"] - kid) < 6 * max(ours.values[f"kd{name}_std"], 1e-3)
     same = Evaluator([LeNetExtractor()], data=reference(real[:FAKE]), n_fake=FAKE, measures=["kd"]).run_images(fake)
-    kid = torch_fidelity.calculate_metrics(
-        input1=Images(fake),
-        input2=Images(real[:FAKE]),
-        feature_extractor="lenet",
-        cuda=False,
-        kid=True,
-        kid_subsets=1,
-        kid_subset_size=FAKE,
-        cache=False,
-        verbose=False,
-    )["kernel_inception_distance_mean"]
+    kid = torch_fidelitys(fake, real[:FAKE], feature_extractor="lenet")["kernel_inception_distance_mean"]
     assert same.values[f"kd{name}"] == pytest.approx(kid, rel=1e-5)
 
 
@@ -137,24 +120,17 @@ def test_random_inception_weights_give_torch_fidelitys_fid_is_kid_precision_and_
     random_network(file)
     state = torch.load(file)
     torch.save({**state, "fc.weight": 100 * state["fc.weight"]}, file)  # classes that do differ
-    theirs = torch_fidelity.calculate_metrics(
-        input1=Images(fake),
-        input2=Images(real),
-        cuda=False,
+    theirs = torch_fidelitys(
+        fake,
+        real,
         batch_size=8,
         num_workers=0,
         fid=True,
         isc=True,
-        kid=True,
         prc=True,
-        samples_shuffle=False,
-        kid_subsets=1,
-        kid_subset_size=n,
         feature_extractor="inception-v3-compat",
         feature_layer_prc="2048",
         feature_extractor_weights_path=str(file),
-        cache=False,
-        verbose=False,
     )
     with pytest.warns(UserWarning, match="2048 features"):
         ours = Evaluator(

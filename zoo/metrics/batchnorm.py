@@ -18,6 +18,11 @@ from zoo.metrics.errors import EvaluationError
 from zoo.metrics.protocol import BatchNormMode
 
 
+def suitable_mode(G: nn.Module, asked: BatchNormMode) -> BatchNormMode:
+    """The mode asked for, or "running" where the generator has no BatchNorm: then all modes are one protocol."""
+    return asked if any(isinstance(m, _BatchNorm) for m in G.modules()) else "running"
+
+
 @contextmanager
 def batchnorm_statistics(
     G: nn.Module, mode: BatchNormMode, draw: Callable[[int], object], *, draws: int = 40

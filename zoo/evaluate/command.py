@@ -1,0 +1,218 @@
+"""`python -m zoo evaluate`: the figures of a run, of a checkpoint, or of two folders of images, each with its protocol.
+
+python -m zoo evaluate RUN                          the run's last checkpoint against its own data
+python -m zoo evaluate RUN/checkpoints/best.ckpt --presets train50k,test10k,clean
+python -m zoo evaluate MODEL.ckpt --data MNIST --data_dir DIR      a released model, without its run
+python -m zoo evaluate --real DIR --fake DIR --features lenet --measures fd,pr,dc --json figures.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from zoo.evaluate.extractors import load_extractors
+from zoo.evaluate.outcome import Outcome, as_json, draw_neighbours, table
+from zoo.evaluate.subjects import Folder, load_run, read_folder
+from zoo.metrics.errors import EvaluationError
+
+if TYPE_CHECKING:
+    from zoo.data import ImageDataModule
+    from zoo.metrics.evaluator import Evaluator
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of the command."""
+    add = parser.add_argument
+    add("target", nargs="?", metavar="RUN_OR_CHECKPOINT", help="a run's folder, or a checkpoint file in one")
+    add("--real", metavar="DIR", help="folder of real images (any depth), instead of a run")
+    add("--fake", metavar="DIR", help="folder of generated images")
+    add(
+        "--features",
+        default=None,
+        help="inception, lenet, resnet, or PACKAGE:NAME, a torch module of yours or what makes one; "
+        "with commas between (default: what suits)",
+    )
+    add("--features_weights", metavar="FILE", default=None, help="weights of the one extractor that is named")
+    add("--measures", default=None, help="with commas between, or `all`; `list` says what there is")
+    add("--presets", default=None, help="conventions side by side, of one set of samples; `list` says what there is")
+    add("--samples", type=int, default=None, help="generated images (default: 10,000 for lenet, else 50,000; or all)")
+    add("--reals", type=int, default=None, help="the first N images of the reference (default: all)")
+    add("--split", default="train", choices=("train", "validation", "test"), help="of the run's data")
+    add("--data", default=None, help="the reference: a data set of zoo.data (default: the run's own)")
+    add("--data_dir", default=None, help="where the data lie now")
+    add("--weights", default=None, choices=("raw", "ema"), help="default: the average, where the model has one")
+    add("--batchnorm", default="reestimated", choices=("running", "reestimated", "batch"), help="of a generator")
+    add("--seeds", default="0", help="of the latents; several, with commas between, give a +/-")
+    add("--resolution", type=int, default=None, help="bring the images of both folders to this side")
+    add("--skip_broken", action="store_true", help="leave out files that cannot be decoded, and say which")
+    add("--device", default="cpu", help="cpu, cuda, cuda:1, ...")
+    add("--json", metavar="FILE", default=None, help="also write the figures there, each with its protocol")
+    add("--neighbours", metavar="FILE", default=None, help="also draw the nearest training images of ten samples (PNG)")
+
+
+def evaluate(arguments: argparse.Namespace) -> None:
+    """Runs the command. Raises ZooError subclasses for everything a user can mend."""
+    if listing := listed(arguments):
+        say(listing)
+        return
+    folders = arguments.real is not None and arguments.fake is not None
+    if folders == (arguments.target is not None) or (arguments.real is None) != (arguments.fake is None):
+        raise EvaluationError("name either a run or checkpoint, or two folders with --real DIR and --fake DIR")
+    for name in ("json", "neighbours"):
+        check_writable(getattr(arguments, name))
+    outcome = of_folders(arguments) if folders else of_run(arguments)
+    say(table(outcome))
+    if arguments.json:
+        from zoo.record import write_atomically
+
+        write_atomically(arguments.json, json.dumps(as_json(outcome), indent=1, sort_keys=True) + "\n")
+        say(f"written: {arguments.json}")
+    if arguments.neighbours:
+        draw_neighbours(outcome, Path(arguments.neighbours))
+        say(f"written: {arguments.neighbours}")
+
+
+def of_folders(arguments: argparse.Namespace) -> Outcome:
+    """Figures of --fake against --real."""
+    real, real_notes = read_folder(arguments.real, resolution=arguments.resolution, skip_broken=arguments.skip_broken)
+    fake, fake_notes = read_folder(arguments.fake, resolution=arguments.resolution, skip_broken=arguments.skip_broken)
+    n_fake = len(fake) if arguments.samples is None else arguments.samples
+    reference: Any = Folder(Path(arguments.real).name, real)
+    evaluator = make_evaluator(arguments, reference, default="inception", n_fake=n_fake)
+    result = evaluator.run_images(fake.images, device=device_of(arguments))
+    subject = {"fake": str(arguments.fake), "fake_fingerprint": fake.fingerprint, "real": str(arguments.real)}
+    return Outcome(subject, result, real.images, (*real_notes, *fake_notes))
+
+
+def of_run(arguments: argparse.Namespace) -> Outcome:
+    """Figures of a run's generator against the run's own data."""
+    from zoo.measurement import FULL, MNIST_LIKE
+    from zoo.metrics.batchnorm import suitable_mode
+
+    module, data, checkpoint = load_run(Path(arguments.target), dataset=arguments.data, data_dir=arguments.data_dir)
+    if len(module.image_shape) != 3:
+        raise EvaluationError(f"{checkpoint} makes points in the plane; see the measures of its run's `test`")
+    averaged = hasattr(module, "G_ema")
+    if arguments.weights == "ema" and not averaged:
+        raise EvaluationError(f"{checkpoint}: {type(module).__name__} keeps no averaged weights; leave --weights out")
+    weights: Literal["raw", "ema"] = arguments.weights or ("ema" if averaged else "raw")
+    default = "lenet" if data.name in MNIST_LIKE else "inception"
+    n_fake = arguments.samples or FULL[default]
+    evaluator = make_evaluator(
+        arguments,
+        data,
+        default=default,
+        n_fake=n_fake,
+        weights=weights,
+        batchnorm=suitable_mode(module.G, arguments.batchnorm),
+    )
+    module = module.to(device_of(arguments))
+    seeds = numbers(arguments.seeds)
+    evaluator.seed = seeds[0]
+    result = evaluator.run(module) if len(seeds) == 1 else evaluator.run_seeds(module, seeds)
+    subject = {
+        "checkpoint": str(checkpoint),
+        "paper": module.paper,
+        "images_seen": int(module.images_seen),
+        "seeds": seeds,
+    }
+    return Outcome(subject, result, data.split(arguments.split).images)
+
+
+def make_evaluator(
+    arguments: argparse.Namespace,
+    data: ImageDataModule,
+    *,
+    default: str,
+    n_fake: int,
+    weights: Literal["raw", "ema"] = "raw",
+    batchnorm: Literal["running", "reestimated", "batch"] = "running",
+) -> Evaluator:
+    """The evaluator that the options ask for."""
+    from zoo.data import cache_dir
+    from zoo.metrics.evaluator import Evaluator
+    from zoo.metrics.inception import InceptionExtractor
+    from zoo.metrics.measures import ALL, FOR_TEST, OF_FEATURES
+    from zoo.metrics.presets import Column, preset_columns
+
+    measures = list(ALL) if arguments.measures == "all" else words(arguments.measures) or list(FOR_TEST)
+    shape = tuple(data.split(arguments.split).images.shape[1:])
+    if arguments.neighbours and not {"nn", "nn_pixels"} & set(measures):
+        measures.append("nn_pixels")
+    if arguments.presets:
+        if arguments.features not in (None, "inception"):
+            raise EvaluationError("presets are conventions about Inception features: leave --features out")
+        inception = InceptionExtractor(arguments.features_weights)
+        fewer = arguments.samples if not arguments.real else n_fake
+        columns = preset_columns(words(arguments.presets), inception, n_fake=fewer, splits=data.splits)
+    elif any(name in OF_FEATURES for name in measures):
+        names = words(arguments.features) or [default]
+        extractors = load_extractors(names, arguments.features_weights, image_shape=shape)
+        if arguments.measures is None and any(extractor.num_classes == 0 for extractor in extractors):
+            measures.remove("is")  # there are no logits
+        columns = [Column(extractor, arguments.split, arguments.reals) for extractor in extractors]
+    else:
+        columns = []
+    return Evaluator(
+        data=data,
+        columns=columns,
+        measures=measures,
+        split=arguments.split,
+        n_real=arguments.reals,
+        n_fake=n_fake,
+        weights=weights,
+        batchnorm=batchnorm,
+        cache_dir=cache_dir(),
+        progress=True,
+    )
+
+
+def device_of(arguments: argparse.Namespace) -> Any:
+    """The device asked for. Raises EvaluationError where it is not there."""
+    import torch
+
+    try:
+        device = torch.device(arguments.device)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise EvaluationError(f"--device {arguments.device} cannot be used: {str(error).splitlines()[0]}") from error
+    return device
+
+
+def listed(arguments: argparse.Namespace) -> str:
+    """What `--measures list` and `--presets list` print, or nothing."""
+    from zoo.metrics.measures import ALL
+    from zoo.metrics.presets import PRESETS
+
+    lines = [f"{name:14} {text}" for name, text in ALL.items()] if arguments.measures == "list" else []
+    if arguments.presets == "list":
+        lines += [f"{name:14} {preset.used_by}" for name, preset in PRESETS.items()]
+    return "\n".join(lines)
+
+
+def check_writable(file: str | None) -> None:
+    """Before an hour's work, not after it."""
+    if file is not None and not Path(file).expanduser().absolute().parent.is_dir():
+        raise EvaluationError(f"{file} cannot be written: there is no folder {Path(file).parent}")
+
+
+def words(text: str | None) -> list[str]:
+    """The parts of a,b,c."""
+    return [part.strip() for part in (text or "").split(",") if part.strip()]
+
+
+def numbers(text: str) -> list[int]:
+    """The integers of 0,1,2. Raises EvaluationError for anything else."""
+    try:
+        return [int(part) for part in words(text)] or [0]
+    except ValueError:
+        raise EvaluationError(f"--seeds takes integers with commas between, got {text!r}") from None
+
+
+def say(text: str) -> None:
+    """Lines on standard output."""
+    sys.stdout.write(text + "\n")

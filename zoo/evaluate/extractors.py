@@ -1,0 +1,63 @@
+"""The feature extractors that a command line names."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zoo.metrics.errors import EvaluationError
+
+if TYPE_CHECKING:
+    from zoo.metrics.features import FeatureExtractor
+
+FEATURES = ("inception", "lenet", "resnet")
+
+
+def load_extractors(names: list[str], weights: str | None, *, image_shape: tuple[int, ...]) -> list[FeatureExtractor]:
+    """The named extractors; `weights` is the file of the only one. Raises EvaluationError for an unknown name."""
+    from zoo.metrics.inception import InceptionExtractor
+    from zoo.metrics.lenet import WEIGHTS as LENET
+    from zoo.metrics.lenet import LeNetExtractor
+    from zoo.metrics.resnet import WEIGHTS as RESNET
+    from zoo.metrics.resnet import ResNetExtractor
+
+    if unknown := [name for name in names if name not in FEATURES and ":" not in name]:
+        raise EvaluationError(
+            f"there are no features {unknown[0]!r}: choose from {', '.join(FEATURES)}, "
+            "or name a torch module of yours as PACKAGE:NAME"
+        )
+    if weights is not None and len(names) > 1:
+        raise EvaluationError(f"--features_weights is a file for one extractor, and there are {', '.join(names)}")
+    load: dict[str, Any] = {
+        "inception": lambda: InceptionExtractor(weights),
+        "lenet": lambda: LeNetExtractor(weights or LENET),
+        "resnet": lambda: ResNetExtractor(weights or RESNET),
+    }
+    return [
+        load[name]() if name in load else users_extractor(name, image_shape=image_shape)
+        for name in dict.fromkeys(names)
+    ]
+
+
+def users_extractor(where: str, *, image_shape: tuple[int, ...]) -> FeatureExtractor:
+    """The extractor or torch module that PACKAGE:NAME is, or makes when it is called without arguments."""
+    from torch import nn
+
+    from zoo.metrics.features import FeatureExtractor, ModuleExtractor
+
+    package, _, name = where.partition(":")
+    sys.path.insert(0, str(Path.cwd()))
+    try:
+        found = getattr(import_module(package), name)
+        net = found if isinstance(found, nn.Module) else found()
+    except Exception as error:  # a stranger's code raises anything
+        raise EvaluationError(f"--features {where} cannot be made: {type(error).__name__}: {error}") from error
+    finally:
+        sys.path.remove(str(Path.cwd()))
+    if isinstance(net, FeatureExtractor):
+        return net
+    if not isinstance(net, nn.Module):
+        raise EvaluationError(f"--features {where} is a {type(net).__name__}, not a torch module")
+    return ModuleExtractor(net, name=name, image_shape=image_shape)
