@@ -6,19 +6,19 @@ No torch at import: the `zoo` command reads records without it.
 from __future__ import annotations
 
 import json
-import math
 import os
 import platform
-import re
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
 
+from zoo import schema
 from zoo.errors import ZooError
+from zoo.schema import RecordError
 
 __all__ = [
     "RESULT_SCHEMA",
@@ -47,10 +47,6 @@ Better = Literal["lower", "higher"]
 
 class RunDirError(ZooError):
     """A folder that cannot take a new run."""
-
-
-class RecordError(ZooError):
-    """A record that cannot be written or read; the text names the file and the field."""
 
 
 @dataclass(frozen=True)
@@ -219,144 +215,58 @@ def summarise_measures(
     return measures
 
 
-# --- the schema of result.json: a value is checked by a function (field, value) or by a nested dict ---
-
-Check = Callable[[str, Any], None]
-
-
-def _require(condition: bool, *, field: str, wants: str, value: Any) -> None:
-    if not condition:
-        shown = repr(value)
-        raise RecordError(f"{field} must be {wants}, it is {shown if len(shown) <= 80 else shown[:77] + '...'}")
-
-
-def _text(field: str, value: Any) -> None:
-    _require(isinstance(value, str) and value != "", field=field, wants="a non-empty text", value=value)
-
-
-def _integer(field: str, value: Any) -> None:
-    _require(type(value) is int, field=field, wants="an integer", value=value)
-
-
-def _count(field: str, value: Any) -> None:
-    _require(type(value) is int and value >= 0, field=field, wants="an integer of 0 or more", value=value)
-
-
-def _number(field: str, value: Any) -> None:
-    _require(
-        type(value) in (int, float) and math.isfinite(value),
-        field=field,
-        wants="a finite number",
-        value=value,
-    )
-
-
-def _amount(field: str, value: Any) -> None:
-    _number(field, value)
-    _require(value >= 0, field=field, wants="0 or more", value=value)
-
-
-def _time(field: str, value: Any) -> None:
-    wants = "an ISO time with its offset from UTC, like 2025-01-31T12:00:00+00:00"
-    _text(field, value)
-    try:
-        parsed = datetime.fromisoformat(value)
-    except ValueError:
-        parsed = datetime.min  # without an offset: refused below
-    _require(parsed.utcoffset() is not None, field=field, wants=wants, value=value)
-
-
-def _commit(field: str, value: Any) -> None:
-    fits = isinstance(value, str) and re.fullmatch(r"[0-9a-f]{40,64}(\+dirty)?", value) is not None
-    _require(fits, field=field, wants="a full git hash, with '+dirty' or not", value=value)
+# --- the schema of result.json ---
 
 
 def _direction(field: str, value: Any) -> None:
-    _require(value in ("lower", "higher"), field=field, wants="'lower' or 'higher'", value=value)
+    schema.require(value in ("lower", "higher"), field=field, wants="'lower' or 'higher'", value=value)
 
 
 def _schema_version(field: str, value: Any) -> None:
-    _require(value == SCHEMA_VERSION, field=field, wants=f"{SCHEMA_VERSION} (this zoo's)", value=value)
+    schema.require(value == SCHEMA_VERSION, field=field, wants=f"{SCHEMA_VERSION} (this zoo's)", value=value)
 
 
-def _or_null(check: Check) -> Check:
-    def checked(field: str, value: Any) -> None:
-        if value is not None:
-            check(field, value)
-
-    return checked
-
-
-def _list_of(check: Check) -> Check:
-    def checked(field: str, value: Any) -> None:
-        _require(isinstance(value, list), field=field, wants="a list", value=value)
-        for index, item in enumerate(value):
-            check(f"{field}[{index}]", item)
-
-    return checked
-
-
-def _map_of(schema: Mapping[str, Any] | Check) -> Check:
-    def checked(field: str, value: Any) -> None:
-        _require(isinstance(value, dict), field=field, wants="an object", value=value)
-        for name, item in value.items():
-            _text(f"a name in {field}", name)
-            _check(f"{field}.{name}", item, schema=schema)
-
-    return checked
-
-
-def _check(field: str, value: Any, *, schema: Mapping[str, Any] | Check) -> None:
-    if callable(schema):
-        schema(field, value)
-        return
-    _require(isinstance(value, dict), field=field or "the record", wants="an object", value=value)
-    prefix = f"{field}." if field else ""
-    for name in schema.keys() - value.keys():
-        raise RecordError(f"{prefix}{name} is missing")
-    for name in value.keys() - schema.keys():
-        raise RecordError(f"{prefix}{name} is no field of the record; known are {', '.join(sorted(schema))}")
-    for name, part in schema.items():
-        _check(f"{prefix}{name}", value[name], schema=part)
-
-
-def _json_object(field: str, value: Any) -> None:
-    _require(isinstance(value, dict), field=field, wants="an object", value=value)
-    try:
-        json.dumps(value, allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise RecordError(f"{field} must hold plain JSON values: {error}") from error
-
-
-_POINT = {"value": _or_null(_number), "images_seen": _count}
+_POINT = {"value": schema.or_null(schema.number), "images_seen": schema.count}
 PACKAGES = ("torch", "lightning", "torchmetrics", "torchvision", "numpy")
 
 # Figures of `test` under the full protocol, at one checkpoint.
-_TEST = {"checkpoint": _text, "images_seen": _count, "values": _map_of(_number), "protocols": _map_of(_text)}
+_TEST = {
+    "checkpoint": schema.text,
+    "images_seen": schema.count,
+    "values": schema.map_of(schema.number),
+    "protocols": schema.map_of(schema.text),
+}
 
 RESULT_SCHEMA: dict[str, Any] = {
     "schema": _schema_version,
-    "paper": _text,
-    "recipe": _text,
-    "dataset": {"name": _text, "fingerprint": _text, "split": _text, "images": _count},
-    "budget": _count,  # real images that were to be seen
-    "images_seen": _count,
-    "discriminator_steps": _count,
-    "generator_steps": _count,
-    "measures": _map_of({"first": _POINT, "best": _POINT, "last": _POINT, "better": _direction, "protocol": _text}),
-    "tests": _list_of(lambda field, value: _check(field, value, schema=_TEST)),
-    "protocols": _map_of(_json_object),  # {hash: protocol}
-    "seed": _integer,
-    "commit": _or_null(_commit),
-    "versions": dict.fromkeys(("python", *PACKAGES, "zoo"), _text),
-    "hardware": {"cpu": _text, "cores": _count, "memory_gib": _or_null(_amount), "gpus": _list_of(_text)},
-    "precision": _text,
-    "wall_time_s": _amount,  # training only, summed over resumes
-    "images_per_second": _amount,
-    "commands": _list_of(_list_of(_text)),  # of the first start and of every resume
-    "started": _time,
-    "finished": _time,
-    "interruptions": _count,  # how often the run was resumed
+    "paper": schema.text,
+    "recipe": schema.text,
+    "dataset": {"name": schema.text, "fingerprint": schema.text, "split": schema.text, "images": schema.count},
+    "budget": schema.count,  # real images that were to be seen
+    "images_seen": schema.count,
+    "discriminator_steps": schema.count,
+    "generator_steps": schema.count,
+    "measures": schema.map_of(
+        {"first": _POINT, "best": _POINT, "last": _POINT, "better": _direction, "protocol": schema.text}
+    ),
+    "tests": schema.list_of(lambda field, value: schema.check(field, value, schema=_TEST)),
+    "protocols": schema.map_of(schema.json_object),  # {hash: protocol}
+    "seed": schema.integer,
+    "commit": schema.or_null(schema.commit),
+    "versions": dict.fromkeys(("python", *PACKAGES, "zoo"), schema.text),
+    "hardware": {
+        "cpu": schema.text,
+        "cores": schema.count,
+        "memory_gib": schema.or_null(schema.amount),
+        "gpus": schema.list_of(schema.text),
+    },
+    "precision": schema.text,
+    "wall_time_s": schema.amount,  # training only, summed over resumes
+    "images_per_second": schema.amount,
+    "commands": schema.list_of(schema.list_of(schema.text)),  # of the first start and of every resume
+    "started": schema.time,
+    "finished": schema.time,
+    "interruptions": schema.count,  # how often the run was resumed
 }
 
 
@@ -368,7 +278,7 @@ def validate_result(record: Any) -> None:
     """
     if isinstance(record, dict) and "schema" in record:
         _schema_version("schema", record["schema"])  # first: another schema has other fields
-    _check("", record, schema=RESULT_SCHEMA)
+    schema.check("", record, schema=RESULT_SCHEMA)
     for name, measure in record["measures"].items():
         if measure["protocol"] not in record["protocols"]:
             raise RecordError(f"measures.{name}.protocol {measure['protocol']!r} is not among protocols")
