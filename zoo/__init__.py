@@ -1,3 +1,31 @@
 """The GAN papers as PyTorch Lightning modules."""
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from zoo.adversarial import AdversarialModule
+
 __version__ = "0.1.0"
+
+
+def list_pretrained() -> list[str]:
+    """Names of the trained models at hand: those that ship with the package, then those at ZOO_RELEASES."""
+    from zoo.releases.find import list_pretrained
+
+    return list_pretrained()
+
+
+def load_pretrained(name: str) -> "AdversarialModule":
+    """A trained model by the name of its release, like "dcgan.mnist".
+
+    Returns:
+        the paper's module with G, G_ema (where the paper averages) and D as released, on the CPU, in evaluation mode:
+        `load_pretrained("dcgan.mnist").sample(16, seed=0)` gives images [16, C, H, W] in [-1, 1].
+
+    Raises:
+        ReleaseError: no release of that name, or files that are not what its card says.
+    """
+    from zoo.releases.find import release_folder
+    from zoo.releases.release import Release
+
+    return Release(release_folder(name)).module()

@@ -7,6 +7,7 @@ from typing import Any
 
 from zoo import __version__, evaluate
 from zoo.errors import ZooError
+from zoo.releases import command as released
 
 
 def papers(arguments: argparse.Namespace) -> None:
@@ -166,6 +167,7 @@ def parser() -> argparse.ArgumentParser:
     command = commands.add_parser("evaluate", help="figures of a run or of two folders, with protocols")
     evaluate.add_arguments(command)
     command.set_defaults(run=evaluate.evaluate)
+    released.add_commands(commands)
     return top
 
 

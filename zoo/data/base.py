@@ -32,6 +32,7 @@ class ImageDataModule(LightningDataModule):
     """
 
     name: str
+    licence: str
     labelled_classes: int | None = None
     channels: int = 3
     native_resolution: int

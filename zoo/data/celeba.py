@@ -31,6 +31,7 @@ class CelebA(ImageDataModule):
     """
 
     name = "CelebA"
+    licence = "non-commercial research only, Z. Liu et al. 2015"
     channels = 3
     native_resolution = 64
 

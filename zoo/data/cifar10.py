@@ -30,6 +30,7 @@ class CIFAR10(ImageDataModule):
     """
 
     name = "CIFAR10"
+    licence = "none stated by its authors; cite A. Krizhevsky 2009"
     labelled_classes = 10
     channels = 3
     native_resolution = SIDE

@@ -41,6 +41,7 @@ class ImageFolder(ImageDataModule):
     """
 
     name = "ImageFolder"
+    licence = "that of your images"
 
     def __init__(
         self,

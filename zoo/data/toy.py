@@ -109,6 +109,8 @@ class ToyPoints(ImageDataModule):
     trained on; in them `images` is float32 [10000, 2].
     """
 
+    licence = "made here"
+
     def __init__(
         self,
         *,

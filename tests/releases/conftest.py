@@ -1,0 +1,35 @@
+from pathlib import Path
+
+import pytest
+
+from zoo.cli import reproduce
+from zoo.compare.reported import reproductions
+from zoo.models import MODELS
+from zoo.reached import recipes_of
+from zoo.releases import figures
+from zoo.releases.export import export
+from zoo.runs import FinishedRun
+
+
+@pytest.fixture(scope="session")
+def finished_run(tmp_path_factory: pytest.TempPathFactory, shared_cache: Path) -> FinishedRun:
+    """DCGAN on the digits, tiny, trained and recorded."""
+    folder = tmp_path_factory.mktemp("runs") / "dcgan"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ZOO_CACHE", str(shared_cache))
+        settings = ["--model.width=8", "--evaluation.samples=100", "--evaluation.real_images=500", "--images=192"]
+        recipes = recipes_of(reproductions() / "dcgan.py")
+        reproduce(MODELS["dcgan"], recipes, arguments=["fit", "--run_dir", str(folder), *settings])
+    return FinishedRun(folder, models=MODELS)
+
+
+@pytest.fixture(scope="session")
+def released(finished_run: FinishedRun, tmp_path_factory: pytest.TempPathFactory, shared_cache: Path) -> Path:
+    """A folder of releases with the run's own, measured on few samples. Copy it before changing it."""
+    out = tmp_path_factory.mktemp("releases")
+    few = figures.Settings(extractors=["lenet"], test_samples=150)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ZOO_CACHE", str(shared_cache))
+        patch.setattr("zoo.releases.export.settings_for", lambda data: few)
+        export(finished_run, out, precision="float16")
+    return out

@@ -1,0 +1,129 @@
+"""`zoo releases`, `verify`, `sample`, `interpolate`, `traverse` and `mix`, from their arguments on."""
+
+import sys
+
+import pytest
+import torch
+from PIL import Image
+from registry import small_model
+
+from zoo.__main__ import main
+from zoo.releases.command import in_rows
+from zoo.sampling import SamplingError, between, bounded_columns, mixed_styles, samples, traversals, ways
+
+
+@pytest.fixture
+def zoo(monkeypatch, capsys, released):
+    monkeypatch.setenv("ZOO_RELEASES", str(released))
+
+    def run(*arguments):
+        capsys.readouterr()
+        monkeypatch.setattr(sys, "argv", ["zoo", *map(str, arguments)])
+        main()
+        return capsys.readouterr().out
+
+    return run
+
+
+def test_releases_are_listed_with_their_figures(zoo):
+    line = next(line for line in zoo("releases").splitlines() if line.startswith("dcgan.digits"))
+    assert "1x32x32" in line
+    assert "fd_lenet150" in line
+
+
+def test_a_release_is_verified_by_name_and_by_folder(zoo, released):
+    assert "holds" in zoo("verify", "dcgan.digits", "--quick")
+    assert "fails" not in zoo("verify", released / "dcgan.digits", "--quick")
+
+
+def test_samples_as_a_grid_and_as_files_are_the_same_images(zoo, tmp_path):
+    zoo("sample", "dcgan.digits", "-n", 4, "--out", tmp_path / "grid.png")
+    zoo("sample", "dcgan.digits", "-n", 4, "--files", "--out", tmp_path / "files")
+    files = sorted((tmp_path / "files").iterdir())
+    assert [file.name for file in files] == [f"{i:06d}.png" for i in range(4)]
+    with Image.open(tmp_path / "grid.png") as grid:
+        assert grid.size == (70, 70)  # two by two of 32, borders of 2
+        tile = grid.convert("L").crop((36, 2, 68, 34))
+    with Image.open(files[1]) as image:
+        assert image.tobytes() == tile.tobytes()
+
+
+def test_interpolation_is_written(zoo, tmp_path):
+    zoo("interpolate", "dcgan.digits", "--rows", 2, "--steps", 5, "--out", tmp_path / "ways.png")
+    with Image.open(tmp_path / "ways.png") as picture:
+        assert picture.size == (5 * 34 + 2, 2 * 34 + 2)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["sample", "dcgan.digits", "--labels", "1"], "is unconditional"),
+        (["sample", "dcgan.digits", "--truncation", "0.5"], "no truncation trick"),
+        (["traverse", "dcgan.digits"], "has no codes to vary"),
+        (["mix", "dcgan.digits"], "no styles to mix"),
+        (["sample", "dcgan.moon"], "there is no release 'dcgan.moon'"),
+    ],
+)
+def test_what_a_model_cannot_draw_is_said_in_one_line(zoo, capsys, arguments, text):
+    with pytest.raises(SystemExit) as stop:
+        zoo(*arguments)
+    assert stop.value.code == 1
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert text in error
+    assert error.count("\n") == 1
+
+
+def test_labels_are_gone_through_again_and_again():
+    module = small_model("cgan").eval()
+    seven = samples(module, 4, seed=3, labels=[7, 1])
+    assert seven.equal(module.sample(4, labels=torch.tensor([7, 1, 7, 1]), seed=3))
+    with pytest.raises(SamplingError, match="labels are from 0 to 9"):
+        samples(module, 4, seed=3, labels=[10])
+
+
+def test_ways_keep_to_the_prior():
+    generator = torch.Generator().manual_seed(0)
+    a, b = torch.randn(3, 64, generator=generator), torch.randn(3, 64, generator=generator)
+    normal = between(a, b, steps=5, bounded=torch.zeros(64, dtype=torch.bool))
+    torch.testing.assert_close(normal[:, 0], a)
+    torch.testing.assert_close(normal[:, -1], b)
+    torch.testing.assert_close(normal[:, 2].norm(dim=1), (a.norm(dim=1) + b.norm(dim=1)) / 2)
+    u, v = a.clamp(-1, 1), b.clamp(-1, 1)
+    uniform = between(u, v, steps=5, bounded=torch.ones(64, dtype=torch.bool))
+    torch.testing.assert_close(uniform[:, 1], 0.75 * u + 0.25 * v)
+    assert uniform.abs().max() <= 1
+
+
+def test_uniform_and_one_hot_entries_of_a_latent_are_told_from_normal_ones():
+    assert bounded_columns(small_model("gan")).all()
+    assert not bounded_columns(small_model("wgan")).any()
+    infogan = small_model("infogan")
+    assert bounded_columns(infogan)[infogan.layout.noise : infogan.layout.noise + infogan.layout.categories].all()
+
+
+@pytest.mark.parametrize("paper", ["gan", "cgan", "infogan", "wgan_gp", "pggan", "stylegan"])
+def test_each_way_begins_and_ends_with_images_of_its_latents(paper):
+    module = small_model(paper).eval()
+    images = ways(module, rows=2, steps=3, seed=5)
+    assert images.shape == (2, 3, *module.image_shape)
+    assert images.equal(ways(module, rows=2, steps=3, seed=5))
+    if paper in ("gan", "infogan", "wgan_gp"):
+        start = module.latents(2, generator=torch.Generator().manual_seed(5))
+        with torch.no_grad():
+            torch.testing.assert_close(images[:, 0], module.generate(start, None))
+
+
+def test_codes_and_styles():
+    codes = traversals(small_model("infogan"), rows=2, seed=0)
+    assert list(codes) == ["c1", "c2", "c3"]
+    assert codes["c1"].shape[:2] == (2, 10)
+    stylegan = small_model("stylegan").eval()
+    assert mixed_styles(stylegan, rows=2, columns=3, kind="fine", seed=0).shape[:2] == (3, 4)
+
+
+def test_a_number_of_samples_that_fills_no_rectangle_is_filled_up_with_white():
+    rows = in_rows(torch.zeros(7, 1, 2, 2))
+    assert rows.shape == (3, 3, 1, 2, 2)
+    assert rows.flatten(0, 1)[7:].eq(1).all()
+    assert in_rows(torch.zeros(72, 1, 2, 2)).shape[:2] == (6, 12)

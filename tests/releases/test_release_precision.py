@@ -1,0 +1,41 @@
+import torch
+
+from zoo.releases.precision import pack, unpack
+
+STATE = {
+    "G.0.weight": torch.tensor([[1.0, -0.5, 0.001], [2.0, 0.0, -4.0]]),
+    "G.1.weight": torch.full((2, 1, 1, 1), 1 / 3),
+    "G.1.bias": torch.tensor([1 / 3, 70000.0]),
+    "G.1.num_batches_tracked": torch.tensor(2**40),
+}
+
+
+def test_float32_is_exact():
+    back = unpack(pack(STATE, "float32"))
+    assert back.keys() == STATE.keys()
+    assert all(torch.equal(back[name], value) for name, value in STATE.items())
+
+
+def test_float16_rounds_weights_and_keeps_vectors_and_integers_exact():
+    packed = pack(STATE, "float16")
+    assert packed["G.0.weight"].dtype == packed["G.1.weight"].dtype == torch.float16
+    back = unpack(packed)
+    assert back["G.1.weight"].dtype == torch.float32
+    assert back["G.1.weight"][0].item() == 0.333251953125  # the half-precision number nearest to 1/3
+    assert torch.equal(back["G.1.bias"], STATE["G.1.bias"])  # 70,000 would be infinite
+    assert back["G.1.num_batches_tracked"] == 2**40
+
+
+def test_int8_rounds_a_matrix_by_rows_and_a_kernel_to_half_precision():
+    packed = pack(STATE, "int8")
+    assert packed["G.0.weight"].tolist() == [[127, -64, 0], [64, 0, -127]]
+    assert packed["G.1.weight"].dtype == torch.float16
+    back = unpack(packed)
+    assert back.keys() == STATE.keys()
+    step = STATE["G.0.weight"].abs().amax(1, keepdim=True) / 127
+    assert ((back["G.0.weight"] - STATE["G.0.weight"]).abs() <= step / 2 * 1.0001).all()
+
+
+def test_a_row_of_zeros_stays_zero():
+    back = unpack(pack({"w": torch.zeros(2, 3)}, "int8"))
+    assert torch.equal(back["w"], torch.zeros(2, 3))

@@ -1,0 +1,108 @@
+import json
+import shutil
+
+import pytest
+from PIL import Image
+
+from zoo.releases.card import GRID_FILE, ReleaseError, read_card
+from zoo.releases.export import export
+from zoo.releases.release import Release, sha256_of
+from zoo.releases.verify import verify
+
+
+@pytest.fixture
+def folder(released, tmp_path):
+    shutil.copytree(released / "dcgan.digits", tmp_path / "copy")
+    return tmp_path / "copy"
+
+
+def change(folder, **changes):
+    card = read_card(folder)
+    (folder / "card.json").write_text(json.dumps(card | changes))
+
+
+def verdicts(folder, **options):
+    return {c.text.split(" ")[0]: c.verdict for c in verify(Release(folder), data_dir=None, **options)}
+
+
+def test_every_claim_of_an_honest_card_holds(folder):
+    claims = list(verify(Release(folder), data_dir=None))
+    assert {claim.verdict for claim in claims} == {"holds"}
+    texts = "\n".join(claim.text for claim in claims)
+    assert "largest difference 0 grey levels" in texts
+    for figure in ("fd_lenet150", "is_lenet150", "kd_lenet150"):
+        assert figure in texts
+
+
+def test_a_wrong_figure_and_an_invented_one_fail(folder):
+    card = read_card(folder)
+    figures = {**card["figures"], "fd_lenet150": card["figures"]["fd_lenet150"] * 1.02, "fid": 2.0}
+    change(folder, figures=figures, protocols={**card["protocols"], "fid": next(iter(card["protocol_texts"]))})
+    result = verdicts(folder)
+    assert result["fd_lenet150"] == result["fid"] == "fails"
+    assert result["is_lenet150"] == "holds"
+
+
+def test_a_figure_under_another_protocol_fails(folder):
+    card = read_card(folder)
+    change(folder, evaluation=card["evaluation"] | {"batchnorm": "running"})
+    assert verdicts(folder)["fd_lenet150"] == "fails"
+
+
+def test_a_grid_of_other_images_fails_and_one_grey_level_does_not(folder):
+    def shift(levels):
+        with Image.open(folder / GRID_FILE) as picture:
+            moved = picture.point(lambda v: min(v + levels, 255))
+        moved.save(folder / GRID_FILE)
+        change(folder, grid=read_card(folder)["grid"] | {"sha256": sha256_of(folder / GRID_FILE)})
+
+    shift(1)
+    assert set(verdicts(folder, figures=False).values()) == {"holds"}
+    shift(1)
+    assert verdicts(folder, figures=False)["seed"] == "fails"
+
+
+def test_a_wrong_shape_fails_and_a_changed_grid_file_is_refused(folder):
+    change(folder, image_shape=[3, 32, 32])
+    assert verdicts(folder, figures=False)["images"] == "fails"
+    (folder / GRID_FILE).write_bytes(b"no picture")
+    with pytest.raises(ReleaseError, match=r"grid\.png is not the file"):
+        verdicts(folder)
+
+
+def test_figures_without_their_data_are_said_to_be_unchecked(folder, tmp_path):
+    change(folder, data=read_card(folder)["data"] | {"class": "MNIST", "arguments": {"resolution": 32}})
+    claims = list(verify(Release(folder), data_dir=str(tmp_path)))
+    assert claims[-1].verdict == "not checked"
+    assert "--data_dir" in claims[-1].text
+    change(folder, data=read_card(folder)["data"] | {"class": "os.system"})
+    with pytest.raises(ReleaseError, match=r"os\.system"):
+        list(verify(Release(folder), data_dir=None))
+
+
+def test_other_images_than_the_cards_are_refused(folder):
+    change(folder, data=read_card(folder)["data"] | {"fingerprint": "0" * 64})
+    with pytest.raises(ReleaseError, match="holds other images than those of the card"):
+        list(verify(Release(folder), data_dir=None))
+
+
+def test_rounding_that_shows_is_refused_and_leaves_nothing(finished_run, tmp_path, monkeypatch):
+    monkeypatch.setattr("zoo.releases.export.unpack", lambda part: {k: 50 * v.float() for k, v in part.items()})
+    with pytest.raises(ReleaseError, match=r"changes the images of dcgan\.digits by .* grey levels"):
+        export(finished_run, tmp_path / "out", precision="int8")
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_export_that_breaks_off_leaves_the_earlier_release(released, finished_run, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    shutil.copytree(released, out)
+    before = sorted(path.name for path in out.iterdir())
+
+    def fail(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("zoo.releases.export.measure", fail)
+    with pytest.raises(KeyboardInterrupt):
+        export(finished_run, out, precision="float16")
+    assert sorted(path.name for path in out.iterdir()) == before
+    Release(out / "dcgan.digits").check_files()

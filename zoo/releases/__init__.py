@@ -1,0 +1,1 @@
+"""Released weights: exported from runs, checked before they are read, loaded by name."""

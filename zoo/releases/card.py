@@ -1,0 +1,136 @@
+"""The card of a release: what it is, where it comes from, what it reaches, and the sha256 of each of its files.
+
+No torch at import: names and cards are listed without it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from zoo import schema
+from zoo.errors import ZooError
+from zoo.record import write_atomically
+from zoo.schema import RecordError
+
+CARD_FILE, INDEX_FILE, GRID_FILE = "card.json", "index.json", "grid.png"
+NETWORKS = ("G", "G_ema", "D")
+PRECISIONS = ("float32", "float16", "int8")
+FORMAT = 1
+NAME = re.compile(r"[a-z0-9_]+\.[a-z0-9_]+")
+
+
+class ReleaseError(ZooError):
+    """A release that cannot be found, read, trusted or written; the text says which file, why, and what to do."""
+
+
+def _network(field: str, value: Any) -> None:
+    schema.require(value in NETWORKS, field=field, wants=f"one of {', '.join(NETWORKS)}", value=value)
+
+
+def _precision(field: str, value: Any) -> None:
+    schema.require(value in PRECISIONS, field=field, wants=f"one of {', '.join(PRECISIONS)}", value=value)
+
+
+def _sha256(field: str, value: Any) -> None:
+    fits = isinstance(value, str) and re.fullmatch(r"[0-9a-f]{64}", value) is not None
+    schema.require(fits, field=field, wants="64 hexadecimal digits", value=value)
+
+
+def _name(field: str, value: Any) -> None:
+    fits = isinstance(value, str) and NAME.fullmatch(value) is not None
+    schema.require(fits, field=field, wants="PAPER.RECIPE, like dcgan.mnist", value=value)
+
+
+def _format(field: str, value: Any) -> None:
+    schema.require(
+        value == FORMAT, field=field, wants=f"{FORMAT} (this zoo's; another needs another version)", value=value
+    )
+
+
+_FILE = {"sha256": _sha256, "bytes": schema.count, "parameters": schema.count}
+_POINT = {"value": schema.or_null(schema.number), "images_seen": schema.count}
+
+CARD_SCHEMA: dict[str, Any] = {
+    "format": _format,
+    "name": _name,
+    "paper": schema.text,
+    "recipe": schema.text,
+    "summary": schema.text,  # of the recipe: the paper's experiment, or an extension
+    "hyperparameters": schema.json_object,  # constructor arguments
+    "image_shape": schema.list_of(schema.count),  # (C, H, W)
+    "files": schema.map_of(_FILE),  # by network: G, D, G_ema where the paper averages
+    "precision": _precision,
+    "rounding": {"largest": schema.amount, "mean": schema.amount},  # grey levels, released against trained weights
+    "grid": {"sha256": _sha256, "images": schema.count, "seed": schema.count},
+    "data": {
+        "class": schema.text,
+        "arguments": schema.json_object,
+        "name": schema.text,
+        "fingerprint": schema.text,
+        "images": schema.count,
+        "licence": schema.text,
+    },
+    "training": {
+        "checkpoint": schema.text,
+        "images_seen": schema.count,
+        "discriminator_steps": schema.count,
+        "generator_steps": schema.count,
+        "wall_time_s": schema.amount,
+        "hardware": schema.text,
+        "precision": schema.text,
+        "seed": schema.integer,
+        "commit": schema.or_null(schema.commit),
+        "commands": schema.list_of(schema.list_of(schema.text)),
+        "measures": schema.map_of({"best": _POINT, "last": _POINT}),  # taken while training, on fewer samples
+        "tests": schema.map_of(schema.map_of(schema.number)),  # the run's own figures at "best" and at "last"
+    },
+    "evaluation": schema.json_object,  # the settings that the figures were taken with
+    "figures": schema.map_of(schema.number),  # of these files
+    "protocols": schema.map_of(schema.text),  # figure -> hash
+    "protocol_texts": schema.map_of(schema.json_object),  # hash -> protocol
+    "versions": schema.map_of(schema.text),
+}
+
+
+def read_card(folder: Path) -> dict[str, Any]:
+    """The card in a release's folder.
+
+    Raises:
+        ReleaseError: absent, no JSON, or a field that is missing, unknown or wrong.
+    """
+    path = folder / CARD_FILE
+    try:
+        card = json.loads(path.read_bytes())
+    except FileNotFoundError as error:
+        raise ReleaseError(f"{folder} is no release: it has no {CARD_FILE}; `zoo export RUN` makes releases") from error
+    except (OSError, ValueError) as error:
+        raise ReleaseError(f"{path} cannot be read as JSON ({error}): fetch or export the release again") from error
+    check_card(card, path)
+    return dict(card)
+
+
+def check_card(card: Any, path: Path) -> None:
+    """Raises ReleaseError naming the field that is missing, unknown or wrong."""
+    try:
+        if isinstance(card, dict) and "format" in card:
+            _format("format", card["format"])  # first: another format has other fields
+        schema.check("", card, schema=CARD_SCHEMA)
+        for network in card["files"]:
+            _network(f"files.{network}", network)
+        schema.require(
+            {"G", "D"} <= card["files"].keys(), field="files", wants="G and D at least", value=[*card["files"]]
+        )
+        for figure, key in card["protocols"].items():
+            known = card["protocol_texts"]
+            schema.require(key in known, field=f"protocols.{figure}", wants="among protocol_texts", value=key)
+    except RecordError as error:
+        raise ReleaseError(f"{path}: {error}") from error
+
+
+def write_card(folder: Path, card: dict[str, Any]) -> None:
+    """Writes the card in one step, checked first."""
+    check_card(card, folder / CARD_FILE)
+    write_atomically(folder / CARD_FILE, json.dumps(card, indent=1, allow_nan=False) + "\n")

@@ -1,0 +1,175 @@
+"""`zoo export`: a run's checkpoint as a release, in one step."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from zoo.adversarial import AdversarialModule
+from zoo.compare.reported import reproductions
+from zoo.data import DATASETS
+from zoo.record import describe_versions
+from zoo.releases.card import FORMAT, GRID_FILE, NAME, NETWORKS, ReleaseError, write_card
+from zoo.releases.figures import GRID_IMAGES, GRID_SEED, draw_grid, grey_levels, measure, settings_for
+from zoo.releases.find import add_to_index
+from zoo.releases.precision import pack, unpack
+from zoo.releases.release import sha256_of
+from zoo.resume import COUNTERS
+from zoo.runs import FinishedRun
+
+MEAN_GREY_LEVELS = 1.0  # rounding that changes images by more, on average, is refused
+
+
+def export(run: FinishedRun, out: Path, *, checkpoint: str = "last", name: str | None = None, precision: str) -> Path:
+    """Writes the release of a finished run into `out`, and lists it in `out`'s index.
+
+    The figures in its card are of the weights as released, after rounding.
+
+    Args:
+        run: a finished run.
+        out: folder of releases.
+        checkpoint: "last" or "best".
+        name: of the release; None makes PAPER.RECIPE.
+        precision: "float32", "float16" or "int8", see `zoo.releases.precision`.
+
+    Returns:
+        the release's folder.
+
+    Raises:
+        ReleaseError: rounding that changes the images, or data that is not of this zoo.
+        RecordError: the run was not finished.
+    """
+    record, module = run.record, run.module(checkpoint)
+    name = name or f"{record['paper']}.{record['recipe']}"
+    if NAME.fullmatch(name) is None:
+        raise ReleaseError(f"{name!r} cannot name a release: PAPER.RECIPE in lower case, like dcgan.mnist")
+    trained = module.sample(GRID_IMAGES, seed=GRID_SEED)
+    files = {network: pack(part, precision) for network, part in by_network(module).items()}
+    rounded = {key: value for part in files.values() for key, value in unpack(part).items()}
+    module.load_state_dict(module.state_dict() | rounded)
+    largest, mean = grey_levels(trained, module.sample(GRID_IMAGES, seed=GRID_SEED))
+    if mean > MEAN_GREY_LEVELS:
+        raise ReleaseError(
+            f"--precision {precision} changes the images of {name} by {mean:.2f} grey levels on average (at most "
+            f"{MEAN_GREY_LEVELS:g}): use more bits (float16, float32)"
+        )
+    out.mkdir(parents=True, exist_ok=True)
+    part = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=out))
+    try:
+        part.chmod(0o755)
+        entries = write_files(files, part)
+        draw_grid(module, part / GRID_FILE)
+        card = {
+            "format": FORMAT,
+            "name": name,
+            "paper": record["paper"],
+            "recipe": record["recipe"],
+            "summary": summary_of(record),
+            "hyperparameters": constructor_arguments(module),
+            "image_shape": list(module.image_shape),
+            "files": entries,
+            "precision": precision,
+            "rounding": {"largest": largest, "mean": round(mean, 4)},
+            "grid": {"sha256": sha256_of(part / GRID_FILE), "images": GRID_IMAGES, "seed": GRID_SEED},
+            "data": data_entry(run),
+            "training": training_entry(record, module, checkpoint),
+            **figures_entry(run, module),
+            "versions": describe_versions(),
+        }
+        write_card(part, card)
+        shutil.rmtree(out / name, ignore_errors=True)
+        part.rename(out / name)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    add_to_index(out, name)
+    return out / name
+
+
+def by_network(module: AdversarialModule) -> dict[str, dict[str, Tensor]]:
+    """The state_dict in parts, a file each; what belongs to no network (a scale of the images) goes with G."""
+    parts: dict[str, dict[str, Tensor]] = {}
+    for key, value in module.state_dict().items():
+        if key not in COUNTERS:
+            network = key.split(".")[0]
+            parts.setdefault(network if network in NETWORKS else "G", {})[key] = value
+    return parts
+
+
+def write_files(files: dict[str, dict[str, Tensor]], folder: Path) -> dict[str, dict[str, Any]]:
+    """Writes the weights files; returns the card's entries."""
+    from safetensors.torch import save_file
+
+    entries = {}
+    for network, tensors in files.items():
+        path = folder / f"{network}.safetensors"
+        save_file(tensors, path)
+        path.chmod(0o644)  # safetensors makes them private
+        parameters = sum(value.numel() for value in unpack(tensors).values())
+        entries[network] = {"sha256": sha256_of(path), "bytes": path.stat().st_size, "parameters": parameters}
+    return entries
+
+
+def summary_of(record: dict[str, Any]) -> str:
+    """The recipe's own line, where the run was made in a checkout."""
+    from zoo.reached import recipes_of
+
+    script = reproductions() / f"{record['paper']}.py"
+    recipes = recipes_of(script) if script.is_file() else {}
+    return str(recipes[record["recipe"]].summary) if record["recipe"] in recipes else str(record["recipe"])
+
+
+def constructor_arguments(module: AdversarialModule) -> dict[str, Any]:
+    """The hyperparameters as plain types."""
+    return {name: value for name, value in dict(module.hparams).items() if not name.startswith("_")}
+
+
+def data_entry(run: FinishedRun) -> dict[str, Any]:
+    """What the card says of the data, without the folder in which it lay."""
+    data, settings = run.data, run.config["data"]
+    kind = settings["class_path"].rpartition(".")[2]
+    if kind not in DATASETS:
+        raise ReleaseError(f"a release is of a data set of images ({', '.join(DATASETS)}), not of {kind}")
+    train = data.split("train")
+    return {
+        "class": kind,
+        "arguments": {key: value for key, value in settings["init_args"].items() if key != "root"},
+        "name": data.name,
+        "fingerprint": train.fingerprint,
+        "images": len(train.images),
+        "licence": data.licence,
+    }
+
+
+def training_entry(record: dict[str, Any], module: AdversarialModule, checkpoint: str) -> dict[str, Any]:
+    """What the card says of the training; counters are of the checkpoint."""
+    hardware = record["hardware"]
+    device = ", ".join(hardware["gpus"]) or f"{hardware['cores']} cores of {hardware['cpu']}"
+    tests = {test["checkpoint"].removesuffix(".ckpt"): test["values"] for test in record["tests"]}
+    return {
+        "checkpoint": checkpoint,
+        **{name: getattr(module, name) for name in COUNTERS},
+        "wall_time_s": record["wall_time_s"],
+        "hardware": device,
+        "precision": record["precision"],
+        "seed": record["seed"],
+        "commit": record["commit"],
+        "commands": record["commands"],
+        "measures": {name: {"best": m["best"], "last": m["last"]} for name, m in record["measures"].items()},
+        "tests": {name: tests[name] for name in ("best", "last") if name in tests},
+    }
+
+
+def figures_entry(run: FinishedRun, module: AdversarialModule) -> dict[str, Any]:
+    """The figures of the released weights, their protocols, and the settings they were taken with."""
+    settings = settings_for(run.data)
+    taken = measure(module, run.data, settings)
+    return {
+        "evaluation": vars(settings),
+        "figures": taken.latest,
+        "protocols": taken.hashes,
+        "protocol_texts": taken.protocols,
+    }

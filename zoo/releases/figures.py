@@ -1,0 +1,90 @@
+"""What a card claims and anyone can compute again: the grid of seed 0, and the figures under their protocols."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from zoo.adversarial import AdversarialModule
+from zoo.callbacks import save_png
+from zoo.data import DATASETS, ImageDataModule
+from zoo.measurement import MNIST_LIKE, Measurement
+from zoo.metrics.quantize import to_uint8
+from zoo.releases.card import ReleaseError
+
+GRID_IMAGES, GRID_SEED = 32, 0
+COLUMNS = 8
+
+
+@dataclass
+class Settings:
+    """The settings of an evaluation, as `--evaluation.*` names them."""
+
+    extractors: Sequence[str] | None
+    batchnorm: Any = "reestimated"
+    real_images: int | None = None
+    test_samples: int | None = None
+    samples: int = 2_000
+
+
+def settings_for(data: ImageDataModule) -> Settings:
+    """The full protocol, with LeNet for MNIST-like data and the shipped ResNet elsewhere: nothing is downloaded."""
+    return Settings(extractors=["lenet" if data.name in MNIST_LIKE else "resnet"])
+
+
+def measure(module: AdversarialModule, data: ImageDataModule, settings: Settings) -> Measurement:
+    """Takes the figures of `test`; they lie in the measurement's `latest`, `hashes` and `protocols`."""
+    measurement = Measurement(data, settings=settings, testing=True)
+    with torch.random.fork_rng(devices=[]):
+        measurement(module)
+    return measurement
+
+
+def open_data(entry: dict[str, Any], root: str | None) -> ImageDataModule:
+    """The data set of a card.
+
+    Raises:
+        ReleaseError: a class that is no data set of this zoo, or other images than the card's.
+        DataNotFoundError: it does not lie at `root`.
+    """
+    kind = DATASETS.get(entry["class"])
+    if kind is None:
+        raise ReleaseError(f"the card's data set {entry['class']!r} is none of {', '.join(DATASETS)}")
+    data = kind(**{**entry["arguments"], "root": root})
+    fingerprint = data.split("train").fingerprint
+    if fingerprint != entry["fingerprint"]:
+        raise ReleaseError(
+            f"{data.name} at {data.root} holds other images than those of the card (fingerprint {fingerprint[:16]}..., "
+            f"the card says {entry['fingerprint'][:16]}...)"
+        )
+    return data
+
+
+def draw_grid(module: AdversarialModule, path: Path) -> None:
+    """The grid of a release: what seed 0 gives."""
+    save_png(module.sample(GRID_IMAGES, seed=GRID_SEED), path, columns=COLUMNS)
+
+
+def grid_difference(module: AdversarialModule, path: Path, *, images: int, seed: int) -> int:
+    """The largest difference, in grey levels, between a stored grid and the one that the module gives now."""
+    import numpy as np
+    from PIL import Image
+    from torchvision.utils import make_grid
+
+    now = make_grid(to_uint8(module.sample(images, seed=seed).cpu()), nrow=COLUMNS, padding=2)  # [3, H, W]
+    with Image.open(path) as picture:
+        stored = torch.from_numpy(np.array(picture.convert("RGB"))).permute(2, 0, 1)
+    if stored.shape != now.shape:
+        return 255
+    return int((stored.int() - now.int()).abs().max())
+
+
+def grey_levels(a: Tensor, b: Tensor) -> tuple[float, float]:
+    """Largest and mean difference of two lots of images [N, C, H, W] in [-1, 1], in grey levels of 0..255."""
+    difference = (to_uint8(a).int() - to_uint8(b).int()).abs().float()
+    return float(difference.max()), float(difference.mean())

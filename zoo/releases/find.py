@@ -1,0 +1,156 @@
+"""Releases by name: those that ship with the package, and those at the folder or base URL of ZOO_RELEASES.
+
+A source is a folder with `index.json` ({name: sha256 of its card}) and a folder for each release. No torch at import.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from zoo.errors import DataError
+from zoo.record import write_atomically
+from zoo.releases.card import CARD_FILE, GRID_FILE, INDEX_FILE, NAME, ReleaseError, read_card
+
+SHIPPED = Path(__file__).parent / "shipped"
+SETTING = "ZOO_RELEASES"
+TIMEOUT = 30  # seconds without a byte
+
+
+def list_pretrained() -> list[str]:
+    """Names of all releases at hand: shipped ones first, then those of ZOO_RELEASES.
+
+    Raises:
+        ReleaseError: ZOO_RELEASES names what cannot be read.
+    """
+    elsewhere = read_index(os.environ[SETTING]) if os.environ.get(SETTING) else {}
+    shipped = sorted(read_index(str(SHIPPED)))
+    return shipped + sorted(name for name in elsewhere if name not in shipped)
+
+
+def release_folder(name: str) -> Path:
+    """The folder of a release; one at a URL is fetched to the cache first, each file checked before it is kept.
+
+    Raises:
+        ReleaseError: no release of that name, or one that cannot be fetched or is not what its index says.
+    """
+    if NAME.fullmatch(name) is None:
+        raise ReleaseError(
+            f"{name!r} is no name of a release: they are PAPER.RECIPE, like {', '.join(list_pretrained())}"
+        )
+    shipped = read_index(str(SHIPPED))
+    if name in shipped:
+        return checked(SHIPPED / name, shipped[name])
+    base = os.environ.get(SETTING)
+    index = read_index(base) if base else {}
+    if name not in index:
+        looked = f"the package and {base}" if base else f"the package ({SETTING} names no other place)"
+        raise ReleaseError(
+            f"there is no release {name!r} in {looked}; there are {', '.join(list_pretrained()) or 'none'}"
+        )
+    assert base is not None
+    return fetch(base, name, index[name]) if is_url(base) else checked(Path(base).expanduser() / name, index[name])
+
+
+def is_url(base: str) -> bool:
+    """Whether a base is fetched, not opened."""
+    return base.startswith(("http://", "https://", "file://"))
+
+
+def checked(folder: Path, card_sha256: str) -> Path:
+    """The folder, if its card is the one that the index lists."""
+    try:
+        found = hashlib.sha256((folder / CARD_FILE).read_bytes()).hexdigest()
+    except OSError as error:
+        raise ReleaseError(f"{folder / CARD_FILE} cannot be read, though {INDEX_FILE} lists it: {error}") from error
+    if found != card_sha256:
+        raise ReleaseError(
+            f"{folder / CARD_FILE} is not the card that {folder.parent / INDEX_FILE} lists (sha256 {found[:16]}..., "
+            f"listed {card_sha256[:16]}...): it was changed or swapped; export the release again"
+        )
+    return folder
+
+
+def read_index(base: str) -> dict[str, str]:
+    """{name: sha256 of its card} of a source."""
+    where = f"{base.rstrip('/')}/{INDEX_FILE}"
+    try:
+        index = json.loads(download(where) if is_url(base) else Path(where).expanduser().read_bytes())
+    except FileNotFoundError as error:
+        if base == str(SHIPPED):
+            return {}
+        raise ReleaseError(f"there is no {where} ({SETTING}={base}): `zoo export RUN --out DIR` makes one") from error
+    except (OSError, ValueError) as error:
+        raise ReleaseError(f"{where} is no index of releases: {error}") from error
+    if not isinstance(index, dict) or not all(NAME.fullmatch(k) and isinstance(v, str) for k, v in index.items()):
+        raise ReleaseError(f"{where} is no index of releases: it must be {{name: sha256 of its card}}")
+    return index
+
+
+def add_to_index(base: Path, name: str) -> None:
+    """Lists a release (again) in its source's index, in one step."""
+    index = read_index(str(base)) if (base / INDEX_FILE).is_file() else {}
+    index[name] = hashlib.sha256((base / name / CARD_FILE).read_bytes()).hexdigest()
+    write_atomically(base / INDEX_FILE, json.dumps(dict(sorted(index.items())), indent=1) + "\n")
+
+
+def download(url: str) -> bytes:
+    """What lies at a URL.
+
+    Raises:
+        ReleaseError: it cannot be fetched.
+    """
+    try:
+        with urllib.request.urlopen(url, timeout=TIMEOUT) as answer:
+            return bytes(answer.read())
+    except (urllib.error.URLError, OSError, ValueError) as error:
+        raise ReleaseError(f"{url} could not be fetched: {error}; {SETTING} names the place") from error
+
+
+def fetch(base: str, name: str, card_sha256: str) -> Path:
+    """A release at a URL as a folder of the cache, complete or not there at all."""
+    from zoo.data.arrays import cache_dir
+
+    folder = cache_dir() / "releases" / f"{name}-{card_sha256[:16]}"
+    if folder.is_dir():
+        return checked(folder, card_sha256)
+    url = f"{base.rstrip('/')}/{name}"
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        part = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=folder.parent))
+    except OSError as error:
+        raise DataError(f"the cache {folder.parent} cannot be written: {error}; ZOO_CACHE names another") from error
+    try:
+        keep(download(f"{url}/{CARD_FILE}"), part / CARD_FILE, sha256=card_sha256, url=f"{url}/{CARD_FILE}")
+        card = read_card(part)
+        for file, sha256 in files_of(card).items():
+            keep(download(f"{url}/{file}"), part / file, sha256=sha256, url=f"{url}/{file}")
+        if not folder.is_dir():  # another process may have been faster
+            part.rename(folder)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return folder
+
+
+def files_of(card: dict[str, Any]) -> dict[str, str]:
+    """{file: sha256} of all that a card describes."""
+    files = {f"{network}.safetensors": entry["sha256"] for network, entry in card["files"].items()}
+    return files | {GRID_FILE: card["grid"]["sha256"]}
+
+
+def keep(content: bytes, path: Path, *, sha256: str, url: str) -> None:
+    """Writes what was fetched, if it is what was expected."""
+    found = hashlib.sha256(content).hexdigest()
+    if found != sha256:
+        html = " (it looks like a web page)" if content.lstrip()[:1] == b"<" else ""
+        raise ReleaseError(
+            f"{url} is not what was expected{html}: sha256 {found[:16]}..., expected {sha256[:16]}...; nothing was kept"
+        )
+    path.write_bytes(content)

@@ -1,0 +1,56 @@
+"""Trained models by name or path: a release, a run's folder, or a checkpoint file."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from torch import Tensor
+
+from zoo.adversarial import AdversarialModule
+from zoo.models import MODELS
+from zoo.releases.card import CARD_FILE, NAME, ReleaseError
+from zoo.releases.find import list_pretrained, release_folder
+from zoo.releases.release import Release
+from zoo.runs import load_module
+
+
+class Weights(NamedTuple):
+    """A trained model as plain parts.
+
+    Attributes:
+        paper: its name in `zoo.models.MODELS`.
+        hyperparameters: the constructor arguments it was made with.
+        tensors: by their names in the module's state_dict (`G.0.weight`, `D.0.weight`, `G_ema.0.weight`, ...).
+        origin: where they came from, for messages.
+    """
+
+    paper: str
+    hyperparameters: dict[str, Any]
+    tensors: dict[str, Tensor]
+    origin: str
+
+
+def open_weights(name_or_path: str) -> Weights:
+    """The weights of a release ("dcgan.mnist", or its folder), a run's folder (its last checkpoint), or a checkpoint.
+
+    Raises:
+        ReleaseError: no release of that name, or one that is not what its card says.
+        CheckpointError: no such file, or a damaged one.
+    """
+    module = load_model(name_or_path)
+    settings = {name: value for name, value in dict(module.hparams).items() if not name.startswith("_")}
+    return Weights(module.paper, settings, module.state_dict(), name_or_path)
+
+
+def load_model(name_or_path: str) -> AdversarialModule:
+    """The module of a release, a run or a checkpoint, on the CPU, to evaluate; errors as for `open_weights`."""
+    path = Path(name_or_path).expanduser()
+    if not path.exists() and NAME.fullmatch(name_or_path):
+        return Release(release_folder(name_or_path)).module()
+    if not path.exists() and path.suffix != ".ckpt":
+        raise ReleaseError(
+            f"there is no {name_or_path}: name a run's folder, a checkpoint (RUN/checkpoints/last.ckpt) or a release "
+            f"({', '.join(list_pretrained()) or 'none at hand'})"
+        )
+    if (path / CARD_FILE).is_file():
+        return Release(path).module()
+    return load_module(path / "checkpoints" / "last.ckpt" if path.is_dir() else path, models=MODELS).eval()
