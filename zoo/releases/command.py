@@ -1,4 +1,4 @@
-"""The commands around trained models: export, releases, verify, sample, interpolate, traverse, mix."""
+"""The commands around trained models: releases, pretrain, export, verify, sample, interpolate, traverse, mix."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo.releases.card import PRECISIONS, ReleaseError
-from zoo.releases.find import list_pretrained, release_folder
+from zoo.releases.find import SHIPPED, list_pretrained, release_folder
 
 if TYPE_CHECKING:
     from zoo.adversarial import AdversarialModule
@@ -53,6 +53,21 @@ def export(arguments: argparse.Namespace) -> None:
         precision=arguments.precision,
     )
     say(f"release {folder}")
+
+
+def pretrain(arguments: argparse.Namespace) -> None:
+    """Trains, evaluates and exports what is missing."""
+    from zoo.releases.pretrain import pretrain
+
+    out = Path(arguments.out)
+    made = pretrain(
+        data_dir=arguments.data_dir,
+        runs=Path(arguments.runs),
+        out=out,
+        names=arguments.names,
+        minutes=arguments.minutes,
+    )
+    say(f"made: {', '.join(made) or 'nothing, all are there'} ({out})")
 
 
 def verify(arguments: argparse.Namespace) -> None:
@@ -172,6 +187,13 @@ def add_release_commands(commands: Any) -> None:
     command.add_argument("--precision", choices=PRECISIONS, default="float16", help="of the weights; default: float16")
     command.add_argument("--data_dir", help="where the run's data lie now")
     command.set_defaults(run=export)
+    command = commands.add_parser("pretrain", help="train, evaluate and export the releases that are missing")
+    command.add_argument("names", nargs="*", metavar="RELEASE", help="these alone (default: all of the project)")
+    command.add_argument("--data_dir", required=True, help="folder of the data sets")
+    command.add_argument("--runs", default="runs/pretrained", help="folder of the runs (default: %(default)s)")
+    command.add_argument("--out", default=str(SHIPPED), help="folder of releases (default: the package's own)")
+    command.add_argument("--minutes", type=positive, help="time for each training (default: its own)")
+    command.set_defaults(run=pretrain)
     command = commands.add_parser("verify", help="compute again what the cards of releases claim")
     command.add_argument("names", nargs="*", metavar="RELEASE", help="names or folders (default: all at hand)")
     command.add_argument("--data_dir", help="where the data lie (default: ZOO_DATA, else ./data)")

@@ -1,0 +1,61 @@
+import shutil
+
+import pytest
+
+from zoo.compare.reported import reproductions
+from zoo.models import MODELS
+from zoo.reached import recipes_of
+from zoo.releases.card import ReleaseError
+from zoo.releases.pretrain import TARGETS, Target, pretrain, start, steps
+from zoo.runs import FinishedRun
+
+DIGITS = Target("dcgan", "digits", 90, ("--images=192",))
+
+
+def words(commands):
+    return [command[1] for command in commands]
+
+
+def test_every_paper_is_among_the_targets_with_a_recipe_that_keeps_a_best_checkpoint():
+    assert {target.paper for target in TARGETS} == set(MODELS)
+    for target in TARGETS:
+        recipe = recipes_of(reproductions() / f"{target.paper}.py")[target.recipe]
+        assert recipe.config["keep"]["monitor"], target
+
+
+def test_what_is_left_to_do_depends_on_what_lies_there(finished_run, tmp_path):
+    options = {"data_dir": "DATA", "out": tmp_path / "out", "minutes": None}
+    commands = steps(DIGITS, folder=tmp_path / "none", **options)
+    assert words(commands) == ["fit", "test", "test", "zoo"]
+    assert {"--recipe=digits", "--data_dir=DATA", "--images=192", "--trainer.max_time=00:01:30:00"} <= set(commands[0])
+
+    copy = tmp_path / "copy"
+    shutil.copytree(finished_run.dir.path, copy)
+    assert words(steps(DIGITS, folder=copy, **options)) == ["test", "test", "zoo"]
+    (copy / "result.json").unlink()  # cut off in its training
+    assert steps(DIGITS, folder=copy, **options)[0][1:] == ["fit", f"--run_dir={copy}", "--ckpt_path=last"]
+
+
+def test_figures_that_were_taken_are_not_taken_again(tmp_path):
+    from made_runs import make_run
+
+    run = make_run(tmp_path / "run", tests={"best": 1.0})
+    commands = steps(DIGITS, data_dir="DATA", folder=run, out=tmp_path, minutes=5)
+    assert [command[-1] for command in commands[:-1]] == ["--ckpt_path=last"]
+    assert FinishedRun(run, models=MODELS).finished
+
+
+def test_only_missing_releases_are_made(released, tmp_path, monkeypatch):
+    other = Target("gan", "digits", 1)
+    monkeypatch.setattr("zoo.releases.pretrain.TARGETS", (DIGITS, other))
+    ran = []
+    made = pretrain(data_dir="DATA", runs=tmp_path, out=released, run=ran.append)
+    assert made == ["gan.digits"]
+    assert {command[0].rpartition("/")[2] for command in ran} == {"gan.py", "-m"}
+    with pytest.raises(ReleaseError, match=r"no recipe for a release 'gan\.moon'"):
+        pretrain(data_dir="DATA", runs=tmp_path, out=released, names=["gan.moon"], run=ran.append)
+
+
+def test_a_command_that_fails_stops_the_work():
+    with pytest.raises(ReleaseError, match="ended with status 3"):
+        start(["-c", "raise SystemExit(3)"])
