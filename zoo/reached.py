@@ -277,7 +277,12 @@ def keep_study(folder: Path, root: Path) -> Path:
 def without_folders(command: list[str]) -> list[str]:
     """A command line as another machine would be given it."""
     placeholders = {"--data_dir": "DIR", "--run_dir": "RUN"}
-    return [placeholders.get(before, word) for before, word in pairwise(["", *command])]
+    words = [placeholders.get(before, word) for before, word in pairwise(["", *command])]
+    for i, word in enumerate(words):
+        option, is_set, _ = word.partition("=")
+        if is_set and option in placeholders:
+            words[i] = f"{option}={placeholders[option]}"
+    return words
 
 
 def write(root: Path) -> list[Path]:

@@ -19,7 +19,9 @@ def finished_run(tmp_path_factory: pytest.TempPathFactory, shared_cache: Path) -
         patch.setenv("ZOO_CACHE", str(shared_cache))
         settings = ["--model.width=8", "--evaluation.samples=100", "--evaluation.real_images=500", "--images=192"]
         recipes = recipes_of(reproductions() / "dcgan.py")
-        reproduce(MODELS["dcgan"], recipes, arguments=["fit", "--run_dir", str(folder), *settings])
+        arguments = ["fit", f"--run_dir={folder}", *settings]
+        patch.setattr("sys.argv", ["reproductions/dcgan.py", *arguments])  # for the record
+        reproduce(MODELS["dcgan"], recipes, arguments=arguments)
     return FinishedRun(folder, models=MODELS)
 
 

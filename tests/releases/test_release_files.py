@@ -72,6 +72,8 @@ def test_the_card_tells_where_the_release_comes_from(folder, finished_run):
     assert set(card["protocols"].values()) == set(card["protocol_texts"])
     parameters = sum(p.numel() for p in finished_run.module().D.parameters())
     assert card["files"]["D"]["parameters"] >= parameters  # and the statistics of its BatchNorm
+    assert card["training"]["commands"][0][2:4] == ["fit", "--run_dir=RUN"]
+    assert str(finished_run.dir.path) not in (folder / "card.json").read_text()
     assert not list(folder.glob("*.ckpt"))
 
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from zoo.adversarial import AdversarialModule
 from zoo.compare.reported import reproductions
 from zoo.data import DATASETS
+from zoo.reached import without_folders
 from zoo.record import describe_versions
 from zoo.releases.card import FORMAT, GRID_FILE, NAME, NETWORKS, ReleaseError, write_card
 from zoo.releases.figures import GRID_IMAGES, GRID_SEED, draw_grid, grey_levels, measure, settings_for
@@ -157,7 +158,7 @@ def training_entry(record: dict[str, Any], module: AdversarialModule, checkpoint
         "precision": record["precision"],
         "seed": record["seed"],
         "commit": record["commit"],
-        "commands": record["commands"],
+        "commands": [without_folders(command) for command in record["commands"]],
         "measures": {name: {"best": m["best"], "last": m["last"]} for name, m in record["measures"].items()},
         "tests": {name: tests[name] for name in ("best", "last") if name in tests},
     }
