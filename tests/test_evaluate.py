@@ -230,3 +230,15 @@ def test_a_run_with_seeds_and_its_checkpoint(tmp_path, capsys):
         run(path, "--weights", "ema", *options)
     with pytest.raises(ZooError, match="integers"):
         run(path, "--seeds", "a", *options)
+
+
+def test_a_release_is_measured_by_name_and_by_folder(tmp_path):
+    from zoo.releases.find import SHIPPED
+
+    with pytest.raises(ZooError, match=r"there is no release 'dcgan\.moon'"):
+        run("dcgan.moon")
+    for target in ("dcgan.mnist", SHIPPED / "dcgan.mnist"):
+        out = tmp_path / "figures.json"
+        settings = ("--samples", 120, "--reals", 200, "--measures", "fd", "--batchnorm", "running")
+        run(target, "--data", "Digits", *settings, "--json", out)
+        assert json.loads(out.read_text())["values"]["fd_lenet120"]["value"] < 150

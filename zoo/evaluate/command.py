@@ -2,7 +2,8 @@
 
 python -m zoo evaluate RUN                          the run's last checkpoint against its own data
 python -m zoo evaluate RUN/checkpoints/best.ckpt --presets train50k,test10k,clean
-python -m zoo evaluate MODEL.ckpt --data MNIST --data_dir DIR      a released model, without its run
+python -m zoo evaluate dcgan.mnist --data_dir DIR                  a release, against the data it was trained on
+python -m zoo evaluate MODEL.ckpt --data MNIST --data_dir DIR      a checkpoint without its run
 python -m zoo evaluate --real DIR --fake DIR --features lenet --measures fd,pr,dc --json figures.json
 """
 
@@ -10,14 +11,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from zoo.evaluate.extractors import load_extractors
 from zoo.evaluate.outcome import Outcome, as_json, draw_neighbours, table
-from zoo.evaluate.subjects import Folder, load_run, read_folder
+from zoo.evaluate.subjects import Folder, load_subject, read_folder
 from zoo.metrics.errors import EvaluationError
+from zoo.terminal import say
 
 if TYPE_CHECKING:
     from zoo.data import ImageDataModule
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
     add = parser.add_argument
-    add("target", nargs="?", metavar="RUN_OR_CHECKPOINT", help="a run's folder, or a checkpoint file in one")
+    add("target", nargs="?", metavar="MODEL", help="a run's folder, a checkpoint file in one, or a release")
     add("--real", metavar="DIR", help="folder of real images (any depth), instead of a run")
     add("--fake", metavar="DIR", help="folder of generated images")
     add(
@@ -93,7 +94,7 @@ def of_run(arguments: argparse.Namespace) -> Outcome:
     from zoo.measurement import FULL, MNIST_LIKE
     from zoo.metrics.batchnorm import suitable_mode
 
-    module, data, checkpoint = load_run(Path(arguments.target), dataset=arguments.data, data_dir=arguments.data_dir)
+    module, data, checkpoint = load_subject(arguments.target, dataset=arguments.data, data_dir=arguments.data_dir)
     if len(module.image_shape) != 3:
         raise EvaluationError(f"{checkpoint} makes points in the plane; see the measures of its run's `test`")
     averaged = hasattr(module, "G_ema")
@@ -211,8 +212,3 @@ def numbers(text: str) -> list[int]:
         return [int(part) for part in words(text)] or [0]
     except ValueError:
         raise EvaluationError(f"--seeds takes integers with commas between, got {text!r}") from None
-
-
-def say(text: str) -> None:
-    """Lines on standard output."""
-    sys.stdout.write(text + "\n")

@@ -25,6 +25,33 @@ class Folder:
         return self.images
 
 
+def load_subject(
+    target: str, *, dataset: str | None, data_dir: str | None
+) -> tuple[AdversarialModule, ImageDataModule, Path]:
+    """Module, data and place of a release (by name or folder), a run or a checkpoint."""
+    from zoo.releases.card import CARD_FILE, NAME
+
+    path = Path(target)
+    if (path / CARD_FILE).is_file() or (not path.exists() and NAME.fullmatch(target)):
+        return load_release(target, dataset=dataset, data_dir=data_dir)
+    return load_run(path, dataset=dataset, data_dir=data_dir)
+
+
+def load_release(
+    target: str, *, dataset: str | None, data_dir: str | None
+) -> tuple[AdversarialModule, ImageDataModule, Path]:
+    """Module and data of a release: those of its card, unless another data set is named."""
+    from zoo.releases.figures import open_data
+    from zoo.releases.find import release_folder
+    from zoo.releases.release import Release
+
+    release = Release(Path(target) if Path(target).exists() else release_folder(target))
+    module = release.module()
+    if dataset is not None:
+        return module, load_data(dataset, data_dir, image_shape=module.image_shape), release.folder
+    return module, open_data(release.card["data"], data_dir), release.folder
+
+
 def load_run(
     target: Path, *, dataset: str | None, data_dir: str | None
 ) -> tuple[AdversarialModule, ImageDataModule, Path]:
@@ -34,7 +61,9 @@ def load_run(
     from zoo.runs import FinishedRun, load_module
 
     if not target.exists():
-        raise EvaluationError(f"there is no {target}: name a run's folder or a checkpoint (RUN/checkpoints/*.ckpt)")
+        raise EvaluationError(
+            f"there is no {target}: name a run's folder, a checkpoint (RUN/checkpoints/*.ckpt) or a release"
+        )
     folder = target if target.is_dir() else target.absolute().parent.parent
     if dataset is not None:
         checkpoint = folder / "checkpoints" / "last.ckpt" if target.is_dir() else target

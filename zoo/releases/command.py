@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo.releases.card import PRECISIONS, ReleaseError
 from zoo.releases.find import SHIPPED, list_pretrained, release_folder
+from zoo.terminal import say
 
 if TYPE_CHECKING:
     from zoo.adversarial import AdversarialModule
     from zoo.releases.release import Release
-
-
-def say(text: str) -> None:
-    """One line on standard output, at once."""
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
 
 
 def releases(arguments: argparse.Namespace) -> None:
@@ -95,9 +89,11 @@ def open_release(name_or_folder: str) -> Release:
 
 def load(arguments: argparse.Namespace) -> AdversarialModule:
     """The model that a command names, where it is to run."""
+    from zoo.evaluate.command import device_of
     from zoo.releases.weights import load_model
 
-    return load_model(arguments.model).to(arguments.device)
+    device = device_of(arguments)
+    return load_model(arguments.model).to(device)
 
 
 def sample(arguments: argparse.Namespace) -> None:

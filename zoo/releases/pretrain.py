@@ -16,6 +16,7 @@ from zoo.compare.reported import reproductions
 from zoo.record import RunDir, read_result
 from zoo.releases.card import ReleaseError
 from zoo.releases.find import read_index
+from zoo.terminal import say
 
 Run = Callable[[Sequence[str]], None]
 
@@ -123,8 +124,7 @@ def steps(target: Target, *, data_dir: str, folder: Path, out: Path, minutes: in
 
 def start(command: Sequence[str]) -> None:
     """Runs a command and waits for it."""
-    sys.stdout.write(f"\n$ python {' '.join(command)}\n")
-    sys.stdout.flush()
+    say(f"\n$ python {' '.join(command)}")
     status = subprocess.run([sys.executable, *command], check=False).returncode
     if status != 0:
         raise ReleaseError(
