@@ -70,8 +70,12 @@ def test_a_wrong_shape_fails_and_a_changed_grid_file_is_refused(folder):
         verdicts(folder)
 
 
-def test_figures_without_their_data_are_said_to_be_unchecked(folder, tmp_path):
-    change(folder, data=read_card(folder)["data"] | {"class": "MNIST", "arguments": {"resolution": 32}})
+def test_figures_without_their_data_are_said_to_be_unchecked(folder, tmp_path, monkeypatch):
+    def fetch(*arguments, **options):
+        raise AssertionError("nobody asked for a download")
+
+    monkeypatch.setattr("torchvision.datasets.MNIST", fetch)
+    change(folder, data=read_card(folder)["data"] | {"class": "MNIST", "arguments": {"resolution": 32, "download": True}})
     claims = list(verify(Release(folder), data_dir=str(tmp_path)))
     assert claims[-1].verdict == "not checked"
     assert "--data_dir" in claims[-1].text
