@@ -75,11 +75,12 @@ def test_figures_without_their_data_are_said_to_be_unchecked(folder, tmp_path, m
         raise AssertionError("nobody asked for a download")
 
     monkeypatch.setattr("torchvision.datasets.MNIST", fetch)
-    change(folder, data=read_card(folder)["data"] | {"class": "MNIST", "arguments": {"resolution": 32, "download": True}})
+    data = read_card(folder)["data"]
+    change(folder, data=data | {"class": "MNIST", "arguments": {"resolution": 32, "download": True}})
     claims = list(verify(Release(folder), data_dir=str(tmp_path)))
     assert claims[-1].verdict == "not checked"
     assert "--data_dir" in claims[-1].text
-    change(folder, data=read_card(folder)["data"] | {"class": "os.system"})
+    change(folder, data=data | {"class": "os.system"})
     with pytest.raises(ReleaseError, match=r"os\.system"):
         list(verify(Release(folder), data_dir=None))
 
