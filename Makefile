@@ -3,7 +3,7 @@ PYTHON ?= python3
 DATA ?= data
 BIN := .venv/bin
 
-.PHONY: install reproduce test test-slow lint types bench pretrained clean
+.PHONY: install reproduce test test-slow lint types bench pretrained example clean
 
 install: .venv/installed
 
@@ -40,6 +40,22 @@ bench: install
 # The releases that are missing: about a day on one core in all, each cut off at its own time; goes on where it stopped.
 pretrained: install
 	$(BIN)/python -m zoo pretrain --data_dir '$(DATA)'
+
+# The example of `zoo compare` in reproductions/records: seven runs of six papers, 25 minutes on one core.
+EXAMPLE := runs/example
+EXAMPLE_PAGE := reproductions/records/compare-digits
+EXAMPLE_NOTE := An example: 150,000 images are a short run. WGAN and WGAN-GP update G once for five batches, so that they \
+are early in their training here. Compare over images seen: wall time is of a machine that did other work as well.
+example: install
+	set -e; for run in gan:0 dcgan:0 dcgan:1 lsgan:0 cgan:0 wgan:0 wgan_gp:0; do \
+		script=reproductions/$${run%:*}.py; folder=$(EXAMPLE)/$${run%:*}-seed$${run#*:}; \
+		test -f $$folder/result.json || $(BIN)/python $$script fit --recipe digits --run_dir $$folder \
+			--seed_everything $${run#*:} --images 150000 --evaluation.every 25000 --keep.grid_every 25000 \
+			--keep.checkpoint_every 25000 --keep.monitor fd_lenet2k; \
+		for at in best last; do $(BIN)/python $$script test --run_dir $$folder --ckpt_path $$at --evaluation.extractors '[lenet]'; done; \
+	done
+	$(BIN)/python -m zoo compare $(EXAMPLE) --page $(EXAMPLE_PAGE).html --note "$(EXAMPLE_NOTE)"
+	$(BIN)/python tests/headless_browser.py $(EXAMPLE_PAGE).html $(EXAMPLE_PAGE).png
 
 clean:
 	rm -rf .venv build dist *.egg-info

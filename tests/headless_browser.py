@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +21,7 @@ os.dup2(pipes[1], 4)
 os.execv(sys.argv[3], sys.argv[3:])
 """
 OPTIONS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--remote-debugging-pipe")
+WIDTH, HEAD = 1280, 1900  # pixels of a picture of a page
 
 
 def find_browser() -> str | None:
@@ -141,3 +143,23 @@ def browser(folder: Path) -> Iterator[Page]:
         os.close(answers_out)
         process.terminate()
         process.wait(timeout=10)
+
+
+def main() -> None:
+    """`headless_browser.py PAGE PNG`: a picture of the head of a page, as a wide window shows it."""
+    from PIL import Image
+
+    page, picture = map(Path, sys.argv[1:])
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        shot = Path(folder) / "shot.png"
+        with browser(Path(folder)) as tab:
+            tab.open(page, width=WIDTH)
+            tab.screenshot(shot)
+            assert not tab.problems, tab.problems
+        with Image.open(shot) as image:
+            head = image.convert("RGB").crop((0, 0, image.width, min(image.height, HEAD)))
+    head.quantize(128).save(picture, optimize=True)
+
+
+if __name__ == "__main__":
+    main()
