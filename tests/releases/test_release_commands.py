@@ -8,7 +8,10 @@ from PIL import Image
 from registry import small_model
 
 from zoo.__main__ import main
+from zoo.errors import ZooError
 from zoo.releases.command import in_rows
+from zoo.releases.picture import draw_rows, framed
+from zoo.releases.release import Release
 from zoo.sampling import SamplingError, between, bounded_columns, mixed_styles, samples, traversals, ways
 
 
@@ -127,3 +130,22 @@ def test_a_number_of_samples_that_fills_no_rectangle_is_filled_up_with_white():
     assert rows.shape == (3, 3, 1, 2, 2)
     assert rows.flatten(0, 1)[7:].eq(1).all()
     assert in_rows(torch.zeros(72, 1, 2, 2)).shape[:2] == (6, 12)
+
+
+def test_a_picture_has_a_row_for_each_release(released, tmp_path):
+    release = Release(released / "dcgan.digits")
+    draw_rows([release, release], tmp_path / "two.png")
+    draw_rows([release], tmp_path / "one.png")
+    with Image.open(tmp_path / "one.png") as one, Image.open(tmp_path / "two.png") as two:
+        assert two.height > 1.3 * one.height
+        assert two.width == one.width
+    with pytest.raises(ZooError, match="no release to draw"):
+        draw_rows([], tmp_path / "none.png")
+
+
+def test_small_grey_images_stand_in_the_middle_of_larger_coloured_ones():
+    square = framed(torch.ones(1, 1, 2, 2), side=4, channels=3)
+    assert square.shape == (1, 3, 4, 4)
+    assert square[0, 2, 1:3, 1:3].eq(1).all()
+    assert square.eq(1).sum() == 12
+    assert square.eq(-1).sum() == 36

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def releases(arguments: argparse.Namespace) -> None:
-    """Prints a table of all releases at hand."""
+    """Prints a table of all releases at hand; with --picture, draws a row of samples of each."""
     from zoo.compare.text import lined_up
     from zoo.releases.card import read_card
 
@@ -28,6 +28,11 @@ def releases(arguments: argparse.Namespace) -> None:
         shape, seen = "x".join(map(str, card["image_shape"])), f"{card['training']['images_seen']:,}"
         rows.append((name, shape, card["data"]["name"], seen, f"{size:.1f}", card["precision"], figures))
     say(lined_up(rows).rstrip())
+    if arguments.picture:
+        from zoo.releases.picture import draw_rows
+
+        draw_rows([open_release(name) for name in list_pretrained()], Path(arguments.picture))
+        say(f"written: {arguments.picture}")
 
 
 def export(arguments: argparse.Namespace) -> None:
@@ -174,6 +179,7 @@ def add_commands(commands: Any) -> None:
 def add_release_commands(commands: Any) -> None:
     """Adds those that make, list and check releases."""
     command = commands.add_parser("releases", help="the trained models at hand (shipped, and at ZOO_RELEASES)")
+    command.add_argument("--picture", metavar="FILE", help="also draw samples, a row of each (PNG)")
     command.set_defaults(run=releases)
     command = commands.add_parser("export", help="make a release of a finished run")
     command.add_argument("folder", metavar="RUN", help="the run's folder")
