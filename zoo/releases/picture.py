@@ -18,7 +18,7 @@ COLUMNS, SEED = 16, 0
 
 
 def draw_rows(releases: Sequence[Release], path: Path) -> None:
-    """Writes a PNG with a row of samples of each release, labelled with its paper and year; conditional ones in order of class.
+    """Writes a PNG with a row of samples of each release, labelled with paper and year; conditional ones by class.
 
     Raises:
         ZooError: no release.
