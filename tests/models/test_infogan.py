@@ -11,14 +11,8 @@ from torch import Tensor, nn
 from toys import DIAGNOSTICS, Recorder, ToyData, fit
 
 from zoo.data import ImageArray
-from zoo.models.infogan import (
-    CodeLayout,
-    Codes,
-    InfoGAN,
-    categorical_information,
-    code_errors,
-    continuous_information,
-)
+from zoo.models.infogan import InfoGAN, categorical_information, code_errors, continuous_information
+from zoo.models.infogan_networks import CodeLayout, Codes
 
 CODES = {"noise": 6, "codes": 2, "categories": 3, "continuous": 2}
 
