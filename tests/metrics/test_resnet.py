@@ -1,13 +1,14 @@
 import copy
 import json
+import os
 
 import pytest
 import torch
 
 from zoo.metrics import ResNetExtractor
 from zoo.metrics import train_resnet as training
-from zoo.metrics.resnet import ResNet, ResNetWeightsError, to_resnet_input
-from zoo.metrics.train_resnet import Kept, ResumeError, accuracy, augment, cut_out, fit, one_cycle, write
+from zoo.metrics.resnet import SHIPPED_SHA256, WEIGHTS, ResNet, ResNetWeightsError, to_resnet_input
+from zoo.metrics.train_resnet import Kept, ResumeError, accuracy, augment, cut_out, fit, move, one_cycle, write
 
 
 def blocks(n, *, seed):
@@ -81,10 +82,45 @@ def test_extractor_gives_the_networks_features_from_half_precision(trained):
     assert extractor(images[:2, :1, :20, :24]).features.isfinite().all()
 
 
-def test_shipped_network_fits_its_size_in_half_precision():
-    count = sum(v.numel() for v in ResNet().state_dict().values() if v.is_floating_point())
-    assert 2 * count < 5e6
-    assert ResNet().dim == 256
+def test_the_shipped_network_is_small_and_named_by_its_kind():
+    shipped = ResNetExtractor()
+    assert shipped.name == "resnet"
+    assert shipped.sha256 == SHIPPED_SHA256 == shipped.card["sha256"]
+    assert shipped.card["test_accuracy"] >= 0.9
+    assert WEIGHTS.stat().st_size < 5e6
+    assert shipped.dim == ResNet().dim == 256
+
+
+@pytest.mark.skipif("ZOO_DATA" not in os.environ, reason="needs CIFAR-10 (ZOO_DATA)")
+def test_the_shipped_network_knows_cifar10():
+    from zoo.data import CIFAR10
+
+    test = CIFAR10(root=os.environ["ZOO_DATA"]).split("test")
+    assert accuracy(ResNetExtractor().net, test.images[:1000], test.labels[:1000]) > 0.87  # 3 standard errors below
+
+
+def test_refining_goes_on_from_trained_weights_and_averages_them(trained, monkeypatch):
+    images, labels = blocks(768, seed=0)
+    seen, moved = [], []
+    step, move = training._step, training.move
+    monkeypatch.setattr(training, "_step", lambda net, optimizer, x, y: seen.append(x) or step(net, optimizer, x, y))
+    monkeypatch.setattr(training, "move", lambda *nets, share: moved.append(share) or move(*nets, share=share))
+    start = copy.deepcopy(trained[0])
+    refined = fit(images, labels, seed=3, epochs=1, width=4, start=start)
+    assert moved == pytest.approx([0.002] * 6)
+    distance = max(float((a - b).detach().abs().max()) for a, b in zip(refined.parameters(), start.parameters(), strict=True))
+    assert 0 < distance < 0.02  # six steps of which a five-hundredth each counts
+    assert all(torch.equal(a, b) for a, b in zip(start.parameters(), trained[0].parameters(), strict=True))
+    border = torch.stack(seen).flatten(0, 1)
+    assert not (border == 0).all(dim=1).flatten(1).any()  # no hole, which would be a square of zeros
+
+
+def test_the_average_moves_by_its_share():
+    mean, net = ResNet(4), ResNet(4)
+    expected = [0.75 * a + 0.25 * b for a, b in zip(mean.parameters(), net.parameters(), strict=True)]
+    move(mean, net, share=0.25)
+    for value, wanted in zip(mean.parameters(), expected, strict=True):
+        torch.testing.assert_close(value, wanted)
 
 
 def test_input_is_normalised_resized_and_tiled():
@@ -132,7 +168,7 @@ def test_one_cycle_rises_and_falls_to_0():
 
 
 def test_damaged_and_missing_files(trained, tmp_path):
-    with pytest.raises(ResNetWeightsError, match=r"missing; train it with"):
+    with pytest.raises(ResNetWeightsError, match=r"missing; reinstall the package, or train it with"):
         ResNetExtractor(tmp_path / "absent.safetensors")
     file = tmp_path / "resnet.safetensors"
     file.write_bytes(trained[1].read_bytes()[:-1])

@@ -1,7 +1,8 @@
 """The project's own feature network for small natural images: a ResNet that `train_resnet.py` trains on CIFAR-10.
 
 For those who have no Inception weights at hand. Its figures are named `fd_resnet`, `is_resnet` and `kd_resnet`, never
-FID.
+FID. The weights that ship classify 90.39 % of CIFAR-10's test images correctly, as measured on a copy whose images were
+re-encoded as JPEG of quality 75, which it was also trained on (35 epochs, then 8 more with `--start`; see their card).
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ from zoo.errors import ZooError
 from zoo.metrics.features import FeatureExtractor, Features
 
 WEIGHTS = Path(__file__).parent / "weights" / "resnet.safetensors"
-SHIPPED_SHA256 = ""  # of the weights that come with the package
-REMEDY = "train it with `python -m zoo train-resnet --data_dir DIR` (DIR holds CIFAR-10) and name the file"
+SHIPPED_SHA256 = "38a55e1ac7c7a674a6877b784a4b4aa81179f07808b4d42100805b09f75139a3"
+REMEDY = "reinstall the package, or train it with `python -m zoo train-resnet --data_dir DIR` and name the file"
 WIDTH, NUM_CLASSES, SIZE = 32, 10, 32
 MEAN, STD = (125.3, 123.0, 113.9), (63.0, 62.1, 66.7)  # of CIFAR-10's training images, in grey levels
 
@@ -95,29 +96,10 @@ class ResNetExtractor(FeatureExtractor):
 
     def __init__(self, weights: Path | str = WEIGHTS) -> None:
         super().__init__()
-        from safetensors.torch import load
-
-        path = Path(weights)
-        self.card = read_card(path)
-        blob = path.read_bytes()
-        self.sha256 = hashlib.sha256(blob).hexdigest()
-        if self.sha256 != self.card.get("sha256"):
-            raise ResNetWeightsError(
-                f"{path}: sha256 is {self.sha256}, but {path.with_suffix('.json').name} says "
-                f"{self.card.get('sha256')}: the file is damaged or was replaced; {REMEDY}"
-            )
+        self.net, self.card = read_network(Path(weights))
+        self.sha256 = str(self.card["sha256"])
         self.name = "resnet" if self.sha256 == SHIPPED_SHA256 else f"resnet-{self.sha256[:8]}"
         self.resize = "grey tiled; other sizes than 32x32 bilinear antialias to it; mean and std of CIFAR-10"
-        with torch.random.fork_rng(devices=[]):
-            self.net = ResNet(int(self.card["width"]))
-        kept = {name: value.float() for name, value in load(blob).items()}
-        counts = {name: value for name, value in self.net.state_dict().items() if name.endswith("num_batches_tracked")}
-        try:
-            self.net.load_state_dict({**counts, **kept})
-        except RuntimeError as error:
-            raise ResNetWeightsError(
-                f"{path} holds another network ({str(error).splitlines()[1].strip()}); {REMEDY}"
-            ) from error
         self.dim, self.num_classes = self.net.dim, NUM_CLASSES
         self.net.eval()
         for layer in [m for m in self.net.modules() if isinstance(m, ConvBN)]:
@@ -135,6 +117,31 @@ class ResNetExtractor(FeatureExtractor):
         """See the base class."""
         result: Features = self.net(to_resnet_input(images).contiguous(memory_format=torch.channels_last))
         return result
+
+
+def read_network(path: Path) -> tuple[ResNet, dict[str, Any]]:
+    """The network that `train_resnet` wrote, in float32, and its card; errors as for the extractor."""
+    from safetensors.torch import load
+
+    card = read_card(path)
+    blob = path.read_bytes()
+    sha256 = hashlib.sha256(blob).hexdigest()
+    if sha256 != card.get("sha256"):
+        raise ResNetWeightsError(
+            f"{path}: sha256 is {sha256}, but {path.with_suffix('.json').name} says {card.get('sha256')}: the file is "
+            f"damaged or was replaced; {REMEDY}"
+        )
+    with torch.random.fork_rng(devices=[]):
+        net = ResNet(int(card["width"]))
+    kept = {name: value.float() for name, value in load(blob).items()}
+    counts = {name: value for name, value in net.state_dict().items() if name.endswith("num_batches_tracked")}
+    try:
+        net.load_state_dict({**counts, **kept})
+    except RuntimeError as error:
+        raise ResNetWeightsError(
+            f"{path} holds another network ({str(error).splitlines()[1].strip()}); {REMEDY}"
+        ) from error
+    return net, card
 
 
 def read_card(weights: Path) -> dict[str, Any]:

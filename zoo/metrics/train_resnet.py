@@ -3,30 +3,52 @@
 
 SGD with Nesterov momentum under a one-cycle schedule; crops, flips, holes and smoothed labels; bfloat16: 2.4 ms for an
 image on one core with AMX. The state is kept after every epoch, and an interrupted run goes on from it. The same torch
-version, CPU type, number of threads and seed give the same bytes, interrupted or not.
+version, CPU type, number of threads and seed give the same bytes, interrupted or not. `--start FILE` goes on from
+trained weights with a second, lower cycle: no holes, and the weights are averaged over it.
 """
 
 from __future__ import annotations
 
+import copy
 import json
 import pickle
 import platform
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from zoo.errors import ZooError
 from zoo.metrics.features import sha256_of
-from zoo.metrics.resnet import WEIGHTS, WIDTH, ResNet, to_resnet_input
+from zoo.metrics.resnet import WEIGHTS, WIDTH, ResNet, read_network, to_resnet_input
 
-BATCH, PEAK, MOMENTUM, DECAY, SMOOTHING = 128, 0.2, 0.9, 5e-4, 0.1
+BATCH, MOMENTUM, DECAY, SMOOTHING = 128, 0.9, 5e-4, 0.1
 WARM_UP, CROP, CUT = 0.25, 4, 10  # share of the steps that the learning rate rises; pixels of padding; of the hole
 CALIBRATION = 20  # batches that BatchNorm's statistics are taken from in the end
-EPOCHS = 35
+EPOCHS, REFINING_EPOCHS = 35, 8
+
+
+@dataclass(frozen=True)
+class Cycle:
+    """One rise and fall of the learning rate.
+
+    Args:
+        peak: largest learning rate.
+        holes: cut holes into the images.
+        average: share that the averaged weights keep of themselves at each step; None averages nothing.
+    """
+
+    peak: float
+    holes: bool
+    average: float | None
+
+
+TRAINING = Cycle(peak=0.2, holes=True, average=None)
+REFINING = Cycle(peak=0.05, holes=False, average=0.998)
 
 
 class ResumeError(ZooError):
@@ -34,10 +56,17 @@ class ResumeError(ZooError):
 
 
 def train_resnet(
-    root: str, *, seed: int = 0, out: Path | str = WEIGHTS, epochs: int = EPOCHS, width: int = WIDTH
+    root: str,
+    *,
+    seed: int = 0,
+    out: Path | str = WEIGHTS,
+    epochs: int | None = None,
+    width: int = WIDTH,
+    start: Path | str | None = None,
 ) -> float:
     """Train on CIFAR-10's 50,000 training images, write `out` (.safetensors, half precision) and its card (.json),
-    return the test accuracy of what was written.
+    return the test accuracy of what was written. With `start`, weights that this function wrote (of the same width) are
+    refined, and their card stands in the new one.
 
     The state after each epoch is kept beside `out` (.resume) until the end; where it is found, training goes on from
     it. Raises ResumeError where it is not of this run, and what the data module raises if the files are absent.
@@ -48,13 +77,25 @@ def train_resnet(
     train, test = data.split("train"), data.split("test")
     if train.labels is None or test.labels is None:
         raise ValueError(f"{root}: CIFAR-10 without labels cannot train a classifier")
+    first, card = (None, None) if start is None else read_network(Path(start))
+    epochs = epochs or (EPOCHS if first is None else REFINING_EPOCHS)
     state = Path(out).with_suffix(".resume")
     run: dict[str, object] = {"seed": seed, "epochs": epochs, "width": width, "images": train.fingerprint}
-    start = time.perf_counter()
+    if card is not None:
+        run["start"] = card["sha256"]
+    began = time.perf_counter()
     net = fit(
-        train.images, train.labels, seed=seed, epochs=epochs, width=width, kept=Kept(state, run=run), progress=True
+        train.images,
+        train.labels,
+        seed=seed,
+        epochs=epochs,
+        width=width,
+        start=first,
+        kept=Kept(state, run=run),
+        progress=True,
     )
-    seconds = time.perf_counter() - start
+    seconds = time.perf_counter() - began
+    options = f"--seed {seed} --epochs {epochs} --width {width}" + ("" if first is None else " --start FILE")
     net = net.half().float()  # what is measured is what is kept
     result = accuracy(net, test.images, test.labels)
     write(
@@ -63,11 +104,12 @@ def train_resnet(
         card={
             "architecture": "zoo.metrics.resnet.ResNet",
             "width": width,
-            "command": f"python -m zoo train-resnet --data_dir DIR --seed {seed} --epochs {epochs} --width {width}",
+            "command": f"python -m zoo train-resnet --data_dir DIR {options}",
             "cpu": platform.processor() or platform.machine(),
             "epochs": epochs,
             "seconds": round(seconds),
             "seed": seed,
+            "start": card,
             "test_accuracy": result,
             "threads": torch.get_num_threads(),
             "torch": torch.__version__,
@@ -85,7 +127,7 @@ class Kept:
         self.file = file
         self.run = run
 
-    def save(self, net: ResNet, optimizer: torch.optim.Optimizer, *, epoch: int) -> None:
+    def save(self, net: nn.Module, optimizer: torch.optim.Optimizer, *, epoch: int) -> None:
         """The state after `epoch` epochs, with the global random state."""
         self.file.parent.mkdir(parents=True, exist_ok=True)
         part = self.file.with_suffix(".resume.part")
@@ -93,7 +135,7 @@ class Kept:
         torch.save({"run": self.run, "epoch": epoch, **state}, part)
         part.replace(self.file)
 
-    def load(self, net: ResNet, optimizer: torch.optim.Optimizer) -> int:
+    def load(self, net: nn.Module, optimizer: torch.optim.Optimizer) -> int:
         """Epochs done: 0 where nothing is kept. Sets both arguments and the global random state."""
         if not self.file.is_file():
             return 0
@@ -119,21 +161,28 @@ def fit(
     seed: int,
     epochs: int,
     width: int = WIDTH,
+    start: ResNet | None = None,
     kept: Kept | None = None,
     progress: bool = False,
 ) -> ResNet:
-    """A trained ResNet in eval mode; images uint8 [N, 3, 32, 32], labels int64 [N]. The global RNG is left as it
-    was."""
+    """A trained ResNet in eval mode, or `start` refined; images uint8 [N, 3, 32, 32], labels int64 [N]. The global RNG
+    is left as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         net = ResNet(width).to(memory_format=torch.channels_last).train()
-        _fit(net, images, labels, epochs=epochs, kept=kept, progress=progress)
+        if start is not None:
+            net.load_state_dict(start.state_dict())
+        cycle = TRAINING if start is None else REFINING
+        net = _fit(net, images, labels, cycle=cycle, epochs=epochs, kept=kept, progress=progress)
         _calibrate(net, images)
     trained: ResNet = net.eval()
     return trained
 
 
-def _fit(net: ResNet, images: Tensor, labels: Tensor, *, epochs: int, kept: Kept | None, progress: bool) -> None:
+def _fit(
+    net: ResNet, images: Tensor, labels: Tensor, *, cycle: Cycle, epochs: int, kept: Kept | None, progress: bool
+) -> ResNet:
+    """The trained network, or its average."""
     from tqdm import tqdm
 
     size = min(BATCH, len(images))
@@ -141,21 +190,34 @@ def _fit(net: ResNet, images: Tensor, labels: Tensor, *, epochs: int, kept: Kept
     decayed = [p for p in net.parameters() if p.ndim > 1]
     rest = [p for p in net.parameters() if p.ndim <= 1]
     groups = [{"params": decayed, "weight_decay": DECAY}, {"params": rest, "weight_decay": 0.0}]
-    optimizer = torch.optim.SGD(groups, lr=PEAK, momentum=MOMENTUM, nesterov=True)
-    done = kept.load(net, optimizer) if kept else 0
+    optimizer = torch.optim.SGD(groups, lr=cycle.peak, momentum=MOMENTUM, nesterov=True)
+    average = net if cycle.average is None else copy.deepcopy(net)
+    both = net if average is net else nn.ModuleList([net, average])
+    done = kept.load(both, optimizer) if kept else 0
     bar = tqdm(total=epochs * in_epoch, initial=done * in_epoch, unit="batch", disable=not progress)
     for epoch in range(done, epochs):
         order = torch.randperm(len(images))[: in_epoch * size]
         for step, batch in enumerate(order.view(-1, size)):
             for group in optimizer.param_groups:
-                group["lr"] = PEAK * one_cycle((epoch + step / in_epoch) / epochs)
-            x = cut_out(augment(to_resnet_input(images[batch]))).contiguous(memory_format=torch.channels_last)
+                group["lr"] = cycle.peak * one_cycle((epoch + step / in_epoch) / epochs)
+            x = augment(to_resnet_input(images[batch]))
+            x = (cut_out(x) if cycle.holes else x).contiguous(memory_format=torch.channels_last)
             loss = _step(net, optimizer, x, labels[batch])
+            if cycle.average is not None:
+                move(average, net, share=1 - cycle.average)
             bar.update()
         if kept:
-            kept.save(net, optimizer, epoch=epoch + 1)
+            kept.save(both, optimizer, epoch=epoch + 1)
         bar.set_postfix(epoch=epoch + 1, loss=f"{loss.item():.3f}")
     bar.close()
+    return average
+
+
+@torch.no_grad()
+def move(average: ResNet, net: ResNet, *, share: float) -> None:
+    """Brings the averaged parameters nearer to the network's by a share of the way."""
+    for mean, value in zip(average.parameters(), net.parameters(), strict=True):
+        mean.lerp_(value, share)
 
 
 def _step(net: ResNet, optimizer: torch.optim.Optimizer, x: Tensor, y: Tensor) -> Tensor:
