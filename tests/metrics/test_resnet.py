@@ -108,7 +108,8 @@ def test_refining_goes_on_from_trained_weights_and_averages_them(trained, monkey
     start = copy.deepcopy(trained[0])
     refined = fit(images, labels, seed=3, epochs=1, width=4, start=start)
     assert moved == pytest.approx([0.002] * 6)
-    distance = max(float((a - b).detach().abs().max()) for a, b in zip(refined.parameters(), start.parameters(), strict=True))
+    pairs = zip(refined.parameters(), start.parameters(), strict=True)
+    distance = max(float((a - b).detach().abs().max()) for a, b in pairs)
     assert 0 < distance < 0.02  # six steps of which a five-hundredth each counts
     assert all(torch.equal(a, b) for a, b in zip(start.parameters(), trained[0].parameters(), strict=True))
     border = torch.stack(seen).flatten(0, 1)
