@@ -77,7 +77,7 @@ def records(arguments: argparse.Namespace) -> None:
 
 
 def reached(arguments: argparse.Namespace) -> None:
-    """Prints the reached figures beside the reported ones; with --write, also into README and the scripts."""
+    """Prints the reached figures beside the reported ones; with --write, also into README, scripts and pages."""
     from zoo import reached
 
     root = Path(arguments.root)
@@ -111,7 +111,12 @@ def train_resnet(arguments: argparse.Namespace) -> None:
 
     out = Path(arguments.out)
     accuracy = train_resnet(
-        arguments.data_dir, seed=arguments.seed, out=out, epochs=arguments.epochs, width=arguments.width
+        arguments.data_dir,
+        seed=arguments.seed,
+        out=out,
+        epochs=arguments.epochs,
+        width=arguments.width,
+        start=arguments.start,
     )
     print(f"{accuracy:.2%} of the test images are classified correctly; weights and card: {out}")
 
@@ -149,7 +154,7 @@ def parser() -> argparse.ArgumentParser:
     command = commands.add_parser("reached", help="reported beside reached, from the committed records")
     command.add_argument("--root", default=".", help="a checkout of this project")
     command.add_argument("--add", metavar="RUN", help="first copy this run's result.json to the committed records")
-    command.add_argument("--write", action="store_true", help="write the tables into README and the scripts")
+    command.add_argument("--write", action="store_true", help="write the tables into README, the scripts and docs")
     command.set_defaults(run=reached)
     command = commands.add_parser("train-lenet", help="train the feature network for digits (ships trained)")
     command.add_argument("--data_dir", required=True, help="folder that holds MNIST/raw")
@@ -161,7 +166,8 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--data_dir", required=True, help="folder that holds CIFAR-10")
     command.add_argument("--out", default="resnet.safetensors", help="file for the weights; the card goes beside it")
     command.add_argument("--seed", type=int, default=0)
-    command.add_argument("--epochs", type=int, default=35)
+    command.add_argument("--epochs", type=int, help="default: 35, or 8 from trained weights")
+    command.add_argument("--start", metavar="FILE", help="trained weights to go on from, with a second, lower cycle")
     command.add_argument("--width", type=int, default=32, help="of the first layer; time grows with its square")
     command.set_defaults(run=train_resnet)
     command = commands.add_parser("evaluate", help="figures of a run or of two folders, with protocols")

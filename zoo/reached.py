@@ -1,4 +1,5 @@
-"""Reported beside reached: the tables in README and in each script's docstring, out of the committed records.
+"""Reported beside reached: the tables in README, in each script's docstring and on each paper's page, out of the
+committed records.
 
 A record is the result.json of a run whose `test` was run on best.ckpt and on last.ckpt. Both stand in the table: the
 best checkpoint was chosen on other latents (or on validation images) while training, and never stands alone.
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from zoo.errors import ZooError
+from zoo.pages import page_tables
 from zoo.record import RunDir, read_result, write_atomically
 from zoo.spreads import is_secondary, spread_of
 from zoo.study_record import (
@@ -225,9 +227,19 @@ def with_table(text: str, table: str, *, file: Path) -> str:
     return pattern.sub(lambda match: match[1] + table + match[2], text, count=1)
 
 
+def runs_of(folder: Path) -> Iterator[dict[str, Any]]:
+    """The records of single runs below `folder`/records, those within studies too."""
+    for file in sorted((folder / "records").glob("*.json")):
+        if is_study(file):
+            yield from read_study(file)["records"].values()
+        else:
+            yield read_result(file)
+
+
 def documents(root: Path) -> dict[Path, str]:
-    """README and the scripts as they should read, by file."""
+    """README, the scripts and the pages of papers as they should read, by file."""
     table = list(rows(root / "reproductions"))
+    runs = list(runs_of(root / "reproductions"))
     wanted: dict[Path, str] = {}
     shown: list[Row] = []
     folded: list[Row] = []
@@ -235,6 +247,9 @@ def documents(root: Path) -> dict[Path, str]:
         own = [row for row in table if row.paper == script.stem]
         missing = list(not_run(script.stem, recipes_of(script), own))
         wanted[script] = plain_table(own)
+        page = root / "docs" / f"{script.stem}.md"
+        if page.is_file():
+            wanted[page] = page_tables([*own, *missing], [run for run in runs if run["paper"] == script.stem])
         shown += own or missing[:1]
         folded += missing if own else missing[1:]
     wanted[root / "README.md"] = markdown_table(shown) + in_details(folded)
@@ -242,7 +257,9 @@ def documents(root: Path) -> dict[Path, str]:
 
 
 def keep(run: Path, root: Path) -> Path:
-    """Copies a run's result.json and its last grid to reproductions/records; folders there are called DIR and RUN.
+    """Copies a run's result.json, its last grid and its last figures to reproductions/records.
+
+    Folders in its commands are called DIR and RUN there.
 
     Of a study: its study.json and its figures.
 
@@ -258,6 +275,9 @@ def keep(run: Path, root: Path) -> Path:
     write_atomically(file, json.dumps(record, indent=2) + "\n")
     for grid in sorted(RunDir(run).grids.glob("*.png"))[-1:]:
         shutil.copyfile(grid, file.with_suffix(".png"))
+    latest = {figure.stem.rpartition("-")[0]: figure for figure in sorted(RunDir(run).figures.glob("*-*.png"))}
+    for name, figure in latest.items():
+        shutil.copyfile(figure, file.with_name(f"{file.stem}-{name}.png"))
     return file
 
 

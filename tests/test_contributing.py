@@ -1,0 +1,126 @@
+"""CONTRIBUTING's worked example, followed: its code, where it says, trains, resumes to the bit and samples."""
+
+import importlib.util
+import re
+import shlex
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from pages import ROOT, commands, named_blocks, section
+from registry import Small
+from toys import same, state_of
+
+from zoo import reached
+from zoo.__main__ import parser as zoo_parser
+from zoo.adversarial import AdversarialModule
+from zoo.cli import reproduce
+from zoo.models import MODELS
+from zoo.papers import Paper
+from zoo.recipes import make_plan
+from zoo.record import read_result
+from zoo.releases.weights import load_model
+
+TEXT = (ROOT / "CONTRIBUTING.md").read_text()
+EXAMPLE = named_blocks(TEXT)
+SMALL_RUN = ["--model.width=2", "--data.batch_size=8", "--evaluation.samples=100", "--evaluation.real_images=500"]
+
+
+def load(name: str, file: Path) -> ModuleType:
+    """A file as the module of that name, which other modules can then import."""
+    spec = importlib.util.spec_from_file_location(name, file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The example's files where the page puts them, below tmp_path; its model is importable and registered."""
+    for name in ("zoo/models/rgan.py", "tests/models/test_rgan.py", "reproductions/rgan.py"):
+        file = tmp_path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(EXAMPLE[name])
+    monkeypatch.setitem(sys.modules, "zoo.models.rgan", ModuleType("replaced below, and taken away by monkeypatch"))
+    load("zoo.models.rgan", tmp_path / "zoo/models/rgan.py")
+    names: dict[str, Any] = {"AdversarialModule": AdversarialModule}
+    exec(EXAMPLE["zoo/models/__init__.py"], names)
+    monkeypatch.setitem(MODELS, "rgan", names["MODELS"]["rgan"])
+    return tmp_path
+
+
+def test_the_example_trains_resumes_and_samples(checkout: Path) -> None:
+    script = reached.recipes_of(checkout / "reproductions/rgan.py")
+
+    def fit(run: str, *options: str) -> None:
+        reproduce(MODELS["rgan"], script, arguments=["fit", "--run_dir", str(checkout / run), *options])
+
+    fit("straight", "--recipe=digits", *SMALL_RUN, "--images=48")
+    fit("parts", "--recipe=digits", *SMALL_RUN, "--images=24")
+    before = state_of(checkout / "parts/checkpoints/last.ckpt")["state_dict"]
+    fit("parts", "--ckpt_path=last", "--images=48")
+    straight, parts = (state_of(checkout / run / "checkpoints/last.ckpt") for run in ("straight", "parts"))
+    assert same(straight, parts)
+    assert not same(before, parts["state_dict"])
+    record = read_result(checkout / "parts")
+    assert (record["paper"], record["images_seen"], record["generator_steps"]) == ("rgan", 48, 6)
+    model = load_model(str(checkout / "straight"))
+    images = model.sample(4, seed=0)
+    assert images.shape == (4, 1, 32, 32)
+    assert images.abs().max() <= 1
+    assert torch.equal(images, model.sample(4, seed=0))
+
+
+def test_the_examples_own_tests_pass(checkout: Path) -> None:
+    module = load("example_of_contributing", checkout / "tests/models/test_rgan.py")
+    del sys.modules["example_of_contributing"]
+    tests = [value for name, value in vars(module).items() if name.startswith("test_")]
+    assert len(tests) >= 4
+    for test in tests:
+        test()
+
+
+def test_its_places_fit(checkout: Path) -> None:
+    """The lines for the registry of tests, the list of papers, the citation file and the page."""
+    names: dict[str, Any] = {"Small": Small, "Paper": Paper}
+    exec(EXAMPLE["tests/registry.py"], names)
+    row = names["SMALL"]["rgan"]
+    assert MODELS["rgan"](**row.model).image_shape == (1, row.data["resolution"], row.data["resolution"])
+    exec(EXAMPLE["zoo/papers.py"], names)
+    paper = names["PAPERS"]["rgan"]
+    from cffconvert import Citation
+
+    cited = (ROOT / "CITATION.cff").read_text() + EXAMPLE["CITATION.cff"]
+    Citation(cited).validate()
+    added = yaml.safe_load(cited)["references"][-1]
+    assert (added["title"], added["year"], added["url"].rpartition("/")[2]) == paper
+    for name in ("docs/rgan.md", "reproductions/rgan.py"):
+        assert "the figures\n" in reached.with_table(EXAMPLE[name], "the figures\n", file=Path(name))
+
+
+def test_its_commands_are_known(checkout: Path) -> None:
+    recipes = reached.recipes_of(checkout / "reproductions/rgan.py")
+    lines = [line for line in commands(section(TEXT, "A tenth paper in an hour")) if line.startswith("python")]
+    assert len(lines) >= 5
+    (checkout / "RUN").mkdir()
+    (checkout / "RUN/config.yaml").write_text("recipe: cifar10\n")
+    for line in lines:
+        words = shlex.split(line)[1:]
+        if words[0] == "-m":
+            zoo_parser().parse_args(words[2:])
+        else:
+            assert words[0] == "reproductions/rgan.py"
+            assert make_plan(words[1:], paper="rgan", recipes=recipes).recipe in recipes
+
+
+def test_the_example_keeps_the_house_rules() -> None:
+    """What ruff and mypy cannot see here: line lengths, and a paper that imports no other paper."""
+    assert all(len(line) <= 120 for code in EXAMPLE.values() for line in code.splitlines())
+    assert not re.search(r"from zoo\.models", EXAMPLE["zoo/models/rgan.py"])

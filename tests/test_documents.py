@@ -1,0 +1,311 @@
+"""README, CONTRIBUTING, docs and notebooks: links, commands, snippets, and the code that the pages quote."""
+
+import argparse
+import inspect
+import re
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pages import (
+    DOCUMENTS,
+    NOTEBOOKS,
+    PAGES,
+    ROOT,
+    anchors,
+    blocks,
+    commands,
+    links,
+    markdown_of,
+    mentions,
+    prose,
+    section,
+    spans,
+    tables,
+)
+
+import zoo.data
+from zoo import reached
+from zoo.__main__ import parser as zoo_parser
+from zoo.cli import ReproductionCLI
+from zoo.errors import ZooError
+from zoo.models import MODELS
+from zoo.papers import PAPERS
+from zoo.recipes import UsageError, make_plan, take_option
+from zoo.releases.find import SHIPPED, list_pretrained
+
+SHARED = [ROOT / "zoo" / f"{name}.py" for name in ("adversarial", "losses", "layers", "growing", "schedules")]
+EXAMPLE = "rgan"  # of CONTRIBUTING: there is no such file here, see test_contributing.py
+
+
+def name_of(path: Path) -> str:
+    return path.name
+
+
+@pytest.mark.parametrize("file", [*DOCUMENTS, *NOTEBOOKS], ids=name_of)
+def test_links_within_the_repository_lead_somewhere(file: Path) -> None:
+    text = markdown_of(file) if file.suffix == ".ipynb" else file.read_text()
+    for link in links(text):
+        path, _, anchor = link.partition("#")
+        target = (file.parent / path).resolve() if path else file
+        assert target.exists(), f"{file.name}: {link}"
+        assert target.is_relative_to(ROOT), f"{file.name}: {link} leaves the repository"
+        if anchor and target.suffix == ".md":
+            assert anchor in anchors(target.read_text()), f"{file.name}: {link}"
+
+
+@pytest.mark.parametrize("file", DOCUMENTS, ids=name_of)
+def test_files_that_are_named_exist(file: Path) -> None:
+    for span in spans(file.read_text()):
+        path = span.partition(" ")[0].rstrip("/")
+        if re.fullmatch(r"(zoo|reproductions|tests|docs|benchmarks|notebooks)/[\w./]+", path) and EXAMPLE not in path:
+            assert (ROOT / path).exists(), f"{file.name}: {span}"
+
+
+@pytest.mark.parametrize("file", DOCUMENTS, ids=name_of)
+def test_tables_are_whole(file: Path) -> None:
+    """A stray | within a cell, as of a formula, cuts it in two."""
+    for head, *rows in tables(file.read_text()):
+        for row in rows:
+            assert len(row) == len(head), f"{file.name}: {row}"
+    for formula in re.findall(r"\$([^$\n]+)\$", prose(file.read_text())):
+        assert formula.count("{") == formula.count("}"), f"{file.name}: {formula}"
+        assert not re.search(r"\\[{}|,;!#]", formula), f"{file.name}: Markdown eats the backslash of {formula}"
+
+
+# Commands.
+
+
+class Built(Exception):
+    """Carries a parser out of a command line that is not to be run."""
+
+
+class ParserOnly(ReproductionCLI):
+    def parse_arguments(self, parser: Any, args: Any) -> None:
+        raise Built(parser)
+
+
+Check = Callable[[str], None]
+
+
+@pytest.fixture(scope="module")
+def parser_of() -> Callable[[str], Any]:
+    """The command line's parser of a paper; it takes a second to build."""
+    made: dict[str, Any] = {}
+
+    def parser(paper: str) -> Any:
+        if paper not in made:
+            plan = make_plan(["fit", "--help"], paper=paper, recipes=recipes(paper))
+            with pytest.raises(Built) as built:
+                ParserOnly(MODELS[paper], plan=plan, recipes=[])
+            made[paper] = built.value.args[0]
+        return made[paper]
+
+    return parser
+
+
+def recipes(paper: str) -> dict[str, Any]:
+    return dict(reached.recipes_of(ROOT / f"reproductions/{paper}.py"))
+
+
+def check_script(words: list[str], parser_of: Callable[[str], Any]) -> None:
+    """`python reproductions/PAPER.py ...` up to the data it would read."""
+    paper, (subcommand, *options) = Path(words[0]).stem, words[1:]
+    assert paper in MODELS, f"there is no {words[0]}"
+    if subcommand == "study":
+        name, options = take_option(options, "name")
+        members, options = take_option(options, "members")
+        _, options = take_option(options, "run_dir")
+        study = studies(paper)[name]
+        assert set((members or "").split(",")) - {""} <= study.members.keys()
+        subcommand = "fit"
+    source, rest = take_option(options, "init_from")
+    assert source is None or source in (*list_pretrained(), "RUN") or source.endswith(".ckpt"), source
+    run_dir, _ = take_option(rest, "run_dir")
+    if run_dir and (subcommand != "fit" or "--ckpt_path" in rest):  # a run that is there
+        recipe = next((part for part in Path(run_dir).parts if part in recipes(paper)), "digits")
+        settings = {**recipes(paper)[recipe].config, "recipe": recipe}
+        Path(run_dir).mkdir(parents=True, exist_ok=True)
+        (Path(run_dir) / "config.yaml").write_text(yaml.safe_dump(settings))
+    plan = make_plan([subcommand, *rest], paper=paper, recipes=recipes(paper))
+    parser_of(paper).parse_args([plan.subcommand, f"--config={yaml.safe_dump(dict(plan.base))}", *plan.arguments])
+
+
+def studies(paper: str) -> dict[str, Any]:
+    """The STUDIES of a script."""
+    names: dict[str, Any] = {"__name__": paper}
+    exec((ROOT / f"reproductions/{paper}.py").read_text(), names)
+    return dict(names["STUDIES"])
+
+
+def check_zoo(words: list[str]) -> None:
+    """`python -m zoo ...`, and that papers and releases of that name exist."""
+    arguments = zoo_parser().parse_args(words)
+    named = {"papers": "papers", "diff": "first second"}.get(words[0], "")
+    for value in (getattr(arguments, name) for name in named.split()):
+        for paper in [value] if isinstance(value, str) else value:
+            assert paper.partition(":")[0] in MODELS, words
+    for word in words[1:]:
+        if re.fullmatch(rf"({'|'.join(MODELS)})\.\w+", word):
+            assert word in list_pretrained(), f"there is no release {word}"
+
+
+def check(command: str, parser_of: Callable[[str], Any]) -> None:
+    """That a line of a page is a command that exists, with its options."""
+    words = shlex.split(command.replace("RUN...", "RUN"))
+    while words and re.match(r"[A-Z_]+=", words[0]):
+        words = words[1:]
+    program = words[0].removeprefix(".venv/bin/")
+    if program == "make":
+        targets = re.findall(r"^(\w[\w-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+        assert {word for word in words[1:] if "=" not in word} <= {*targets}, command
+    elif program == "zoo" or words[1:3] == ["-m", "zoo"]:
+        check_zoo(words[1:] if program == "zoo" else words[3:])
+    elif program == "python" and words[1].startswith("reproductions/"):
+        check_script(words[1:], parser_of)
+    elif program == "python":
+        files = [word for word in words if word.endswith(".py")]
+        assert files, command
+        assert all((ROOT / file).is_file() for file in files), command
+    else:
+        assert program in ("git", "cd", "pip", "export", "source"), f"an unknown command: {command}"
+
+
+@pytest.mark.parametrize("file", DOCUMENTS, ids=name_of)
+def test_commands_are_known_with_their_options(file: Path, parser_of: Callable[[str], Any]) -> None:
+    """Every command of a page is read by the parser that would run it; nothing is run."""
+    for command in dict.fromkeys(commands(file.read_text())):
+        if "nonsense" in command:  # README shows how the recipes are listed
+            with pytest.raises(UsageError, match="unknown recipe"):
+                check(command, parser_of)
+        elif f"/{EXAMPLE}.py" not in command:
+            try:
+                check(command, parser_of)
+            except (SystemExit, ZooError, KeyError) as error:
+                pytest.fail(f"{file.name}: {command}: {error!r}")
+
+
+@pytest.mark.parametrize("file", DOCUMENTS, ids=name_of)
+def test_commands_that_are_mentioned_exist(file: Path, parser_of: Callable[[str], Any]) -> None:
+    """Those without arguments by their name alone."""
+    (subcommands,) = (a.choices for a in zoo_parser()._actions if isinstance(a, argparse._SubParsersAction))
+    for mention in mentions(file.read_text()):
+        words = mention.split()
+        if words[1:3] == ["-m", "zoo"] and len(words) == 4:
+            assert words[3] in subcommands, f"{file.name}: {mention}"
+        else:
+            check(mention, parser_of)
+
+
+def test_a_wrong_command_is_found(parser_of: Callable[[str], Any]) -> None:
+    check("python reproductions/wgan.py fit --recipe digits --model.clip 0.02", parser_of)
+    for wrong in (
+        "python reproductions/wgan.py fit --recipe digits --model.clipp 0.02",
+        "python reproductions/wgan.py fit --recipe digits --model.clip_when later",
+        "python -m zoo sample dcgan.mnist --colour red",
+        "python -m zoo",
+    ):
+        with pytest.raises(SystemExit):
+            check(wrong, parser_of)
+    with pytest.raises(UsageError):
+        check("python reproductions/wgan.py fit --recipe digit", parser_of)
+    for wrong in ("make cofee", "python reproductions/vae.py fit", "python -m zoo sample dcgan.letters", "rm RUN"):
+        with pytest.raises(AssertionError):
+            check(wrong, parser_of)
+    with pytest.raises(KeyError):
+        check("python reproductions/wgan.py study --name mnits", parser_of)
+
+
+@pytest.mark.parametrize("file", [file for file in DOCUMENTS if file.name != "CONTRIBUTING.md"], ids=name_of)
+def test_python_snippets_run(file: Path) -> None:
+    """Top to bottom, each document in one namespace."""
+    names: dict[str, object] = {"__name__": "snippet"}
+    for block in blocks(file.read_text()):
+        if block.language == "python":
+            exec(compile(block.text, f"{file.name}, a snippet", "exec"), names)
+
+
+# The pages of papers.
+
+
+@pytest.mark.parametrize("paper", MODELS)
+def test_a_papers_page_quotes_its_code(paper: str) -> None:
+    """Each line of code in the box occurs in a file that the page links, or in the shared ones."""
+    page = ROOT / f"docs/{paper}.md"
+    text = page.read_text()
+    assert f"({page.name})" in (ROOT / "docs/README.md").read_text()
+    assert f"arxiv.org/abs/{PAPERS[paper].arxiv}" in text
+    files = [*SHARED, *((page.parent / link) for link in links(text) if link.endswith(".py"))]
+    assert ROOT / f"zoo/models/{paper}.py" in [file.resolve() for file in files]
+    source = "".join("".join(file.read_text().split()) for file in files)
+    quoted = [span for table in tables(section(text, "The box")) for row in table[1:] for span in spans(row[-1])]
+    assert len(quoted) >= 6
+    for code in quoted:
+        assert "".join(code.split()) in source, f"{page.name} quotes what is not in the code: {code}"
+
+
+@pytest.mark.parametrize("paper", MODELS)
+def test_a_papers_page_names_options_and_sizes_that_exist(paper: str) -> None:
+    text = (ROOT / f"docs/{paper}.md").read_text()
+    assert len(commands(text)) >= 5
+    known = inspect.signature(MODELS[paper].__init__).parameters
+    for option in re.findall(r"--model\.(\w+)", text):
+        assert option in known, f"docs/{paper}.md: --model.{option}"
+    tests = "".join(path.read_text() for path in (ROOT / "tests/models").glob("test_*.py"))
+    for number in re.findall(r"\d{1,3}(?:,\d{3}){2,}", section(text, "Networks and constants")):
+        assert number.replace(",", "_") in tests, f"docs/{paper}.md: no test counts {number} parameters"
+
+
+def test_every_page_is_in_the_index() -> None:
+    index = (ROOT / "docs/README.md").read_text()
+    assert {page.name for page in PAGES} - {"README.md"} <= set(links(index))
+
+
+def test_what_runs_cost() -> None:
+    """Runs of a recipe on one machine in one row; other machines apart."""
+    from zoo.pages import page_tables
+
+    def run(rate: float, seconds: float, gpus: list[str]) -> dict[str, Any]:
+        hardware = {"cpu": "A CPU", "cores": 2, "gpus": gpus}
+        return {"recipe": "mnist", "precision": "32-true", "images_seen": 1_000, "hardware": hardware} | {
+            "images_per_second": rate,
+            "wall_time_s": seconds,
+        }
+
+    row = reached.Row("gan", ("mnist", "fd", "not reported", "1", "2", "1,000", "0", "abc", "def"), "MNIST")
+    text = page_tables([row], [run(10.4, 95, []), run(12, 80, []), run(900, 1.2, ["A GPU"])])
+    assert "| mnist | MNIST | fd | not reported | 1 | 2 | 1,000 | 0 | abc | def |" in text
+    assert "| mnist | 2 | 1,000 | 10 to 12 | 0:01:20 to 0:01:35 | 32-true | A CPU, 2 cores |" in text
+    assert "| mnist | 1 | 1,000 | 900 | 0:00:01 | 32-true | A GPU |" in text
+    assert "No run is recorded" in page_tables([row], [])
+
+
+# Citation and licences.
+
+
+def test_each_paper_is_cited_in_full() -> None:
+    references = yaml.safe_load((ROOT / "CITATION.cff").read_text())["references"]
+    cited = {entry["identifiers"][0]["value"].removeprefix("arXiv:"): entry for entry in references}
+    assert cited.keys() == {paper.arxiv for paper in PAPERS.values()}
+    for paper in PAPERS.values():
+        entry = cited[paper.arxiv]
+        assert (entry["year"], entry["url"]) == (paper.year, f"https://arxiv.org/abs/{paper.arxiv}")
+        assert "collection-title" in entry or "preprint" in entry["notes"]
+        assert all(author["family-names"] and author["given-names"] for author in entry["authors"])
+        script = next(name for name, known in PAPERS.items() if known is paper)
+        for author in entry["authors"]:  # the page names them all
+            assert author["family-names"] in (ROOT / f"docs/{script}.md").read_text()
+
+
+def test_licences_are_those_that_the_code_states() -> None:
+    text = (ROOT / "docs/licences.md").read_text()
+    modules = [getattr(zoo.data, name) for name in zoo.data.__all__]
+    named = {module.__name__: module.licence for module in modules if isinstance(getattr(module, "licence", None), str)}
+    assert len(named) >= 6
+    for name, licence in named.items():
+        assert f"| `{name}` | {licence} |" in text
+    for card in SHIPPED.glob("*/card.json"):
+        assert yaml.safe_load(card.read_text())["data"]["licence"] in named.values()

@@ -1,0 +1,26 @@
+from pathlib import Path
+
+from made_runs import make_run
+
+from zoo.reached import keep, without_folders
+from zoo.record import RunDir, read_result
+
+
+def test_a_kept_run_has_its_record_its_last_grid_and_the_last_of_each_figure(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", tests={"best": 1.0, "last": 2.0})
+    figures = RunDir(run).figures
+    for name in ("growth-000000200", "growth-000000400", "figure3_style_mixing-000000400", "undated"):
+        (figures / f"{name}.png").write_bytes(name.encode())
+    file = keep(run, tmp_path / "root")
+    assert file.name == "gan-digits-seed0.json"
+    assert read_result(file)["tests"] == read_result(run)["tests"]
+    kept = {path.name: path.read_bytes() for path in file.parent.glob("*.png")}
+    assert kept["gan-digits-seed0.png"] == (RunDir(run).grids / "images-000000400.png").read_bytes()
+    assert kept["gan-digits-seed0-growth.png"] == b"growth-000000400"
+    assert kept["gan-digits-seed0-figure3_style_mixing.png"] == b"figure3_style_mixing-000000400"
+    assert len(kept) == 3
+
+
+def test_folders_of_a_machine_are_not_kept() -> None:
+    command = ["python", "x.py", "fit", "--data_dir", "/home/me", "--run_dir=/home/me/runs", "--recipe=mnist"]
+    assert without_folders(command) == [*command[:3], "--data_dir", "DIR", "--run_dir=RUN", "--recipe=mnist"]

@@ -1,0 +1,67 @@
+"""What the pages in docs/ say of runs, out of the committed records: a paper's figures, and what they cost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from zoo.compare.text import duration
+
+if TYPE_CHECKING:
+    from zoo.reached import Row
+
+FIGURES = ("recipe", "data", "measure", "reported", "best", "last", "images", "seed", "commit", "protocol")
+COSTS = ("recipe", "runs", "images", "images/s", "wall time", "precision", "hardware")
+NO_COST = "No run is recorded yet, and so no cost.\n"
+
+
+def page_tables(table: Sequence[Row], records: Iterable[Mapping[str, Any]]) -> str:
+    """Markdown: a paper's reported and reached figures, and the cost of its runs, evaluations included.
+
+    Args:
+        table: the rows of this paper, reached or not run.
+        records: of this paper's runs, those of studies too.
+    """
+    figures = [(row.cells[0], row.data, *row.cells[1:]) for row in table]
+    costs = list(cost_rows(records))
+    return f"\n{grid(FIGURES, figures)}\n" + (grid(COSTS, costs) if costs else NO_COST) + "\n"
+
+
+def grid(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table."""
+    return "".join("| " + " | ".join(line) + " |\n" for line in (head, ["---"] * len(head), *rows))
+
+
+def cost_rows(records: Iterable[Mapping[str, Any]]) -> Iterable[tuple[str, ...]]:
+    """One row for all runs of a recipe on the same hardware in the same precision, in the order of COSTS."""
+    alike: dict[tuple[str, str, str], list[Mapping[str, Any]]] = {}
+    for record in records:
+        alike.setdefault((record["recipe"], record["precision"], hardware(record)), []).append(record)
+    for (recipe, precision, machine), runs in alike.items():
+        yield (
+            recipe,
+            str(len(runs)),
+            span([run["images_seen"] for run in runs]),
+            span([round(run["images_per_second"]) for run in runs]),
+            " to ".join(map(duration, ends([run["wall_time_s"] for run in runs]))),
+            precision,
+            machine,
+        )
+
+
+def hardware(record: Mapping[str, Any]) -> str:
+    """The GPUs of a run; without any, its processor."""
+    from zoo.compare.comparison import cores
+
+    there = record["hardware"]
+    return ", ".join(there["gpus"]) or f"{there['cpu']}, {cores(there['cores'])}"
+
+
+def ends(values: Sequence[float]) -> list[float]:
+    """The smallest and the largest; one value where they are the same."""
+    return sorted({min(values), max(values)})
+
+
+def span(values: Sequence[int]) -> str:
+    """Whole numbers as "252 to 394"."""
+    return " to ".join(f"{value:,}" for value in ends(values))
