@@ -2,6 +2,7 @@
 
     python reproductions/dcgan.py fit  --recipe mnist --data_dir DIR
     python reproductions/dcgan.py test --run_dir runs/dcgan/mnist/NAME
+    python reproductions/dcgan.py study --name finetune --data_dir DIR     (a digit left out of training, fine-tuned on)
 
 Reported and reached (written by `python -m zoo reached --write`)
     recipe  measure   reported      best                        last             images   seed  commit   protocol
@@ -29,11 +30,16 @@ Differences from the paper and from the authors' code
  6. `community` (4x4 kernels, 64 filters, normal latents) is the Torch port's network, not the authors'.
  7. The CIFAR-10 classification with ImageNet-trained features (82.8 %) needs ImageNet-1k and is not run.
  8. `digits` and `mnist` pad the 28x28 digits to 32x32 with black, as LeNet-5 did.
+ 9. Techniques of later papers (zoo/techniques.py) are off in every recipe. To switch them on: `--model.feature_matching
+    true`, `--model.minibatch_discrimination true`, `--model.historical_averaging 0.01`, `--model.label_smoothing 0.9`,
+    `--model.virtual_batchnorm true`, `--model.instance_noise 0.1` (Salimans et al. 2016; Sønderby et al. 2017).
 """
 
 from zoo.cli import reproduce
+from zoo.figures.finetune import study_figures, study_findings
 from zoo.models.dcgan import DCGAN
 from zoo.recipes import Recipe
+from zoo.study import Member, Study
 
 RECIPES = {
     "faces": Recipe(
@@ -108,5 +114,24 @@ RECIPES = {
     ),
 }
 
+NINES = ["--data.classes", "[9]", "--images", "60000", "--keep.checkpoint_every", "6000", "--keep.grid_every", "6000"]
+NINES += ["--evaluation.every", "3000", "--evaluation.samples", "1000", "--keep.monitor", "fd_lenet1k"]
+TUNED = ["--init_from", "{study}/source", *NINES]
+STUDIES = {
+    "finetune": Study(
+        "nines, by a network trained on the digits 0 to 8, against one trained from scratch with the same budget",
+        {
+            "source": Member("0 to 8", ["--data.classes", "[0,1,2,3,4,5,6,7,8]", "--images", "300000"]),
+            "scratch": Member("9, from scratch", NINES),
+            "finetuned": Member("9, fine-tuned", TUNED),
+            "freeze-1": Member("9, fine-tuned, first block of D frozen", [*TUNED, "--freeze_d", "1"]),
+            "freeze-2": Member("9, fine-tuned, first two blocks of D frozen", [*TUNED, "--freeze_d", "2"]),
+        },
+        study_figures,
+        study_findings,
+        options=["--recipe", "mnist", "--model.width", "32"],
+    ),
+}
+
 if __name__ == "__main__":
-    reproduce(DCGAN, RECIPES)
+    reproduce(DCGAN, RECIPES, studies=STUDIES)

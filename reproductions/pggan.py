@@ -4,7 +4,14 @@
     python reproductions/pggan.py test --run_dir runs/pggan/cifar10/NAME
 
 Reported and reached (written by `python -m zoo reached --write`)
-    not run
+    recipe  measure     reported      best                        last             images   seed  commit   protocol
+    mnist   fd_lenet    not reported  5.219 at 600,000            5.219            600,000  0     552ff50  604274c14ab4
+    mnist   is_lenet    not reported  8.569 +/- 0.095 at 600,000  8.569 +/- 0.095  600,000  0     552ff50  604274c14ab4
+    mnist   kd_lenet    not reported  0.2885 +/- 0.18 at 600,000  0.2885 +/- 0.18  600,000  0     552ff50  604274c14ab4
+    mnist   swd10k_avg  not reported  5.235 at 600,000            5.235            600,000  0     552ff50  4829eeb59c39
+    mnist   swd10k_32   not reported  3.802 at 600,000            3.802            600,000  0     552ff50  4829eeb59c39
+    mnist   swd10k_16   not reported  6.667 at 600,000            6.667            600,000  0     552ff50  4829eeb59c39
+    mnist   ms_ssim10k  not reported  0.2016 at 600,000           0.2016           600,000  0     552ff50  6b55dd163a88
 End of the table
 
 Reported: CIFAR-10 Inception score 8.80 +/- 0.05 without labels, the best run; 8.56 +/- 0.06 is recalled as the mean of
