@@ -71,6 +71,12 @@ def place(tmp_path: Path) -> Place:
     return Place(tmp_path)
 
 
+def test_a_member_can_name_the_folder_of_another(place: Place) -> None:
+    place.study = Study("two runs", {"a": Member("A", []), "b": Member("B", ["--init_from", "{study}/a"])}, place.draw)
+    place.run("--members", "b")
+    assert f"--init_from {place.folder}/a" in place.log[0]
+
+
 def test_every_member_is_trained_and_measured_once(place: Place) -> None:
     place.run("--images", "7")
     commands = [line.split(" --run_dir")[0] for line in place.log]

@@ -78,6 +78,16 @@ def test_every_paper_trains_and_resumes_on_two_processes(out: Path, paper: str) 
     assert not torch.equal(ranks[0]["latents"], ranks[1]["latents"])
 
 
+def test_frozen_layers_stay_on_both_processes(out: Path) -> None:
+    ranks = [seen(out, 2, rank)["tuned"] for rank in (0, 1)]
+    for mine in ranks:
+        frozen, before, after = mine["frozen"], mine["before"], mine["after"]
+        weights = {name for name in before if name.startswith("D.") and name.endswith("weight")}
+        assert {name for name in weights if torch.equal(before[name], after[name])} == weights & set(frozen)
+        assert len(weights & set(frozen)) == 3  # two convolutions and a BatchNorm
+    assert same(*({name: mine["after"][name] for name in weights} for mine in ranks))
+
+
 def test_a_loss_lost_on_one_rank_stops_all(out: Path) -> None:
     assert seen(out, 1)["stopped_at"] == seen(out, 2, 0)["stopped_at"] == seen(out, 2, 1)["stopped_at"] == 8 * 3
 

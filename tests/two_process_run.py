@@ -10,9 +10,11 @@ from torch import Tensor, nn
 from toys import ToyData, ToyGAN, fit
 
 from zoo.adversarial import AdversarialModule
+from zoo.augment import augment_discriminator
 from zoo.callbacks import CounterCheckpoint
 from zoo.data import Digits
 from zoo.errors import NonFiniteLossError
+from zoo.finetune.freeze import freeze_discriminator
 from zoo.metrics.evaluator import Evaluator
 from zoo.metrics.lenet import LeNetExtractor
 from zoo.models import MODELS
@@ -89,6 +91,17 @@ def train_paper(paper: str, *, out: Path, world: int) -> dict[str, Any]:
     return seen
 
 
+def train_frozen(*, world: int) -> dict[str, Any]:
+    """DCGAN with two blocks of D frozen and all that D sees augmented."""
+    torch.manual_seed(1)
+    module = small_model("dcgan")
+    frozen = freeze_discriminator(module, 2)
+    augment_discriminator(module, "color,translation,cutout")
+    before = {name: value.clone() for name, value in module.state_dict().items()}
+    train(module, world=world, images=8 * 2, data=small_data("dcgan"))
+    return {"frozen": frozen, "before": before, "after": dict(module.state_dict())}
+
+
 def main(out: Path, world: int) -> None:
     seen: dict[str, Any] = {}
     torch.manual_seed(0)
@@ -127,6 +140,7 @@ def main(out: Path, world: int) -> None:
     )  # fmt: skip
     seen["values"] = evaluator.run(dcgan).values
     if world > 1:
+        seen["tuned"] = train_frozen(world=world)
         seen["papers"] = {paper: train_paper(paper, out=out, world=world) for paper in MODELS}
     torch.save(seen, out / f"seen-{world}-{rank}.pt")
 

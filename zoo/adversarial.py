@@ -204,6 +204,11 @@ class AdversarialModule(ResumableModule):
         """
         return self.latents(n, generator=self.latent_generator).to(self.device, non_blocking=True)
 
+    def score(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        """D's outputs, [N] or [N, 1], on images x in the scale of `preprocess` and labels y where it takes them."""
+        scores: Tensor = self.D(x)
+        return scores
+
     def generate(self, z: Tensor, y: Tensor | None) -> Tensor:
         """Images [N, C, H, W] in [-1, 1] from latents z and labels y; papers with another scale convert here."""
         images: Tensor = self.G(z)

@@ -19,11 +19,13 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
 from zoo.adversarial import AdversarialModule, refuse_float16
+from zoo.augment import augment_discriminator
 from zoo.callbacks import (
     CounterCheckpoint,
     Evaluation,
     HealthWatch,
     ImageProgress,
+    MemorisationWatch,
     SampleGrid,
     StopAtBudget,
     save_png,
@@ -32,6 +34,11 @@ from zoo.checkpoints import AtomicCheckpointIO, check_compatible, read_checkpoin
 from zoo.data import ImageDataModule
 from zoo.errors import UnsupportedSettingError, ZooError
 from zoo.figures.drawing import Drawings, write
+from zoo.finetune.adapt import Source, transfer
+from zoo.finetune.freeze import freeze_discriminator
+from zoo.finetune.learning_rate import ScaledLearningRate
+from zoo.finetune.report import FinetuneReport, finetune_record
+from zoo.finetune.settings import open_source, refuse_without_source, source_arguments, suit_data, with_source
 from zoo.loggers import JsonlLogger, WandbMirror
 from zoo.measurement import Measurement
 from zoo.models import MODELS
@@ -52,6 +59,7 @@ class ReproductionCLI(LightningCLI):
         plan: what the command line asks for.
         recipes: names of the paper's recipes, for the help.
         figures: draws the paper's figures of a run, or None.
+        source: trained weights that `fit` starts from, or None.
     """
 
     def __init__(
@@ -61,8 +69,10 @@ class ReproductionCLI(LightningCLI):
         plan: Plan,
         recipes: Iterable[str],
         figures: RunFigures | None = None,
+        source: Source | None = None,
     ) -> None:
         self.plan = plan
+        self.source = source
         self.figures = figures
         self.recipes = ", ".join(recipes)
         self.run = RunDir(plan.run_dir)
@@ -155,6 +165,20 @@ class ReproductionCLI(LightningCLI):
             help="G's BatchNorm: running, reestimated, batch",
         )
         add("--samples", type=int, default=64, help="Images that predict writes.")
+        add(
+            "--init_from",
+            type=str | None,
+            default=None,
+            help="Weights that fit starts from: a release, a run's folder or a checkpoint.",
+        )
+        add("--freeze_d", type=int, default=0, help="Convolutional blocks of D, from the image, that stay as they are.")
+        add("--lr_scale", type=float, default=1.0, help="Factor of both players' learning rates.")
+        add(
+            "--augment",
+            type=str | None,
+            default=None,
+            help="What is done to all that D sees while training: some of color,translation,cutout.",
+        )
         parser.set_defaults(
             {
                 "trainer.max_epochs": -1,
@@ -175,6 +199,9 @@ class ReproductionCLI(LightningCLI):
         if config.data_dir is not None:
             config.data.init_args.root = config.data_dir
         config.data.init_args.seed = config.seed_everything
+        refuse_without_source(config)
+        if self.source is not None:
+            suit_data(config, self.source, arguments=self.plan.arguments)
         if config.devices > 1:
             if self.subcommand == "predict":
                 raise UsageError("predict writes its images from one device: leave --devices out")
@@ -200,6 +227,7 @@ class ReproductionCLI(LightningCLI):
         callbacks: list[Any] = [self.evaluation]
         if fitting:
             check_images_fit(self.datamodule, self.model)
+            tuning = self.tuning()
             RunDir.create(self.run.path, resume=True)  # a second run was refused with the plan
             callbacks = [
                 self.report,
@@ -207,6 +235,7 @@ class ReproductionCLI(LightningCLI):
                 ImageProgress(images=config.images),
                 SampleGrid(self.run.grids, every=keep.grid_every),
                 HealthWatch(every=keep.grid_every),
+                *tuning,
                 self.evaluation,
                 CounterCheckpoint(
                     self.run.checkpoints,
@@ -225,6 +254,22 @@ class ReproductionCLI(LightningCLI):
         return super().instantiate_trainer(
             logger=self.loggers(), plugins=[*(config.trainer.plugins or []), AtomicCheckpointIO()], **kwargs
         )
+
+    def tuning(self) -> list[Any]:
+        """Brings the source's weights into the model, freezes and augments as asked for; callbacks of such a run."""
+        config = self.settings
+        taken = None if self.source is None else transfer(self.source, self.model)
+        self.source = None  # its memory is not needed any more
+        frozen = freeze_discriminator(self.model, config.freeze_d, transfer=taken) if config.freeze_d else []
+        if config.augment:
+            augment_discriminator(self.model, config.augment)
+        callbacks: list[Any] = [] if config.lr_scale == 1 else [ScaledLearningRate(config.lr_scale)]
+        self.finetune = None
+        if config.init_from is not None:
+            self.finetune = FinetuneReport(self.run, transfer=taken, frozen=frozen)
+            every = config.evaluation.every or config.keep.grid_every
+            callbacks += [self.finetune, MemorisationWatch(every=every)]
+        return callbacks
 
     def logged(self) -> list[dict[str, Any]]:
         """What the run's metrics.jsonl holds so far."""
@@ -267,7 +312,10 @@ class ReproductionCLI(LightningCLI):
 
     @rank_zero_only
     def after_fit(self) -> None:
-        self.report.finish(self.trainer, self.model, measurement=self.measurement)
+        more = finetune_record(self.settings, self.run)
+        measures = self.report.finish(self.trainer, self.model, measurement=self.measurement, more=more)
+        if self.finetune is not None:
+            self.finetune.finish(measures, monitor=self.settings.keep.monitor)
         self.draw()
 
     @rank_zero_only
@@ -352,8 +400,13 @@ def reproduce(
             script, paper = Path(sys.argv[0]), model_class.paper
             study_command(arguments[1:], studies=studies, paper=paper, script=script, models=MODELS)
             return
+        weights, source = open_source(arguments, paper=model_class.paper), None
+        if weights is not None:
+            arguments = source_arguments(arguments, known=recipes)
         plan = make_plan(arguments, paper=model_class.paper, recipes=recipes)
-        ReproductionCLI(model_class, plan=plan, recipes=recipes, figures=figures)
+        if weights is not None:
+            plan, source = with_source(plan, weights)
+        ReproductionCLI(model_class, plan=plan, recipes=recipes, figures=figures, source=source)
     except (ZooError, MisconfigurationException, OSError) as error:
         sys.stderr.write(f"error: {error}\n")
         raise SystemExit(1) from None

@@ -26,6 +26,10 @@ INHERITED = (
     "keep",
     "compile",
     "wandb",
+    "init_from",
+    "freeze_d",
+    "lr_scale",
+    "augment",
 )
 
 

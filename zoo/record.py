@@ -269,6 +269,15 @@ RESULT_SCHEMA: dict[str, Any] = {
     "interruptions": schema.count,  # how often the run was resumed
 }
 
+#: Of runs that start from trained weights or augment what D sees; the records of others have no field "finetune".
+_FINETUNE = {
+    "init_from": schema.or_null(schema.text),
+    "freeze_d": schema.count,
+    "lr_scale": schema.amount,
+    "augment": schema.or_null(schema.text),
+    "tensors": schema.or_null(schema.map_of(schema.count)),  # matched, adapted, new; unused of the source's
+}
+
 
 def validate_result(record: Any) -> None:
     """Check a result record against `RESULT_SCHEMA`, and that its parts agree.
@@ -278,7 +287,8 @@ def validate_result(record: Any) -> None:
     """
     if isinstance(record, dict) and "schema" in record:
         _schema_version("schema", record["schema"])  # first: another schema has other fields
-    schema.check("", record, schema=RESULT_SCHEMA)
+    finetune = {"finetune": _FINETUNE} if isinstance(record, dict) and "finetune" in record else {}
+    schema.check("", record, schema=RESULT_SCHEMA | finetune)
     for name, measure in record["measures"].items():
         if measure["protocol"] not in record["protocols"]:
             raise RecordError(f"measures.{name}.protocol {measure['protocol']!r} is not among protocols")

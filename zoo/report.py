@@ -1,7 +1,6 @@
 """What a run says about itself: its measurements, its time, config.yaml, result.json and the closing summary."""
 
 import math
-import sys
 import time
 from collections.abc import Mapping
 from datetime import datetime, timezone
@@ -28,6 +27,7 @@ from zoo.record import (
     write_result,
 )
 from zoo.spreads import spread_of
+from zoo.terminal import say
 
 
 class Stopwatch:
@@ -101,8 +101,10 @@ class RunReport(Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.stopwatch.load_state_dict(state_dict)
 
-    def finish(self, trainer: Trainer, model: AdversarialModule, *, measurement: Measurement) -> None:
-        """Writes result.json after training and prints first, best and last of each measure."""
+    def finish(
+        self, trainer: Trainer, model: AdversarialModule, *, measurement: Measurement, more: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Writes result.json (`more` are further fields) and prints first, best and last of each measure, returned."""
         data: ImageDataModule = trainer.datamodule  # type: ignore[attr-defined]
         train = data.split("train")
         stopwatch, seconds = self.stopwatch, self.stopwatch.seconds
@@ -136,6 +138,7 @@ class RunReport(Callback):
             "started": stopwatch.started,
             "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
             "interruptions": stopwatch.interruptions,
+            **more,
         }
         write_result(self.run, record)
         say(f"\n{model.images_seen:,} images in {seconds:.0f} s ({model.images_seen / seconds:,.0f} images/s)")
@@ -143,6 +146,7 @@ class RunReport(Callback):
         say(f"sample grids   {self.run.grids}")
         say(f"record         {self.run.result}")
         say(f"checkpoint     {self.run.last_checkpoint}")
+        return dict(record["measures"])
 
     def add_test(self, trainer: Trainer, model: AdversarialModule, *, measurement: Measurement) -> None:
         """Adds the figures of `test` to result.json (if training got that far) and prints them with their protocol."""
@@ -219,12 +223,6 @@ def short(value: object) -> str:
     """Hashes cut to eight digits."""
     text = str(value)
     return text[:8] if len(text) == 64 else text
-
-
-def say(text: str) -> None:
-    """One line on standard output."""
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
 
 
 def print_table(head: list[str], rows: list[list[str]]) -> None:

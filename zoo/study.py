@@ -18,9 +18,10 @@ from zoo.errors import ZooError
 from zoo.figures.drawing import Drawings, write
 from zoo.recipes import UsageError, take_option
 from zoo.record import write_atomically
-from zoo.report import print_table, say
+from zoo.report import print_table
 from zoo.runs import FinishedRun
 from zoo.study_record import SCHEMA_VERSION, STUDY_FILE, table, validate_study
+from zoo.terminal import say
 
 Runs = Mapping[str, FinishedRun]
 
@@ -31,7 +32,7 @@ class Member:
 
     Args:
         group: members of one group differ in nothing but what is averaged over (seeds, drawn architectures).
-        options: of `fit`.
+        options: of `fit`; "{study}" in them stands for the study's folder, where the other members lie.
         script: the reproduction that runs it, or None for the study's own.
     """
 
@@ -123,7 +124,8 @@ def run_member(study: Study, member: str, *, folder: Path, script: Path, options
     here = ["--run_dir", str(run)]
     if not (run / "result.json").is_file():
         started = (run / "checkpoints/last.ckpt").is_file()
-        settings = ["--ckpt_path", "last"] if started else [*study.options, *entry.options, *options]
+        own = [option.replace("{study}", str(folder)) for option in entry.options]
+        settings = ["--ckpt_path", "last"] if started else [*study.options, *own, *options]
         call([str(file), "fit", *settings, *here], member=member)
     for checkpoint in checkpoints_of(run):
         call([str(file), "test", "--ckpt_path", checkpoint, *here], member=member)

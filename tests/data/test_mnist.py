@@ -45,6 +45,19 @@ def test_idx_layouts(place: str, packed: bool, tmp_path: Path) -> None:
     assert train.class_names[3] == "3"
 
 
+def test_some_classes_keep_their_labels_in_every_split(tmp_path: Path) -> None:
+    write_raw(tmp_path / "in")
+    whole = MNIST(root=str(tmp_path / "in"), download=False).split("train")
+    train = MNIST(root=str(tmp_path / "in"), download=False, classes=[1, 9, 0]).split("train")
+    assert train.labels is not None
+    assert train.labels.tolist() == [0, 1, 9, 0, 1]
+    assert np.array_equal(train.images[:, 0].numpy(), IMAGES[[0, 1, 9, 10, 11]])
+    assert train.fingerprint == whole.of_classes([9, 0, 1]).fingerprint
+    assert len({whole.fingerprint, train.fingerprint, whole.of_classes([9]).fingerprint}) == 3
+    with pytest.raises(ValueError, match="no image of class 7 in this split"):
+        MNIST(root=str(tmp_path / "in"), download=False, classes=[3, 7]).split("test")
+
+
 def test_class_folders(tmp_path: Path, write_image: Callable[..., Path]) -> None:
     for digit in range(10):
         for k in range(2):

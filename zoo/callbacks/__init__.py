@@ -5,6 +5,7 @@ from zoo.callbacks.checkpoint import CounterCheckpoint
 from zoo.callbacks.evaluation import Evaluation
 from zoo.callbacks.grid import SampleGrid, save_png
 from zoo.callbacks.health import HealthWatch
+from zoo.callbacks.memorisation import MemorisationWatch
 from zoo.callbacks.progress import ImageProgress
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "Every",
     "HealthWatch",
     "ImageProgress",
+    "MemorisationWatch",
     "SampleGrid",
     "StopAtBudget",
     "save_png",

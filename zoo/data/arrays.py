@@ -11,7 +11,7 @@ import json
 import logging
 import os
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,6 +60,20 @@ class ImageArray:
         labels = None if self.labels is None else self.labels[start:stop]
         fingerprint = hashlib.sha256(f"{self.fingerprint}[{start}:{stop}]".encode()).hexdigest()
         return ImageArray(self.images[start:stop], labels, self.class_names, fingerprint)
+
+    def of_classes(self, classes: Sequence[int]) -> "ImageArray":
+        """The images with one of these labels, in their order and with their labels, under a fingerprint of its own.
+
+        Raises:
+            DataError: no labels, or no image of one of the classes.
+        """
+        if self.labels is None:
+            raise DataError(f"classes {list(classes)} were asked of a split without labels")
+        if lacking := set(classes) - set(self.labels.tolist()):
+            raise DataError(f"there is no image of class {', '.join(map(str, sorted(lacking)))} in this split")
+        kept = torch.isin(self.labels, torch.tensor(sorted(classes)))
+        fingerprint = hashlib.sha256(f"{self.fingerprint}{sorted(classes)}".encode()).hexdigest()
+        return ImageArray(self.images[kept], self.labels[kept], self.class_names, fingerprint)
 
 
 @dataclass(frozen=True)

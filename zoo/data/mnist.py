@@ -28,7 +28,7 @@ class MNIST(ImageDataModule):
     Reads torchvision's layout (root/MNIST/raw/*-ubyte, also with .gz), root being that folder itself, or
     class folders of images (root/MNIST/{train,test}/<digit>/ or root/{train,test}/<digit>/). Where none of
     them exists and download is True, torchvision fetches the files into root. split("validation") needs
-    train_images.
+    train_images. classes: the digits to keep, in each split; None keeps all. Labels stay what they are.
     """
 
     name = "MNIST"
@@ -47,6 +47,7 @@ class MNIST(ImageDataModule):
         train_images: int | None = None,
         seed: int = 0,
         download: bool = True,
+        classes: list[int] | None = None,
     ) -> None:
         super().__init__(
             root=root,
@@ -57,8 +58,13 @@ class MNIST(ImageDataModule):
             seed=seed,
         )
         self.download = download
+        self.classes = classes
 
     def _load(self, name: Split) -> ImageArray:
+        whole = self._load_all(name)
+        return whole if self.classes is None else whole.of_classes(self.classes)
+
+    def _load_all(self, name: Split) -> ImageArray:
         if name == "validation":
             raise self._no_such_split(name, "it comes as 60,000 training and 10,000 test images")
         files = self._find_idx(name)

@@ -270,6 +270,10 @@ class CGAN(AdversarialModule):
         """uint8 [N, C, H, W] to [0, 1] for the paper's network, to [-1, 1] for the extension."""
         return x.float().div_(255.0) if self.network == "mnist" else super().preprocess(x)
 
+    def score(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        scores: Tensor = self.D(x, self.one_hot(y, n=len(x)))
+        return scores
+
     def generate(self, z: Tensor, y: Tensor | None) -> Tensor:
         """G(z|y) as images [N, C, H, W] in [-1, 1].
 

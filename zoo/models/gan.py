@@ -211,7 +211,7 @@ class GAN(AdversarialModule):
         real_logits = self.D(x)
         self.note_scores(real_logits, fake_logits)
         loss_D = 0.5 * bce_discriminator_loss(real_logits, fake_logits)
-        self.descend(optimizer_D, loss_D, inputs=list(self.D.parameters()))
+        self.descend(optimizer_D, loss_D, inputs=[p for p in self.D.parameters() if p.requires_grad])
         self.descend(optimizer_G, fake, gradient=to_fake)
         self.count_discriminator_step(x)
         self.count_generator_step()

@@ -94,7 +94,8 @@ class PGGAN(GrowingModule):
         group_size: of the minibatch standard deviation; None is the batch of a device, as for the paper's figures.
         beta2: Adam's second moment decay; None takes 0.99, for rows a to c 0.9.
         ema_beta: decay of the generator's average per update of G; None takes 0.999, for rows a to c less.
-        stabilise_images: real images at each resolution; None takes the schedule's, as for the following.
+        start_resolution: that training begins at; None takes the schedule's, as for the following.
+        stabilise_images: real images at each resolution.
         fade_images: real images while a resolution fades in.
         batch_sizes: batch over all devices from a resolution on, such as {4: 16, 256: 14}.
         lrs: learning rate from a resolution on, likewise.
@@ -125,6 +126,7 @@ class PGGAN(GrowingModule):
         group_size: int | None = None,
         beta2: float | None = None,
         ema_beta: float | None = None,
+        start_resolution: int | None = None,
         stabilise_images: int | None = None,
         fade_images: int | None = None,
         batch_sizes: dict[int, int] | None = None,
@@ -136,6 +138,7 @@ class PGGAN(GrowingModule):
         width = (fmap_base, fmap_max)
         growth = schedule_of(schedule, resolution=resolution, config=config)
         own: dict[str, Any] = {
+            "start": start_resolution,
             "stabilise_images": stabilise_images,
             "fade_images": fade_images,
             "batch_sizes": by_resolution(batch_sizes),
@@ -202,7 +205,7 @@ class PGGAN(GrowingModule):
             loss = loss + self.acgan_weight * F.cross_entropy(out[:, 1:], fake_labels)
         return loss
 
-    def score(self, x: Tensor) -> Tensor:
+    def score(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """D(x) without class logits, [N]."""
         out: Tensor = self.D(x, alpha=self.stage.alpha)
         return out[:, 0]

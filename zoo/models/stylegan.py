@@ -173,7 +173,7 @@ class StyleGAN(GrowingModule):
         scores = self.score(self.fakes(len(x)))
         return non_saturating_generator_loss(scores) if self.loss == "r1" else wasserstein_generator_loss(scores)
 
-    def score(self, x: Tensor) -> Tensor:
+    def score(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """D(x) at the stage's alpha, [N, 1]."""
         scores: Tensor = self.D(x, alpha=self.stage.alpha)
         return scores

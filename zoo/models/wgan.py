@@ -231,9 +231,10 @@ class WGAN(AdversarialModule):
 
     @torch.no_grad()
     def clip_weights(self) -> None:
-        """w <- clip(w, -c, c) for every parameter of the critic (line 7)."""
+        """w <- clip(w, -c, c) for every parameter of the critic that is trained (line 7)."""
         for parameter in self.D.parameters():
-            parameter.clamp_(-self.clip, self.clip)
+            if parameter.requires_grad:  # not so if frozen
+                parameter.clamp_(-self.clip, self.clip)
 
     def after_discriminator_update(self) -> None:
         if self.clip_when == "after":

@@ -240,7 +240,8 @@ class WGANGP(AdversarialModule):
         """w <- clip(w, -c, c) for every parameter of the critic: what the penalty replaces."""
         if self.method == "wgan":
             for parameter in self.D.parameters():
-                parameter.clamp_(-self.clip, self.clip)
+                if parameter.requires_grad:  # not so if frozen
+                    parameter.clamp_(-self.clip, self.clip)
 
     def generator_loss(self, x: Tensor, y: Tensor | None) -> Tensor:
         """-E D(G(z)) (line 12) or another method's, and AC-GAN's cross-entropy on labels drawn uniformly."""
@@ -267,7 +268,7 @@ class WGANGP(AdversarialModule):
         """What the critic is shown against the reals x: samples with the labels of the reals."""
         return x + torch.randn_like(x) if self.fixed_generator else self.samples(self.sample_z(len(x)), y)
 
-    def score(self, x: Tensor) -> Tensor:
+    def score(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """D(x) without class logits, [N]."""
         out: Tensor = self.D(x)
         return out[:, 0]

@@ -1,0 +1,197 @@
+"""`fit --init_from` from the command line to the record, and a fine-tuning run that is interrupted."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from jsonargparse import Namespace
+from lightning.pytorch import Callback
+from PIL import Image
+from registry import SMALL, small_data
+from test_adapt import trained
+from test_cli import refused, zoo
+from toys import fit, same, state_of
+
+from zoo.augment import augment_discriminator
+from zoo.callbacks import CounterCheckpoint, MemorisationWatch
+from zoo.data import Digits
+from zoo.errors import UnsupportedSettingError
+from zoo.finetune.adapt import rebuild, transfer
+from zoo.finetune.freeze import freeze_discriminator
+from zoo.finetune.learning_rate import ScaledLearningRate
+from zoo.finetune.settings import recipe_of, suit_data
+from zoo.models import MODELS
+from zoo.record import RecordError, read_metrics, read_result, validate_result
+
+QUIET = ["--evaluation.every", "null", "--keep.monitor", "null"]
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory, shared_cache: Path) -> Path:
+    """A short run of DCGAN on the digits."""
+    patch = pytest.MonkeyPatch()
+    patch.setenv("ZOO_CACHE", str(shared_cache))
+    run = tmp_path_factory.mktemp("source") / "run"
+    zoo("dcgan", "fit", "--recipe", "digits", "--model.width", "8", "--images", "64", "--run_dir", str(run), *QUIET)
+    patch.undo()
+    return run
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """80 grey pictures of 40x40 in two class folders."""
+    root = tmp_path_factory.mktemp("folder")
+    array = Digits().split("train")
+    for i, image in enumerate(array.images[:80]):
+        (root / str(i % 2)).mkdir(exist_ok=True)
+        Image.fromarray(image[0].numpy()).resize((40, 40)).save(root / str(i % 2) / f"{i}.png")
+    return root
+
+
+def options(source: Path, folder: Path, run: Path, *more: str) -> list[str]:
+    data = ["--data", "ImageFolder", "--data.root", str(folder), "--data.train_images", "48", "--data.batch_size", "16"]
+    tuning = ["--freeze_d", "1", "--lr_scale", "0.5", "--augment", "color,translation,cutout"]
+    return ["--init_from", str(source), *data, *tuning, "--run_dir", str(run), "--keep.grid_every", "32", *QUIET, *more]
+
+
+def test_fine_tuning_leaves_its_record_and_resumes_to_the_bit(
+    source: Path, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    zoo("dcgan", "fit", *options(source, folder, whole, "--images", "96"))
+    printed = capsys.readouterr().out
+    assert "33 tensors matched, 0 adapted, 0 new" in printed
+    assert "frozen 1 tensors of D, D.0.weight" in printed
+    config = yaml.safe_load((whole / "config.yaml").read_text())
+    assert (config["recipe"], config["model"]["width"], config["freeze_d"]) == ("digits", 8, 1)
+    assert (config["data"]["init_args"]["resolution"], config["data"]["init_args"]["channels"]) == (32, 1)
+    expected = {
+        "init_from": str(source),
+        "freeze_d": 1,
+        "lr_scale": 0.5,
+        "augment": "color,translation,cutout",
+        "tensors": {"matched": 33, "adapted": 0, "new": 0, "unused": 0},
+    }
+    record = read_result(whole)
+    assert record["finetune"] == expected
+    for wrong in ({"freeze_d": -1}, {"augment": ""}, {"tensors": {"matched": "all"}}):
+        with pytest.raises(RecordError, match=f"finetune.{next(iter(wrong))}"):
+            validate_result({**record, "finetune": {**expected, **wrong}})
+    assert "finetune" not in read_result(source)
+    a, b = state_of(whole / "checkpoints/last.ckpt")["state_dict"], state_of(source / "checkpoints/last.ckpt")
+    assert torch.equal(a["D.0.weight"], b["state_dict"]["D.0.weight"])
+    assert not torch.equal(a["D.2.weight"], b["state_dict"]["D.2.weight"])
+    assert [row["images_seen"] for row in read_metrics(whole / "metrics.jsonl") if "r_v" in row] == [32, 64, 96]
+    before, both = (Image.open(whole / name) for name in ("grids/images-000000000.png", "figures/before_after.png"))
+    assert both.size == (2 * before.size[0] + 8, before.size[1])
+
+    zoo("dcgan", "fit", *options(source, folder, parts, "--images", "48"))
+    (source / "checkpoints/last.ckpt").rename(source / "gone.ckpt")  # what is resumed needs it no more
+    try:
+        zoo("dcgan", "fit", "--run_dir", str(parts), "--ckpt_path", "last", "--images", "96")
+    finally:
+        (source / "gone.ckpt").rename(source / "checkpoints/last.ckpt")
+    assert same(state_of(whole / "checkpoints/last.ckpt"), state_of(parts / "checkpoints/last.ckpt"))
+    assert read_result(parts)["finetune"] == expected
+    zoo("dcgan", "predict", "--run_dir", str(parts), "--samples", "2")
+    assert len(list((parts / "samples").iterdir())) == 2
+
+
+def test_what_cannot_be_fine_tuned_is_refused_before_anything_is_written(
+    source: Path, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    arguments = options(source, folder, run)
+    assert "--ckpt_path" in refused(capsys, "dcgan", "fit", *arguments, "--ckpt_path", "last")
+    assert "is of dcgan, this is gan" in refused(capsys, "gan", "fit", *arguments)
+    assert "has 3 blocks" in refused(capsys, "dcgan", "fit", *arguments, "--freeze_d", "7")
+    assert "no policy" in refused(capsys, "dcgan", "fit", *arguments, "--augment", "colour")
+    assert "above 0" in refused(capsys, "dcgan", "fit", *arguments, "--lr_scale", "0")
+    assert "nothing of" in refused(capsys, "dcgan", "fit", *arguments, "--model.width", "6")
+    assert "no such folder" in refused(capsys, "dcgan", "fit", *arguments, "--data.root", str(tmp_path / "none"))
+    plain = ["--recipe", "digits", "--run_dir", str(run), "--freeze_d", "1"]
+    assert "name weights by --init_from" in refused(capsys, "dcgan", "fit", *plain)
+    assert not run.exists()
+
+
+@pytest.mark.parametrize("paper", ["lsgan", "wgan_gp", "pggan"])
+def test_an_interrupted_fine_tuning_run_is_the_whole_one(tmp_path: Path, paper: str) -> None:
+    settings = SMALL[paper].model
+    origin = rebuild(trained(paper, **settings))
+    if origin.resolution:
+        settings = {**settings, "start_resolution": 16}  # half grown: crosses a border
+
+    def part(name: str, images: int, *, first: bool, watched: bool) -> None:
+        torch.manual_seed(3)
+        module = MODELS[paper](**settings)
+        taken = transfer(origin, module) if first else None
+        freeze_discriminator(module, 1, transfer=taken)
+        augment_discriminator(module, "color,translation,cutout")
+        torch.manual_seed(77)  # another process has another global stream
+        folder = tmp_path / name
+        callbacks: list[Callback] = [ScaledLearningRate(0.5), CounterCheckpoint(folder)]
+        if watched:
+            callbacks.append(MemorisationWatch(every=16))
+        resume = None if first else folder / "last.ckpt"
+        fit(module, *callbacks, data=small_data(paper), images=images, ckpt_path=resume)
+
+    part("whole", 48, first=True, watched=False)
+    part("parts", 24, first=True, watched=True)
+    part("parts", 48, first=False, watched=True)
+    assert same(state_of(tmp_path / "whole/last.ckpt"), state_of(tmp_path / "parts/last.ckpt"))
+
+
+def settle(paper: str, model: dict[str, Any], data: str, *arguments: str, **given: Any) -> Namespace:
+    """The settings after `suit_data`, from those of the source and `given` ones of the data."""
+    from zoo import data as sets
+
+    kind = getattr(sets, data)
+    origin = rebuild(trained(paper, **model))
+    defaults = {"resolution": None, **({"channels": 3} if data == "ImageFolder" else {}), **given}
+    config = Namespace(
+        model=Namespace(**{"resolution": None, "channels": None, **model}),
+        data=Namespace(class_path=f"zoo.data.{kind.__name__}", init_args=Namespace(**defaults)),
+        evaluation=Namespace(extractors=None),
+        keep=Namespace(monitor="fd_lenet2k"),
+    )
+    for argument, value in zip(arguments[::2], arguments[1::2], strict=True):
+        where, name = argument[2:].split(".")
+        target = config.model if where == "model" else config.data.init_args
+        target[name] = int(value)
+    suit_data(config, origin, arguments=list(arguments))
+    return config
+
+
+def test_data_follow_the_model_unless_the_command_line_says_otherwise(folder: Path) -> None:
+    grey, where = SMALL["dcgan"].model, {"root": str(folder)}
+    config = settle("dcgan", grey, "ImageFolder", **where)
+    assert (config.data.init_args.channels, config.data.init_args.resolution, config.model.channels) == (1, 32, 1)
+    assert (config.evaluation.extractors, config.keep.monitor) == (["lenet"], "fd_lenet2k")
+    config = settle("dcgan", grey, "ImageFolder", "--data.channels", "3", "--data.resolution", "64", **where)
+    assert (config.model.channels, config.model.resolution, config.data.init_args.resolution) == (3, 64, 64)
+    assert (config.evaluation.extractors, config.keep.monitor) == (["resnet"], "fd_resnet2k")
+    config = settle("dcgan", grey, "ImageFolder", "--model.channels", "3", "--model.resolution", "16", **where)
+    assert (config.data.init_args.channels, config.data.init_args.resolution) == (3, 16)
+    config = settle("dcgan", grey, "CIFAR10")
+    assert (config.model.channels, config.data.init_args.resolution) == (3, 32)
+    config = settle("dcgan", grey, "MNIST")
+    assert (config.model.channels, config.evaluation.extractors) == (1, None)
+
+
+def test_classes_are_those_of_the_data(folder: Path) -> None:
+    conv = {"network": "convolutional", "num_classes": 3, "width": 8}
+    assert settle("cgan", conv, "ImageFolder", root=str(folder)).model.num_classes == 2
+    assert settle("cgan", conv, "ImageFolder", root=str(folder), labelled=False).model.num_classes == 1
+    assert settle("cgan", conv, "ImageFolder", "--model.num_classes", "7", root=str(folder)).model.num_classes == 7
+    resnet = {"network": "cifar10_resnet", "width": 8, "num_classes": 3}
+    assert settle("wgan_gp", resnet, "ImageFolder", root=str(folder), labelled=False).model.num_classes is None
+    with pytest.raises(UnsupportedSettingError, match="have 2 classes, and this network is made for 10"):
+        settle("dcgan", {"network": "mnist_conditional"}, "ImageFolder", root=str(folder))
+
+
+def test_the_recipe_is_the_sources(source: Path) -> None:
+    assert recipe_of("dcgan.mnist") == "mnist"
+    assert recipe_of(str(source)) == recipe_of(str(source / "checkpoints/last.ckpt")) == "digits"
+    assert recipe_of("nothing") is None
