@@ -10,19 +10,34 @@ from torch import Tensor
 from torch.nn import functional as F
 
 
-def bce_discriminator_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+def bce_discriminator_loss(real_logits: Tensor, fake_logits: Tensor, *, real_label: float = 1.0) -> Tensor:
     """-E[log D(x)] - E[log(1 - D(G(z)))] (Goodfellow et al. 2014, eq. 1, negated); 2 ln 2 where D = 1/2.
 
     Args:
         real_logits: logits of real images, any shape.
         fake_logits: logits of generated images, any shape.
+        real_label: alpha, the target of D for reals; below 1, one-sided label smoothing (Salimans et al. 2016, section
+            3.4): -E[alpha log D(x) + (1 - alpha) log(1 - D(x))] in the first term. The target for samples is 0.
     """
-    return F.softplus(-real_logits).mean() + F.softplus(fake_logits).mean()
+    loss = F.softplus(-real_logits).mean() + F.softplus(fake_logits).mean()
+    if real_label != 1:  # log D(x) - log(1 - D(x)) is the logit
+        loss = loss + (1 - real_label) * real_logits.mean()
+    return loss
 
 
 def non_saturating_generator_loss(fake_logits: Tensor) -> Tensor:
     """-E[log D(G(z))] (Goodfellow et al. 2014, section 3); ln 2 where D = 1/2."""
     return F.softplus(-fake_logits).mean()
+
+
+def feature_matching_loss(real_features: Tensor, fake_features: Tensor) -> Tensor:
+    """||E f(x) - E f(G(z))||_2^2 (Salimans et al. 2016, section 3.1), for G; no gradient flows into the reals.
+
+    Args:
+        real_features: activations of a hidden layer of D on reals, [N, ...].
+        fake_features: the same on samples, [M, ...].
+    """
+    return (real_features.detach().mean(0) - fake_features.mean(0)).square().sum()
 
 
 def wasserstein_critic_loss(real_scores: Tensor, fake_scores: Tensor) -> Tensor:

@@ -61,32 +61,29 @@ def test_findings_and_the_drawing_of_a_study() -> None:
     )
 
 
-def plane_run(module: WGANGP) -> Any:
-    """What draw_surface asks of a run."""
-    return SimpleNamespace(module=lambda: module, data=ToyPoints(distribution="swissroll"))
+SWISS = ToyPoints(distribution="swissroll")
 
 
 def test_the_surface_has_x_to_the_right_and_y_upwards(monkeypatch: pytest.MonkeyPatch) -> None:
     module = WGANGP(network="toy", width=8, fixed_generator=True)
     monkeypatch.setattr(module, "score", lambda points: points[:, 0] + 10 * points[:, 1])
     ax = MagicMock()
-    draw_surface(ax, plane_run(module))
+    draw_surface(ax, module, SWISS)
     x, y, surface = ax.contourf.call_args.args
     assert (x[0], x[-1], y[0], y[-1]) == (-EXTENT, EXTENT, -EXTENT, EXTENT)
     np.testing.assert_allclose(surface, x[None, :] + 10 * y[:, None], atol=1e-4)
     assert ax.scatter.call_count == 1  # a generator that never moved is not shown
-    draw_surface(ax, plane_run(WGANGP(network="toy", width=8)))
+    draw_surface(ax, WGANGP(network="toy", width=8), SWISS)
     assert ax.scatter.call_count == 3
 
 
 def test_gradient_norms_are_of_reals_against_what_the_critic_was_shown() -> None:
     torch.manual_seed(0)
     module = WGANGP(network="toy", width=8, fixed_generator=True)
-    run = plane_run(module)
-    x = run.data.split("test").images[:256]
+    x = SWISS.split("test").images[:256]
     fake = x + torch.randn(x.shape, generator=torch.Generator().manual_seed(0))
-    assert gradient_norms(module, run) == module.gradient_norms_by_layer(x, fake).tolist()
-    assert len(gradient_norms(module, run)) == 4
+    assert gradient_norms(module, SWISS) == module.gradient_norms_by_layer(x, fake).tolist()
+    assert len(gradient_norms(module, SWISS)) == 4
 
 
 def test_names_of_runs() -> None:

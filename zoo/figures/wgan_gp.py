@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from zoo.data import ImageDataModule
+
 EXTENT = 3.0  # of the value surfaces, as in the authors' script
 DATA = {"8gaussians": "8 Gaussians", "25gaussians": "25 Gaussians", "swissroll": "swiss roll", "ring": "ring"}
 METHODS = {"wgan-gp": "gradient penalty", "gan": "GAN", "lsgan": "LSGAN"}
@@ -60,20 +62,20 @@ def surfaces(runs: Sequence[FinishedRun], *, rows: int = 1) -> "Figure":
     columns = len(runs) // rows
     figure, axes = new_figure(rows, columns, width=2.9 * columns + 0.2, height=3.3 * rows)
     for ax, run in zip((ax for row in axes for ax in row), runs, strict=True):
-        draw_surface(ax, run)
+        module = run.module()
+        assert isinstance(module, WGANGP)
+        draw_surface(ax, module, run.data)
         ax.set_title(f"{data_of(run)}, {label_of(run)}", fontsize=9)
     return figure
 
 
-def draw_surface(ax: "Axes", run: FinishedRun) -> None:
-    """Value surface of the last critic, high values light; data orange, samples of a generator that moved green."""
-    module = run.module()
-    assert isinstance(module, WGANGP)
+def draw_surface(ax: "Axes", module: WGANGP, data: "ImageDataModule") -> None:
+    """Value surface of the critic, high values light; data orange, samples of a generator that moved green."""
     surface = module.critic_surface(extent=EXTENT).T.cpu().numpy()  # contour takes [y, x]
     line = np.linspace(-EXTENT, EXTENT, surface.shape[0])
     ax.contourf(line, line, surface, levels=24, cmap="Greys_r", alpha=0.55)
     ax.contour(line, line, surface, levels=24, colors="black", linewidths=0.35)
-    scatter(ax, run.data.split("test").images[:1_000], ORANGE)
+    scatter(ax, data.split("test").images[:1_000], ORANGE)
     if not module.fixed_generator:
         scatter(ax, module.sample(1_000, seed=0), "#2f9e5f")
     ax.set_aspect("equal")
@@ -117,7 +119,7 @@ def layers(runs: Mapping[str, FinishedRun]) -> "Figure":
     for (label, run), ax, colour in zip(runs.items(), histograms, SERIES, strict=False):
         module = run.module()
         assert isinstance(module, WGANGP)
-        norms = gradient_norms(module, run)
+        norms = gradient_norms(module, run.data)
         # what a shallow and a deep critic have in common is the order: 1 is next to the points
         left.plot(range(1, len(norms) + 1), norms, "o-", color=colour, markersize=3, linewidth=1.1, label=label)
         weights = module.critic_weights().cpu().numpy()
@@ -133,9 +135,9 @@ def layers(runs: Mapping[str, FinishedRun]) -> "Figure":
     return figure
 
 
-def gradient_norms(module: WGANGP, run: FinishedRun) -> Sequence[float]:
+def gradient_norms(module: WGANGP, data: "ImageDataModule") -> Sequence[float]:
     """`WGANGP.gradient_norms_by_layer` on 256 points of the data, against as many samples."""
-    x = run.data.split("test").images[:256]
+    x = data.split("test").images[:256]
     generator = torch.Generator().manual_seed(0)
     noise = torch.randn(x.shape, generator=generator)
     fake = x + noise if module.fixed_generator else module.sample(256, seed=0).cpu()

@@ -9,185 +9,25 @@ fully connected layers, ReLU in G and leaky ReLU in D) in four networks, each na
 - `imagenet32`: the authors' network of the ImageNet-1k experiment whose features are tested on CIFAR-10 (section 5.1);
 - `mnist_conditional`: the authors' network of the appendix's MNIST experiment (section 8.1), label at every layer;
 - `community`: the variant most implementations mean by DCGAN (4x4 kernels, 64 filters, normal z), from the Torch port.
+
+They are in dcgan_networks.py. Techniques of later papers can be switched on (zoo/techniques.py).
 """
 
-from itertools import pairwise
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from zoo.adversarial import AdversarialModule, PaperMeasures
-from zoo.losses import bce_discriminator_loss, non_saturating_generator_loss
+from zoo.errors import UnsupportedSettingError
+from zoo.losses import bce_discriminator_loss, feature_matching_loss, non_saturating_generator_loss
+from zoo.models.dcgan_networks import Network, initialise, players
 from zoo.resume import mix_seed
+from zoo.techniques import Techniques, last_layer
 
 if TYPE_CHECKING:
     from zoo.data.base import ImageDataModule
-
-Network = Literal["faces64", "imagenet32", "mnist_conditional", "community"]
-
-
-class Pair(NamedTuple):
-    """A generator [N, z_dim] -> [N, C, H, W] in [-1, 1] and a discriminator [N, C, H, W] -> logits [N, 1]."""
-
-    G: nn.Module
-    D: nn.Module
-
-
-def upsample(inputs: int, outputs: int, *, kernel: int) -> nn.ConvTranspose2d:
-    """Fractionally strided convolution that doubles height and width; odd kernels mirror a padded strided one."""
-    odd = kernel % 2
-    return nn.ConvTranspose2d(
-        inputs, outputs, kernel, stride=2, padding=(kernel - 1) // 2, output_padding=odd, bias=False
-    )
-
-
-def convolution(inputs: int, outputs: int, *, kernel: int, stride: int) -> nn.Conv2d:
-    """Convolution without bias that keeps (stride 1) or halves (stride 2) height and width."""
-    return nn.Conv2d(inputs, outputs, kernel, stride=stride, padding=(kernel - 1) // 2, bias=False)
-
-
-def faces_networks(*, z_dim: int, width: int, channels: int) -> Pair:
-    """The authors' 64x64 networks: a projection of z to 4x4 with one BatchNorm gain for each unit, then 5x5 kernels."""
-    widths = [8 * width, 4 * width, 2 * width, width]
-    G: list[nn.Module] = [
-        nn.Linear(z_dim, widths[0] * 16, bias=False),
-        nn.BatchNorm1d(widths[0] * 16, eps=1e-8),
-        nn.ReLU(),
-        nn.Unflatten(1, (widths[0], 4, 4)),
-    ]
-    for inputs, outputs in pairwise(widths):
-        G += [upsample(inputs, outputs, kernel=5), nn.BatchNorm2d(outputs, eps=1e-8), nn.ReLU()]
-    G += [upsample(width, channels, kernel=5), nn.Tanh()]
-    widths.reverse()
-    D: list[nn.Module] = [convolution(channels, width, kernel=5, stride=2), nn.LeakyReLU(0.2)]
-    for inputs, outputs in pairwise(widths):
-        D += [
-            convolution(inputs, outputs, kernel=5, stride=2),
-            nn.BatchNorm2d(outputs, eps=1e-8),
-            nn.LeakyReLU(0.2),
-        ]
-    D += [nn.Flatten(), nn.Linear(widths[-1] * 16, 1, bias=False)]
-    return Pair(nn.Sequential(*G), nn.Sequential(*D))
-
-
-def imagenet_networks(*, z_dim: int, width: int, channels: int) -> Pair:
-    """The authors' 32x32 networks: 3x3 kernels, two convolutions for each resolution (width 128 gives their sizes)."""
-    G: list[nn.Module] = [
-        nn.Linear(z_dim, 4 * width * 16, bias=False),
-        nn.BatchNorm1d(4 * width * 16, eps=1e-8),
-        nn.ReLU(),
-        nn.Unflatten(1, (4 * width, 4, 4)),
-    ]
-    inputs = 4 * width
-    for outputs, up in [
-        (4, True),
-        (2, False),
-        (2, True),
-        (1, False),
-        (1, True),
-    ]:  # 4 -> 8 -> 8 -> 16 -> 16 -> 32
-        layer: nn.Module
-        if up:
-            layer = upsample(inputs, outputs * width, kernel=3)
-        else:
-            layer = convolution(inputs, outputs * width, kernel=3, stride=1)
-        G += [layer, nn.BatchNorm2d(outputs * width, eps=1e-8), nn.ReLU()]
-        inputs = outputs * width
-    G += [convolution(inputs, channels, kernel=3, stride=1), nn.Tanh()]
-    D: list[nn.Module] = [convolution(channels, width, kernel=3, stride=1), nn.LeakyReLU(0.2)]
-    inputs = width
-    for outputs, stride in [(1, 2), (2, 1), (2, 2), (4, 1), (4, 2)]:  # 32 -> 16 -> 16 -> 8 -> 8 -> 4
-        D += [
-            convolution(inputs, outputs * width, kernel=3, stride=stride),
-            nn.BatchNorm2d(outputs * width, eps=1e-8),
-            nn.LeakyReLU(0.2),
-        ]
-        inputs = outputs * width
-    D += [nn.Flatten(), nn.Linear(inputs * 16, 1, bias=False)]
-    return Pair(nn.Sequential(*G), nn.Sequential(*D))
-
-
-def community_networks(*, z_dim: int, width: int, channels: int, resolution: int) -> Pair:
-    """The Torch port's networks: 4x4 kernels throughout, 1x1 -> 4x4 -> ... -> resolution (a power of two)."""
-    doublings = resolution.bit_length() - 3  # from 4x4
-    widths = [width * 2**i for i in reversed(range(doublings))]
-    G: list[nn.Module] = [
-        nn.Unflatten(1, (z_dim, 1, 1)),
-        nn.ConvTranspose2d(z_dim, widths[0], 4, bias=False),
-        nn.BatchNorm2d(widths[0]),
-        nn.ReLU(),
-    ]
-    for inputs, outputs in pairwise(widths):
-        G += [upsample(inputs, outputs, kernel=4), nn.BatchNorm2d(outputs), nn.ReLU()]
-    G += [upsample(width, channels, kernel=4), nn.Tanh()]
-    widths.reverse()
-    D: list[nn.Module] = [convolution(channels, width, kernel=4, stride=2), nn.LeakyReLU(0.2)]
-    for inputs, outputs in pairwise(widths):
-        D += [convolution(inputs, outputs, kernel=4, stride=2), nn.BatchNorm2d(outputs), nn.LeakyReLU(0.2)]
-    D += [nn.Conv2d(widths[-1], 1, 4, bias=False), nn.Flatten()]
-    return Pair(nn.Sequential(*G), nn.Sequential(*D))
-
-
-class ConditionalGenerator(nn.Module):
-    """z [N, z_dim] and labels [N] to digits [N, 1, 28, 28] in [0, 1]; the label joins every layer's input."""
-
-    def __init__(self, *, z_dim: int, num_classes: int) -> None:
-        super().__init__()
-        k = self.num_classes = num_classes
-        self.fc1 = nn.Linear(z_dim + k, 1024, bias=False)
-        self.fc2 = nn.Linear(1024 + k, 128 * 7 * 7, bias=False)
-        self.up1 = upsample(128 + k, 64, kernel=5)
-        self.up2 = upsample(64 + k, 1, kernel=5)
-        self.bn1 = nn.BatchNorm1d(1024, eps=1e-8, affine=False)
-        self.bn2 = nn.BatchNorm1d(128 * 7 * 7, eps=1e-8, affine=False)
-        self.bn3 = nn.BatchNorm2d(64, eps=1e-8, affine=False)
-
-    def forward(self, z: Tensor, y: Tensor) -> Tensor:
-        label = F.one_hot(y, self.num_classes).to(z.dtype)
-        h = self.bn1(self.fc1(torch.cat([z, label], dim=1))).relu()
-        h = self.bn2(self.fc2(torch.cat([h, label], dim=1))).relu().unflatten(1, (128, 7, 7))
-        h = self.bn3(self.up1(with_maps(h, label))).relu()  # [N, 64, 14, 14]
-        return self.up2(with_maps(h, label)).sigmoid()  # type: ignore[no-any-return]
-
-
-class ConditionalDiscriminator(nn.Module):
-    """Digits [N, 1, 28, 28] in [0, 1] and labels [N] to logits [N, 1]; the label joins every layer's input."""
-
-    def __init__(self, *, num_classes: int) -> None:
-        super().__init__()
-        k = self.num_classes = num_classes
-        self.conv1 = convolution(1 + k, 64, kernel=5, stride=2)
-        self.conv2 = convolution(64 + k, 128, kernel=5, stride=2)
-        self.fc1 = nn.Linear(128 * 7 * 7 + k, 1024, bias=False)
-        self.fc2 = nn.Linear(1024 + k, 1, bias=False)
-        self.bn2 = nn.BatchNorm2d(128, eps=1e-8, affine=False)
-        self.bn3 = nn.BatchNorm1d(1024, eps=1e-8, affine=False)
-
-    def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        label = F.one_hot(y, self.num_classes).to(x.dtype)
-        h = F.leaky_relu(self.conv1(with_maps(x, label)), 0.2)  # [N, 64, 14, 14]
-        h = F.leaky_relu(self.bn2(self.conv2(with_maps(h, label))), 0.2)  # [N, 128, 7, 7]
-        h = F.leaky_relu(self.bn3(self.fc1(torch.cat([h.flatten(1), label], dim=1))), 0.2)
-        return self.fc2(torch.cat([h, label], dim=1))  # type: ignore[no-any-return]
-
-
-def with_maps(x: Tensor, label: Tensor) -> Tensor:
-    """x [N, C, H, W] and one constant map for each entry of label [N, K]: [N, C + K, H, W]."""
-    maps = label.to(x.dtype)[:, :, None, None].expand(-1, -1, *x.shape[2:])
-    return torch.cat([x, maps], dim=1)
-
-
-def initialise(net: nn.Module) -> None:
-    """Weights N(0, 0.02), BatchNorm gains N(1, 0.02), BatchNorm biases 0 (section 4 and the authors' code)."""
-    for module in net.modules():
-        if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
-            nn.init.normal_(module.weight, 0.0, 0.02)
-        elif isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d) and module.affine:
-            nn.init.normal_(module.weight, 1.0, 0.02)
-            nn.init.zeros_(module.bias)
 
 
 class DCGAN(AdversarialModule):
@@ -207,9 +47,17 @@ class DCGAN(AdversarialModule):
             2.5e-5 in their MNIST script.
         constant_images: images after which the learning rate falls linearly; None keeps it constant.
         decay_images: images that it takes to fall to 0.
+        feature_matching: G matches the mean features before D's last layer instead of deceiving D.
+        minibatch_discrimination: D also sees how close an image is to the others of its batch.
+        historical_averaging: weight of each player's squared distance to the mean of its past parameters; 0 is off.
+        label_smoothing: D's target for reals, such as 0.9 (that of samples stays 0); None is 1.
+        virtual_batchnorm: G is normalised by a fixed reference batch of 64 latents instead of the batch at hand.
+        instance_noise: standard deviation of the noise on D's images at the start, of pixels in [-1, 1]; 0 is off.
+        instance_noise_images: images in which that falls linearly to 0.
 
     Raises:
-        ValueError: a resolution that the network does not have.
+        ValueError: a resolution that the network does not have; a technique that it cannot be given, or a value of one
+            that is out of range (UnsupportedSettingError).
     """
 
     paper = "dcgan"
@@ -234,6 +82,13 @@ class DCGAN(AdversarialModule):
         l2: float = 0.0,
         constant_images: int | None = None,
         decay_images: int = 5_000_000,
+        feature_matching: bool = False,
+        minibatch_discrimination: bool = False,
+        historical_averaging: float = 0.0,
+        label_smoothing: float | None = None,
+        virtual_batchnorm: bool = False,
+        instance_noise: float = 0.0,
+        instance_noise_images: int = 100_000,
     ) -> None:
         own = {"faces64": 64, "imagenet32": 32, "mnist_conditional": 28}.get(network)
         resolution = resolution or own or 64
@@ -251,15 +106,21 @@ class DCGAN(AdversarialModule):
         self.constant_images, self.decay_images = constant_images, decay_images
         self.lr, self.betas, self.l2 = lr, (beta1, beta2), l2
         width = width or (64 if network == "community" else 128)
-        if network == "faces64":
-            self.G, self.D = faces_networks(z_dim=z_dim, width=width, channels=channels)
-        elif network == "imagenet32":
-            self.G, self.D = imagenet_networks(z_dim=z_dim, width=width, channels=channels)
-        elif conditional:
-            self.G = ConditionalGenerator(z_dim=z_dim, num_classes=10)
-            self.D = ConditionalDiscriminator(num_classes=10)
-        else:
-            self.G, self.D = community_networks(z_dim=z_dim, width=width, channels=channels, resolution=resolution)
+        G, D = players(network, z_dim=z_dim, width=width, channels=channels, resolution=resolution)
+        self.techniques = Techniques(
+            feature_matching=feature_matching,
+            minibatch_discrimination=minibatch_discrimination,
+            historical_averaging=historical_averaging,
+            label_smoothing=label_smoothing,
+            virtual_batchnorm=virtual_batchnorm,
+            instance_noise=instance_noise,
+            instance_noise_images=instance_noise_images,
+        )
+        if conditional and (asked := self.techniques.of_layers):
+            raise UnsupportedSettingError(
+                f"network mnist_conditional, whose layers all take the label, has no {', '.join(asked)}"
+            )
+        self.G, self.D = self.techniques.built_into(G, D, latents=self.latents)
         initialise(self)
         self.to(memory_format=torch.channels_last)  # same values, faster convolutions
 
@@ -273,17 +134,43 @@ class DCGAN(AdversarialModule):
         """Reals and fakes pass through D separately: a joint batch would mix BatchNorm's statistics."""
         label = () if self.num_classes is None else (y,)  # fakes take the labels of the reals
         fake = self.G(self.sample_z(len(x)), *label)
-        real_logits, fake_logits = self.D(x, *label), self.D(fake, *label)
+        real_logits, fake_logits = self.D(self.noisy(x), *label), self.D(self.noisy(fake), *label)
         self.note_scores(real_logits, fake_logits)
-        return bce_discriminator_loss(real_logits, fake_logits)
+        loss = bce_discriminator_loss(real_logits, fake_logits, real_label=self.techniques.real_label)
+        return loss + self.techniques.historical_cost("D", self.D)
 
     def generator_loss(self, x: Tensor, y: Tensor | None) -> Tensor:
         label = () if self.num_classes is None else (y,)
-        return non_saturating_generator_loss(self.D(self.G(self.sample_z(len(x)), *label), *label))
+        fake = self.noisy(self.G(self.sample_z(len(x)), *label))
+        if self.techniques.feature_matching:
+            loss = feature_matching_loss(self.features(self.noisy(x)), self.features(fake))
+        else:
+            loss = non_saturating_generator_loss(self.D(fake, *label))
+        return loss + self.techniques.historical_cost("G", self.G)
+
+    def noisy(self, x: Tensor) -> Tensor:
+        """What D sees of images x: themselves, unless there is instance noise."""
+        return self.techniques.noisy(x, images_seen=self.images_seen)
+
+    def features(self, x: Tensor) -> Tensor:
+        """What D's last layer is given, [N, ...]."""
+        assert isinstance(self.D, nn.Sequential)
+        hidden: Tensor = self.D[: last_layer(self.D)](x)
+        return hidden
+
+    def after_discriminator_update(self) -> None:
+        self.techniques.remember("D", self.D)
+
+    def after_generator_update(self) -> None:
+        self.techniques.remember("G", self.G)
 
     def preprocess(self, x: Tensor) -> Tensor:
         """uint8 to [-1, 1]; to [0, 1] for the conditional network, whose images end in a sigmoid."""
         return x.float().div_(255) if self.num_classes is not None else super().preprocess(x)
+
+    def score(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        scores: Tensor = self.D(x, *(() if self.num_classes is None else (y,)))
+        return scores
 
     def generate(self, z: Tensor, y: Tensor | None) -> Tensor:
         """Images [N, C, H, W] in [-1, 1]."""

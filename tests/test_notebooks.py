@@ -1,0 +1,120 @@
+"""The notebooks: they run from top to bottom, and what is committed is what a run leaves.
+
+Their code is run as plain scripts, each in a process of its own: no kernel, no Jupyter and no sockets in the CI, and
+`zoo.notebooks.shown` makes its pictures whether or not anybody displays them.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+from toys import ToyData, ToyGAN
+
+from zoo.figures.drawing import new_figure
+from zoo.notebooks import Looks, Picture, Recorder, budget, shown, train
+
+FOLDER = Path(__file__).parents[1] / "notebooks"
+NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
+LARGEST = 400 * 1024  # bytes
+ids = [path.stem for path in NOTEBOOKS]
+
+
+def cells(path: Path, kind: str = "code") -> list[dict[str, Any]]:
+    return [cell for cell in json.loads(path.read_text())["cells"] if cell["cell_type"] == kind]
+
+
+def source(cell: dict[str, Any]) -> str:
+    return "".join(cell["source"])
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=ids)
+def test_it_runs_on_the_fast_budget(path: Path, tmp_path: Path) -> None:
+    script = tmp_path / "notebook.py"
+    script.write_text("\n\n".join(source(cell) for cell in cells(path)))
+    environment = {**os.environ, "ZOO_NOTEBOOK_BUDGET": "fast", "MPLBACKEND": "Agg", "OMP_NUM_THREADS": "1"}
+    ran = subprocess.run(
+        [sys.executable, str(script)], env=environment, cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert "Warning" not in ran.stderr, ran.stderr
+    assert [file.name for file in tmp_path.iterdir()] == ["notebook.py"]  # nothing is left behind
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=ids)
+def test_its_outputs_are_committed_whole_and_small(path: Path) -> None:
+    assert path.stat().st_size < LARGEST
+    code = cells(path)
+    assert [cell["execution_count"] for cell in code] == list(range(1, len(code) + 1))
+    pictures = 0
+    for cell in code:
+        kinds = [output["output_type"] for output in cell["outputs"]]
+        assert "error" not in kinds, source(cell)
+        assert all(output["name"] == "stdout" for output in cell["outputs"] if output["output_type"] == "stream")
+        drawn = ["image/png" in output.get("data", {}) for output in cell["outputs"]]
+        assert any(drawn) == ("shown(" in source(cell)), source(cell)
+        pictures += sum(drawn)
+    assert pictures >= 4
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=ids)
+def test_it_names_no_machine_and_no_registry(path: Path) -> None:
+    hosts = re.compile("py" + r"pi\.org|python" + r"hosted|site-packages|/(wo" + "rk|tmp|home|root|Users)/")
+    notebook = json.loads(path.read_text())
+    for cell in notebook["cells"]:
+        for output in cell.get("outputs", []):
+            output.get("data", {}).pop("image/png", None)
+    assert not hosts.search(json.dumps(notebook))
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=ids)
+def test_title_and_budget_are_at_the_top(path: Path) -> None:
+    assert source(cells(path, "markdown")[0]).startswith(f"# {int(path.stem[:2])}. ")
+    assert "budget(" in source(cells(path)[0])
+
+
+def test_they_are_numbered_and_listed() -> None:
+    assert [int(path.stem[:2]) for path in NOTEBOOKS] == list(range(1, len(NOTEBOOKS) + 1))
+    listed = (FOLDER / "README.md").read_text()
+    assert all(f"({path.name})" in listed for path in NOTEBOOKS)
+
+
+# What they share.
+
+
+def test_budget_reads_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ZOO_NOTEBOOK_BUDGET", raising=False)
+    assert budget(100, fast=1) == 100
+    monkeypatch.setenv("ZOO_NOTEBOOK_BUDGET", "fast")
+    assert budget([100], fast=[1]) == [1]
+    monkeypatch.setenv("ZOO_NOTEBOOK_BUDGET", "quick")
+    with pytest.raises(ValueError, match="ZOO_NOTEBOOK_BUDGET='quick': it must be full or fast"):
+        budget(100, fast=1)
+
+
+def test_training_stops_at_the_budget_and_is_looked_at_on_time() -> None:
+    torch.manual_seed(0)
+    looks, recorder = Looks(lambda module: module.discriminator_steps, at=[40, 10, 16]), Recorder(every=2)
+    module = train(ToyGAN(), ToyData(batch_size=8), images=48, callbacks=[looks, recorder])
+    assert module.images_seen == 48
+    assert looks.seen == {10: 2, 16: 2, 40: 5}
+    assert [row["images_seen"] for row in recorder.rows] == [16, 32, 48]
+    assert {"loss_discriminator", "loss_generator"} <= set(recorder.rows[0])
+
+
+def test_a_picture_is_a_small_png_with_its_title(tmp_path: Path) -> None:
+    figure, [[ax]] = new_figure(1, 1, width=3, height=2)
+    ax.plot([0, 1], [0, 1])
+    picture = shown(figure, "A line", dpi=50)
+    assert isinstance(picture, Picture)
+    (tmp_path / "line.png").write_bytes(picture._repr_png_())
+    with Image.open(tmp_path / "line.png") as image:
+        assert (image.size, image.mode) == ((150, 100), "P")
+    assert repr(picture) == "A line"
+    assert figure.get_suptitle() == "A line"
