@@ -4,7 +4,16 @@
     python reproductions/stylegan.py test --run_dir runs/stylegan/ffhq/NAME
 
 Reported and reached (written by `python -m zoo reached --write`)
-    not run
+    recipe  measure              reported      best                       last            images   seed  commit   protocol
+    mnist   fd_lenet             not reported  46.3 at 480,000            46.3            480,000  0     ef68680  d11d961ea6d8
+    mnist   is_lenet             not reported  8.293 +/- 0.12 at 480,000  8.293 +/- 0.12  480,000  0     ef68680  d11d961ea6d8
+    mnist   kd_lenet             not reported  3.768 +/- 0.47 at 480,000  3.768 +/- 0.47  480,000  0     ef68680  d11d961ea6d8
+    mnist   swd10k_avg           not reported  14.98 at 480,000           14.98           480,000  0     ef68680  c9b74d1049e3
+    mnist   swd10k_32            not reported  8.611 at 480,000           8.611           480,000  0     ef68680  c9b74d1049e3
+    mnist   swd10k_16            not reported  21.35 at 480,000           21.35           480,000  0     ef68680  c9b74d1049e3
+    mnist   ms_ssim10k           not reported  0.2031 at 480,000          0.2031          480,000  0     ef68680  ff8e8b13712a
+    mnist   ppl_full_w_lenet10k  not reported  17.38 at 480,000           17.38           480,000  0     ef68680  3c969ad5faf7
+    mnist   ppl_end_w_lenet10k   not reported  13.23 at 480,000           13.23           480,000  0     ef68680  3c969ad5faf7
 End of the table
 
 Reported (table 1, 1024x1024, lowest FID of 50,000 samples over the training): FFHQ rows A to F 8.04, 5.25, 4.85, 4.88,

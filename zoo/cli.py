@@ -390,6 +390,7 @@ def reproduce(
     for expected in (
         "You have overridden `on_after_batch_transfer`",  # the module knows the scale it trains on
         "Be aware that when using `ckpt_path`",  # test and predict have no use for fit's callbacks
+        r"Found \d+ module\(s\) in eval mode at the start",  # frozen BatchNorm layers
         "(?s).*JSONARGPARSE_DEPRECATION_WARNINGS",  # Lightning's calls, not ours
         "(?s).*deprecated in v4",
         "`isinstance.treespec, LeafSpec.` is deprecated",

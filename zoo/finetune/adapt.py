@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrize import type_before_parametrizations
 
 from zoo.adversarial import AdversarialModule
 from zoo.checkpoints import CheckpointError
@@ -194,7 +195,7 @@ class Player:
             return None
         there, here = self.source.get_submodule(source_layer), self.target.get_submodule(layer)
         kept = tensors_of(there).get(name)
-        if kept is None or type(there) is not type(here):
+        if kept is None or type_before_parametrizations(there) is not type_before_parametrizations(here):
             return None
         ratio = run_time_factor(there, name) / run_time_factor(here, name)
         weight = getattr(here, "weight", None)
