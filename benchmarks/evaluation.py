@@ -320,8 +320,15 @@ def child(tool: str, folder: Path) -> None:
     start = now()
     value = run[tool]()
     seconds = now() - start
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({"seconds": seconds, "value": value, "peak_mb": peak}))
+    print(json.dumps({"seconds": seconds, "value": value, "peak_mb": peak_memory()}))
+
+
+def peak_memory() -> float:
+    """Largest resident memory of this process, MB. (ru_maxrss would begin with that of the process that started it.)"""
+    status = Path("/proc/self/status")
+    if status.is_file():
+        return next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("VmHWM")) / 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def in_a_process(tool: str, *, folder: Path, clock: str) -> dict[str, float]:
