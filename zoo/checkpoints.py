@@ -28,6 +28,7 @@ __all__ = [
     "collect_rng_state",
     "read_checkpoint",
     "restore_rng_state",
+    "tensor_differences",
 ]
 
 CHECKPOINT_FORMAT = 1  # checkpoint["zoo"]["format"] of the files that this version writes
@@ -219,11 +220,13 @@ def check_compatible(checkpoint: Mapping[str, Any], module: LightningModule, pat
             f"{path} was written by {origin['class']} (paper {origin.get('paper')!r}), this is {here};"
             f" name a checkpoint of {here}, or run the reproduction that wrote this one"
         )
-    if differences := _tensor_differences(checkpoint["state_dict"], module.state_dict()):
+    if differences := tensor_differences(checkpoint["state_dict"], module.state_dict()):
         raise CheckpointError(_unlike_tensors(checkpoint, module, path=path, differences=differences))
 
 
-def _tensor_differences(written: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+def tensor_differences(written: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+    """Names whose tensors are absent on one side or differ in shape, each with both shapes: there, and here."""
+
     def shape(tensors: Mapping[str, Any], name: str) -> str:
         return str(list(tensors[name].shape)) if name in tensors else "absent"
 

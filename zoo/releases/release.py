@@ -2,41 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from zoo.adversarial import AdversarialModule
+from zoo.checkpoints import tensor_differences
+from zoo.metrics.features import sha256_of
 from zoo.models import MODELS
 from zoo.releases.card import CARD_FILE, GRID_FILE, ReleaseError, read_card
 from zoo.releases.precision import unpack
 from zoo.resume import COUNTERS
 
 AGAIN = "delete it and fetch or export the release again"
-
-
-def sha256_of(path: Path) -> str:
-    """sha256 of a file, hexadecimal.
-
-    Raises:
-        ReleaseError: no such file.
-    """
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _digest(file)
-    except FileNotFoundError as error:
-        raise ReleaseError(f"{path} is missing: {AGAIN}") from error
-
-
-def _digest(file: Any) -> str:  # Python 3.10
-    digest = hashlib.sha256()
-    while part := file.read(1 << 20):
-        digest.update(part)
-    return digest.hexdigest()
 
 
 class Release:
@@ -66,6 +45,8 @@ class Release:
             self._check_hash(path, sha256)
 
     def _check_hash(self, path: Path, sha256: str) -> None:
+        if not path.is_file():
+            raise ReleaseError(f"{path} is missing: {AGAIN}")
         found = sha256_of(path)
         if found != sha256:
             raise ReleaseError(
@@ -103,24 +84,10 @@ class Release:
         except (TypeError, ValueError) as error:
             raise ReleaseError(f"{where}: {MODELS[name].__name__} refuses its hyperparameters: {error}") from error
         tensors = self.tensors()
-        if problems := unlike(tensors, module.state_dict()):
+        if problems := tensor_differences(tensors, module.state_dict()):
             raise ReleaseError(
                 f"{where} does not describe the weights beside it: {len(problems)} tensors differ, "
                 f"{'; '.join(problems[:3])}; {AGAIN}"
             )
         module.load_state_dict(tensors)
         return module.eval()
-
-
-def unlike(there: Mapping[str, Tensor], here: Mapping[str, Tensor]) -> list[str]:
-    """What differs in names and shapes, a text each."""
-
-    def shape(tensors: Mapping[str, Tensor], name: str) -> str:
-        return str(list(tensors[name].shape)) if name in tensors else "absent"
-
-    names = [*here, *(name for name in there if name not in here)]
-    return [
-        f"{name} is {shape(there, name)} in the files, {shape(here, name)} in the network"
-        for name in names
-        if shape(there, name) != shape(here, name)
-    ]
