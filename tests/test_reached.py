@@ -1,9 +1,10 @@
 from pathlib import Path
 
+import pytest
 from made_runs import make_run
 
 from zoo.reached import keep, without_folders
-from zoo.record import RunDir, read_result
+from zoo.record import RecordError, RunDir, read_result, write_result
 
 
 def test_a_kept_run_has_its_record_its_last_grid_and_the_last_of_each_figure(tmp_path: Path) -> None:
@@ -19,6 +20,15 @@ def test_a_kept_run_has_its_record_its_last_grid_and_the_last_of_each_figure(tmp
     assert kept["gan-digits-seed0-growth.png"] == b"growth-000000400"
     assert kept["gan-digits-seed0-figure3_style_mixing.png"] == b"figure3_style_mixing-000000400"
     assert len(kept) == 3
+
+
+def test_a_fine_tuned_run_is_not_kept_as_one_of_its_recipe(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", tests={"best": 1.0, "last": 2.0})
+    finetune = {"init_from": "dcgan.mnist", "freeze_d": 0, "lr_scale": 1.0, "augment": None, "tensors": None}
+    write_result(RunDir(run), {**read_result(run), "finetune": finetune})
+    with pytest.raises(RecordError, match=r"fine-tuned or augmented \(from dcgan\.mnist\)"):
+        keep(run, tmp_path / "root")
+    assert not (tmp_path / "root").exists()
 
 
 def test_folders_of_a_machine_are_not_kept() -> None:

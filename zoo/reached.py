@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from zoo.errors import ZooError
 from zoo.pages import page_tables
-from zoo.record import RunDir, read_result, write_atomically
+from zoo.record import RecordError, RunDir, read_result, write_atomically
 from zoo.spreads import is_secondary, spread_of
 from zoo.study_record import (
     STUDY_FILE,
@@ -264,11 +264,17 @@ def keep(run: Path, root: Path) -> Path:
     Of a study: its study.json and its figures.
 
     Raises:
-        RecordError: no valid record in the run.
+        RecordError: no valid record in the run, or one of a fine-tuning run, which is none of its recipe.
     """
     if (run / STUDY_FILE).is_file():
         return keep_study(run, root)
     record = read_result(run)
+    if "finetune" in record:
+        start = record["finetune"]["init_from"] or "other settings"
+        raise RecordError(
+            f"{run} was fine-tuned or augmented (from {start}): it is no run of the recipe {record['recipe']!r} and is "
+            "not kept beside those; a study keeps such runs"
+        )
     record["commands"] = [without_folders(command) for command in record["commands"]]
     file = root / "reproductions/records" / f"{record['paper']}-{record['recipe']}-seed{record['seed']}.json"
     file.parent.mkdir(parents=True, exist_ok=True)
