@@ -40,6 +40,7 @@ bench: install
 # The releases that are missing: about a day on one core in all, each cut off at its own time; goes on where it stopped.
 pretrained: install
 	$(BIN)/python -m zoo pretrain --data_dir '$(DATA)'
+	$(BIN)/python -m zoo releases --picture docs/samples.png
 
 # The example of `zoo compare` in reproductions/records: seven runs of six papers, 25 minutes on one core.
 EXAMPLE := runs/example
