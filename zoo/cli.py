@@ -42,6 +42,7 @@ from zoo.finetune.settings import open_source, refuse_without_source, source_arg
 from zoo.loggers import JsonlLogger, WandbMirror
 from zoo.measurement import Measurement
 from zoo.models import MODELS
+from zoo.options import add_options
 from zoo.recipes import Plan, Recipe, UsageError, make_plan
 from zoo.record import RunDir, read_metrics
 from zoo.report import RunReport, direction
@@ -96,97 +97,7 @@ class ReproductionCLI(LightningCLI):
         }
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        add = parser.add_argument
-        add(
-            "--recipe",
-            type=str,
-            default="digits",
-            help=f"Experiment of the paper: {self.recipes}.",
-        )
-        add("--images", type=int | None, default=None, help="Budget: real images seen, summed over devices.")
-        add("--generator_steps", type=int | None, default=None, help="Budget: updates of the generator.")
-        add("--data_dir", type=str | None, default=None, help="Folder of the data set (data.root).")
-        add("--devices", type=int, default=1, help="Number of devices; the batch is divided among them.")
-        add("--compile", type=bool, default=False, help="torch.compile of G and D.")
-        add(
-            "--wandb",
-            type=bool | str,
-            default=False,
-            help="Mirror to Weights & Biases: true, or the project's name.",
-        )
-        add(
-            "--keep.checkpoint_every",
-            type=int | None,
-            default=None,
-            help="Images between writings of last.ckpt.",
-        )
-        add(
-            "--keep.archive_every",
-            type=int | None,
-            default=None,
-            help="Images between checkpoints kept for good.",
-        )
-        add("--keep.grid_every", type=int | None, default=None, help="Images between sample grids.")
-        add(
-            "--keep.monitor",
-            type=str | None,
-            default=None,
-            help="Measure that decides which checkpoint is best.",
-        )
-        add(
-            "--evaluation.every",
-            type=int | None,
-            default=None,
-            help="Images between evaluations while training.",
-        )
-        add(
-            "--evaluation.samples",
-            type=int,
-            default=2_000,
-            help="Generated images per evaluation while training.",
-        )
-        add(
-            "--evaluation.test_samples",
-            type=int | None,
-            default=None,
-            help="The same for test (default: full).",
-        )
-        add("--evaluation.real_images", type=int | None, default=None, help="Reference images (default: all).")
-        add(
-            "--evaluation.extractors",
-            type=list[str] | None,
-            default=None,
-            help="inception, lenet; default: what suits the data.",
-        )
-        add(
-            "--evaluation.batchnorm",
-            type=str,
-            default="reestimated",
-            help="G's BatchNorm: running, reestimated, batch",
-        )
-        add("--samples", type=int, default=64, help="Images that predict writes.")
-        add(
-            "--init_from",
-            type=str | None,
-            default=None,
-            help="Weights that fit starts from: a release, a run's folder or a checkpoint.",
-        )
-        add("--freeze_d", type=int, default=0, help="Convolutional blocks of D, from the image, that stay as they are.")
-        add("--lr_scale", type=float, default=1.0, help="Factor of both players' learning rates.")
-        add(
-            "--augment",
-            type=str | None,
-            default=None,
-            help="What is done to all that D sees while training: some of color,translation,cutout.",
-        )
-        parser.set_defaults(
-            {
-                "trainer.max_epochs": -1,
-                "trainer.num_sanity_val_steps": 0,
-                "trainer.use_distributed_sampler": False,
-                "trainer.enable_model_summary": False,
-            }
-        )
+        add_options(parser, recipes=self.recipes)
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         self.config = parser.parse_args(args)
