@@ -1,4 +1,4 @@
-"""InfoGAN: networks, the information term against closed forms and plain autograd, who is moved by it, its measures."""
+"""InfoGAN: the information term against closed forms and plain autograd, who is moved by it, its measures."""
 
 import copy
 import itertools
@@ -7,138 +7,12 @@ from typing import Any
 
 import pytest
 import torch
+from infogan_toys import CODES, Images16, on_meta, small
 from torch import Tensor, nn
-from toys import DIAGNOSTICS, Recorder, ToyData, fit
+from toys import DIAGNOSTICS, Recorder, fit
 
-from zoo.data import ImageArray
 from zoo.models.infogan import InfoGAN, categorical_information, code_errors, continuous_information
 from zoo.models.infogan_networks import CodeLayout, Codes
-
-CODES = {"noise": 6, "codes": 2, "categories": 3, "continuous": 2}
-
-
-def on_meta(**settings: Any) -> InfoGAN:
-    """The module without its weights: shapes and counts."""
-    with torch.device("meta"):
-        return InfoGAN(**settings)
-
-
-def small(*, seed: int = 0, **settings: Any) -> InfoGAN:
-    """Table 3's network at 16x16 grey with three kinds of latents."""
-    torch.manual_seed(seed)
-    return InfoGAN(**{"network": "celeba", "resolution": 16, "channels": 1, **CODES, **settings})
-
-
-def count(net: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in net.parameters())
-
-
-class Images16(ToyData):
-    """Random 16x16 images of three classes."""
-
-    native_resolution = 16
-
-    def __init__(self) -> None:
-        super().__init__()
-        generator = torch.Generator().manual_seed(1)
-        images = torch.randint(256, (40, 1, 16, 16), generator=generator, dtype=torch.uint8)
-        self.array = ImageArray(images, torch.arange(40) % 3, None, "3" * 64)
-
-
-# Networks.
-
-
-def test_parameter_counts_of_the_mnist_network() -> None:
-    module = on_meta()
-    assert count(module.G) == 6_652_481
-    assert [count(part) for part in (module.D.trunk, module.D.head, module.D.Q)] == [6_558_144, 1_025, 133_262]
-    assert count(module.D) == 6_558_144 + 1_025 + 133_262
-    assert module.z_dim == 74
-
-
-def test_parameter_counts_of_the_celeba_network() -> None:
-    module = on_meta(network="celeba")
-    assert module.z_dim == 228
-    first = 228 * 2 * 2 * 448 + 3 * 2 * 2 * 448  # weights, biases, gain and bias of BatchNorm
-    up = (448 * 256 + 256 * 128 + 128 * 64 + 64 * 3) * 16 + (256 + 128 + 64 + 3) + 2 * 256
-    assert count(module.G) == first + up
-    assert count(module.D.trunk) == (3 * 64 + 64 * 128 + 128 * 256) * 16 + (64 + 128 + 256) + 2 * (128 + 256)
-    assert count(module.D.head) == 4 * 4 * 256 + 1
-    assert count(module.D.Q) == 4096 * 128 + 3 * 128 + 128 * 100 + 100
-
-
-@pytest.mark.parametrize(
-    ("settings", "shape", "outputs"),
-    [
-        ({}, (1, 28, 28), 14),
-        ({"network": "celeba"}, (3, 32, 32), 100),
-        ({"network": "celeba", "resolution": 64}, (3, 64, 64), 100),
-        ({"network": "celeba", "noise": 124, "codes": 4, "continuous": 4}, (3, 32, 32), 48),  # SVHN, appendix C.2
-    ],
-)
-def test_shapes(settings: Any, shape: tuple[int, int, int], outputs: int) -> None:
-    module = on_meta(**settings)
-    with torch.device("meta"):
-        z = torch.empty(2, module.z_dim)
-        images = module.G(z)
-        logits, q = module.D.with_codes(images)
-    assert images.shape == (2, *shape) == (2, *module.image_shape)
-    assert logits.shape == module.D(images).shape == (2, 1)
-    assert q.log_variance is not None
-    assert q.categorical.shape == module.layout.codes_of(z).categorical.shape
-    assert q.continuous.shape == q.log_variance.shape == module.layout.codes_of(z).continuous.shape
-    assert module.D.Q[-1].out_features == outputs
-
-
-@pytest.mark.parametrize(
-    ("settings", "match"),
-    [
-        ({"resolution": 32}, "28x28"),
-        ({"network": "celeba", "resolution": 40}, "multiple of 16"),
-        ({"codes": 0, "continuous": 0}, "needs a code"),
-    ],
-)
-def test_impossible_settings_are_refused(settings: Any, match: str) -> None:
-    with pytest.raises(ValueError, match=match):
-        on_meta(**settings)
-
-
-def test_initialisation_laws() -> None:
-    module = InfoGAN()
-    convolution = next(m for m in module.D.modules() if isinstance(m, nn.Conv2d) and m.in_channels == 64)
-    assert 0.0399 < convolution.weight.abs().max() <= 0.04  # truncated at two deviations
-    assert convolution.weight.std().item() == pytest.approx(0.02 * 0.8796, rel=0.02)  # that of the truncated law
-    others = [
-        m for m in module.modules() if isinstance(m, nn.Linear | nn.ConvTranspose2d) and m.weight.numel() > 10_000
-    ]
-    assert len(others) == 5
-    for layer in others:
-        assert layer.weight.std().item() == pytest.approx(0.02, rel=0.03)
-        assert layer.weight.abs().max() > 0.06
-    gains = torch.cat([m.weight for m in module.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)])
-    assert gains.mean().item() == pytest.approx(1, abs=0.002)
-    assert gains.std().item() == pytest.approx(0.02, rel=0.05)
-    assert not any(p.any() for name, p in module.named_parameters() if name.endswith("bias"))
-
-
-@pytest.mark.parametrize(("settings", "slope"), [({}, 0.1), ({"slope": 0.01}, 0.01)])
-def test_slope(settings: Any, slope: float) -> None:
-    for network, n in (("mnist", 4), ("celeba", 4)):
-        layers = [m for m in on_meta(network=network, **settings).modules() if isinstance(m, nn.LeakyReLU)]
-        assert [layer.negative_slope for layer in layers] == [slope] * n
-
-
-def test_batchnorm_stands_where_table_3_has_it() -> None:
-    kinds = [type(m) for m in on_meta(network="celeba").G]
-    assert [kinds[i + 1] is nn.BatchNorm2d for i, kind in enumerate(kinds) if kind is nn.ConvTranspose2d] == [
-        True,
-        False,
-        False,
-        False,
-    ]
-    trunk = [type(m) for m in on_meta(network="celeba").D.trunk]
-    assert [trunk[i + 1] is nn.BatchNorm2d for i, kind in enumerate(trunk) if kind is nn.Conv2d] == [False, True, True]
-
 
 # Latents.
 
