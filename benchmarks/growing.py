@@ -26,12 +26,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from training import RandomPixels, batches, by_hand, contest, spread, table, through_lightning
 
+from zoo import layers as zoo_layers
 from zoo.data.growing import GrowingStream
 from zoo.growing import GrowingModule, GrowthSchedule
-from zoo.layers import EqualizedConv2d, downscale2d, upscale2d
+from zoo.layers import DownConv2d, EqualizedConv2d, UpConv2d, downscale2d, upscale2d
 from zoo.models.pggan import PGGAN
 from zoo.models.stylegan import StyleGAN
-from zoo.models.stylegan_networks import DownConv2d, UpConv2d
 
 PHASE = 10**7  # images: a benchmark never leaves the stage that it is in
 BATCH = 32
@@ -177,6 +177,7 @@ def collapse(streams: Iterator[GrowingStream]) -> Iterator[None]:
 
 def layers(arguments: argparse.Namespace) -> None:
     """Milliseconds of a forward and a backward pass in bf16, channels last."""
+    zoo_layers.FUSED_FROM = 0  # whatever the networks take at that side
     w = arguments.width
     print("\n| layer | plain, ms | fused, ms | plain / fused |\n|---|---|---|---|")
     for side, wide, narrow in ((8, w, w), (16, w, w // 2), (32, w // 2, w // 4)):

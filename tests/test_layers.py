@@ -6,12 +6,15 @@ import pytest
 import torch
 from torch import nn
 
+from zoo import layers
 from zoo.layers import (
+    DownConv2d,
     EqualizedConv2d,
     EqualizedLinear,
     Maxout,
     MinibatchStddev,
     PixelNorm,
+    UpConv2d,
     downscale2d,
     fade,
     feature_maps,
@@ -230,6 +233,42 @@ def test_upscaling_and_downscaling_against_slow_loops() -> None:
             block = [x[:, :, 2 * row + a, 2 * column + b] for a in (0, 1) for b in (0, 1)]
             torch.testing.assert_close(down[:, :, row, column], sum(block) / 4)
     torch.testing.assert_close(downscale2d(up), x)
+
+
+@pytest.mark.parametrize(("kind", "kernel"), [(UpConv2d, 3), (UpConv2d, 5), (DownConv2d, 3), (DownConv2d, 1)])
+def test_fused_convolutions_against_the_plain_form(
+    monkeypatch: pytest.MonkeyPatch, kind: type[EqualizedConv2d], kernel: int
+) -> None:
+    """Values, gradients and the second derivatives that R1 takes; learnt biases scaled as in the plain form."""
+    layer = kind(3, 2, kernel, gain=1.3, lr_multiplier=0.5).double()
+    nn.init.normal_(layer.bias)
+    x = torch.randn(2, 3, 6, 8, dtype=torch.double, requires_grad=True)
+
+    def results() -> list[torch.Tensor]:
+        y = layer(x)
+        (slope,) = torch.autograd.grad(y.square().sum(), x, create_graph=True)
+        return [y, slope, *torch.autograd.grad(slope.square().sum(), [x, *layer.parameters()])]
+
+    def plain(z: torch.Tensor) -> torch.Tensor:
+        return nn.functional.conv2d(z, layer.weight * layer.scale, layer.bias / 2, padding=kernel // 2)
+
+    by_hand = plain(upscale2d(x)) if kind is UpConv2d else downscale2d(plain(x))
+    both = []
+    for fused_from in (1000, 4):
+        monkeypatch.setattr(layers, "FUSED_FROM", fused_from)
+        both.append(results())
+        torch.testing.assert_close(both[-1][0], by_hand)
+    for a, b in zip(*both, strict=True):
+        torch.testing.assert_close(a, b)
+
+
+def test_the_form_of_a_convolution_follows_the_larger_side(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = []
+    monkeypatch.setattr(layers, "shifted_sum", lambda weight, f=layers.shifted_sum: taken.append(1) or f(weight))
+    for layer, side, fused in [(UpConv2d, 8, 0), (UpConv2d, 16, 1), (DownConv2d, 16, 0), (DownConv2d, 32, 1)]:
+        taken.clear()
+        layer(1, 1, 3)(torch.randn(1, 1, side, side))
+        assert len(taken) == fused, (layer, side)
 
 
 def test_fade_is_exact_at_its_ends() -> None:

@@ -13,6 +13,7 @@ from zoo.layers import (
     EqualizedLinear,
     MinibatchStddev,
     PixelNorm,
+    UpConv2d,
     downscale2d,
     fade,
     feature_maps,
@@ -119,15 +120,16 @@ class Generator(nn.Module):
         self.input_bias = None if row.batchnorm else nn.Parameter(torch.zeros(maps[0], 1, 1))  # one a map
         self.first = nn.Sequential(*self.after(maps[0]), self.conv(maps[0], maps[0]), *self.after(maps[0]))
         self.blocks = nn.ModuleList(
-            nn.Sequential(self.conv(a, b), *self.after(b), self.conv(b, b), *self.after(b)) for a, b in pairwise(maps)
+            nn.Sequential(self.conv(a, b, UpConv2d), *self.after(b), self.conv(b, b), *self.after(b))
+            for a, b in pairwise(maps)
         )  # 8x8, 16x16, ...
         self.to_rgb = nn.ModuleList(EqualizedConv2d(m, channels, 1, gain=1.0) for m in maps)  # 4x4, 8x8, ...
         if not row.equalized:
             keep_scale_in_weights(self)
 
-    def conv(self, inputs: int, outputs: int) -> EqualizedConv2d:
+    def conv(self, inputs: int, outputs: int, kind: type[EqualizedConv2d] = EqualizedConv2d) -> EqualizedConv2d:
         """3x3; the bias is BatchNorm's where there is one."""
-        return EqualizedConv2d(inputs, outputs, 3, bias=not self.row.batchnorm)
+        return kind(inputs, outputs, 3, bias=not self.row.batchnorm)
 
     def after(self, maps: int) -> list[nn.Module]:
         """What follows a convolution."""
@@ -148,7 +150,7 @@ class Generator(nn.Module):
         for stage, block in enumerate(self.blocks[:last], start=1):
             if stage == last and alpha < 1:
                 image = upscale2d(self.to_rgb[stage - 1](h))  # what the layers before the newest give
-            h = block(upscale2d(h))
+            h = block(h)
         new = self.to_rgb[last](h)
         image = new if image is None else fade(image, new, alpha=alpha)
         return torch.tanh(image) if self.row.batchnorm else image

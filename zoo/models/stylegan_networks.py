@@ -17,10 +17,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from zoo.layers import (
+    DownConv2d,
     EqualizedConv2d,
     EqualizedLinear,
     MinibatchStddev,
     PixelNorm,
+    UpConv2d,
     downscale2d,
     fade,
     feature_maps,
@@ -62,31 +64,6 @@ def blur2d(x: Tensor) -> Tensor:
     """
     blurred: Tensor = Blur.apply(x)
     return blurred
-
-
-class UpConv2d(EqualizedConv2d):
-    """Nearest neighbours doubled, then a 3x3 convolution, in one: [N, inputs, H, W] to [N, outputs, 2H, 2W].
-
-    As a transposed convolution of stride 2 with the four sums of shifted kernels: 16 instead of 36 products a pixel.
-    """
-
-    def forward(self, x: Tensor) -> Tensor:
-        kernel = shifted_sum(self.weight * self.scale).transpose(0, 1).flip(2, 3)  # [inputs, outputs, 4, 4]
-        return F.conv_transpose2d(x, kernel, self.bias, stride=2, padding=1)
-
-
-class DownConv2d(EqualizedConv2d):
-    """A 3x3 convolution, then 2x2 means, in one: [N, inputs, H, W] to [N, outputs, H / 2, W / 2]."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        kernel = shifted_sum(self.weight * (self.scale / 4))  # [outputs, inputs, 4, 4]
-        return F.conv2d(x, kernel, self.bias, stride=2, padding=1)
-
-
-def shifted_sum(weight: Tensor) -> Tensor:
-    """The kernel [..., 4, 4] of a convolution with `weight` [..., 3, 3] followed by sums over 2x2 pixels."""
-    w = F.pad(weight, (1, 1, 1, 1))
-    return w[..., 1:, 1:] + w[..., :-1, 1:] + w[..., 1:, :-1] + w[..., :-1, :-1]
 
 
 def instance_norm(x: Tensor) -> Tensor:
