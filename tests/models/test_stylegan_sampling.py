@@ -85,7 +85,7 @@ def test_images_are_enlarged_to_the_final_resolution() -> None:
 def test_many_images_are_made_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     module = lively(tiny())
     whole = module.sample(5, seed=0, noise="const")
-    monkeypatch.setattr("zoo.models.stylegan.PIXELS_AT_A_TIME", 2 * 256)
+    monkeypatch.setattr("zoo.models.stylegan_sampling.PIXELS_AT_A_TIME", 2 * 256)
     sizes: list[int] = []
     module.G_ema.synthesis.register_forward_hook(lambda net, inputs, output: sizes.append(len(output)))
     torch.testing.assert_close(module.sample(5, seed=0, noise="const"), whole)
@@ -138,7 +138,7 @@ def test_the_path_length_of_a_linear_generator() -> None:
 
 @pytest.mark.parametrize(("config", "space"), [("B", "z"), ("F", "w")])
 def test_path_lengths_of_digits_are_taken_on_test(config: Any, space: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("zoo.models.stylegan.PATHS", 3_000)
+    monkeypatch.setattr("zoo.models.stylegan_sampling.PATHS", 3_000)
     module, asked = tiny(config=config, mapping_layers=None), []
 
     def path_length(distance: Any, **settings: Any) -> float:

@@ -4,20 +4,18 @@ T. Karras, S. Laine, T. Aila. CVPR 2019, arXiv 1812.04948. Authors' code: github
 use; nothing here is copied from it).
 
 Here: the style-based generator (figure 1b) and every row of table 1, style mixing (section 3.1, table 2), the
-truncation trick (appendix B), both losses (appendix C), and the tools that draw figures 2 to 5 and 8. The networks
-themselves are in stylegan_networks.py, progressive growing in zoo/growing.py.
+truncation trick (appendix B) and both losses (appendix C). The networks are in stylegan_networks.py, what draws figures
+2 to 5 and 8 in stylegan_sampling.py, progressive growing in zoo/growing.py.
 """
 
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal, cast
+from typing import Literal, cast
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from zoo.adversarial import PaperMeasures, in_eval_mode
-from zoo.growing import RELEASED_BATCH_SIZES, GrowingModule, GrowthSchedule, averaged_copy, by_resolution
-from zoo.layers import upscale2d
+from zoo.growing import RELEASED_BATCH_SIZES, GrowthSchedule, averaged_copy, by_resolution
 from zoo.losses import (
     bce_discriminator_loss,
     gradient_penalty,
@@ -26,20 +24,14 @@ from zoo.losses import (
     wasserstein_critic_loss,
     wasserstein_generator_loss,
 )
-from zoo.models.stylegan_networks import Config, Discriminator, Noise, StyleGenerator
-from zoo.resume import mix_seed
-
-if TYPE_CHECKING:
-    from zoo.data.base import ImageDataModule
+from zoo.models.stylegan_networks import Config, Discriminator, StyleGenerator
+from zoo.models.stylegan_sampling import StyleSampling
 
 #: Learning rate from a resolution on (appendix C; CelebA-HQ stops at 2e-3).
 LEARNING_RATES: Mapping[int, float] = {4: 1e-3, 128: 1.5e-3, 256: 2e-3, 512: 3e-3}
 
-PATHS = 10_000  # of a path length on `test`
-PIXELS_AT_A_TIME = 2**23  # of one map, when sampling: 8 images of 1024x1024, 8,192 of 32x32
 
-
-class StyleGAN(GrowingModule):
+class StyleGAN(StyleSampling):
     """Generator whose layers are each controlled by a style (figure 1b), grown progressively.
 
     Args:
@@ -235,263 +227,3 @@ class StyleGAN(GrowingModule):
         torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, limit)
         for net in (self.G.mapping, self.G.synthesis, self.D):
             net.compile()
-
-    # Sampling, with the averaged weights unless ema=False, at the resolution that training has reached.
-
-    @torch.no_grad()
-    def styles(
-        self,
-        z: Tensor,
-        *,
-        truncation_psi: float | None = None,
-        truncation_cutoff: int | None = None,
-        ema: bool = True,
-    ) -> Tensor:
-        """z [N, z_dim] to one w in all layers, [N, layers, w_dim], truncated (appendix B): w_avg + psi (w - w_avg).
-
-        Args:
-            z: latents.
-            truncation_psi: psi; None does not truncate.
-            truncation_cutoff: number of layers, from 4x4, that are truncated; None takes the model's.
-            ema: use the averaged weights.
-
-        Raises:
-            ValueError: truncation in rows A and B, which have no styles.
-        """
-        G = self.G_ema if ema else self.G
-        with in_eval_mode(self):
-            w: Tensor = G.mapping(z).float()[:, None].repeat(1, G.synthesis.layers, 1)
-        if truncation_psi is not None:
-            self.needs_styles("truncation_psi")
-            cutoff = self.truncation_cutoff if truncation_cutoff is None else truncation_cutoff
-            w[:, :cutoff] = torch.lerp(G.w_average, w[:, :cutoff], truncation_psi)
-        return w
-
-    @torch.no_grad()
-    def render(
-        self,
-        w: Tensor,
-        *,
-        noise: Noise = "random",
-        noise_layers: Container[int] | None = None,
-        seed: int | None = None,
-        ema: bool = True,
-        upscale: bool = True,
-    ) -> Tensor:
-        """Styles [N, layers, w_dim] to float32 images, not cut off at -1 and 1.
-
-        Args:
-            w: a style for each layer.
-            noise: "random" for each image, "const" the fixed maps, "none".
-            noise_layers: numbers of the layers that get noise; None: all.
-            seed: of random noise; None draws from torch's global generator.
-            ema: use the averaged weights.
-            upscale: [N, C, R, R], nearest neighbours repeated; else [N, C, r, r], the stage's own resolution.
-        """
-        synthesis, stage = (self.G_ema if ema else self.G).synthesis, self.stage
-        generator = None if seed is None else torch.Generator().manual_seed(mix_seed(seed, "noise"))
-        blocks = []
-        with in_eval_mode(self):
-            for block in torch.split(w, max(1, PIXELS_AT_A_TIME // stage.resolution**2)):
-                maps = synthesis.noise_maps(
-                    len(block), resolution=stage.resolution, kind=noise, layers=noise_layers, generator=generator
-                )
-                blocks.append(synthesis(block, maps, resolution=stage.resolution, alpha=stage.alpha).float())
-        images = torch.cat(blocks)
-        while upscale and images.shape[3] < self.growth.final:
-            images = upscale2d(images)
-        return images
-
-    def synthesise(self, G: nn.Module, z: Tensor, y: Tensor | None) -> Tensor:
-        """Images [N, C, r, r] of `G` or `G_ema` with one style and random noise."""
-        maps = cast(StyleGenerator, G).synthesis.noise_maps(len(z), resolution=self.stage.resolution)
-        images: Tensor = G(z, maps, resolution=self.stage.resolution, alpha=self.stage.alpha)
-        return images
-
-    def images_from(
-        self,
-        z: Tensor,
-        *,
-        truncation_psi: float | None = None,
-        truncation_cutoff: int | None = None,
-        noise: Noise = "random",
-        noise_layers: Container[int] | None = None,
-        seed: int | None = None,
-        ema: bool = True,
-        upscale: bool = True,
-    ) -> Tensor:
-        """Images [N, C, R, R] in [-1, 1] of latents z [N, z_dim]; arguments as for `styles` and `render`."""
-        w = self.styles(z, truncation_psi=truncation_psi, truncation_cutoff=truncation_cutoff, ema=ema)
-        images = self.render(w, noise=noise, noise_layers=noise_layers, seed=seed, ema=ema, upscale=upscale)
-        return images.clamp(-1, 1)
-
-    def sample(
-        self,
-        n: int,
-        *,
-        labels: Tensor | None = None,
-        seed: int | None = None,
-        truncation_psi: float | None = None,
-        noise: Noise = "random",
-        noise_layers: Container[int] | None = None,
-        ema: bool = True,
-        upscale: bool = True,
-    ) -> Tensor:
-        """n images [n, C, R, R] in [-1, 1] from a bare module.
-
-        Args:
-            n: number of images.
-            labels: refused, the paper is unconditional.
-            seed: makes the result a function of weights, n and seed; None draws from torch's global generator.
-            truncation_psi: psi of the truncation trick; None (as for all figures of merit) does not truncate.
-            noise: see `render`; likewise `noise_layers`, `ema` and `upscale`.
-            noise_layers: of the ablation.
-            ema: use the averaged weights.
-            upscale: to the final resolution.
-        """
-        z, _ = self.draw(n, labels=labels, seed=seed)
-        return self.images_from(
-            z,
-            truncation_psi=truncation_psi,
-            noise=noise,
-            noise_layers=noise_layers,
-            seed=seed,
-            ema=ema,
-            upscale=upscale,
-        )
-
-    def style_mix(
-        self,
-        rows: Tensor,
-        columns: Tensor,
-        layers: Container[int],
-        *,
-        truncation_psi: float | None = None,
-        noise: Noise = "const",
-        ema: bool = True,
-    ) -> Tensor:
-        """Figure 3: image (i, j) has the styles of rows[i], but those of columns[j] in `layers`.
-
-        Args:
-            rows: latents [I, z_dim], the destinations.
-            columns: latents [J, z_dim], the sources.
-            layers: numbers of the synthesis layers, counted from 0; 2k and 2k + 1 are those of 4 * 2^k pixels.
-            truncation_psi: as for `sample`.
-            noise: see `render`.
-            ema: use the averaged weights.
-
-        Returns:
-            [I, J, C, R, R] in [-1, 1].
-        """
-        self.needs_styles("style mixing")
-        w_rows, w_columns = (self.styles(z, truncation_psi=truncation_psi, ema=ema) for z in (rows, columns))
-        chosen = torch.tensor([layer in layers for layer in range(w_rows.shape[1])], device=w_rows.device)
-        w = torch.where(chosen[:, None], w_columns[None], w_rows[:, None])  # [I, J, layers, w_dim]
-        images = self.render(w.flatten(0, 1), noise=noise, ema=ema).clamp(-1, 1)
-        return images.unflatten(0, (len(rows), len(columns)))  # type: ignore[no-any-return, no-untyped-call]
-
-    def interpolate(
-        self,
-        a: Tensor,
-        b: Tensor,
-        *,
-        steps: int,
-        space: Literal["w", "z"] = "w",
-        truncation_psi: float | None = None,
-        noise: Noise = "const",
-        ema: bool = True,
-    ) -> Tensor:
-        """Images on the way from a to b, both ends included: a line in W, a great circle in Z (section 4.1).
-
-        Args:
-            a: latents [N, z_dim].
-            b: latents [N, z_dim].
-            steps: images on each way.
-            space: where the way is straight.
-            truncation_psi: as for `sample`.
-            noise: see `render`.
-            ema: use the averaged weights.
-
-        Returns:
-            [N, steps, C, R, R] in [-1, 1].
-        """
-        from zoo.metrics.path_length import slerp
-
-        t = torch.linspace(0, 1, steps, device=a.device)[:, None]  # [steps, 1]
-        if space == "z":
-            z = slerp(a[:, None], b[:, None], t).flatten(0, 1)  # [N * steps, z_dim]
-            images = self.images_from(z, truncation_psi=truncation_psi, noise=noise, ema=ema)
-        else:
-            w_a, w_b = (self.styles(z, truncation_psi=truncation_psi, ema=ema)[:, None] for z in (a, b))
-            w = torch.lerp(w_a, w_b, t[..., None])  # [N, steps, layers, w_dim]
-            images = self.render(w.flatten(0, 1), noise=noise, ema=ema).clamp(-1, 1)
-        return images.unflatten(0, (len(a), steps))  # type: ignore[no-any-return, no-untyped-call]
-
-    def path_length(
-        self,
-        distance: Callable[[Tensor, Tensor], Tensor],
-        *,
-        space: Literal["w", "z"] = "w",
-        sampling: Literal["full", "end"] = "full",
-        pairs: int = 100_000,
-        face_crop: bool = False,
-        seed: int = 0,
-    ) -> float:
-        """Perceptual path length (section 4.1), without truncation and with the constant noise.
-
-        Args:
-            distance: `VGG16LPIPS` for the paper's figure; see zoo.metrics.path_length.
-            space: where the paths run.
-            sampling: "full" takes points anywhere on a path, "end" at its beginning.
-            pairs: number of paths.
-            face_crop: compare the centre of the face only, as the paper does.
-            seed: of the paths.
-        """
-        from zoo.metrics.path_length import perceptual_path_length
-
-        def synthesize(points: Tensor) -> Tensor:
-            return self.render(points if space == "w" else self.styles(points), noise="const")
-
-        value = perceptual_path_length(
-            synthesize,
-            distance,
-            latents=lambda n, generator: self.latents(n, generator=generator).to(self.device),
-            mapping=self.styles if space == "w" else None,
-            sampling=sampling,
-            pairs=pairs,
-            face_crop=face_crop,
-            seed=seed,
-        )
-        return float(value)
-
-    def test_measures(self, data: "ImageDataModule", *, seed: int) -> PaperMeasures:
-        """Path lengths of digits by the project's LeNet, full and end, in W (without mapping layers: in Z).
-
-        They are figures of that network alone. The paper's, by VGG-16 with LPIPS' weights, are `path_length`'s.
-        """
-        from zoo.metrics.lenet import LeNetExtractor
-        from zoo.metrics.path_length import ExtractorDistance
-
-        if data.name not in ("MNIST", "Digits"):
-            return PaperMeasures({}, {})
-        lenet = LeNetExtractor().to(self.device)
-        distance = ExtractorDistance(lenet)
-        space: Literal["w", "z"] = "w" if len(self.G.mapping) > 1 else "z"
-        values = {
-            f"ppl_{sampling}_{space}_lenet{PATHS // 1000}k": self.path_length(
-                distance, space=space, sampling=sampling, pairs=PATHS, seed=seed
-            )
-            for sampling in ("full", "end")
-        }
-        protocol = {"measure": "perceptual path length, epsilon 1e-4", "n_pairs": PATHS, "weights": "ema"}
-        protocol |= {
-            "extractor": lenet.name,
-            "extractor_sha256": lenet.sha256,
-            "sampling": "no truncation, const noise",
-        }
-        return PaperMeasures(values, {**protocol, "seed": seed})
-
-    def needs_styles(self, what: str) -> None:
-        """Raises ValueError in rows A and B."""
-        if self.config < "C":
-            raise ValueError(f"{what} needs styles, and row {self.config} of table 1 has none: take config C to F")
