@@ -1,0 +1,56 @@
+"""What every paper of the registry can do: train in bfloat16, and with compiled networks."""
+
+import pytest
+import torch
+from registry import small_data, small_model
+from torch import Tensor, nn
+from toys import Recorder, fit
+
+from zoo.models import MODELS
+
+BATCHES = 6
+Losses = list[dict[str, float]]
+
+
+def train(paper: str, *, precision: str = "32-true", compiled: bool = False) -> tuple[dict[str, Tensor], Losses]:
+    """The state after some batches of the embedded digits, and the losses on the way."""
+    torch.manual_seed(0)
+    module = small_model(paper)
+    if compiled:
+        module.compile_networks()
+    module.log_every = 1
+    losses = Recorder(lambda module: {k: float(v) for k, v in module.latest.items() if k.startswith("loss_")})
+    fit(module, losses, data=small_data(paper), images=8 * BATCHES, precision=precision)
+    return {name: value.detach().clone() for name, value in module.state_dict().items()}, losses.seen
+
+
+@pytest.mark.parametrize("paper", MODELS)
+def test_bfloat16_is_the_same_training_at_less_precision(paper: str) -> None:
+    """Weights stay in float32 and are moved; the first loss of D told is float32's but for rounding."""
+    torch.manual_seed(0)
+    before = small_model(paper).state_dict()
+    state, losses = train(paper, precision="bf16-mixed")
+    assert all(value.dtype == before[name].dtype for name, value in state.items())
+    assert all(torch.isfinite(value).all() for value in state.values())
+    for player in ("G.", "D."):
+        assert any(not torch.equal(value, before[name]) for name, value in state.items() if name.startswith(player))
+    _, exact = train(paper)
+    first, exact_first = (next(row["loss_discriminator"] for row in rows if row) for rows in (losses, exact))
+    assert first == pytest.approx(exact_first, rel=0.05, abs=0.02)
+    assert losses != exact
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["eager", "inductor"])
+@pytest.mark.parametrize("paper", MODELS)
+def test_compiled_networks_take_the_same_steps(monkeypatch: pytest.MonkeyPatch, paper: str, backend: str) -> None:
+    calls = []
+    compile_ = nn.Module.compile
+    monkeypatch.setattr(nn.Module, "compile", lambda net: calls.append(net) or compile_(net, backend=backend))
+    expected, _ = train(paper)
+    assert not calls
+    torch._dynamo.reset()
+    state, _ = train(paper, compiled=True)
+    assert calls
+    for name, value in expected.items():
+        torch.testing.assert_close(state[name], value, rtol=1e-3, atol=1e-4, msg=lambda m, name=name: f"{name}: {m}")
