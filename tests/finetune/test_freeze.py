@@ -11,7 +11,7 @@ from toys import fit
 from zoo.adversarial import AdversarialModule
 from zoo.data import Digits
 from zoo.errors import UnsupportedSettingError
-from zoo.finetune.adapt import Transfer
+from zoo.finetune.adapt import Source, Transfer, transfer
 from zoo.finetune.freeze import blocks_of, freeze_discriminator
 from zoo.models import MODELS
 from zoo.models.gan import convolutional_discriminator
@@ -123,6 +123,19 @@ def test_layers_that_learnt_nothing_are_not_frozen() -> None:
     freeze_discriminator(module, 1, transfer=transfer)
     with pytest.raises(UnsupportedSettingError, match=r"D\.2\.weight, which there has nothing for"):
         freeze_discriminator(module, 2, transfer=transfer)
+
+
+def test_layers_of_grey_images_are_not_frozen_before_coloured_ones() -> None:
+    settings = SMALL["dcgan"].model
+    source = Source(MODELS["dcgan"](**settings), "grey")
+    module = MODELS["dcgan"](**{**settings, "channels": 3})
+    taken = transfer(source, module)
+    with pytest.raises(UnsupportedSettingError, match=r"D\.0\.weight, which comes from grey .* never see a colour"):
+        freeze_discriminator(module, 1, transfer=taken)
+    assert all(parameter.requires_grad for parameter in module.D.parameters())
+    back = MODELS["dcgan"](**settings)
+    taken = transfer(Source(module, "colour"), back)
+    assert "D.0.weight" in freeze_discriminator(back, 1, transfer=taken)
 
 
 def test_the_first_gan_updates_both_players_with_frozen_layers() -> None:

@@ -3,7 +3,8 @@
 The paper freezes the lower layers of D, those next to the image, whose features are general, and trains the others.
 """
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from zoo.adversarial import AdversarialModule
@@ -28,7 +29,8 @@ def freeze_discriminator(module: AdversarialModule, blocks: int, *, transfer: Tr
         names of the frozen parameters and buffers.
 
     Raises:
-        UnsupportedSettingError: fewer blocks than that, none at all, or one that did not come from the source.
+        UnsupportedSettingError: fewer blocks than that, none at all, one that did not come from the source, or one
+            that came from grey images where these are in colour.
     """
     there_are = blocks_of(module)
     kind = type(module).__name__
@@ -48,12 +50,24 @@ def freeze_discriminator(module: AdversarialModule, blocks: int, *, transfer: Tr
             f"--freeze_d {blocks} would freeze {untrained[0]}, which {transfer.origin} has nothing for: freeze fewer "
             "blocks, or keep the source's network"
         )
+    adapted = [name for name in names if transfer is not None and name in transfer.adapted]
+    if blind := [name for name in adapted if is_grey(state[name])]:
+        raise UnsupportedSettingError(
+            f"--freeze_d {blocks} would freeze {blind[0]}, which comes from grey images and answers to all channels "
+            "alike: D would never see a colour. Leave --freeze_d out, start from a source in colour, or load the "
+            "images as grey (--data.channels 1)"
+        )
     for layer in frozen:
         layer.requires_grad_(False)
         for part in layer.modules():
             if isinstance(part, _BatchNorm):
                 part.eval()
     return names
+
+
+def is_grey(weight: Tensor) -> bool:
+    """Whether a convolution's weight [outputs, 3 or more, k, k] is the same for red, green and blue."""
+    return weight.dim() == 4 and weight.shape[1] >= 3 and all(torch.equal(weight[:, 0], weight[:, c]) for c in (1, 2))
 
 
 def blocks_of(module: AdversarialModule) -> list[list[nn.Module]]:

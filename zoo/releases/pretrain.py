@@ -53,7 +53,7 @@ TARGETS = (
     Target("dcgan", "mnist", 60, ("--images=650000", *FAST)),
     Target("cgan", "mnist", 120, ("--images=6000000", "--evaluation.every=500000"), "int8"),
     Target("infogan", "mnist", 60, FAST, "int8"),
-    Target("lsgan", "mnist", 60, ("--images=650000", *FAST)),
+    Target("lsgan", "mnist", 60, ("--images=650000", "--model.width=32", *FAST)),
     Target("wgan", "mnist", 90, FAST),
     Target("wgan_gp", "mnist", 90, ("--images=1000000", "--evaluation.every=100000", *FAST)),
     Target("pggan", "mnist", 90),
