@@ -219,6 +219,12 @@ def in_details(table: list[Row]) -> str:
     return f"<details><summary>{summary}</summary>\n{markdown_table(table)}</details>\n\n" if table else ""
 
 
+def is_headline(row: Row) -> bool:
+    """Whether README shows it: what a paper reports, and the distance and the score that all runs have."""
+    _, measure, reported, *_ = row.cells
+    return reported != "not reported" or measure.startswith(("fd", "fid", "is")) or not measure
+
+
 def with_table(text: str, table: str, *, file: Path) -> str:
     """`text` with what stands between the two marker lines replaced."""
     pattern = re.compile(rf"({re.escape(BEGIN)}[^\n]*\n).*?([^\n]*{re.escape(END)})", re.DOTALL)
@@ -250,7 +256,7 @@ def documents(root: Path) -> dict[Path, str]:
         page = root / "docs" / f"{script.stem}.md"
         if page.is_file():
             wanted[page] = page_tables([*own, *missing], [run for run in runs if run["paper"] == script.stem])
-        shown += own or missing[:1]
+        shown += list(filter(is_headline, own)) or missing[:1]
         folded += missing if own else missing[1:]
     wanted[root / "README.md"] = markdown_table(shown) + in_details(folded)
     return {file: with_table(file.read_text(), text, file=file) for file, text in wanted.items()}
