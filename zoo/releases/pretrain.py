@@ -55,7 +55,7 @@ TARGETS = (
     Target("infogan", "mnist", 60, FAST, "int8"),
     Target("lsgan", "mnist", 60, ("--images=650000", "--model.width=32", *FAST)),
     Target("wgan", "mnist", 90, FAST),
-    Target("wgan_gp", "mnist", 90, ("--images=1000000", "--evaluation.every=100000", *FAST)),
+    Target("wgan_gp", "mnist", 90, ("--images=1000000", "--model.width=32", "--evaluation.every=100000", *FAST)),
     Target("pggan", "mnist", 90),
     Target("stylegan", "mnist", 90),
 )
