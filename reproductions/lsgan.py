@@ -5,7 +5,10 @@
     python reproductions/lsgan.py study --name ring    (LSGAN against GAN, ten seeds each)
 
 Reported and reached (written by `python -m zoo reached --write`)
-    not run
+    recipe  measure   reported      best                        last             images   seed  commit   protocol
+    mnist   fd_lenet  not reported  12.4 at 650,048             12.4             650,048  0     e2b4ce2  fe804a5c1abd
+    mnist   is_lenet  not reported  8.065 +/- 0.071 at 650,048  8.065 +/- 0.071  650,048  0     e2b4ce2  fe804a5c1abd
+    mnist   kd_lenet  not reported  1.193 +/- 0.33 at 650,048   1.193 +/- 0.33   650,048  0     e2b4ce2  fe804a5c1abd
 End of the table
 
 The paper reports pictures, no FID or IS: on a ring of Gaussians LSGAN covers the ring while the regular GAN collapses

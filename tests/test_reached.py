@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from made_runs import make_run
 
-from zoo.reached import keep, without_folders
+from zoo.reached import keep, reached_by, without_folders
 from zoo.record import RecordError, RunDir, read_result, write_result
 
 
@@ -34,3 +34,20 @@ def test_a_fine_tuned_run_is_not_kept_as_one_of_its_recipe(tmp_path: Path) -> No
 def test_folders_of_a_machine_are_not_kept() -> None:
     command = ["python", "x.py", "fit", "--data_dir", "/home/me", "--run_dir=/home/me/runs", "--recipe=mnist"]
     assert without_folders(command) == [*command[:3], "--data_dir", "DIR", "--run_dir=RUN", "--recipe=mnist"]
+
+
+def test_the_command_that_reached_a_figure_names_what_was_set() -> None:
+    first = [
+        "python",
+        "reproductions/gan.py",
+        "fit",
+        "--recipe=mnist",
+        "--run_dir",
+        "RUN",
+        "--trainer.max_time=00:01:00:00",
+    ]
+    first += ["--model.width", "32", "--images=100", "--evaluation.every=50"]
+    again = ["python", "reproductions/gan.py", "fit", "--run_dir=RUN", "--ckpt_path=last", "--images", "200"]
+    test = ["python", "reproductions/gan.py", "test", "--run_dir", "RUN", "--evaluation.samples", "7"]
+    record = {"paper": "gan", "recipe": "mnist", "commands": [first, again, test]}
+    assert reached_by(record) == "reproductions/gan.py fit --recipe mnist --model.width 32 --images 200"

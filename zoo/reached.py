@@ -149,7 +149,22 @@ def row(record: dict[str, Any], name: str, *, best: Any, last: Any, recipe: Any)
         (record["commit"] or "unknown")[:7],
         last["protocols"].get(name, ""),
     )
-    return Row(record["paper"], cells, data_of(recipe.config), fit_command(record["paper"], record["recipe"]))
+    return Row(record["paper"], cells, data_of(recipe.config), reached_by(record))
+
+
+def reached_by(record: Mapping[str, Any]) -> str:
+    """What trained a record: the recipe, and what was set beside it, in all its `fit` commands together.
+
+    Folders, time limits and what only looks on (evaluations, checkpoints, loggers) are left out.
+    """
+    found: dict[str, str] = {}
+    for _, _, subcommand, *arguments in record["commands"]:
+        pairs = [part for argument in arguments for part in argument.split("=", 1)] if subcommand == "fit" else []
+        found |= dict(zip(pairs[::2], pairs[1::2], strict=True))
+    unchanged = ("--recipe", "--data_dir", "--run_dir", "--ckpt_path", "--seed_everything", "--devices", "--wandb")
+    looking_on = ("--evaluation.", "--keep.", "--trainer.max_time", "--trainer.devices", "--trainer.logger")
+    options = [f" {name} {found[name]}" for name in found if name not in unchanged and not name.startswith(looking_on)]
+    return fit_command(record["paper"], record["recipe"]) + "".join(options)
 
 
 def fit_command(paper: str, recipe: str) -> str:
