@@ -268,11 +268,12 @@ def test_what_runs_cost() -> None:
     """Runs of a recipe on one machine in one row; other machines apart."""
     from zoo.pages import page_tables
 
-    def run(rate: float, seconds: float, gpus: list[str]) -> dict[str, Any]:
+    def run(rate: float, seconds: float, gpus: list[str], *options: str) -> dict[str, Any]:
         hardware = {"cpu": "A CPU", "cores": 2, "gpus": gpus}
         return {"recipe": "mnist", "precision": "32-true", "images_seen": 1_000, "hardware": hardware} | {
             "images_per_second": rate,
             "wall_time_s": seconds,
+            "commands": [["python", "reproductions/gan.py", "fit", "--recipe=mnist", "--images=1000", *options]],
         }
 
     row = reached.Row("gan", ("mnist", "fd", "not reported", "1", "2", "1,000", "0", "abc", "def"), "MNIST")
@@ -280,6 +281,8 @@ def test_what_runs_cost() -> None:
     assert "| mnist | MNIST | fd | not reported | 1 | 2 | 1,000 | 0 | abc | def |" in text
     assert "| mnist | 2 | 1,000 | 10 to 12 | 0:01:20 to 0:01:35 | 32-true | A CPU, 2 cores |" in text
     assert "| mnist | 1 | 1,000 | 900 | 0:00:01 | 32-true | A GPU |" in text
+    text = page_tables([row], [run(10, 95, []), run(20, 40, [], "--model.width", "32")])
+    assert "| mnist --model.width 32 | 1 | 1,000 | 20 |" in text
     assert "No run is recorded" in page_tables([row], [])
 
 

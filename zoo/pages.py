@@ -33,10 +33,11 @@ def grid(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def cost_rows(records: Iterable[Mapping[str, Any]]) -> Iterable[tuple[str, ...]]:
-    """One row for all runs of a recipe on the same hardware in the same precision, in the order of COSTS."""
+    """One row for all runs of a recipe with the same settings on the same hardware, in the order of COSTS."""
     alike: dict[tuple[str, str, str], list[Mapping[str, Any]]] = {}
     for record in records:
-        alike.setdefault((record["recipe"], record["precision"], hardware(record)), []).append(record)
+        recipe = record["recipe"] + set_beside(record, leave_out=("--images", "--trainer.precision"))
+        alike.setdefault((recipe, record["precision"], hardware(record)), []).append(record)
     for (recipe, precision, machine), runs in alike.items():
         yield (
             recipe,
@@ -47,6 +48,21 @@ def cost_rows(records: Iterable[Mapping[str, Any]]) -> Iterable[tuple[str, ...]]
             precision,
             machine,
         )
+
+
+def set_beside(record: Mapping[str, Any], *, leave_out: Sequence[str] = ()) -> str:
+    """What was set beside the recipe, in all `fit` commands of a run together: " --images 200 --model.width 32".
+
+    Folders, time limits and what only looks on (evaluations, checkpoints, loggers) are left out, and `leave_out`.
+    """
+    found: dict[str, str] = {}
+    for _, _, subcommand, *arguments in record["commands"]:
+        pairs = [part for argument in arguments for part in argument.split("=", 1)] if subcommand == "fit" else []
+        found |= dict(zip(pairs[::2], pairs[1::2], strict=True))
+    unchanged = ("--recipe", "--data_dir", "--run_dir", "--ckpt_path", "--seed_everything", "--devices", "--wandb")
+    looking_on = ("--evaluation.", "--keep.", "--trainer.max_time", "--trainer.devices", "--trainer.logger")
+    names = [name for name in found if name not in (*unchanged, *leave_out) and not name.startswith(looking_on)]
+    return "".join(f" {name} {found[name]}" for name in names)
 
 
 def hardware(record: Mapping[str, Any]) -> str:

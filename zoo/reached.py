@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from zoo.errors import ZooError
-from zoo.pages import page_tables
+from zoo.pages import page_tables, set_beside
 from zoo.record import RecordError, RunDir, read_result, write_atomically
 from zoo.spreads import is_secondary, spread_of
 from zoo.study_record import (
@@ -153,18 +153,8 @@ def row(record: dict[str, Any], name: str, *, best: Any, last: Any, recipe: Any)
 
 
 def reached_by(record: Mapping[str, Any]) -> str:
-    """What trained a record: the recipe, and what was set beside it, in all its `fit` commands together.
-
-    Folders, time limits and what only looks on (evaluations, checkpoints, loggers) are left out.
-    """
-    found: dict[str, str] = {}
-    for _, _, subcommand, *arguments in record["commands"]:
-        pairs = [part for argument in arguments for part in argument.split("=", 1)] if subcommand == "fit" else []
-        found |= dict(zip(pairs[::2], pairs[1::2], strict=True))
-    unchanged = ("--recipe", "--data_dir", "--run_dir", "--ckpt_path", "--seed_everything", "--devices", "--wandb")
-    looking_on = ("--evaluation.", "--keep.", "--trainer.max_time", "--trainer.devices", "--trainer.logger")
-    options = [f" {name} {found[name]}" for name in found if name not in unchanged and not name.startswith(looking_on)]
-    return fit_command(record["paper"], record["recipe"]) + "".join(options)
+    """What trained a record: the recipe, and what was set beside it."""
+    return fit_command(record["paper"], record["recipe"]) + set_beside(record)
 
 
 def fit_command(paper: str, recipe: str) -> str:
