@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from made_runs import make_run
 
-from zoo.reached import keep, reached_by, without_folders
+from zoo.reached import Row, headlines, keep, reached_by, without_folders
 from zoo.record import RecordError, RunDir, read_result, write_result
 
 
@@ -34,6 +34,18 @@ def test_a_fine_tuned_run_is_not_kept_as_one_of_its_recipe(tmp_path: Path) -> No
 def test_folders_of_a_machine_are_not_kept() -> None:
     command = ["python", "x.py", "fit", "--data_dir", "/home/me", "--run_dir=/home/me/runs", "--recipe=mnist"]
     assert without_folders(command) == [*command[:3], "--data_dir", "DIR", "--run_dir=RUN", "--recipe=mnist"]
+    tuned = ["python", "x.py", "fit", "--init_from=/home/me/study/source", "--data.root", "/home/me/faces"]
+    assert without_folders(tuned)[3:] == ["--init_from=source", "--data.root", "DIR"]
+    assert without_folders(["fit", "--init_from", "dcgan.mnist"])[1:] == ["--init_from", "dcgan.mnist"]
+
+
+def test_readme_shows_the_figures_that_runs_are_compared_by() -> None:
+    def row(recipe: str, measure: str, reported: str = "not reported") -> Row:
+        return Row("gan", (recipe, measure, reported, "1", "2", "3", "0", "abc", "def"))
+
+    shown = [row("mnist", "fd_lenet"), row("mnist", "parzen_ll", "225"), row("ring", "modes")]
+    hidden = [row("mnist", "kd_lenet"), row("mnist, wide", "fd_lenet")]
+    assert headlines([*shown[:2], *hidden, shown[2]]) == shown
 
 
 def test_the_command_that_reached_a_figure_names_what_was_set() -> None:

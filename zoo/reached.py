@@ -224,10 +224,15 @@ def in_details(table: list[Row]) -> str:
     return f"<details><summary>{summary}</summary>\n{markdown_table(table)}</details>\n\n" if table else ""
 
 
-def is_headline(row: Row) -> bool:
-    """Whether README shows it: what a paper reports, and the distance and the score that all runs have."""
-    _, measure, reported, *_ = row.cells
-    return reported != "not reported" or measure.startswith(("fd", "fid", "is")) or not measure
+def headlines(table: list[Row]) -> list[Row]:
+    """What README shows of a paper's rows: reported figures, and the distance and the score that all images have.
+
+    Of a recipe without either (points in the plane) all rows; of recipes that a study varied none but the reported.
+    """
+    compared = {row for row in table if row.cells[1].startswith(("fd", "fid", "is")) and ", " not in row.cells[0]}
+    shown = {row for row in table if row in compared or row.cells[2] != "not reported"}
+    done = {row.cells[0].partition(", ")[0] for row in shown}
+    return [row for row in table if row in shown or row.cells[0].partition(", ")[0] not in done]
 
 
 def with_table(text: str, table: str, *, file: Path) -> str:
@@ -261,7 +266,7 @@ def documents(root: Path) -> dict[Path, str]:
         page = root / "docs" / f"{script.stem}.md"
         if page.is_file():
             wanted[page] = page_tables([*own, *missing], [run for run in runs if run["paper"] == script.stem])
-        shown += list(filter(is_headline, own)) or missing[:1]
+        shown += headlines(own) or missing[:1]
         folded += missing if own else missing[1:]
     wanted[root / "README.md"] = markdown_table(shown) + in_details(folded)
     return {file: with_table(file.read_text(), text, file=file) for file, text in wanted.items()}
@@ -303,6 +308,8 @@ def keep_study(folder: Path, root: Path) -> Path:
     study = read_study(folder / STUDY_FILE)
     for record in study["records"].values():
         record["commands"] = [without_folders(command) for command in record["commands"]]
+        if "finetune" in record and record["finetune"]["init_from"]:
+            record["finetune"]["init_from"] = Path(record["finetune"]["init_from"]).name
     file = root / "reproductions/records" / f"{study['paper']}-study-{study['study']}.json"
     file.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(file, json.dumps(study, indent=1) + "\n")
@@ -312,13 +319,17 @@ def keep_study(folder: Path, root: Path) -> Path:
 
 
 def without_folders(command: list[str]) -> list[str]:
-    """A command line as another machine would be given it."""
-    placeholders = {"--data_dir": "DIR", "--run_dir": "RUN"}
-    words = [placeholders.get(before, word) for before, word in pairwise(["", *command])]
+    """A command line as another machine would be given it; of weights to start from, the name is kept."""
+    placeholders = {"--data_dir": "DIR", "--run_dir": "RUN", "--data.root": "DIR", "--data.init_args.root": "DIR"}
+
+    def replaced(option: str, value: str) -> str:
+        return Path(value).name if option == "--init_from" else placeholders.get(option, value)
+
+    words = [replaced(before, word) for before, word in pairwise(["", *command])]
     for i, word in enumerate(words):
-        option, is_set, _ = word.partition("=")
-        if is_set and option in placeholders:
-            words[i] = f"{option}={placeholders[option]}"
+        option, is_set, value = word.partition("=")
+        if is_set:
+            words[i] = f"{option}={replaced(option, value)}"
     return words
 
 
