@@ -17,7 +17,7 @@ from toys import same, state_of
 
 from zoo.cli import ReproductionCLI, reproduce
 from zoo.models import MODELS
-from zoo.record import read_metrics, read_result
+from zoo.record import RunDir, read_metrics, read_result, write_result
 
 ROOT = Path(__file__).parents[1]
 TINY = ["--model.width", "8", "--evaluation.samples", "100", "--evaluation.real_images", "500"]
@@ -93,13 +93,23 @@ def test_a_second_run_never_overwrites_the_first(run: Path, capsys: pytest.Captu
     assert before == {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
 
 
+def tested(run: Path) -> dict[str, Any]:
+    """A record as if `test` had measured the last checkpoint."""
+    record = read_result(run)
+    taken = {"checkpoint": "last.ckpt", "images_seen": 512, "values": {"fd": 1.0}, "protocols": {}}
+    write_result(RunDir(run), {**record, "tests": [taken]})
+    return taken
+
+
 def test_resume_goes_on_with_the_run_and_forgets_what_came_after_the_checkpoint(run: Path) -> None:
+    tested(run)
     with (run / "metrics.jsonl").open("a") as file:
         file.write('{"images_seen": 576, "time": 1.0, "loss_generator": 9.0}\n{"images_seen": 6')  # a killed run's end
     zoo("dcgan", "fit", "--run_dir", str(run), "--ckpt_path", "last", "--images", "1024")
     record = read_result(run)
     assert (record["images_seen"], record["budget"], record["interruptions"]) == (1024, 1024, 1)
     assert len(record["commands"]) == 2
+    assert record["tests"] == []  # of a checkpoint that is another now
     rows = read_metrics(run / "metrics.jsonl")
     assert 576 not in [row["images_seen"] for row in rows]
     assert [row["images_seen"] for row in rows if "fd_lenet100" in row] == [0, 256, 512, 768, 1024]
@@ -108,8 +118,10 @@ def test_resume_goes_on_with_the_run_and_forgets_what_came_after_the_checkpoint(
 
 def test_resuming_a_finished_run_changes_nothing_but_the_command_list(run: Path) -> None:
     before, weights = read_result(run), state_of(run / "checkpoints/last.ckpt")["state_dict"]
+    taken = tested(run)
     zoo("dcgan", "fit", "--run_dir", str(run), "--ckpt_path", "last")
     after = read_result(run)
+    assert after["tests"] == [taken]
     assert same(weights, state_of(run / "checkpoints/last.ckpt")["state_dict"])
     assert (after["images_seen"], after["interruptions"]) == (before["images_seen"], 1)
     assert after["measures"] == before["measures"]

@@ -12,6 +12,7 @@ from lightning.pytorch import Callback, Trainer
 
 import zoo
 from zoo.adversarial import AdversarialModule
+from zoo.checkpoints import read_checkpoint
 from zoo.data import ImageDataModule
 from zoo.measurement import Measurement
 from zoo.recipes import Plan, command_line
@@ -123,7 +124,7 @@ class RunReport(Callback):
             "discriminator_steps": model.discriminator_steps,
             "generator_steps": model.generator_steps,
             "measures": {**self.earlier("measures", {}), **self.measures(measurement)},
-            "tests": self.earlier("tests", []),
+            "tests": [test for test in self.earlier("tests", []) if self.still_holds(test)],
             "protocols": {**self.earlier("protocols", {}), **measurement.protocols},
             "seed": model.seed,
             "commit": describe_commit(Path(zoo.__file__).parent),
@@ -186,6 +187,11 @@ class RunReport(Callback):
     def earlier(self, field: str, otherwise: Any) -> Any:
         """What an earlier result.json of this run holds, so that a resumed training keeps the figures of `test`."""
         return read_result(self.run.result)[field] if self.run.result.exists() else otherwise
+
+    def still_holds(self, test: Mapping[str, Any]) -> bool:
+        """Whether a checkpoint is the one that `test` measured: training that goes on writes another best and last."""
+        path = self.run.checkpoints / test["checkpoint"]
+        return path.is_file() and bool(read_checkpoint(path)["state_dict"]["images_seen"] == test["images_seen"])
 
     def print_measures(self, measures: Mapping[str, Any]) -> None:
         """A table: before training, best and last."""

@@ -103,15 +103,13 @@ def correlation(run: FinishedRun, *, distance: str) -> "Figure":
     trained = at > 0
     x = np.interp(at[trained], images, running_median(estimate, width=MEDIAN_WIDTH))
     figure, [[ax]] = new_figure(1, 1, width=4.4, height=3.4)
-    points = ax.scatter(
-        x, values[trained], c=at[trained], cmap="Blues", edgecolors=BLUE, linewidths=0.6, vmin=-at.max() / 3
-    )
+    points = ax.scatter(x, values[trained], c=at[trained] / 1e6, cmap="Blues", edgecolors=BLUE, linewidths=0.6, vmin=0)
     ax.set_xlabel("critic's estimate (filtered)")
     ax.set_ylabel(distance)
     ax.set_yscale("log")
-    figure.colorbar(points, label="real images seen")
+    figure.colorbar(points, label="real images seen, in millions")
     rho: Any = run_correlation(x, values[trained])
-    ax.set_title(f"Spearman correlation {rho:.2f} over {int(trained.sum())} checkpoints", fontsize=9)
+    ax.set_title(f"Spearman correlation {rho:.3f} over {int(trained.sum())} checkpoints", fontsize=9)
     return figure
 
 

@@ -55,7 +55,7 @@ TARGETS = (
     Target("infogan", "mnist", 60, FAST, "int8"),
     Target("lsgan", "mnist", 60, ("--images=650000", "--model.width=32", *FAST)),
     Target("wgan", "mnist", 90, ("--model.width_G=32", "--model.width_D=32", *FAST)),
-    Target("wgan_gp", "mnist", 90, ("--images=2500000", "--model.width=32", "--evaluation.every=100000", *FAST)),
+    Target("wgan_gp", "mnist", 90, ("--images=2000000", "--model.width=32", "--evaluation.every=100000", *FAST)),
     Target("pggan", "mnist", 90),
     Target("stylegan", "mnist", 90),
 )
