@@ -37,12 +37,12 @@ bench: install
 	$(BIN)/python benchmarks/data.py
 	$(BIN)/python benchmarks/evaluation.py
 
-# The releases that are missing: about a day on one core in all, each cut off at its own time; goes on where it stopped.
+# The releases that are missing: hours on one core, each cut off at its own time; goes on where it stopped.
 pretrained: install
 	$(BIN)/python -m zoo pretrain --data_dir '$(DATA)'
 	$(BIN)/python -m zoo releases --picture docs/samples.png
 
-# The example of `zoo compare` in reproductions/records: seven runs of six papers, 25 minutes on one core.
+# The example of `zoo compare` in reproductions/records: seven runs of six papers, an hour and a quarter on one core.
 EXAMPLE := runs/example
 EXAMPLE_PAGE := reproductions/records/compare-digits
 EXAMPLE_NOTE := An example: 150,000 images are a short run. WGAN and WGAN-GP update G once for five batches, so that they \

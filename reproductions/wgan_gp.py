@@ -9,7 +9,11 @@
     python reproductions/wgan_gp.py study --name architectures    (tables 2 and 5, scaled down to 20 networks on digits)
 
 Reported and reached (written by `python -m zoo reached --write`)
-    not run
+    recipe  measure               reported      best                          last             images     seed  commit   protocol
+    mnist   fd_lenet              not reported  21.64 at 2,000,000            21.64            2,000,000  0     bd2b872  cacc23a6fcf9
+    mnist   is_lenet              not reported  7.616 +/- 0.062 at 2,000,000  7.616 +/- 0.062  2,000,000  0     bd2b872  cacc23a6fcf9
+    mnist   kd_lenet              not reported  2.447 +/- 0.46 at 2,000,000   2.447 +/- 0.46   2,000,000  0     bd2b872  cacc23a6fcf9
+    mnist   critic_gradient_norm  not reported  1.07 +/- 0.11 at 2,000,000    1.07 +/- 0.11    2,000,000  0     bd2b872  3500d7465b3f
 End of the table
 
 Reported (table 3): CIFAR-10 Inception score 7.86 +/- 0.07 without labels (`cifar10_resnet`) and 8.42 +/- 0.10 with

@@ -31,6 +31,13 @@ def test_a_fine_tuned_run_is_not_kept_as_one_of_its_recipe(tmp_path: Path) -> No
     assert not (tmp_path / "root").exists()
 
 
+def test_a_run_that_lacks_a_test_leaves_the_records_as_they_were(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", tests={"last": 2.0})
+    with pytest.raises(RecordError, match=r"not measured at best\.ckpt: `test --ckpt_path best`"):
+        keep(run, tmp_path / "root")
+    assert not (tmp_path / "root").exists()
+
+
 def test_folders_of_a_machine_are_not_kept() -> None:
     command = ["python", "x.py", "fit", "--data_dir", "/home/me", "--run_dir=/home/me/runs", "--recipe=mnist"]
     assert without_folders(command) == [*command[:3], "--data_dir", "DIR", "--run_dir=RUN", "--recipe=mnist"]

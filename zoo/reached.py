@@ -280,7 +280,8 @@ def keep(run: Path, root: Path) -> Path:
     Of a study: its study.json and its figures.
 
     Raises:
-        RecordError: no valid record in the run, or one of a fine-tuning run, which is none of its recipe.
+        RecordError: no valid record in the run, one that lacks a test, or one of a fine-tuning run, which is none of
+            its recipe.
     """
     if (run / STUDY_FILE).is_file():
         return keep_study(run, root)
@@ -290,6 +291,11 @@ def keep(run: Path, root: Path) -> Path:
         raise RecordError(
             f"{run} was fine-tuned or augmented (from {start}): it is no run of the recipe {record['recipe']!r} and is "
             "not kept beside those; a study keeps such runs"
+        )
+    if missing := {"best.ckpt", "last.ckpt"} - {test["checkpoint"] for test in record["tests"]}:
+        raise RecordError(
+            f"{run} is not measured at {' and '.join(sorted(missing))}: `test --ckpt_path best` and `--ckpt_path last` "
+            "do that (a best checkpoint is chosen by --keep.monitor MEASURE, of those that --evaluation.every takes)"
         )
     record["commands"] = [without_folders(command) for command in record["commands"]]
     file = root / "reproductions/records" / f"{record['paper']}-{record['recipe']}-seed{record['seed']}.json"
