@@ -6,7 +6,15 @@
     python reproductions/wgan.py study --name mnist --data_dir DIR   (figures 3 and 4, on MNIST)
 
 Reported and reached (written by `python -m zoo reached --write`)
-    not run
+    recipe        measure                          reported      best     last     images     seed  commit   protocol
+    mnist, WGAN   fd_lenet                         not reported  56.44    56.44    3,000,000  0     30f9b0a  fe804a5c1abd
+    mnist, WGAN   is_lenet                         not reported  6.976    6.976    3,000,000  0     30f9b0a  fe804a5c1abd
+    mnist, WGAN   kd_lenet                         not reported  5.164    5.164    3,000,000  0     30f9b0a  fe804a5c1abd
+    mnist, WGAN   wasserstein_estimate             not reported  0.03247  0.03247  3,000,000  0     30f9b0a  d26c38898979
+    mnist, WGAN   wasserstein_spearman_fd_lenet2k  not reported  0.9999   0.9999   3,000,000  0     30f9b0a  d26c38898979
+    mnist, DCGAN  fd_lenet                         not reported  20.19    19.14    650,112    0     30f9b0a  fe804a5c1abd
+    mnist, DCGAN  is_lenet                         not reported  7.815    7.929    650,112    0     30f9b0a  fe804a5c1abd
+    mnist, DCGAN  kd_lenet                         not reported  2.205    1.921    650,112    0     30f9b0a  fe804a5c1abd
 End of the table
 
 The paper reports no FID, IS or likelihood. Its claims are a curve and pictures: the critic's estimate of the distance

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from made_runs import make_run
 
-from zoo.reached import Row, headlines, keep, reached_by, without_folders
+from zoo.reached import Row, headlines, keep, options_of_study, reached_by, without_folders
 from zoo.record import RecordError, RunDir, read_result, write_result
 
 
@@ -70,3 +70,12 @@ def test_the_command_that_reached_a_figure_names_what_was_set() -> None:
     test = ["python", "reproductions/gan.py", "test", "--run_dir", "RUN", "--evaluation.samples", "7"]
     record = {"paper": "gan", "recipe": "mnist", "commands": [first, again, test]}
     assert reached_by(record) == "reproductions/gan.py fit --recipe mnist --model.width 32 --images 200"
+
+
+def test_what_a_study_sets_itself_is_known() -> None:
+    scripts = Path(__file__).parents[1] / "reproductions"
+    assert {"--init_from", "--freeze_d", "--recipe", "--model.width"} <= set(
+        options_of_study(scripts / "dcgan.py", "finetune")
+    )
+    assert "--model.width_G" not in options_of_study(scripts / "wgan.py", "mnist")
+    assert options_of_study(scripts / "wgan.py", "of long ago") == []

@@ -50,12 +50,17 @@ class Row(NamedTuple):
 
 def recipes_of(script: Path) -> Mapping[str, Any]:
     """The RECIPES of a reproduction script."""
+    return dict(imported(script).RECIPES)
+
+
+def imported(script: Path) -> Any:
+    """A reproduction script as a module."""
     spec = importlib.util.spec_from_file_location(f"reproduction_{script.stem}", script)
     if spec is None or spec.loader is None:
         raise ZooError(f"{script} cannot be imported")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return dict(module.RECIPES)
+    return module
 
 
 def rows(folder: Path) -> Iterator[Row]:
@@ -85,6 +90,7 @@ def study_rows(study: dict[str, Any], folder: Path) -> Iterator[Row]:
     groups = grouped(study)
     paper = study["paper"]
     command = f"reproductions/{paper}.py study --name {study['study']}"
+    of_study = options_of_study(folder / f"{paper}.py", study["study"])
     recipes = [records[0]["recipe"] for records in groups.values()]
     for group, records in groups.items():
         first = records[0]
@@ -104,9 +110,7 @@ def study_rows(study: dict[str, Any], folder: Path) -> Iterator[Row]:
                 commits(records),
                 protocols.get(name, ""),
             )
-            yield Row(
-                paper, cells, data_of(recipes_of(folder / f"{first['paper']}.py")[first["recipe"]].config), command
-            )
+            yield Row(paper, cells, data_of(own.config), command + set_beside(first, leave_out=of_study))
     every = list(study["records"].values())
     for name, value in study["findings"].items():
         cells = (
@@ -121,6 +125,17 @@ def study_rows(study: dict[str, Any], folder: Path) -> Iterator[Row]:
             "",
         )
         yield Row(paper, cells, command=command)
+
+
+def options_of_study(script: Path, name: str) -> list[str]:
+    """Names of the options that a study itself gives its members; none if the script has no such study any more."""
+    study = getattr(imported(script), "STUDIES", {}).get(name)
+    given = (
+        []
+        if study is None
+        else [*study.options, *(word for member in study.members.values() for word in member.options)]
+    )
+    return [word.partition("=")[0] for word in given if word.startswith("--")]
 
 
 def seeds(records: list[dict[str, Any]]) -> str:
