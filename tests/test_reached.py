@@ -1,9 +1,10 @@
+import shutil
 from pathlib import Path
 
 import pytest
 from made_runs import make_run
 
-from zoo.reached import Row, headlines, keep, options_of_study, reached_by, without_folders
+from zoo.reached import Row, headlines, keep, options_of_study, reached_by, rows, without_folders
 from zoo.record import RecordError, RunDir, read_result, write_result
 
 
@@ -32,10 +33,18 @@ def test_a_fine_tuned_run_is_not_kept_as_one_of_its_recipe(tmp_path: Path) -> No
 
 
 def test_a_run_that_lacks_a_test_leaves_the_records_as_they_were(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    scripts = Path(__file__).parents[1] / "reproductions"
+    shutil.copytree(scripts, root / "reproductions", ignore=shutil.ignore_patterns("records"))
     run = make_run(tmp_path / "run", tests={"last": 2.0})
-    with pytest.raises(RecordError, match=r"not measured at best\.ckpt: `test --ckpt_path best`"):
-        keep(run, tmp_path / "root")
-    assert not (tmp_path / "root").exists()
+    best = run / "checkpoints/best.ckpt"
+    best.touch()
+    with pytest.raises(RecordError, match=r"not measured at its best checkpoint: `test --ckpt_path best` does"):
+        keep(run, root)
+    assert not (root / "reproductions/records").exists()
+    best.unlink()  # none was chosen: no keep.monitor
+    keep(run, root)
+    assert [row.cells[3:5] for row in rows(root / "reproductions")] == [("not chosen", "2")]
 
 
 def test_folders_of_a_machine_are_not_kept() -> None:

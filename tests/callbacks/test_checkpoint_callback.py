@@ -95,6 +95,13 @@ def test_best_follows_the_measure(tmp_path: Path, better: str, at: list[int]) ->
         assert images_in(folder / "last.ckpt") == images
 
 
+def test_a_measure_that_is_not_taken_is_named_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    callback = CounterCheckpoint(tmp_path, monitor="fd2k", better="lower")
+    fit(ToyGAN(), Evaluation(Scripted(VALUES), every=8), callback, images=24)
+    assert capsys.readouterr().err.count("fd2k (keep.monitor) is not measured here: choose from fd\n") == 1
+    assert not (tmp_path / "best.ckpt").exists()
+
+
 def test_best_survives_a_resume(tmp_path: Path) -> None:
     train_with_measure(tmp_path, better="lower", images=32)
     weights = torch.load(tmp_path / "best.ckpt", weights_only=True)["state_dict"]["G.0.weight"]

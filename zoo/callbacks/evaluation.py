@@ -1,5 +1,6 @@
 """Measures samples every N images while training, and on `test`."""
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -29,6 +30,7 @@ class Evaluation(Callback):
         self.due = Every(every)
         self.latest: dict[str, float] = {}
         self.taken_at: int | None = None
+        self.noted = False
 
     def on_train_start(self, trainer: Trainer, pl_module: AdversarialModule) -> None:  # type: ignore[override]
         self.due.last = self.taken_at = pl_module.images_seen
@@ -60,5 +62,16 @@ class Evaluation(Callback):
                 logger.log_metrics(values, step=module.images_seen)
         if not trainer.testing:
             for callback in trainer.checkpoint_callbacks:
-                if isinstance(callback, CounterCheckpoint) and callback.monitor in self.latest:
-                    callback.offer(trainer, module, self.latest[callback.monitor])
+                if isinstance(callback, CounterCheckpoint) and callback.monitor is not None:
+                    self.offer(callback, trainer=trainer, module=module)
+
+    def offer(self, checkpoint: CounterCheckpoint, *, trainer: Trainer, module: AdversarialModule) -> None:
+        """Lets it keep the best; says once where what it monitors is not measured."""
+        if checkpoint.monitor in self.latest:
+            checkpoint.offer(trainer, module, self.latest[checkpoint.monitor])
+        elif trainer.is_global_zero and not self.noted:
+            self.noted = True
+            sys.stderr.write(
+                f"note: no best checkpoint is chosen, since {checkpoint.monitor} (keep.monitor) is not measured here: "
+                f"choose from {', '.join(self.latest)}\n"
+            )
