@@ -59,7 +59,7 @@ MNIST = {
 
 RECIPES = {
     "mnist": Recipe(
-        "the paper's MNIST experiment (appendix C.1), 5 % error of the categorical code",
+        "the paper's MNIST experiment (appendix C.1), which reports 5 % error of the categorical code",
         {"model": {"network": "mnist"}, **MNIST},
         reported={"code_error": "0.05", "mutual_information_categorical": "near ln 10 = 2.303"},
     ),

@@ -271,6 +271,16 @@ def test_disk_full_leaves_the_previous_checkpoint(
     assert (run / "checkpoints/last.ckpt").read_bytes() == before
 
 
+@pytest.mark.parametrize("option", ["--images=-5", "--devices=0", "--evaluation.every=0", "--keep.grid_every=-1"])
+def test_counts_below_one_are_refused_before_anything_is_made(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], option: str
+) -> None:
+    text = refused(capsys, "dcgan", "fit", "--recipe", "digits", option, "--run_dir", str(tmp_path / "run"))
+    name, _, value = option.partition("=")
+    assert f"{name} must be a whole number of 1 or more, not {value}" in text
+    assert not (tmp_path / "run").exists()
+
+
 def test_more_devices_take_the_strategy_that_works(monkeypatch: pytest.MonkeyPatch) -> None:
     chosen: dict[str, Any] = {}
 

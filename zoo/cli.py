@@ -42,7 +42,7 @@ from zoo.finetune.settings import open_source, refuse_without_source, source_arg
 from zoo.loggers import JsonlLogger, WandbMirror
 from zoo.measurement import Measurement
 from zoo.models import MODELS
-from zoo.options import add_options
+from zoo.options import add_options, refuse_counts_below_one
 from zoo.recipes import Plan, Recipe, UsageError, make_plan
 from zoo.record import RunDir, read_metrics
 from zoo.report import RunReport, direction
@@ -104,6 +104,7 @@ class ReproductionCLI(LightningCLI):
 
     def before_instantiate_classes(self) -> None:
         config = self.config[self.subcommand]
+        refuse_counts_below_one(config)
         refuse_float16(config.trainer.precision)  # on a CPU, Lightning would silently take bf16 instead
         if config.data is None:
             raise UsageError("no data set: name one with --data (MNIST, CIFAR10, CelebA, ImageFolder, Digits)")

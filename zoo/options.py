@@ -1,6 +1,17 @@
 """The options of a reproduction beside LightningCLI's own: recipe, budget, what is kept, evaluation, fine-tuning."""
 
+from typing import Any
+
 from lightning.pytorch.cli import LightningArgumentParser
+
+from zoo.recipes import UsageError
+
+#: Options that count something; None where they may be left out.
+COUNTS = (
+    *("images", "generator_steps", "devices", "samples"),
+    *("keep.checkpoint_every", "keep.archive_every", "keep.grid_every"),
+    *("evaluation.every", "evaluation.samples", "evaluation.test_samples", "evaluation.real_images"),
+)
 
 
 def add_options(parser: LightningArgumentParser, *, recipes: str) -> None:
@@ -101,3 +112,11 @@ def add_options(parser: LightningArgumentParser, *, recipes: str) -> None:
             "trainer.enable_model_summary": False,
         }
     )
+
+
+def refuse_counts_below_one(settings: Any) -> None:
+    """Raises UsageError for the first of COUNTS that is set to less than 1; `settings` are those of a subcommand."""
+    for name in COUNTS:
+        value = settings[name]
+        if value is not None and value < 1:
+            raise UsageError(f"--{name} must be a whole number of 1 or more, not {value}")

@@ -1,5 +1,6 @@
-"""What commands print. No torch at import."""
+"""What commands print and how they read numbers. No torch at import."""
 
+import argparse
 import sys
 
 
@@ -7,3 +8,14 @@ def say(text: str) -> None:
     """Lines on standard output, at once."""
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
+
+
+def positive(text: str) -> int:
+    """An option's integer of 1 or more; argparse names the option in its error."""
+    try:
+        value = int(text)
+    except ValueError:
+        value = 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number of 1 or more, not {text!r}")
+    return value

@@ -18,7 +18,7 @@ from zoo.evaluate.extractors import load_extractors
 from zoo.evaluate.outcome import Outcome, as_json, draw_neighbours, table
 from zoo.evaluate.subjects import Folder, load_subject, read_folder
 from zoo.metrics.errors import EvaluationError
-from zoo.terminal import say
+from zoo.terminal import positive, say
 
 if TYPE_CHECKING:
     from zoo.data import ImageDataModule
@@ -40,15 +40,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--features_weights", metavar="FILE", default=None, help="weights of the one extractor that is named")
     add("--measures", default=None, help="with commas between, or `all`; `list` says what there is")
     add("--presets", default=None, help="conventions side by side, of one set of samples; `list` says what there is")
-    add("--samples", type=int, default=None, help="generated images (default: 10,000 for lenet, else 50,000; or all)")
-    add("--reals", type=int, default=None, help="the first N images of the reference (default: all)")
+    add(
+        "--samples",
+        type=positive,
+        default=None,
+        help="generated images (default: 10,000 for lenet, else 50,000)",
+    )
+    add("--reals", type=positive, default=None, help="the first N images of the reference (default: all)")
     add("--split", default="train", choices=("train", "validation", "test"), help="of the run's data")
     add("--data", default=None, help="the reference: a data set of zoo.data (default: the run's own)")
     add("--data_dir", default=None, help="where the data lie now")
     add("--weights", default=None, choices=("raw", "ema"), help="default: the average, where the model has one")
     add("--batchnorm", default="reestimated", choices=("running", "reestimated", "batch"), help="of a generator")
     add("--seeds", default="0", help="of the latents; several, with commas between, give a +/-")
-    add("--resolution", type=int, default=None, help="bring the images of both folders to this side")
+    add("--resolution", type=positive, default=None, help="bring the images of both folders to this side")
     add("--skip_broken", action="store_true", help="leave out files that cannot be decoded, and say which")
     add("--device", default="cpu", help="cpu, cuda, cuda:1, ...")
     add("--json", metavar="FILE", default=None, help="also write the figures there, each with its protocol")

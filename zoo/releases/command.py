@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from zoo.releases.card import PRECISIONS, ReleaseError
 from zoo.releases.find import SHIPPED, list_pretrained, release_folder
-from zoo.terminal import say
+from zoo.terminal import positive, say
 
 if TYPE_CHECKING:
     from zoo.adversarial import AdversarialModule
@@ -212,11 +212,3 @@ def drawing(commands: Any, name: str, text: str, *, out: str | None, run: Any) -
     command.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, ...")
     command.set_defaults(run=run)
     return command
-
-
-def positive(text: str) -> int:
-    """An integer of 1 or more."""
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"must be 1 or more, not {value}")
-    return value
