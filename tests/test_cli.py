@@ -281,6 +281,17 @@ def test_counts_below_one_are_refused_before_anything_is_made(
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [("--model.width=-8", "no networks can be made of these --model settings"), ("--model.lr=-1", "must be above 0")],
+)
+def test_settings_that_make_no_model(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], option: str, words: str
+) -> None:
+    assert words in refused(capsys, "dcgan", "fit", "--recipe", "digits", option, "--run_dir", str(tmp_path / "run"))
+    assert not (tmp_path / "run").exists()
+
+
 def test_more_devices_take_the_strategy_that_works(monkeypatch: pytest.MonkeyPatch) -> None:
     chosen: dict[str, Any] = {}
 

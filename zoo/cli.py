@@ -105,6 +105,9 @@ class ReproductionCLI(LightningCLI):
     def before_instantiate_classes(self) -> None:
         config = self.config[self.subcommand]
         refuse_counts_below_one(config)
+        for name in ("lr", "lr_D", "lr_G"):
+            if name in config.model and config.model[name] is not None and not config.model[name] > 0:
+                raise UsageError(f"--model.{name} must be above 0, not {config.model[name]}")
         refuse_float16(config.trainer.precision)  # on a CPU, Lightning would silently take bf16 instead
         if config.data is None:
             raise UsageError("no data set: name one with --data (MNIST, CIFAR10, CelebA, ImageFolder, Digits)")
@@ -125,7 +128,10 @@ class ReproductionCLI(LightningCLI):
         self.settings = config
 
     def instantiate_classes(self) -> None:
-        super().instantiate_classes()
+        try:
+            super().instantiate_classes()
+        except RuntimeError as error:  # torch's, of a width below 1 for one
+            raise UsageError(f"no networks can be made of these --model settings: {error}") from error
         self.model.seed = self.settings.seed_everything
 
     def instantiate_trainer(self, **kwargs: Any) -> Any:
