@@ -57,8 +57,10 @@ def set_beside(record: Mapping[str, Any], *, leave_out: Sequence[str] = ()) -> s
     """
     found: dict[str, str] = {}
     for _, _, subcommand, *arguments in record["commands"]:
-        pairs = [part for argument in arguments for part in argument.split("=", 1)] if subcommand == "fit" else []
-        found |= dict(zip(pairs[::2], pairs[1::2], strict=True))
+        for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
+            name, is_set, value = argument.partition("=")
+            if subcommand == "fit" and name.startswith("--"):
+                found[name] = value if is_set else following
     unchanged = ("--recipe", "--data_dir", "--run_dir", "--ckpt_path", "--seed_everything", "--devices", "--wandb")
     looking_on = ("--evaluation.", "--keep.", "--trainer.max_time", "--trainer.devices", "--trainer.logger")
     names = [name for name in found if name not in (*unchanged, *leave_out) and not name.startswith(looking_on)]
