@@ -75,7 +75,17 @@ def test_the_command_that_reached_a_figure_names_what_was_set() -> None:
         "--trainer.max_time=00:01:00:00",
     ]
     first += ["--model.width", "32", "--images=100", "--evaluation.every=50"]
-    again = ["python", "reproductions/gan.py", "fit", "--run_dir=RUN", "--ckpt_path=last", "--images", "200", "--init_from", "a=b"]
+    again = [
+        "python",
+        "reproductions/gan.py",
+        "fit",
+        "--run_dir=RUN",
+        "--ckpt_path=last",
+        "--images",
+        "200",
+        "--init_from",
+        "a=b",
+    ]
     test = ["python", "reproductions/gan.py", "test", "--run_dir", "RUN", "--evaluation.samples", "7"]
     record = {"paper": "gan", "recipe": "mnist", "commands": [first, again, test]}
     assert reached_by(record) == "reproductions/gan.py fit --recipe mnist --model.width 32 --images 200 --init_from a=b"

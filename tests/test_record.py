@@ -17,13 +17,11 @@ import torch
 import torchvision
 
 import zoo
+from zoo.environment import describe_commit, describe_hardware, describe_versions
 from zoo.record import (
     RecordError,
     RunDir,
     RunDirError,
-    describe_commit,
-    describe_hardware,
-    describe_versions,
     read_result,
     summarise_measures,
     validate_result,

@@ -7,16 +7,14 @@ from __future__ import annotations
 
 import json
 import os
-import platform
-import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
 
 from zoo import schema
+from zoo.environment import PACKAGES
 from zoo.errors import ZooError
 from zoo.schema import RecordError
 
@@ -25,9 +23,6 @@ __all__ = [
     "RecordError",
     "RunDir",
     "RunDirError",
-    "describe_commit",
-    "describe_hardware",
-    "describe_versions",
     "read_metrics",
     "read_result",
     "summarise_measures",
@@ -227,7 +222,6 @@ def _schema_version(field: str, value: Any) -> None:
 
 
 _POINT = {"value": schema.or_null(schema.number), "images_seen": schema.count}
-PACKAGES = ("torch", "lightning", "torchmetrics", "torchvision", "numpy")
 
 # Figures of `test` under the full protocol, at one checkpoint.
 _TEST = {
@@ -341,79 +335,3 @@ def read_result(path: str | os.PathLike[str]) -> dict[str, Any]:
     except RecordError as error:
         raise RecordError(f"{path}: {error}") from error
     return record
-
-
-# --- what the run ran on ---
-
-
-def describe_versions() -> dict[str, str]:
-    """Versions of Python, zoo, and the packages that figures depend on ("absent": not installed), none imported."""
-    from zoo import __version__
-
-    versions = {"python": platform.python_version()}
-    for name in PACKAGES:
-        try:
-            versions[name] = version(name)
-        except PackageNotFoundError:
-            versions[name] = "absent"
-    return versions | {"zoo": __version__}
-
-
-def describe_hardware(*, gpus: int | None = None) -> dict[str, Any]:
-    """CPU model, cores used (torch's threads), memory in GiB (None: unknown) and one name for each GPU.
-
-    Args:
-        gpus: how many GPUs the run used (0 for a run on the CPU); None: all that are visible.
-    """
-    import torch
-
-    visible = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    used = visible if gpus is None else min(gpus, visible)
-    return {
-        "cpu": _cpu_model(),
-        "cores": torch.get_num_threads(),
-        "memory_gib": _memory_gib(),
-        "gpus": [torch.cuda.get_device_name(index) for index in range(used)],
-    }
-
-
-def _cpu_model() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text(errors="replace").splitlines():
-            if line.lower().startswith("model name") and (model := line.partition(":")[2].strip()):
-                return model
-    return platform.processor() or platform.machine() or "unknown"
-
-
-def _memory_gib() -> float | None:
-    try:
-        return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
-    except (AttributeError, OSError, ValueError):  # not POSIX
-        return None
-
-
-def describe_commit(folder: str | os.PathLike[str]) -> str | None:
-    """Commit of the checkout that tracks `folder`, with "+dirty" where it has changed or untracked files.
-
-    None outside a checkout, without git, and for a package installed inside somebody else's checkout (a virtual
-    environment in a project): that commit would say nothing about this code.
-    """
-    if not _git(folder, "ls-files", "--", "."):
-        return None
-    commit = _git(folder, "rev-parse", "HEAD")
-    changes = _git(folder, "status", "--porcelain")
-    if not commit or changes is None:
-        return None
-    return commit + ("+dirty" if changes else "")
-
-
-def _git(folder: str | os.PathLike[str], *arguments: str) -> str | None:
-    """Output of a git command that changes nothing; None where it fails."""
-    command = ["git", "-C", os.fspath(folder), *arguments]
-    quiet = os.environ | {"GIT_OPTIONAL_LOCKS": "0"}
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True, env=quiet)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.strip()

@@ -14,13 +14,11 @@ import zoo
 from zoo.adversarial import AdversarialModule
 from zoo.checkpoints import read_checkpoint
 from zoo.data import ImageDataModule
+from zoo.environment import describe_commit, describe_hardware, describe_versions
 from zoo.measurement import Measurement
 from zoo.recipes import Plan, command_line
 from zoo.record import (
     RunDir,
-    describe_commit,
-    describe_hardware,
-    describe_versions,
     read_metrics,
     read_result,
     summarise_measures,

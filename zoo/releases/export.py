@@ -12,9 +12,9 @@ from torch import Tensor
 from zoo.adversarial import AdversarialModule
 from zoo.compare.reported import reproductions
 from zoo.data import DATASETS
+from zoo.environment import describe_versions
 from zoo.metrics.features import sha256_of
 from zoo.reached import without_folders
-from zoo.record import describe_versions
 from zoo.releases.card import FORMAT, GRID_FILE, NAME, NETWORKS, ReleaseError, write_card
 from zoo.releases.figures import GRID_IMAGES, GRID_SEED, draw_grid, grey_levels, measure, settings_for
 from zoo.releases.find import add_to_index
