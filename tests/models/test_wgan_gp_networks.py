@@ -12,18 +12,13 @@ from torch.nn import functional as F
 from zoo.adversarial import in_eval_mode
 from zoo.layers import SameConv2d, SameConvTranspose2d
 from zoo.models.wgan_gp import WGANGP
-from zoo.models.wgan_gp_networks import (
+from zoo.models.wgan_gp_layers import ClassBatchNorm2d, Rectifier, convolution, deconvolution, linear
+from zoo.models.wgan_gp_networks import CriticBlock, UpBlock
+from zoo.models.wgan_gp_random import (
     NONLINEARITIES,
-    ClassBatchNorm2d,
-    CriticBlock,
     PlayerSettings,
     RandomArchitecture,
-    Rectifier,
-    UpBlock,
-    convolution,
-    deconvolution,
     draw_architecture,
-    linear,
     nonlinearity,
     random_networks,
 )

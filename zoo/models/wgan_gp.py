@@ -6,7 +6,7 @@ Authors' code: github.com/igul222/improved_wgan_training.
 Here: Algorithm 1 (the gradient penalty of section 4 in place of weight clipping) with the constants of the authors'
 scripts for points in the plane (figure 1), MNIST, CIFAR-10 (figure 3), the CIFAR-10 ResNets of table 3 with and without
 labels, and 64x64 images; the methods it is compared with (weight clipping, GAN, LSGAN); the random architectures of
-section 5.1. The networks are in wgan_gp_networks.py.
+section 5.1. The networks are in wgan_gp_networks.py, random ones in wgan_gp_random.py.
 """
 
 import copy
@@ -27,7 +27,8 @@ from zoo.losses import (
     wasserstein_critic_loss,
     wasserstein_generator_loss,
 )
-from zoo.models.wgan_gp_networks import Method, Network, draw_architecture, players
+from zoo.models.wgan_gp_networks import Method, Network, players
+from zoo.models.wgan_gp_random import draw_architecture
 from zoo.resume import mix_seed
 
 if TYPE_CHECKING:
