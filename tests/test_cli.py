@@ -211,6 +211,34 @@ def test_16_mixed_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert "bf16-mixed" in refused(capsys, "dcgan", "fit", *options)
 
 
+class TestMatmulPrecision:
+    """It is that of training alone, and the record says so where it is not float32's."""
+
+    @pytest.fixture
+    def asked_for(self, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+        """What torch was told."""
+        told: list[str] = []
+        monkeypatch.setattr(torch, "set_float32_matmul_precision", told.append)
+        return told
+
+    def test_training_and_its_record(self, asked_for: list[str], tmp_path: Path) -> None:
+        run = tmp_path / "run"
+        options = ["--recipe", "digits", "--images", "128", "--run_dir", str(run), *TINY]
+        zoo("dcgan", "fit", *options, "--matmul_precision", "medium")
+        assert set(asked_for) == {"medium"}
+        assert read_result(run)["precision"] == "32-true, medium matmul"
+        asked_for.clear()
+        zoo("dcgan", "fit", "--ckpt_path", "last", "--images", "256", "--run_dir", str(run))
+        assert set(asked_for) == {"medium"}
+
+    def test_predict_is_exact(self, asked_for: list[str], run: Path) -> None:
+        zoo("dcgan", "predict", "--run_dir", str(run), "--samples", "1", "--matmul_precision", "medium")
+        assert set(asked_for) == {"highest"}
+
+    def test_float32_is_not_mentioned(self, finished: Path) -> None:
+        assert read_result(finished)["precision"] == "32-true"
+
+
 def test_gradient_clipping_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     options = ["--recipe", "digits", "--run_dir", "run", "--trainer.gradient_clip_val", "1.0", *TINY]
     assert "manual optimization" in refused(capsys, "dcgan", "fit", *options)

@@ -109,6 +109,8 @@ class ReproductionCLI(LightningCLI):
             if name in config.model and config.model[name] is not None and not config.model[name] > 0:
                 raise UsageError(f"--model.{name} must be above 0, not {config.model[name]}")
         refuse_float16(config.trainer.precision)  # on a CPU, Lightning would silently take bf16 instead
+        fitting = self.subcommand == "fit"
+        torch.set_float32_matmul_precision(config.matmul_precision if fitting else "highest")
         if config.data is None:
             raise UsageError("no data set: name one with --data (MNIST, CIFAR10, CelebA, ImageFolder, Digits)")
         if config.data_dir is not None:

@@ -1,6 +1,6 @@
 """The options of a reproduction beside LightningCLI's own: recipe, budget, what is kept, evaluation, fine-tuning."""
 
-from typing import Any
+from typing import Any, Literal
 
 from lightning.pytorch.cli import LightningArgumentParser
 
@@ -33,6 +33,12 @@ def add_options(parser: LightningArgumentParser, *, recipes: str) -> None:
     add("--data_dir", type=str | None, default=None, help="Folder of the data set (data.root).")
     add("--devices", type=int, default=1, help="Number of devices; the batch is divided among them.")
     add("--compile", type=bool, default=False, help="torch.compile of G and D.")
+    add(
+        "--matmul_precision",
+        type=Literal["highest", "high", "medium"],
+        default="highest",
+        help="Products of float32 matrices in training: high takes TF32, medium bf16, where the hardware has it.",
+    )
     add(
         "--wandb",
         type=bool | str,

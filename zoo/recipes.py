@@ -25,6 +25,7 @@ INHERITED = (
     "evaluation",
     "keep",
     "compile",
+    "matmul_precision",
     "wandb",
     "init_from",
     "freeze_d",

@@ -130,7 +130,7 @@ class RunReport(Callback):
             "hardware": describe_hardware(
                 gpus=trainer.num_devices if trainer.strategy.root_device.type == "cuda" else 0
             ),
-            "precision": str(trainer.precision),
+            "precision": precision(trainer, self.settings),
             "wall_time_s": round(seconds, 1),
             "images_per_second": round(model.images_seen / seconds, 1),
             "commands": stopwatch.commands,
@@ -205,6 +205,12 @@ class RunReport(Callback):
             say(f"no figures were taken while training; `test --run_dir {self.run.path}` takes them")
             return
         print_table(["measure", "before training", "best", "last", "best at images seen"], rows)
+
+
+def precision(trainer: Trainer, settings: Mapping[str, Any]) -> str:
+    """Lightning's name of it, and how float32 matrices were multiplied where that was not exact."""
+    matmul = settings["matmul_precision"]
+    return str(trainer.precision) + ("" if matmul == "highest" else f", {matmul} matmul")
 
 
 def direction(measure: str) -> str:
