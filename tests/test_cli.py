@@ -93,7 +93,7 @@ def test_a_second_run_never_overwrites_the_first(run: Path, capsys: pytest.Captu
     assert before == {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
 
 
-def tested(run: Path) -> dict[str, Any]:
+def figures_taken(run: Path) -> dict[str, Any]:
     """A record as if `test` had measured the last checkpoint."""
     record = read_result(run)
     taken = {"checkpoint": "last.ckpt", "images_seen": 512, "values": {"fd": 1.0}, "protocols": {}}
@@ -102,7 +102,7 @@ def tested(run: Path) -> dict[str, Any]:
 
 
 def test_resume_goes_on_with_the_run_and_forgets_what_came_after_the_checkpoint(run: Path) -> None:
-    tested(run)
+    figures_taken(run)
     with (run / "metrics.jsonl").open("a") as file:
         file.write('{"images_seen": 576, "time": 1.0, "loss_generator": 9.0}\n{"images_seen": 6')  # a killed run's end
     zoo("dcgan", "fit", "--run_dir", str(run), "--ckpt_path", "last", "--images", "1024")
@@ -118,7 +118,7 @@ def test_resume_goes_on_with_the_run_and_forgets_what_came_after_the_checkpoint(
 
 def test_resuming_a_finished_run_changes_nothing_but_the_command_list(run: Path) -> None:
     before, weights = read_result(run), state_of(run / "checkpoints/last.ckpt")["state_dict"]
-    taken = tested(run)
+    taken = figures_taken(run)
     zoo("dcgan", "fit", "--run_dir", str(run), "--ckpt_path", "last")
     after = read_result(run)
     assert after["tests"] == [taken]
@@ -246,10 +246,47 @@ def test_gradient_clipping_is_refused(capsys: pytest.CaptureFixture[str]) -> Non
 
 def test_no_optimizer_option_is_offered(capsys: pytest.CaptureFixture[str]) -> None:
     """Trap 8: LightningCLI adds --optimizer unless told not to, and would then replace the paper's two."""
+    assert "unknown option --optimizer" in refused(capsys, "gan", "fit", "--optimizer", "Adam", "--print_config")
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--model.widht", "8"], "unknown option --model.widht: did you mean --model.width?"),
+        (["--ckpt_pth=last"], "unknown option --ckpt_pth: did you mean --ckpt_path?"),
+        (["--qqqq", "8"], "unknown option --qqqq ("),
+        (["8"], "'8' belongs to no option"),
+        (
+            ["--data.bath_size", "3"],
+            "unknown option --data.bath_size of zoo.data.Digits: did you mean --data.batch_size?",
+        ),
+        (["--data.batch_size", "x"], "--data.batch_size must be a whole number, not 'x'"),
+        (["--data", "Nonsense"], "unknown data set 'Nonsense' in --data: there are Digits, MNIST, CIFAR10, CelebA, "),
+        (["--images", "ten"], "--images must be a whole number, not 'ten'"),
+        (["--images=1e6"], "--images must be a whole number, not '1000000.0'"),
+        (["--model.lr=fast"], "--model.lr must be a number, not 'fast'"),
+        (["--compile", "maybe"], "--compile must be true or false, not 'maybe'"),
+        (["--matmul_precision", "low"], "--matmul_precision must be one of 'highest', 'high', 'medium', not 'low'"),
+        (["--evaluation.extractors", "lenet"], "--evaluation.extractors must be a list as in '[a,b]', not 'lenet'"),
+        (["--config", "nowhere.yaml"], "nowhere.yaml"),
+        (["--wandb"], "--wandb: expected one argument"),
+    ],
+)
+def test_what_the_parser_refuses_is_said_in_one_line(
+    capsys: pytest.CaptureFixture[str], options: list[str], says: str
+) -> None:
+    text = refused(capsys, "dcgan", "fit", *options)
+    assert says in text
+    assert text.count("\n") == 1
+    assert "--help` lists all" in text
+    assert "usage:" not in text
+
+
+def test_the_help_names_the_run_options(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
-        zoo("gan", "fit", "--optimizer", "Adam", "--print_config")
-    assert stop.value.code == 2
-    assert "optimizer" in capsys.readouterr().err
+        zoo("dcgan", "fit", "--help")
+    assert stop.value.code == 0
+    assert {"--run_dir", "--ckpt_path", "--name", "--recipe"} <= set(capsys.readouterr().out.split())
 
 
 class TestCheckpoints:

@@ -4,6 +4,7 @@
 record. Everything else is named as LightningCLI names it.
 """
 
+import argparse
 import logging
 import sys
 import warnings
@@ -31,7 +32,7 @@ from zoo.callbacks import (
     save_png,
 )
 from zoo.checkpoints import AtomicCheckpointIO, check_compatible, read_checkpoint
-from zoo.data import ImageDataModule
+from zoo.data import DATASETS, ImageDataModule, ToyPoints
 from zoo.errors import UnsupportedSettingError, ZooError
 from zoo.figures.drawing import Drawings, write
 from zoo.finetune.adapt import Source, transfer
@@ -42,9 +43,10 @@ from zoo.finetune.settings import open_source, refuse_without_source, source_arg
 from zoo.loggers import JsonlLogger, WandbMirror
 from zoo.measurement import Measurement
 from zoo.models import MODELS
-from zoo.options import add_options, refuse_counts_below_one
+from zoo.options import TAKEN_BEFORE, add_options, refuse_counts_below_one
 from zoo.recipes import Plan, Recipe, UsageError, make_plan
 from zoo.record import RunDir, read_metrics
+from zoo.refusals import refusal
 from zoo.report import RunReport, direction
 from zoo.runs import FinishedRun
 from zoo.study import Study, study_command
@@ -96,11 +98,20 @@ class ReproductionCLI(LightningCLI):
             "predict": own | {"dataloaders", "return_predictions"},
         }
 
+    def init_parser(self, **kwargs: Any) -> LightningArgumentParser:
+        return super().init_parser(exit_on_error=False, **kwargs)
+
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         add_options(parser, recipes=self.recipes)
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
-        self.config = parser.parse_args(args)
+        try:
+            self.config = parser.parse_args(args)
+        except argparse.ArgumentError as error:
+            asked = self._parser(args[0])
+            options = [option for action in asked._actions for option in action.option_strings]
+            text = refusal(error.message, options=options, data_sets=[*DATASETS, ToyPoints.__name__])
+            raise UsageError(f"{text} (`{asked.prog.replace(' [options]', '')} --help` lists all)") from None
 
     def before_instantiate_classes(self) -> None:
         config = self.config[self.subcommand]
@@ -112,7 +123,7 @@ class ReproductionCLI(LightningCLI):
         fitting = self.subcommand == "fit"
         torch.set_float32_matmul_precision(config.matmul_precision if fitting else "highest")
         if config.data is None:
-            raise UsageError("no data set: name one with --data (MNIST, CIFAR10, CelebA, ImageFolder, Digits)")
+            raise UsageError(f"no data set: name one with --data ({', '.join(DATASETS)})")
         if config.data_dir is not None:
             config.data.init_args.root = config.data_dir
         config.data.init_args.seed = config.seed_everything
@@ -216,7 +227,7 @@ class ReproductionCLI(LightningCLI):
     def plain_settings(self) -> dict[str, Any]:
         """Every setting of this run as plain types: what config.yaml holds."""
         text = self._parser(self.subcommand).dump(self.settings, skip_none=False, skip_link_targets=False)
-        return dict(yaml.safe_load(text))
+        return {name: value for name, value in yaml.safe_load(text).items() if name not in TAKEN_BEFORE}
 
     def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
         kwargs = super()._prepare_subcommand_kwargs(subcommand)

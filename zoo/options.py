@@ -13,6 +13,13 @@ COUNTS = (
     *("evaluation.every", "evaluation.samples", "evaluation.test_samples", "evaluation.real_images"),
 )
 
+#: Options that the plan takes off the command line before the parser sees it: here for the help alone.
+TAKEN_BEFORE = {
+    "run_dir": "Folder of the run (default: runs/PAPER/RECIPE/NAME).",
+    "name": "Last part of that default (default: the time).",
+    "ckpt_path": "last, best or a file: fit goes on from it; test and predict take it (default: last).",
+}
+
 
 def add_options(parser: LightningArgumentParser, *, recipes: str) -> None:
     """Adds them, with this project's defaults for the trainer.
@@ -28,6 +35,8 @@ def add_options(parser: LightningArgumentParser, *, recipes: str) -> None:
         default="digits",
         help=f"Experiment of the paper: {recipes}.",
     )
+    for name, text in TAKEN_BEFORE.items():
+        add(f"--{name}", type=str | None, default=None, help=text)
     add("--images", type=int | None, default=None, help="Budget: real images seen, summed over devices.")
     add("--generator_steps", type=int | None, default=None, help="Budget: updates of the generator.")
     add("--data_dir", type=str | None, default=None, help="Folder of the data set (data.root).")
