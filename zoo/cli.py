@@ -32,7 +32,7 @@ from zoo.callbacks import (
     save_png,
 )
 from zoo.checkpoints import AtomicCheckpointIO, check_compatible, read_checkpoint
-from zoo.data import DATASETS, ImageDataModule, ToyPoints
+from zoo.data import DATASETS, DataNotFoundError, ImageDataModule, ToyPoints
 from zoo.errors import UnsupportedSettingError, ZooError
 from zoo.figures.drawing import Drawings, write
 from zoo.finetune.adapt import Source, transfer
@@ -159,7 +159,6 @@ class ReproductionCLI(LightningCLI):
         if fitting:
             check_images_fit(self.datamodule, self.model)
             tuning = self.tuning()
-            RunDir.create(self.run.path, resume=True)  # a second run was refused with the plan
             callbacks = [
                 self.report,
                 StopAtBudget(images=config.images, generator_steps=config.generator_steps),
@@ -340,5 +339,6 @@ def reproduce(
             plan, source = with_source(plan, weights)
         ReproductionCLI(model_class, plan=plan, recipes=recipes, figures=figures, source=source)
     except (ZooError, MisconfigurationException, OSError) as error:
-        sys.stderr.write(f"error: {error}\n")
+        without = "\n`--recipe digits` needs no files." if isinstance(error, DataNotFoundError) else ""
+        sys.stderr.write(f"error: {error}{without}\n")
         raise SystemExit(1) from None

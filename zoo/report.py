@@ -66,7 +66,7 @@ class Stopwatch:
 class RunReport(Callback):
     """Writes the files that stay of a run, and prints what a person wants to know at its beginning and its end.
 
-    As a callback it waits with config.yaml until data, model and checkpoint were found good: a command that failed
+    As a callback it waits with the folders and config.yaml until data, model and checkpoint were found good: a command that failed
     leaves no run behind.
     """
 
@@ -79,6 +79,7 @@ class RunReport(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: AdversarialModule) -> None:  # type: ignore[override]
         self.stopwatch.start()
         if trainer.is_global_zero:
+            RunDir.create(self.run.path, resume=True)  # a second run was refused with the plan
             write_atomically(self.run.config, yaml.safe_dump(dict(self.settings), sort_keys=False))
             self.announce(pl_module, data=trainer.datamodule)  # type: ignore[attr-defined]
 

@@ -117,9 +117,9 @@ def test_class_folders(place: str, digits: bool, tmp_path: Path, write_image: Ca
 
 @pytest.mark.usefixtures("offline")
 def test_absent_and_offline(tmp_path: Path) -> None:
-    with pytest.raises(DataNotFoundError, match=r"data_batch_1[\s\S]*no network[\s\S]*ZOO_DATA[\s\S]*--recipe digits"):
+    with pytest.raises(DataNotFoundError, match=r"data_batch_1[\s\S]*no network[\s\S]*ZOO_DATA"):
         CIFAR10(root=str(tmp_path / "in")).prepare_data()
-    assert not list((tmp_path / "in").rglob("*"))
+    assert not (tmp_path / "in").exists()
 
 
 @pytest.mark.slow

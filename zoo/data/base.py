@@ -180,8 +180,7 @@ class DataNotFoundError(ZooError, FileNotFoundError):
         self.reason = reason
         super().__init__(
             f"{name} was not found. Looked for\n{places}\n{reason}\n"
-            "Pass the folder that holds it as --data_dir (data.root) or the environment variable ZOO_DATA, "
-            "or download it by hand to one of these places, or use `--recipe digits`: it needs no download."
+            "Name the folder that holds it with --data_dir (data.root) or the environment variable ZOO_DATA."
         )
 
 
@@ -192,7 +191,7 @@ def download(
     root: Path,
     looked_for: Iterable[Path | str],
 ) -> None:
-    """Run `fetch(folder)` on a temporary folder inside root, then move the files it left to the same places
+    """Run `fetch(folder)` on a temporary folder beside root, then move the files it left to the same places
     in root.
 
     An interrupted download leaves nothing behind. Raises DataNotFoundError where it fails.
@@ -200,13 +199,13 @@ def download(
     import tempfile
 
     try:
-        root.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".download-", dir=root) as folder:
+        nearest = next(folder for folder in (root, *root.resolve().parents) if folder.is_dir())
+        with tempfile.TemporaryDirectory(prefix=".download-", dir=nearest) as folder:
             fetch(folder)
             for file in sorted(path for path in Path(folder).rglob("*") if path.is_file()):
                 target = root / file.relative_to(folder)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 file.replace(target)
     except (OSError, RuntimeError, ImportError) as error:  # URLError is an OSError
-        reason = f"The download failed: {type(error).__name__}: {error}"
+        reason = f"The download failed: {type(error).__name__}: {' '.join(str(error).split())}"
         raise DataNotFoundError(name, looked_for=looked_for, reason=reason) from error
