@@ -48,8 +48,8 @@ def test_networks_and_settings(text: str) -> None:
     assert not any("BatchNorm" in line for line in critic if line.startswith("  + "))
     settings = section(text, "Settings").splitlines()
     row = next(line for line in settings if line.split()[0] == "lr")
-    assert row.split()[1:3] == ["5e-05", "None"]
-    assert settings[-1].strip().startswith("the same in both: channels=3, clip=0.01")
+    assert row.split()[1:3] == ["5e-05", "0.0002"]  # what None came to
+    assert settings[-1].strip().startswith("the same in both: channels=3, n_critic=5, clip=0.01")
 
 
 def test_a_paper_and_itself_and_a_recipe() -> None:

@@ -15,7 +15,7 @@ from zoo.compare.reading import read_run
 from zoo.errors import ZooError
 from zoo.pull import pull
 from zoo.push import PUSHED_FILE, PushError, push
-from zoo.record import RecordError, read_metrics
+from zoo.record import read_metrics
 
 
 @pytest.fixture
@@ -114,7 +114,7 @@ def test_a_push_that_broke_off_is_done_again_as_a_new_run(tmp_path: Path, monkey
 
 
 def test_what_cannot_be_pushed_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(RecordError, match="there is no metrics file"):
+    with pytest.raises(PushError, match=r"there is no run at .*absent"):
         push(tmp_path / "absent")
     assert not (tmp_path / "absent").exists()
     folder = make_run(tmp_path / "run")

@@ -66,9 +66,15 @@ class Described:
 
     @cached_property
     def settings(self) -> dict[str, str]:
-        """The constructor's keywords with their defaults, a recipe's settings put in."""
+        """The constructor's keywords with their defaults, a recipe's settings put in.
+
+        Where None leaves the choice to the network or the method, what it came to stands in its place.
+        """
         found = {name: p.default for name, p in inspect.signature(self.kind).parameters.items()}
-        return {name: repr(value) for name, value in {**found, **self.config.get("model", {})}.items()}
+        found |= self.config.get("model", {})
+        chosen = {name: getattr(self.module, name, None) for name, value in found.items() if value is None}
+        found |= {name: value for name, value in chosen.items() if isinstance(value, str | int | float)}
+        return {name: repr(value) for name, value in found.items()}
 
     @cached_property
     def meanings(self) -> dict[str, str]:

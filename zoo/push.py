@@ -42,6 +42,8 @@ def push(path: Path, *, project: str = "lightning-gan-zoo", again: bool = False)
         RecordError: no run that can be read.
     """
     run = RunDir(path)
+    if not run.holds_run:
+        raise PushError(f"there is no run at {path}: name the folder of one (runs/PAPER/RECIPE/NAME)")
     content = Content(path)
     require_wandb()
     state = {} if again else pushed_before(run)

@@ -66,8 +66,8 @@ class Stopwatch:
 class RunReport(Callback):
     """Writes the files that stay of a run, and prints what a person wants to know at its beginning and its end.
 
-    As a callback it waits with the folders and config.yaml until data, model and checkpoint were found good: a command that failed
-    leaves no run behind.
+    As a callback it waits with the folders and config.yaml until data, model and checkpoint were found good: a command
+    that failed leaves no run behind.
     """
 
     def __init__(self, run: RunDir, *, plan: Plan, settings: Mapping[str, Any]) -> None:

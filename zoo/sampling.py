@@ -36,13 +36,15 @@ def samples(
         SamplingError: labels, or truncation, that the model does not have.
     """
     require_images(module)
+    if labels is not None and module.num_classes is None:
+        raise SamplingError(f"this {type(module).__name__} is unconditional: leave --labels out")
+    if labels and module.num_classes is not None and not all(0 <= y < module.num_classes for y in labels):
+        raise SamplingError(f"--labels are from 0 to {module.num_classes - 1}, not {labels}")
     try:
-        if labels and module.num_classes is not None and not all(0 <= y < module.num_classes for y in labels):
-            raise SamplingError(f"labels are from 0 to {module.num_classes - 1}, not {labels}")
         chosen = None if labels is None else torch.tensor([labels[i % len(labels)] for i in range(n)])
         return module.sample(n, labels=chosen, seed=seed, truncation_psi=truncation_psi)
     except ValueError as error:
-        raise SamplingError(str(error)) from error
+        raise SamplingError(str(error).replace("truncation_psi", "--truncation")) from error
 
 
 @torch.no_grad()

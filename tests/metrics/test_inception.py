@@ -94,8 +94,8 @@ def test_absent_and_offline_is_one_clear_error(tmp_path, monkeypatch):
         URL,
         str(tmp_path / "checkpoints" / FILE),
         "no route to host",
-        "fd_lenet",
-        "kd_lenet",
+        "--features lenet",
+        "--features resnet",
     ):
         assert part in str(error.value)
     with pytest.raises(InceptionUnavailableError, match="not allowed"):

@@ -230,7 +230,8 @@ def test_constants_of_the_scripts() -> None:
     with torch.device("meta"):
         found = {name: WGANGP(network=name) for name in names}  # type: ignore[arg-type]
     constants = {
-        n: (m.lr, m.betas, m.gp_weight, m.n_critic, m.generator_batch, m.decay_steps) for n, m in found.items()
+        n: (m.lr, (m.beta1, m.beta2), m.gp_weight, m.n_critic, m.generator_batch, m.decay_steps)
+        for n, m in found.items()
     }
     assert constants == {
         "toy": (1e-4, (0.5, 0.9), 0.1, 5, 1, None),

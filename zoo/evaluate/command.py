@@ -65,6 +65,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
     if listing := listed(arguments):
         say(listing)
         return
+    refuse_unknown_names(arguments)
     folders = arguments.real is not None and arguments.fake is not None
     if folders == (arguments.target is not None) or (arguments.real is None) != (arguments.fake is None):
         raise EvaluationError("name either a run or checkpoint, or two folders with --real DIR and --fake DIR")
@@ -198,6 +199,17 @@ def listed(arguments: argparse.Namespace) -> str:
     if arguments.presets == "list":
         lines += [f"{name:14} {preset.used_by}" for name, preset in PRESETS.items()]
     return "\n".join(lines)
+
+
+def refuse_unknown_names(arguments: argparse.Namespace) -> None:
+    """Before the data are read, not after."""
+    from zoo.metrics.measures import ALL
+    from zoo.metrics.presets import PRESETS
+
+    for option, known in (("measures", [*ALL, "all"]), ("presets", list(PRESETS))):
+        if unknown := [name for name in words(getattr(arguments, option)) if name not in known]:
+            raise EvaluationError(f"there is no {option[:-1]} {unknown[0]!r}: choose from {', '.join(known)}")
+    numbers(arguments.seeds)
 
 
 def check_writable(file: str | None) -> None:

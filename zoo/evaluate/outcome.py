@@ -44,7 +44,8 @@ def table(outcome: Outcome) -> str:
 
 def spreads_of(name: str, values: dict[str, float]) -> list[tuple[str, str]]:
     """The values that are spreads of a figure, each with what it is over."""
-    kinds = ((f"{name}_seed_std", " over seeds"), (f"{name}_std", ""))
+    draws = " over splits" if name.startswith("is") else " over subsets"  # of the Inception Score, of a kernel distance
+    kinds = ((f"{name}_seed_std", " over seeds"), (f"{name}_std", draws))
     return [(spread, why) for spread, why in kinds if spread in values]
 
 

@@ -28,8 +28,8 @@ URL = f"https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/{FILE}
 OFFICIAL_SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
 SIZE = 299
 OTHERWISE = (
-    "Without it, fd_lenet, is_lenet and kd_lenet can be computed for MNIST-like images (LeNetExtractor "
-    "ships with the package), or Frechet and kernel distances with any other FeatureExtractor."
+    "Without it: `--features lenet` for digits, `--features resnet` for small colour images (LeNetExtractor and "
+    "ResNetExtractor; both ship with the package), or a network of yours."
 )
 
 
@@ -113,8 +113,8 @@ def find_weights(weights: Path | str | None, *, download: bool) -> Path:
         except (OSError, RuntimeError) as error:  # URLError is an OSError; a wrong hash is a RuntimeError
             reason = f"downloading failed: {error}"
     raise InceptionUnavailableError(
-        f"Inception weights: no argument, {VARIABLE} is not set, {cached} does not exist, and {reason}. "
-        f"Get the file from {URL} and put it there or name it in {VARIABLE}. {OTHERWISE}"
+        f"FID, IS and KID need Inception's weights, which are not here: no argument names them, {VARIABLE} is not set, "
+        f"{reason}, and there is no\n  {cached}\nPut there, or name in {VARIABLE},\n  {URL}\n{OTHERWISE}"
     )
 
 

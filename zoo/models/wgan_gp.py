@@ -188,10 +188,8 @@ class WGANGP(AdversarialModule):
         self.optimizer: Optimizer = optimizer or objective.optimizer
         recommended: Constants | Objective = own if (method, self.optimizer) == ("wgan-gp", "adam") else objective
         self.lr = recommended.lr if lr is None else lr
-        self.betas = (
-            recommended.beta1 if beta1 is None else beta1,
-            objective.beta2 if beta2 is None else beta2,
-        )
+        self.beta1 = recommended.beta1 if beta1 is None else beta1
+        self.beta2 = objective.beta2 if beta2 is None else beta2
         self.gp_weight = own.gp_weight if gp_weight is None else gp_weight
         self.one_sided, self.clip, self.fixed_generator = one_sided, clip, fixed_generator
         self.generator_batch = generator_batch or own.generator_batch
@@ -299,7 +297,8 @@ class WGANGP(AdversarialModule):
         if self.optimizer == "rmsprop":
             return torch.optim.RMSprop(net.parameters(), lr=self.lr, alpha=0.9, eps=1e-5, weight_decay=weight_decay)
         fused = self.device.type in ("cpu", "cuda")  # one pass over the weights instead of several
-        return torch.optim.Adam(net.parameters(), lr=self.lr, betas=self.betas, weight_decay=weight_decay, fused=fused)
+        betas = (self.beta1, self.beta2)
+        return torch.optim.Adam(net.parameters(), lr=self.lr, betas=betas, weight_decay=weight_decay, fused=fused)
 
     # The scale each script is trained in, and back.
 
