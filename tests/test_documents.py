@@ -184,7 +184,7 @@ def test_commands_are_known_with_their_options(file: Path, parser_of: Callable[[
         elif f"/{EXAMPLE}.py" not in command:
             try:
                 check(command, parser_of)
-            except (SystemExit, ZooError, KeyError) as error:
+            except (SystemExit, argparse.ArgumentError, ZooError, KeyError) as error:
                 pytest.fail(f"{file.name}: {command}: {error!r}")
 
 
@@ -208,7 +208,7 @@ def test_a_wrong_command_is_found(parser_of: Callable[[str], Any]) -> None:
         "python -m zoo sample dcgan.mnist --colour red",
         "python -m zoo",
     ):
-        with pytest.raises(SystemExit):
+        with pytest.raises((SystemExit, argparse.ArgumentError)):
             check(wrong, parser_of)
     with pytest.raises(UsageError):
         check("python reproductions/wgan.py fit --recipe digit", parser_of)
