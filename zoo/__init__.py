@@ -16,16 +16,16 @@ def list_pretrained() -> list[str]:
 
 
 def load_pretrained(name: str) -> "AdversarialModule":
-    """A trained model by the name of its release, like "dcgan.mnist".
+    """A trained model by the name of its release, like "dcgan.mnist"; or a run's folder, or a checkpoint file.
 
     Returns:
-        the paper's module with G, G_ema (where the paper averages) and D as released, on the CPU, in evaluation mode:
+        the paper's module with G, G_ema (where the paper averages) and D, on the CPU, in evaluation mode:
         `load_pretrained("dcgan.mnist").sample(16, seed=0)` gives images [16, C, H, W] in [-1, 1].
 
     Raises:
         ReleaseError: no release of that name, or files that are not what its card says.
+        CheckpointError: no such checkpoint, or a damaged one.
     """
-    from zoo.releases.find import release_folder
-    from zoo.releases.release import Release
+    from zoo.releases.weights import load_model
 
-    return Release(release_folder(name)).module()
+    return load_model(name)

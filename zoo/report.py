@@ -193,19 +193,23 @@ class RunReport(Callback):
         return path.is_file() and bool(read_checkpoint(path)["state_dict"]["images_seen"] == test["images_seen"])
 
     def print_measures(self, measures: Mapping[str, Any]) -> None:
-        """A table: before training, best and last."""
+        """A table: before training, the best value of each and its place, the last; and which checkpoint is kept."""
         rows = [
             [
                 f"{name} ({'lower' if value['better'] == 'lower' else 'higher'} is better)",
-                *(figure(value[point]["value"]) for point in ("first", "best", "last")),
+                *(figure(value[point]["value"]) for point in ("first", "best")),
                 f"{value['best']['images_seen']:,}",
+                figure(value["last"]["value"]),
             ]
             for name, value in measures.items()
         ]
         if not rows:
             say(f"no figures were taken while training; `test --run_dir {self.run.path}` takes them")
             return
-        print_table(["measure", "before training", "best", "last", "best at images seen"], rows)
+        print_table(["measure", "before training", "best value", "at images seen", "last"], rows)
+        monitor = self.settings["keep"]["monitor"]
+        if monitor in measures:
+            say(f"best.ckpt is that of the best {monitor}")
 
 
 def precision(trainer: Trainer, settings: Mapping[str, Any]) -> str:

@@ -60,6 +60,14 @@ def test_a_release_gives_the_trained_module_but_for_the_rounding(releases, finis
     assert 0 < difference.max() < 0.05
 
 
+def test_a_run_and_its_checkpoint_load_as_releases_do(finished_run):
+    folder, seen = finished_run.dir.path, finished_run.module().sample(4, seed=1)
+    for name in (folder, folder / "checkpoints" / "last.ckpt"):
+        module = zoo.load_pretrained(str(name))
+        assert not module.training
+        assert torch.equal(module.sample(4, seed=1), seen)
+
+
 def test_the_card_tells_where_the_release_comes_from(folder, finished_run):
     card = read_card(folder)
     assert (card["paper"], card["recipe"], card["precision"]) == ("dcgan", "digits", "float16")
