@@ -8,6 +8,7 @@ from typing import Any
 from zoo import __version__, evaluate
 from zoo.errors import ZooError
 from zoo.releases import command as released
+from zoo.terminal import plain_warnings
 
 
 def papers(arguments: argparse.Namespace) -> None:
@@ -181,7 +182,8 @@ def main() -> None:
     """Runs the `zoo` command; expected errors are printed in one piece."""
     arguments = parser().parse_args()
     try:
-        arguments.run(arguments)
+        with plain_warnings():
+            arguments.run(arguments)
     except ZooError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(1) from None

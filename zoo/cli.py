@@ -50,6 +50,7 @@ from zoo.refusals import refusal
 from zoo.report import RunReport, direction
 from zoo.runs import FinishedRun
 from zoo.study import Study, study_command
+from zoo.terminal import plain_warnings
 
 RunFigures = Callable[[Any, FinishedRun], Drawings]
 
@@ -326,6 +327,19 @@ def reproduce(
         "`isinstance.treespec, LeafSpec.` is deprecated",
     ):
         warnings.filterwarnings("ignore", message=expected)
+    with plain_warnings():
+        run_command(arguments, model_class, recipes=recipes, figures=figures, studies=studies)
+
+
+def run_command(
+    arguments: list[str],
+    model_class: type[AdversarialModule],
+    *,
+    recipes: Mapping[str, Recipe],
+    figures: RunFigures | None,
+    studies: Mapping[str, Study],
+) -> None:
+    """One of fit, test, predict, study; an expected error is printed and ends with status 1."""
     try:
         if arguments[0] == "study":
             script, paper = Path(sys.argv[0]), model_class.paper

@@ -1,7 +1,10 @@
 """What commands print and how they read numbers. No torch at import."""
 
 import argparse
+import contextlib
 import sys
+import warnings
+from collections.abc import Iterator
 
 
 def say(text: str) -> None:
@@ -19,3 +22,14 @@ def positive(text: str) -> int:
     if value < 1:
         raise argparse.ArgumentTypeError(f"must be a whole number of 1 or more, not {text!r}")
     return value
+
+
+@contextlib.contextmanager
+def plain_warnings() -> Iterator[None]:
+    """Inside, a warning is one line of what it says, without the place in the code that said it."""
+    before = warnings.formatwarning
+    warnings.formatwarning = lambda message, *_where, **_more: f"warning: {message}\n"
+    try:
+        yield
+    finally:
+        warnings.formatwarning = before
