@@ -82,7 +82,7 @@ def test_compare_refuses_in_one_line(refused: Zoo, tmp_path: Path) -> None:
 
 
 def test_push_and_diff_refuse_in_one_line(refused: Zoo, tmp_path: Path) -> None:
-    assert "there is no metrics file" in refused("wandb-push", tmp_path / "absent")
+    assert "there is no run at" in refused("wandb-push", tmp_path / "absent")
     assert refused("diff", "wgan", "vae").startswith("error: there is no paper 'vae'")
     assert refused("papers", "vae").startswith("error: there is no paper 'vae'")
 
