@@ -66,6 +66,21 @@ def test_two_folders_as_a_table_and_as_json(folders, tmp_path, digits, capsys):
     assert written["values"]["fd_lenet120"]["value"] == pytest.approx(direct.values["fd_lenet120"], rel=1e-6)
 
 
+def test_a_data_set_against_itself_is_its_test_images_against_its_training_images(tmp_path, digits):
+    folder(tmp_path / "in" / "train", digits[:200])
+    folder(tmp_path / "in" / "test", digits[200:320])
+    common = ("--features", "lenet", "--measures", "fd,kd", "--json")
+    run("--data", "ImageFolder", "--data_dir", tmp_path / "in", "--resolution", 28, *common, tmp_path / "a.json")
+    run("--real", tmp_path / "in/train", "--fake", tmp_path / "in/test", *common, tmp_path / "b.json")
+    alone, folders = (json.loads((tmp_path / f"{name}.json").read_text())["values"] for name in "ab")
+    assert set(alone) == set(folders) == {"fd_lenet120", "kd_lenet120", "kd_lenet120_std"}
+    for name, entry in alone.items():
+        assert entry["value"] == pytest.approx(folders[name]["value"], rel=1e-6)
+    for arguments in (("Digits",), ("ImageFolder", "--data_dir", tmp_path / "in", "--split", "test")):
+        with pytest.raises(ZooError, match="no test images of"):
+            run("--data", *arguments)
+
+
 def test_grey_transparent_and_palette_images_are_one_kind(folders, tmp_path, digits):
     mixed = tmp_path / "mixed"
     mixed.mkdir()

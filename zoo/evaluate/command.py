@@ -5,6 +5,7 @@ python -m zoo evaluate RUN/checkpoints/best.ckpt --presets train50k,test10k,clea
 python -m zoo evaluate dcgan.mnist --data_dir DIR                  a release, against the data it was trained on
 python -m zoo evaluate MODEL.ckpt --data MNIST --data_dir DIR      a checkpoint without its run
 python -m zoo evaluate --real DIR --fake DIR --features lenet --measures fd,pr,dc --json figures.json
+python -m zoo evaluate --data MNIST --data_dir DIR                 real test images against the training images
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from zoo.evaluate.extractors import load_extractors
 from zoo.evaluate.outcome import Outcome, as_json, draw_neighbours, table
-from zoo.evaluate.subjects import Folder, load_subject, read_folder
+from zoo.evaluate.subjects import Folder, load_data, load_subject, read_folder
 from zoo.metrics.errors import EvaluationError
 from zoo.terminal import positive, say
 
@@ -48,7 +49,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--reals", type=positive, default=None, help="the first N images of the reference (default: all)")
     add("--split", default="train", choices=("train", "validation", "test"), help="of the run's data")
-    add("--data", default=None, help="the reference: a data set of zoo.data (default: the run's own)")
+    add(
+        "--data",
+        default=None,
+        help="the reference: a data set of zoo.data (default: the run's own); alone: its test images against it",
+    )
     add("--data_dir", default=None, help="where the data lie now")
     add("--weights", default=None, choices=("raw", "ema"), help="default: the average, where the model has one")
     add("--batchnorm", default="reestimated", choices=("running", "reestimated", "batch"), help="of a generator")
@@ -67,11 +72,16 @@ def evaluate(arguments: argparse.Namespace) -> None:
         return
     refuse_unknown_names(arguments)
     folders = arguments.real is not None and arguments.fake is not None
-    if folders == (arguments.target is not None) or (arguments.real is None) != (arguments.fake is None):
-        raise EvaluationError("name either a run or checkpoint, or two folders with --real DIR and --fake DIR")
+    data_alone = arguments.target is None and arguments.data is not None and not folders
+    nothing = arguments.target is None and not folders and not data_alone
+    if nothing or (folders and arguments.target is not None) or (arguments.real is None) != (arguments.fake is None):
+        raise EvaluationError(
+            "name either a run, a checkpoint or a release, or two folders with --real DIR and --fake DIR, or a data "
+            "set with --data, for its test images against its training images"
+        )
     for name in ("json", "neighbours"):
         check_writable(getattr(arguments, name))
-    outcome = of_folders(arguments) if folders else of_run(arguments)
+    outcome = of_folders(arguments) if folders else of_data(arguments) if data_alone else of_run(arguments)
     say(table(outcome))
     if arguments.json:
         from zoo.record import write_atomically
@@ -93,6 +103,21 @@ def of_folders(arguments: argparse.Namespace) -> Outcome:
     result = evaluator.run_images(fake.images, device=device_of(arguments))
     subject = {"fake": str(arguments.fake), "fake_fingerprint": fake.fingerprint, "real": str(arguments.real)}
     return Outcome(subject, result, real.images, (*real_notes, *fake_notes))
+
+
+def of_data(arguments: argparse.Namespace) -> Outcome:
+    """Figures of a data set's test images against its training images: where a perfect generator would stand."""
+    from zoo.measurement import MNIST_LIKE
+
+    data = load_data(arguments.data, arguments.data_dir, resolution=arguments.resolution)
+    if "test" not in data.splits or arguments.split == "test":
+        raise EvaluationError(f"no test images of {data.name} to set against its {arguments.split} images")
+    fake = data.split("test")
+    default = "lenet" if data.name in MNIST_LIKE else "inception"
+    evaluator = make_evaluator(arguments, data, default=default, n_fake=arguments.samples or len(fake))
+    result = evaluator.run_images(fake.images, device=device_of(arguments))
+    subject = {"fake": f"{data.name}:test", "fake_fingerprint": fake.fingerprint, "real": f"{data.name}:train"}
+    return Outcome(subject, result, data.split("train").images)
 
 
 def of_run(arguments: argparse.Namespace) -> Outcome:

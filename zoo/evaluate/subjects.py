@@ -48,7 +48,7 @@ def load_release(
     release = Release(Path(target) if Path(target).exists() else release_folder(target))
     module = release.module()
     if dataset is not None:
-        return module, load_data(dataset, data_dir, image_shape=module.image_shape), release.folder
+        return module, data_for(module, dataset, data_dir), release.folder
     return module, open_data(release.card["data"], data_dir), release.folder
 
 
@@ -68,7 +68,7 @@ def load_run(
     if dataset is not None:
         checkpoint = folder / "checkpoints" / "last.ckpt" if target.is_dir() else target
         module = load_module(checkpoint, models=MODELS)
-        return module, load_data(dataset, data_dir, image_shape=module.image_shape), checkpoint
+        return module, data_for(module, dataset, data_dir), checkpoint
     if not target.is_dir() and not (folder / "config.yaml").is_file():
         raise EvaluationError(
             f"{target} lies in no run that says what it was trained on: name the data set with --data"
@@ -80,15 +80,20 @@ def load_run(
     return run.module(checkpoint), run.data, checkpoint
 
 
-def load_data(name: str, root: str | None, *, image_shape: tuple[int, ...]) -> ImageDataModule:
-    """A data set of zoo.data at the resolution of [C, H, W] images."""
+def data_for(module: AdversarialModule, name: str, root: str | None) -> ImageDataModule:
+    """A data set of zoo.data at the resolution of the module's images."""
+    if len(module.image_shape) != 3:
+        raise EvaluationError("the model makes points in the plane: --data is for models of images")
+    return load_data(name, root, resolution=module.image_shape[-1])
+
+
+def load_data(name: str, root: str | None, *, resolution: int | None) -> ImageDataModule:
+    """A data set of zoo.data at a resolution, or its own."""
     from zoo.data import DATASETS
 
     if name not in DATASETS:
         raise EvaluationError(f"there is no data set {name!r}: choose from {', '.join(DATASETS)}")
-    if len(image_shape) != 3:
-        raise EvaluationError("the model makes points in the plane: --data is for models of images")
-    return DATASETS[name](root=root, resolution=image_shape[-1])
+    return DATASETS[name](root=root, resolution=resolution)
 
 
 def read_folder(folder: str, *, resolution: int | None, skip_broken: bool) -> tuple[ImageArray, list[str]]:
