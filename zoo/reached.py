@@ -242,13 +242,14 @@ def in_details(table: list[Row]) -> str:
 def headlines(table: list[Row]) -> list[Row]:
     """What README shows of a paper's rows: reported figures, and the distance and the score that all images have.
 
-    Of a recipe without either (points in the plane, or in a study's variants alone) all rows; of a study's variants of
-    a recipe that is shown, the reported alone.
+    Of a recipe without either (points in the plane, or in a study's variants alone) all rows but what merely describes
+    a critic; of a study's variants of a recipe that is shown, the reported alone.
     """
     compared = {row for row in table if row.cells[1].startswith(("fd", "fid", "is")) and ", " not in row.cells[0]}
     shown = {row for row in table if row in compared or row.cells[2] != "not reported"}
     done = {row.cells[0].partition(", ")[0] for row in shown}
-    return [row for row in table if row in shown or row.cells[0].partition(", ")[0] not in done]
+    others = {row for row in table if row.cells[0].partition(", ")[0] not in done}
+    return [row for row in table if row in shown or (row in others and not row.cells[1].startswith("critic_"))]
 
 
 def with_table(text: str, table: str, *, file: Path) -> str:
