@@ -99,12 +99,18 @@ def test_grey_transparent_and_palette_images_are_one_kind(folders, tmp_path, dig
 def test_nearest_neighbours_as_a_figure(folders, tmp_path):
     out = tmp_path / "near.png"
     run("--real", folders[0], "--fake", folders[0], "--features", "lenet", "--measures", "fd", "--neighbours", out)
-    grid = np.asarray(Image.open(out))
-    side = 28 + 2
-    assert grid.shape[:2] == (10 * side + 2, 6 * side + 2)
-    for row in range(10):  # each fake is one of the reals, and stands beside itself
-        first, second = (grid[row * side + 2 : row * side + 30, c * side + 2 : c * side + 30] for c in (0, 1))
+    grid = np.asarray(Image.open(out).convert("L"))
+    side, line = 2 * 28, 16  # enlarged twice; a distance below each image
+    top, across = len(grid) - 8 - 10 * (side + line + 4) + 4, (grid.shape[1] - 12) / 6
+    for row in range(10):  # each fake is one of the reals, and stands beside itself, at distance 0
+        y = top + row * (side + line + 4)
+        first, second = (
+            grid[y : y + side, x : x + side] for x in (8 + int(c * across + (across - 4 - side) // 2) for c in (0, 1))
+        )
         assert np.array_equal(first, second)
+        assert first.max() > 200
+        below = [grid[y + side : y + side + line, int(8 + c * across) : int(8 + (c + 1) * across)] for c in (0, 1)]
+        assert [bool((text < 128).any()) for text in below] == [False, True]
 
 
 def damaged(path):

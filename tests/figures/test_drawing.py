@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 from scipy.stats import multivariate_normal
 
+from zoo.figures.captions import captioned
 from zoo.figures.drawing import density, new_figure, series, write
 
 
@@ -34,10 +35,13 @@ def test_images_and_figures_are_written_in_one_step(tmp_path: Path) -> None:
     images = torch.linspace(-1, 1, 6).view(2, 3, 1, 1, 1).expand(2, 3, 1, 4, 5)
     figure, [[ax]] = new_figure(1, 1, width=2, height=1)
     ax.plot([0, 1], [0, 1])
-    files = write([("images", images), ("curve", figure)], tmp_path / "figures", suffix="-000000007")
-    assert [file.name for file in files] == ["images-000000007.png", "curve-000000007.png"]
+    picture = captioned(images, title="six grey levels")
+    drawings = [("images", images), ("curve", figure), ("captioned", picture)]
+    files = write(drawings, tmp_path / "figures", suffix="-000000007")
+    assert [file.name for file in files] == [f"{name}-000000007.png" for name in ("images", "curve", "captioned")]
     assert sorted(file.name for file in (tmp_path / "figures").iterdir()) == sorted(file.name for file in files)
     grid = np.asarray(Image.open(files[0]).convert("L"))
     assert grid.shape == (2 * 6 + 2, 3 * 7 + 2)  # two rows of 4, three columns of 5, a border of 2
     assert [int(grid[3 + 6 * r, 3 + 7 * c]) for r in range(2) for c in range(3)] == [0, 51, 102, 153, 204, 255]
     assert Image.open(files[1]).size == (260, 130)
+    assert np.array_equal(np.asarray(Image.open(files[2])), np.asarray(picture))

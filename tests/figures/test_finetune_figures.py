@@ -29,6 +29,11 @@ def test_one_curve_a_member_but_the_source() -> None:
     ((name, figure),) = study_figures(RUNS)
     (ax,) = figure.axes  # type: ignore[union-attr]
     assert name == "distances"
-    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["scratch", "finetuned", "freeze-1"]
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == [
+        "scratch",
+        "where scratch ends",
+        "finetuned",
+        "freeze-1",
+    ]
     assert ax.lines[0].get_ydata().tolist() == [90.0, 50.0, 30.0, 10.0, 20.0]
     assert set(ax.lines[1].get_ydata()) == {20.0}

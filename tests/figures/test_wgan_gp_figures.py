@@ -7,8 +7,10 @@ from unittest.mock import MagicMock
 import numpy as np
 import pytest
 import torch
+from matplotlib.colors import to_rgba
 
 from zoo.data.toy import ToyPoints
+from zoo.figures.drawing import ORANGE, new_figure
 from zoo.figures.wgan_gp import (
     EXTENT,
     architecture_figures,
@@ -18,6 +20,7 @@ from zoo.figures.wgan_gp import (
     gradient_norms,
     label_of,
     successes,
+    value_bar,
 )
 from zoo.models.wgan_gp import WGANGP
 
@@ -92,3 +95,18 @@ def test_names_of_runs() -> None:
     assert (label_of(clipped), data_of(clipped)) == ("clipping, c = 0.1", "25 Gaussians")
     penalised: Any = SimpleNamespace(config={"model": {"method": "wgan-gp", "clip": 0.1}})
     assert label_of(penalised) == "gradient penalty"
+
+
+def test_greys_and_points_of_surfaces_are_explained_beside_them() -> None:
+    figure, axes = new_figure(1, 2, width=4, height=2)
+    torch.manual_seed(0)
+    for ax in axes[0]:
+        draw_surface(ax, WGANGP(network="toy", width=8), SWISS)
+    value_bar(figure, axes)
+    bar = figure.axes[-1]
+    assert [text.get_text() for text in bar.get_yticklabels()] == ["lowest", "highest"]
+    assert "own scale" in bar.get_ylabel()
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["data", "samples"]
+    colours = [tuple(handle.get_facecolor()[0]) for handle in legend.legend_handles]  # type: ignore[union-attr]
+    assert colours == [to_rgba(ORANGE), to_rgba("#2f9e5f")]

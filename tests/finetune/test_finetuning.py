@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -85,7 +86,10 @@ def test_fine_tuning_leaves_its_record_and_resumes_to_the_bit(
     assert not torch.equal(a["D.2.weight"], b["state_dict"]["D.2.weight"])
     assert [row["images_seen"] for row in read_metrics(whole / "metrics.jsonl") if "r_v" in row] == [32, 64, 96]
     before, both = (Image.open(whole / name) for name in ("grids/images-000000000.png", "figures/before_after.png"))
-    assert both.size == (2 * before.size[0] + 8, before.size[1])
+    pixels, first = np.asarray(both), np.asarray(before.convert("RGB"))
+    assert both.size[0] > 2 * before.size[0]
+    assert np.array_equal(pixels[-8 - len(first) : -8, 8 : 8 + first.shape[1]], first)  # below its caption, at the left
+    assert (pixels[: -8 - len(first)] < 128).any()
 
     zoo("dcgan", "fit", *options(source, folder, parts, "--images", "48"))
     (source / "checkpoints/last.ckpt").rename(source / "gone.ckpt")  # what is resumed needs it no more

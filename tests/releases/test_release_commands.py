@@ -9,6 +9,7 @@ from registry import small_model
 
 from zoo.__main__ import main
 from zoo.errors import ZooError
+from zoo.figures.captions import captioned
 from zoo.releases.command import in_rows
 from zoo.releases.picture import draw_rows, framed
 from zoo.releases.release import Release
@@ -52,16 +53,70 @@ def test_samples_as_a_grid_and_as_files_are_the_same_images(zoo, tmp_path):
 
 
 def test_interpolation_is_written(zoo, tmp_path):
-    zoo("interpolate", "dcgan.digits", "--rows", 2, "--steps", 5, "--out", tmp_path / "ways.png")
+    zoo("interpolate", "dcgan.digits", "--rows", 2, "--steps", 6, "--out", tmp_path / "ways.png")
     with Image.open(tmp_path / "ways.png") as picture:
-        assert picture.size == (5 * 34 + 2, 2 * 34 + 2)
+        width, height = 8 + 6 * 68 - 4 + 8, 8 + 3 * 16 + 4 + 2 * 68 - 4 + 8  # twice as large, three lines of text
+        assert picture.size == (width, height)
+
+
+@pytest.fixture
+def said(monkeypatch):
+    """What the next picture's caption says."""
+    texts = {}
+
+    def note(images, **captions):
+        texts.update(captions, shape=tuple(images.shape[:2]))
+        return captioned(images.expand(-1, -1, 3, -1, -1) if images.shape[2] == 1 else images, **captions)
+
+    monkeypatch.setattr("zoo.figures.captions.captioned", note)
+    return texts
+
+
+def drawn(monkeypatch, model, command, *arguments):
+    """Runs a command on a model that lies nowhere."""
+    monkeypatch.setattr("zoo.releases.command.load", lambda arguments: model)
+    monkeypatch.setattr(sys, "argv", ["zoo", command, "any", *map(str, arguments)])
+    main()
+
+
+def test_a_way_says_where_it_is_and_of_which_class(monkeypatch, said, tmp_path):
+    out = tmp_path / "ways.png"
+    drawn(monkeypatch, small_model("cgan").eval(), "interpolate", "--rows", 12, "--steps", 5, "--out", out)
+    assert said["columns"] == ["t = 0", "t = 0.25", "t = 0.5", "t = 0.75", "t = 1"]
+    assert said["rows"] == [f"class {k}" for k in (*range(10), 0, 1)]
+    drawn(monkeypatch, small_model("gan").eval(), "interpolate", "--rows", 1, "--steps", 1, "--out", out)
+    assert (said["columns"], said["rows"]) == (["t = 0"], [])
+
+
+def test_a_traversal_says_the_code_and_its_values(monkeypatch, said, tmp_path):
+    model, seen = small_model("infogan").eval(), {}
+    monkeypatch.setattr("zoo.figures.captions.write_picture", lambda picture, path: seen.update({path.stem: {**said}}))
+    drawn(monkeypatch, model, "traverse", "--rows", 2, "--out", tmp_path)
+    assert seen["c1"]["columns"] == [str(k) for k in range(10)]
+    assert "10 categories" in seen["c1"]["title"]
+    assert [float(value) for value in seen["c2"]["columns"]] == pytest.approx(torch.linspace(-2, 2, 10), abs=0.06)
+    assert seen["c3"]["title"].startswith("c3, from -2 to 2 (-1 to 1 while training)")
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [("coarse", "the coarse styles (layers of 4x4 to 8x8) of"), ("fine", "the fine styles (layers of 32x32) of")],
+)
+def test_mixing_says_which_styles_come_from_where(monkeypatch, said, tmp_path, kind, text):
+    out, model = tmp_path / "mixing.png", small_model("stylegan").eval()
+    drawn(monkeypatch, model, "mix", "--layers", kind, "--rows", 2, "--columns", 3, "--out", out)
+    assert text in said["title"]
+    assert said["columns"] == ["", "source", "source", "source"]
+    assert said["rows"] == ["", "destination", "destination"]
+    assert said["shape"] == (3, 4)
+    assert out.is_file()
 
 
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (["sample", "dcgan.digits", "--labels", "1"], "is unconditional"),
-        (["sample", "dcgan.digits", "--truncation", "0.5"], "no truncation trick"),
+        (["sample", "dcgan.digits", "--labels", "1"], "is unconditional: leave --labels out"),
+        (["sample", "dcgan.digits", "--truncation", "0.5"], "no truncation trick: leave --truncation out"),
         (["traverse", "dcgan.digits"], "has no codes to vary"),
         (["mix", "dcgan.digits"], "no styles to mix"),
         (["sample", "dcgan.moon"], "there is no release 'dcgan.moon'"),

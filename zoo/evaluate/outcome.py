@@ -62,10 +62,10 @@ def as_json(outcome: Outcome) -> dict[str, Any]:
 
 
 def draw_neighbours(outcome: Outcome, path: Path) -> None:
-    """One row for each of ten fakes: the fake, then its nearest training images."""
+    """One row for each of ten fakes: the fake, then its nearest training images, each above its distance."""
     import torch
 
-    from zoo.callbacks import save_png
+    from zoo.figures.captions import captioned, write_picture
 
     name, found = next(iter(outcome.result.neighbours.items()))
     samples = outcome.result.samples
@@ -76,4 +76,14 @@ def draw_neighbours(outcome: Outcome, path: Path) -> None:
         torch.cat([fake[None], outcome.reals[near.cpu()]])
         for fake, near in zip(samples, found.nearest[: len(samples)], strict=True)
     ]
-    save_png(torch.cat(rows).float() / 127.5 - 1, path, columns=1 + found.nearest.shape[1])
+    space = "pixels" if name.startswith("nn_pixel") else "features"
+    picture = captioned(
+        torch.stack(rows).float() / 127.5 - 1,
+        title=f"Samples, and their nearest training images with their distances in {space} ({name})",
+        columns=["sample", "nearest", *(f"no. {i}" for i in range(2, found.nearest.shape[1] + 1))],
+        cells=[
+            ["", *(f"{d:,.0f}" if d >= 100 else f"{d:.3g}" for d in row)]
+            for row in found.distance[: len(rows)].tolist()
+        ],
+    )
+    write_picture(picture, path)

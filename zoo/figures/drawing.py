@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 import torch
+from PIL.Image import Image
 from torch import Tensor
 
 from zoo.callbacks import save_png
+from zoo.figures.captions import write_picture
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-Drawing = "Tensor | Figure"
-Drawings = Iterable[tuple[str, "Tensor | Figure"]]
+Drawings = Iterable[tuple[str, "Tensor | Image | Figure"]]
 Array = npt.NDArray[np.float64]
 
 BLUE, ORANGE, GREY = "#1f5fa8", "#d9692b", "#8a8a8a"  # told apart in print and by the colour-blind
@@ -45,6 +46,8 @@ def write(drawings: Drawings, folder: Path, *, suffix: str = "") -> list[Path]:
         path = folder / f"{name}{suffix}.png"
         if isinstance(drawing, Tensor):
             save_png(drawing.flatten(0, 1), path, columns=drawing.shape[1])
+        elif isinstance(drawing, Image):
+            write_picture(drawing, path)
         else:
             temporary = path.with_name(f"{path.name}.tmp-{os.getpid()}")
             drawing.savefig(temporary, format="png", dpi=130, facecolor="white")

@@ -21,10 +21,10 @@ def study_figures(runs: Mapping[str, FinishedRun]) -> Drawings:
         images, value = series(run.rows, measure)
         ax.plot(images, value, color=colour, label=name, marker=".")
         if name == SCRATCH:
-            ax.axhline(value[-1], color=colour, linewidth=0.8, linestyle="--")
+            ax.axhline(value[-1], color=colour, linewidth=0.8, linestyle="--", label="where scratch ends")
     ax.set_yscale("log")
     ax.set_xlabel("real images seen")
-    ax.set_ylabel(measure)
+    ax.set_ylabel(f"{measure} (lower is better)")
     ax.legend(frameon=False)
     yield "distances", figure
 

@@ -1,5 +1,6 @@
 """What the figures of growing networks share: the growth as a film strip, measures along it, images by resolution."""
 
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
+from zoo.figures.captions import captioned
 from zoo.figures.drawing import GREY, SERIES, Drawings, new_figure, series, show_images
 from zoo.growing import GrowingModule, GrowthSchedule
 from zoo.runs import FinishedRun
@@ -27,7 +29,9 @@ def growing_figures(module: GrowingModule, run: FinishedRun) -> Drawings:
         yield "growth", growth_strip(run, module.growth)
     if any(key.startswith("swd") for row in run.rows for key in row):
         yield "measures", measures(run, module.growth)
-    yield "resolutions", multi_resolution(module)
+    times = max(1, 2 * TILE // module.growth.final)
+    canvas = multi_resolution(module).repeat_interleave(times, 3).repeat_interleave(times, 4)
+    yield "resolutions", captioned(canvas, title="Uncurated samples: at full resolution, halved, halved twice")
 
 
 def grids(run: FinishedRun) -> dict[int, Path]:
@@ -45,13 +49,17 @@ def growth_strip(run: FinishedRun, growth: GrowthSchedule, *, images: int = 6) -
     final = [seen for seen in files if growth.phase(seen) == growth.phase(max(files))]
     shown = sorted({*last.values(), final[0]})
     columns = [read_tiles(files[seen], side=growth.final, n=images) for seen in shown]
-    return labelled(torch.stack(columns, 1), columns=[stage_title(growth, seen) for seen in shown])
+    return labelled(
+        torch.stack(columns, 1),
+        columns=[stage_title(growth, seen) for seen in shown],
+        title=r"One latent in each row. Above: resolution, how far it has faded in ($\alpha$), real images seen",
+    )
 
 
 def stage_title(growth: GrowthSchedule, seen: int) -> str:
     """Resolution, what of it has faded in, and the images seen."""
     stage = growth.at(seen)
-    fading = "" if stage.alpha == 1 else rf", $\alpha$ {stage.alpha:.2f}"
+    fading = "" if stage.alpha == 1 else f"\n$\\alpha$ {stage.alpha:.2f}"
     return f"{stage.resolution}x{stage.resolution}{fading}\n{seen:,}"
 
 
@@ -84,12 +92,12 @@ def measures(run: FinishedRun, growth: GrowthSchedule) -> "Figure":
             ax.plot(images / 1000, values, color=colour, marker=".", linewidth=1, label=name)
         for k in range(growth.doublings):
             end = (k + 1) * (growth.stabilise_images + growth.fade_images)
-            ax.axvspan((end - growth.fade_images) / 1000, end / 1000, color=GREY, alpha=0.15, linewidth=0)
+            label = "new layers fade in" if k == 0 else None
+            ax.axvspan((end - growth.fade_images) / 1000, end / 1000, color=GREY, alpha=0.15, linewidth=0, label=label)
         ax.set_yscale("log")
         ax.set_xlim(0, max(run.rows[-1]["images_seen"], 1) / 1000)
         ax.set_xlabel("thousand real images seen")
-        if chosen:
-            ax.legend(frameon=False, fontsize=8)
+        ax.legend(frameon=False, fontsize=8)
     axes[0].set_ylabel(r"sliced Wasserstein distance $\times 10^3$")
     axes[1].set_ylabel("Frechet distance")
     return figure
@@ -127,19 +135,23 @@ def latents(module: GrowingModule, seeds: Sequence[int]) -> Tensor:
     return torch.cat(z).to(module.device)
 
 
-def labelled(images: Tensor, *, columns: Sequence[str] = (), rows: Sequence[str] = ()) -> "Figure":
+def labelled(
+    images: Tensor, *, columns: Sequence[str] = (), rows: Sequence[str] = (), title: str | None = None
+) -> "Figure":
     """Images [rows, columns, C, H, W] in [-1, 1] as a figure with a text above each column and before each row.
 
     No image is drawn with fewer pixels than it has.
     """
     height, width = images.shape[3] + GAP, images.shape[4] + GAP
     scale = max(1.0, TILE / images.shape[4]) * 1.15 / DPI  # inches a pixel; the margins take some of it
-    figure, [[ax]] = new_figure(
-        1, 1, width=0.9 + images.shape[1] * width * scale, height=0.5 + images.shape[0] * height * scale
-    )
+    inches = 0.9 + images.shape[1] * width * scale
+    heading = textwrap.wrap(title or "", int(16 * inches))
+    figure, [[ax]] = new_figure(1, 1, width=inches, height=0.5 + 0.2 * len(heading) + images.shape[0] * height * scale)
     show_images(ax, images, gap=GAP)
     for j, text in enumerate(columns):
         ax.annotate(text, (GAP + (j + 0.5) * width, -1), ha="center", va="bottom", fontsize=7, annotation_clip=False)
     for i, text in enumerate(rows):
         ax.annotate(text, (-1, GAP + (i + 0.5) * height), ha="right", va="center", fontsize=7, annotation_clip=False)
+    if heading:
+        figure.suptitle("\n".join(heading), fontsize=8, x=0.01, ha="left")
     return figure

@@ -24,7 +24,10 @@ def mnist_figures(runs: Mapping[str, FinishedRun]) -> Drawings:
     """Figures 1 and 2: three seeds of InfoGAN beside a plain GAN with an auxiliary Q."""
     infogan = [run for name, run in runs.items() if name.startswith("infogan")]
     control = [run for name, run in runs.items() if name.startswith("control")]
-    yield "figure1_information", information_curves({"InfoGAN": infogan, "GAN": control}, categories=10)
+    yield (
+        "figure1_information",
+        information_curves({"InfoGAN": infogan, "control: a GAN with a Q that only reads": control}, categories=10),
+    )
     plain: Any = control[0].module()
     for run in infogan:
         module: Any = run.module()
@@ -34,7 +37,7 @@ def mnist_figures(runs: Mapping[str, FinishedRun]) -> Drawings:
             panels(
                 {
                     "(a) varying c1 on InfoGAN (digit type)": codes["c1"],
-                    "(b) varying c1 on regular GAN (no information term)": plain.traversals()["c1"],
+                    "(b) varying c1 on the control, a GAN without the information term": plain.traversals()["c1"],
                     "(c) varying c2 from -2 to 2 on InfoGAN": codes["c2"],
                     "(d) varying c3 from -2 to 2 on InfoGAN": codes["c3"],
                 }
@@ -45,7 +48,16 @@ def mnist_figures(runs: Mapping[str, FinishedRun]) -> Drawings:
 def code_title(name: str, module: InfoGAN) -> str:
     """What a traversal goes through."""
     categorical = int(name[1:]) <= module.layout.codes
-    return f"{name}, its {module.layout.categories} categories" if categorical else f"{name}, from -2 to 2"
+    if categorical:
+        return f"{name}, its {module.layout.categories} categories"
+    return f"{name}, from -2 to 2 (-1 to 1 while training)"
+
+
+def code_values(name: str, module: InfoGAN, *, n: int) -> list[str]:
+    """The code's value in each of the n columns of its traversal."""
+    if int(name[1:]) <= module.layout.codes:
+        return [str(k) for k in range(n)]
+    return [f"{-2 + 4 * i / (n - 1):.2g}" for i in range(n)]
 
 
 def panels(traversals: Mapping[str, Tensor]) -> "Figure":
@@ -64,10 +76,11 @@ def information_curves(groups: Mapping[str, list[FinishedRun]], *, categories: i
     """The categorical part of L_I in nats over updates of G, against its bound H(c) = ln K (section 7.1)."""
     figure, [[ax]] = new_figure(1, 1, width=5.4, height=3.4)
     for colour, (label, runs) in zip((BLUE, ORANGE), groups.items(), strict=False):
+        seeds = f", {len(runs)} seeds" if len(runs) > 1 else ""
         for i, run in enumerate(runs):
             batch = run.config["data"]["init_args"]["batch_size"]
             images, values = series(run.rows, "mutual_information_categorical")
-            ax.plot(images / batch, values, color=colour, linewidth=1, label=label if i == 0 else None)
+            ax.plot(images / batch, values, color=colour, linewidth=1, label=label + seeds if i == 0 else None)
     ax.axhline(math.log(categories), color="black", linewidth=0.8, linestyle="--")
     ax.annotate(f"H(c) = ln {categories}", (0.98, math.log(categories)), xycoords=("axes fraction", "data"),
                 xytext=(0, -11), textcoords="offset points", ha="right", fontsize=8)  # fmt: skip

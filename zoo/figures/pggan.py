@@ -2,6 +2,7 @@
 
 import torch
 
+from zoo.figures.captions import captioned
 from zoo.figures.drawing import Drawings
 from zoo.figures.growing import growing_figures, latents
 from zoo.models.pggan import PGGAN
@@ -13,6 +14,8 @@ def run_figures(module: PGGAN, run: FinishedRun) -> Drawings:
     yield from growing_figures(module, run)
     labels = None if module.num_classes is None else torch.arange(4) % module.num_classes
     a, b = latents(module, range(4)), latents(module, range(10, 14))
-    yield "interpolation", module.interpolate(a, b, steps=9, labels=labels)
+    ways = module.interpolate(a, b, steps=9, labels=labels)
+    yield "interpolation", captioned(ways, title="A way in each row, from one latent (left) to another (right)")
     frames = module.walk(9 * 60, every=15, label=None if labels is None else 0)
-    yield "walk", frames.view(4, 9, *frames.shape[1:])
+    frames = frames.view(4, 9, *frames.shape[1:])
+    yield "walk", captioned(frames, title="Frames of one walk through the latents, row by row")

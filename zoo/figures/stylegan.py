@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from zoo.figures.captions import captioned
 from zoo.figures.drawing import Drawings
 from zoo.figures.growing import growing_figures, labelled, latents
 from zoo.models.stylegan import StyleGAN
@@ -19,21 +20,51 @@ PSIS = (1.0, 0.7, 0.5, 0.0, -0.5, -1.0)
 def run_figures(module: StyleGAN, run: FinishedRun) -> Drawings:
     """What growing networks share; `interpolation`; `figure3` to `figure5` and `figure8` as far as the row has them."""
     yield from growing_figures(module, run)
-    yield "interpolation", module.interpolate(latents(module, range(4)), latents(module, range(10, 14)), steps=9)
+    ways = module.interpolate(latents(module, range(4)), latents(module, range(10, 14)), steps=9)
+    yield "interpolation", captioned(ways, title="Straight in W, from one latent (left) to another (right)")
     if module.config >= "C":
         groups = coarse_middle_fine(module)
         kinds = ["coarse"] * 3 + ["middle"] * 2 + ["fine"]  # the paper's six destinations
         mixed = style_mixing(
             module, sources=range(5), destinations=range(10, 16), layers=[groups[kind] for kind in kinds]
         )
-        yield "figure3_style_mixing", labelled(mixed, columns=["", *["source"] * 5], rows=["", *kinds])
+        yield (
+            "figure3_style_mixing",
+            labelled(
+                mixed,
+                columns=["", *["source"] * 5],
+                rows=["", *kinds],
+                title="Each image: coarse, middle or fine styles of the source above, all others of that at the left",
+            ),
+        )
         sweep = truncation_sweep(module, seeds=range(4))
-        yield "figure8_truncation", labelled(sweep, columns=[rf"$\psi$ = {psi:g}" for psi in PSIS])
+        yield (
+            "figure8_truncation",
+            labelled(
+                sweep,
+                columns=[rf"$\psi$ = {psi:g}" for psi in PSIS],
+                title=r"One latent in each row: $\psi$ = 1 is untouched, 0 the average, below it the opposite",
+            ),
+        )
     if module.config >= "E":
         deviation = noise_deviation(module, seeds=range(4))
-        yield "figure4_noise_deviation", labelled(deviation, columns=["image", "deviation x 4"])
+        yield (
+            "figure4_noise_deviation",
+            labelled(
+                deviation,
+                columns=["image", "deviation x 4"],
+                title="How far noise alone changes each pixel (black: not)",
+            ),
+        )
         ablation = noise_ablation(module, seeds=range(4))
-        yield "figure5_noise", labelled(ablation, columns=["all layers", "no noise", "fine", "coarse"])
+        yield (
+            "figure5_noise",
+            labelled(
+                ablation,
+                columns=["all layers", "no noise", "fine", "coarse"],
+                title="The layers that get noise; one latent in each row",
+            ),
+        )
 
 
 @torch.no_grad()
@@ -69,6 +100,13 @@ def coarse_middle_fine(module: StyleGAN) -> dict[str, range]:
     n = module.G.synthesis.layers
     first, second = (4, 8) if n > 8 else (max(n - 4, 1), n - 2)
     return {"coarse": range(first), "middle": range(first, second), "fine": range(second, n)}
+
+
+def layers_title(module: StyleGAN, kind: str) -> str:
+    """A group of layers with the resolutions that it works at; two layers have the same."""
+    group = coarse_middle_fine(module)[kind]
+    sides = [4 * 2 ** (layer // 2) for layer in (group[0], group[-1])]
+    return f"the {kind} styles (layers of {' to '.join(dict.fromkeys(f'{side}x{side}' for side in sides))})"
 
 
 @torch.no_grad()

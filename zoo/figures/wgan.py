@@ -45,7 +45,7 @@ def estimate_with_samples(run: FinishedRun) -> "Figure":
     smooth = running_median(estimate, width=MEDIAN_WIDTH)
     figure, ax = curve_above_grids(run)
     ax.plot(images, estimate, color=GREY, linewidth=0.4, alpha=0.5, label="each update of G")
-    ax.plot(images, smooth, color=BLUE, linewidth=1.4, label=f"median of {MEDIAN_WIDTH}")
+    ax.plot(images, smooth, color=BLUE, linewidth=1.4, label=f"running median of {MEDIAN_WIDTH}")
     ax.set_ylim(0, float(np.quantile(estimate, 0.995)) * 1.1)
     ax.set_ylabel("critic's estimate\nof the Wasserstein distance")
     ax.legend(frameon=False, fontsize=8)
@@ -59,7 +59,7 @@ def js_with_samples(run: FinishedRun) -> "Figure":
     figure, ax = curve_above_grids(run)
     ax.plot(images, bound, color=GREY, linewidth=0.4, alpha=0.5, label="as logged")
     ax.plot(images, running_median(bound, width=MEDIAN_WIDTH), color=ORANGE, linewidth=1.4,
-            label=f"median of {MEDIAN_WIDTH}")  # fmt: skip
+            label=f"running median of {MEDIAN_WIDTH}")  # fmt: skip
     ax.axhline(math.log(2), color="black", linewidth=0.8, linestyle="--", label="log 2, the maximum")
     ax.set_ylim(0, 0.75)
     ax.set_ylabel("discriminator's estimate\nof the JS divergence, nats")
@@ -78,7 +78,7 @@ def curve_above_grids(run: FinishedRun, *, columns: int = 5) -> "tuple[Figure, A
     layout = figure.add_gridspec(2, columns, height_ratios=(1.5, 1))
     ax = figure.add_subplot(layout[0, :])
     ax.spines[["top", "right"]].set_visible(False)
-    ax.set_xlabel("real images seen")
+    ax.set_xlabel("real images seen (grey lines: when the samples below were drawn)")
     files = sorted(run.dir.grids.glob("images-*.png"))
     picked = [files[round(i * (len(files) - 1) / (columns - 1))] for i in range(columns)] if files else []
     for i, file in enumerate(picked):
@@ -188,6 +188,7 @@ def two_gaussians(*, steps: int = 1_500, seed: int = 0) -> "Figure":
     ax.plot(line, discriminator, color=ORANGE, label="GAN discriminator D(x)")
     ax.plot(line, critic, color=BLUE, label="WGAN critic (scaled)")
     ax.set_xlabel("x")
+    ax.set_ylabel("D(x), or the critic's value")
     ax.legend(frameon=False, fontsize=8)
     return figure
 

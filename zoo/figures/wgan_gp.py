@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from zoo.data import ImageDataModule
 
 EXTENT = 3.0  # of the value surfaces, as in the authors' script
+ALPHA = 0.55  # of their greys, so that contours and points stand out
 DATA = {"8gaussians": "8 Gaussians", "25gaussians": "25 Gaussians", "swissroll": "swiss roll", "ring": "ring"}
 METHODS = {"wgan-gp": "gradient penalty", "gan": "GAN", "lsgan": "LSGAN"}
 
@@ -60,34 +61,49 @@ def toy_figures(runs: Mapping[str, FinishedRun]) -> Drawings:
 def surfaces(runs: Sequence[FinishedRun], *, rows: int = 1) -> "Figure":
     """Contours of the critic over [-3, 3]^2, with points of the data and, where there is one, of the generator."""
     columns = len(runs) // rows
-    figure, axes = new_figure(rows, columns, width=2.9 * columns + 0.2, height=3.3 * rows)
+    figure, axes = new_figure(rows, columns, width=2.9 * columns + 1.2, height=3.3 * rows + 0.2)
     for ax, run in zip((ax for row in axes for ax in row), runs, strict=True):
         module = run.module()
         assert isinstance(module, WGANGP)
         draw_surface(ax, module, run.data)
         ax.set_title(f"{data_of(run)}, {label_of(run)}", fontsize=9)
+    value_bar(figure, axes)
     return figure
+
+
+def value_bar(figure: "Figure", axes: "Sequence[Sequence[Axes]]") -> None:
+    """What the greys of all surfaces mean, at their right, and below them whose the points are."""
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import LinearSegmentedColormap
+
+    greys = ScalarMappable(cmap=LinearSegmentedColormap.from_list("faint greys", [str(1 - ALPHA), "white"]))
+    bar = figure.colorbar(greys, ax=[ax for row in axes for ax in row], ticks=[0, 1], shrink=0.7)
+    bar.ax.set_yticklabels(["lowest", "highest"])
+    bar.set_label("value of the critic, in each picture on its own scale", fontsize=9)
+    bar.outline.set_linewidth(0.4)
+    figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=2, markerscale=4,
+                  frameon=False, fontsize=8)  # fmt: skip
 
 
 def draw_surface(ax: "Axes", module: WGANGP, data: "ImageDataModule") -> None:
     """Value surface of the critic, high values light; data orange, samples of a generator that moved green."""
     surface = module.critic_surface(extent=EXTENT).T.cpu().numpy()  # contour takes [y, x]
     line = np.linspace(-EXTENT, EXTENT, surface.shape[0])
-    ax.contourf(line, line, surface, levels=24, cmap="Greys_r", alpha=0.55)
+    ax.contourf(line, line, surface, levels=24, cmap="Greys_r", alpha=ALPHA)
     ax.contour(line, line, surface, levels=24, colors="black", linewidths=0.35)
-    scatter(ax, data.split("test").images[:1_000], ORANGE)
+    scatter(ax, data.split("test").images[:1_000], ORANGE, label="data")
     if not module.fixed_generator:
-        scatter(ax, module.sample(1_000, seed=0), "#2f9e5f")
+        scatter(ax, module.sample(1_000, seed=0), "#2f9e5f", label="samples")
     ax.set_aspect("equal")
     ax.set_xlim(-EXTENT, EXTENT)
     ax.set_ylim(-EXTENT, EXTENT)
     without_ticks(ax)
 
 
-def scatter(ax: "Axes", points: Tensor, colour: str) -> None:
+def scatter(ax: "Axes", points: Tensor, colour: str, *, label: str) -> None:
     """Points [N, 2] as small dots."""
     x, y = points.detach().cpu().numpy().T
-    ax.scatter(x, y, s=2.5, color=colour, linewidths=0, zorder=3)
+    ax.scatter(x, y, s=2.5, color=colour, linewidths=0, zorder=3, label=label)
 
 
 def estimates(runs: Sequence[FinishedRun]) -> "Figure":

@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from lightning.pytorch import Callback, Trainer
 from PIL import Image
 
 from zoo.adversarial import AdversarialModule
+from zoo.figures.captions import captioned, write_picture
 from zoo.finetune.adapt import Transfer
 from zoo.record import RunDir, write_atomically
 from zoo.report import figure
@@ -67,18 +69,21 @@ def summary(transfer: Transfer) -> list[str]:
     return lines
 
 
-def side_by_side(run: RunDir, *, gap: int = 8) -> Path | None:
-    """The run's first and last grid in figures/before_after.png, white between them; None with fewer than two."""
+def side_by_side(run: RunDir) -> Path | None:
+    """The run's first and last grid in figures/before_after.png, each below what it is; None with fewer than two."""
     grids = sorted(run.grids.glob("images-*.png"))
     if len(grids) < 2:
         return None
-    before, after = (np.asarray(Image.open(grid)) for grid in (grids[0], grids[-1]))  # [H, W] or [H, W, 3]
-    between = np.full((len(before), gap, *before.shape[2:]), 255, dtype=np.uint8)
+    pixels = [np.array(Image.open(grid).convert("RGB")) for grid in (grids[0], grids[-1])]  # [H, W, 3] each
+    images = torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2)[None] / 127.5 - 1
+    seen = [int(grid.stem.removeprefix("images-")) for grid in (grids[0], grids[-1])]
+    picture = captioned(
+        images,
+        title="The same latents before and after fine-tuning",
+        columns=[f"{when}: {n:,} real images seen" for when, n in zip(("before", "after"), seen, strict=True)],
+    )
     path = run.figures / "before_after.png"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.tmp")
-    Image.fromarray(np.concatenate([before, between, after], axis=1)).save(temporary, format="PNG")
-    temporary.replace(path)
+    write_picture(picture, path)
     return path
 
 

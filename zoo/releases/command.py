@@ -129,31 +129,55 @@ def in_rows(images: Any) -> Any:
 
 def interpolate(arguments: argparse.Namespace) -> None:
     """Draws ways between latents."""
-    from zoo.sampling import ways, write_grid
+    from zoo.figures.captions import captioned, write_picture
+    from zoo.sampling import ways
 
-    images = ways(load(arguments), rows=arguments.rows, steps=arguments.steps, seed=arguments.seed)
-    write_grid(images, Path(arguments.out))
+    module = load(arguments)
+    images = ways(module, rows=arguments.rows, steps=arguments.steps, seed=arguments.seed)
+    times = [i / max(1, arguments.steps - 1) for i in range(arguments.steps)]
+    classes = [] if module.num_classes is None else [f"class {i % module.num_classes}" for i in range(arguments.rows)]
+    picture = captioned(
+        images,
+        title="A way in each row: from one latent at the left (t = 0) to another at the right (t = 1)",
+        columns=[f"t = {t:.2g}" for t in times],
+        rows=classes,
+    )
+    write_picture(picture, Path(arguments.out))
     say(f"{arguments.rows} ways of {arguments.steps} images: {arguments.out}")
 
 
 def traverse(arguments: argparse.Namespace) -> None:
     """Draws InfoGAN's codes, a file each."""
-    from zoo.sampling import traversals, write_grid
+    from zoo.figures.captions import captioned, write_picture
+    from zoo.figures.infogan import code_title, code_values
+    from zoo.sampling import traversals
 
-    for name, images in traversals(load(arguments), rows=arguments.rows, seed=arguments.seed).items():
+    module: Any = load(arguments)
+    for name, images in traversals(module, rows=arguments.rows, seed=arguments.seed).items():
         path = Path(arguments.out) / f"{name}.png"
-        write_grid(images, path)
+        title = f"{code_title(name, module)}, varied from left to right; all else is the same in a row"
+        write_picture(captioned(images, title=title, columns=code_values(name, module, n=images.shape[1])), path)
         say(f"{name} varied from left to right: {path}")
 
 
 def mix(arguments: argparse.Namespace) -> None:
     """Draws StyleGAN's style mixing."""
-    from zoo.sampling import mixed_styles, write_grid
+    from zoo.figures.captions import captioned, write_picture
+    from zoo.figures.stylegan import layers_title
+    from zoo.sampling import mixed_styles
 
+    module: Any = load(arguments)
     images = mixed_styles(
-        load(arguments), rows=arguments.rows, columns=arguments.columns, kind=arguments.layers, seed=arguments.seed
+        module, rows=arguments.rows, columns=arguments.columns, kind=arguments.layers, seed=arguments.seed
     )
-    write_grid(images.cpu(), Path(arguments.out))
+    picture = captioned(
+        images,
+        title=f"Each image: {layers_title(module, arguments.layers)} of the source above it, all other styles of the "
+        "destination at its left",
+        columns=["", *["source"] * arguments.columns],
+        rows=["", *["destination"] * arguments.rows],
+    )
+    write_picture(picture, Path(arguments.out))
     say(f"{arguments.layers} styles of the top row in the images at the left: {arguments.out}")
 
 
