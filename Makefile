@@ -46,7 +46,8 @@ pretrained: install
 EXAMPLE := runs/example
 EXAMPLE_PAGE := reproductions/records/compare-digits
 EXAMPLE_NOTE := An example: 150,000 images are a short run. WGAN and WGAN-GP update G once for five batches, so that they \
-are early in their training here. Compare over images seen: wall time is of a machine that did other work as well.
+are early in their training here. Wall time: one core that was shared with other work, in parts that differ from run to \
+run; compare over images seen.
 example: install
 	set -e; for run in gan:0 dcgan:0 dcgan:1 lsgan:0 cgan:0 wgan:0 wgan_gp:0; do \
 		script=reproductions/$${run%:*}.py; folder=$(EXAMPLE)/$${run%:*}-seed$${run#*:}; \

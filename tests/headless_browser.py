@@ -158,7 +158,7 @@ def main() -> None:
             assert not tab.problems, tab.problems
         with Image.open(shot) as image:
             head = image.convert("RGB").crop((0, 0, image.width, min(image.height, HEAD)))
-    head.quantize(128).save(picture, optimize=True)
+    head.quantize(256).save(picture, optimize=True)
 
 
 if __name__ == "__main__":

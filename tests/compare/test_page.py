@@ -200,6 +200,24 @@ def test_labels_beside_the_lines_do_not_overlap(tab: Page, written: Path) -> Non
     assert all(b - a >= 12 for a, b in zip(sorted(tops), sorted(tops)[1:], strict=False))
 
 
+def test_names_bear_the_signs_of_their_runs_and_lines_lead_to_them_from_ends_further_left(
+    tab: Page, written: Path
+) -> None:
+    tab.open(written, width=1280)
+    assert tab.run(COUNT.format(f"{LARGE} path.sign")) == 4
+    (leader,) = tab.run(f"[...document.querySelectorAll('{LARGE} path.leader')].map((p) => p.getAttribute('d'))")
+    (x, y), (right, beside) = (tuple(map(float, pair.split(","))) for pair in leader[1:].split("L"))
+    plot = f"document.querySelector('{LARGE}').plot"
+    assert x == pytest.approx(tab.run(f"{plot}.x(200)"), abs=8)  # the run that was stopped, at its last value
+    assert y == pytest.approx(tab.run(f"{plot}.y(80)"), abs=0.1)
+    assert right > tab.run(f"{plot}.x(400)")
+    name = "[...document.querySelectorAll({!r})].find((t) => t.textContent.startsWith('unknown'))"
+    assert beside == pytest.approx(float(tab.run(f"{name.format(f'{LARGE} text.end')}.getAttribute('y')")) - 4)
+    tab.click('button[value="shortest"]')  # now all end at the right
+    assert tab.run(COUNT.format(f"{LARGE} path.leader")) == 0
+    assert tab.run(COUNT.format(f"{LARGE} path.sign")) == 4
+
+
 def test_a_point_lies_where_its_value_says(tab: Page, written: Path) -> None:
     tab.open(written, width=1280)
     plot = f"document.querySelector('{LARGE}').plot"

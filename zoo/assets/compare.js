@@ -123,7 +123,7 @@
     const height = figure.dataset.tall ? (width < 420 ? 250 : 320) : 220;
     if (chart.log === undefined) chart.log = wantsLog(chart.series);
     const named = width >= 430 && series.length <= 10; // names at the ends of the lines
-    const names = named ? Math.max(...series.map((s) => pen.measureText(s.label).width), 0) + 14 : 12;
+    const names = named ? Math.max(...series.map((s) => pen.measureText(s.label).width), 0) + 28 : 12;
     const box = { left: 46, right: width - Math.min(names, width * 0.4), top: 8, bottom: height - 34 };
     const ends = series.map((s) => Math.max(...clock.of(s), 0)).filter((v) => v > 0);
     const end = ends.length ? (state.reach === "shortest" ? Math.min(...ends) : Math.max(...ends)) : 1;
@@ -174,28 +174,35 @@
     }
   };
 
-  // The height of a line, in pixels, where it ends or where the chart cuts it off.
-  const heightAt = ({ clock, end, y }, s) => {
+  // Where a line ends, or the chart cuts it off: [x, y] in pixels, or null.
+  const tipOf = ({ clock, end, x, y }, s) => {
     const at = clock.of(s), finite = s.y.map((_, i) => i).filter((i) => s.y[i] !== null);
     const after = finite.findIndex((i) => at[i] > end);
-    if (after < 0) return finite.length ? y(s.y[last(finite)]) : null;
+    if (after < 0) return finite.length ? [x(at[last(finite)]), y(s.y[last(finite)])] : null;
     if (after === 0) return null;
     const i = finite[after - 1], j = finite[after];
-    return y(s.y[i]) + ((y(s.y[j]) - y(s.y[i])) * (end - at[i])) / (at[j] - at[i]);
+    return [x(end), y(s.y[i]) + ((y(s.y[j]) - y(s.y[i])) * (end - at[i])) / (at[j] - at[i])];
   };
 
-  // Names beside the ends of their lines, 13 pixels apart at least.
+  // Names at the right, each with its run's sign, 13 pixels apart at least; a thin line leads there from an end that
+  // lies further to the left.
   const drawNames = (plot) => {
     const { box, svg } = plot, names = [];
     for (const s of plot.series) {
-      const tip = heightAt(plot, s);
-      if (tip !== null) names.push({ s, at: clamp(tip, box.top, box.bottom) });
+      const tip = tipOf(plot, s);
+      if (tip !== null) names.push({ s, tip, at: clamp(tip[1], box.top, box.bottom) });
     }
     names.sort((a, b) => a.at - b.at);
     for (let i = 1; i < names.length; i++) names[i].at = Math.max(names[i].at, names[i - 1].at + 13);
     for (let i = names.length - 1, floor = box.bottom; i >= 0; i--, floor = names[i + 1].at - 13)
       names[i].at = Math.min(names[i].at, floor);
-    for (const { s, at } of names) make("text", { class: `end ${colourOf(s)}`, x: box.right + 8, y: at + 4 }, svg, s.label);
+    for (const { s, tip, at } of names) {
+      const group = make("g", { class: colourOf(s) }, svg);
+      const from = [tip[0] + 7, clamp(tip[1], box.top, box.bottom)];
+      if (from[0] < box.right - 4) make("path", { class: "leader", d: `M${from}L${box.right + 5},${at}` }, group);
+      make("path", { class: "sign", d: shape(s.run)(box.right + 12, at, 3.6) }, group);
+      make("text", { class: "end", x: box.right + 21, y: at + 4 }, group, s.label);
+    }
   };
 
   const draw = (figure, number) => {
