@@ -95,7 +95,7 @@ def test_absent_and_offline_is_one_clear_error(tmp_path, monkeypatch):
         str(tmp_path / "checkpoints" / FILE),
         "no route to host",
         "--features lenet",
-        "--features resnet",
+        "resnet for small colour images",
     ):
         assert part in str(error.value)
     with pytest.raises(InceptionUnavailableError, match="not allowed"):

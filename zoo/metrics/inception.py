@@ -28,8 +28,8 @@ URL = f"https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/{FILE}
 OFFICIAL_SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
 SIZE = 299
 OTHERWISE = (
-    "Without it: `--features lenet` for digits, `--features resnet` for small colour images (LeNetExtractor and "
-    "ResNetExtractor; both ship with the package), or a network of yours."
+    "Without it: lenet for digits (fd_lenet, is_lenet, kd_lenet) or resnet for small colour images, which ship with "
+    "the package. `zoo evaluate` takes them as --features lenet, `test` as --evaluation.extractors '[lenet]'."
 )
 
 
