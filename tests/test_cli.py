@@ -212,6 +212,17 @@ def test_16_mixed_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert "bf16-mixed" in refused(capsys, "dcgan", "fit", *options)
 
 
+def test_denormal_numbers_are_flushed_in_training_alone(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushed: list[bool] = []
+    monkeypatch.setattr(torch, "set_flush_denormal", flushed.append)
+    zoo("dcgan", "fit", "--recipe", "digits", "--images", "64", "--run_dir", str(tmp_path / "run"), *TINY)
+    assert flushed == [True]
+    zoo("dcgan", "predict", "--run_dir", str(run), "--samples", "1")
+    assert flushed == [True, False]
+
+
 class TestMatmulPrecision:
     """It is that of training alone, and the record says so where it is not float32's."""
 
