@@ -217,7 +217,7 @@ def test_denormal_numbers_are_flushed_in_training_alone(
 ) -> None:
     flushed: list[bool] = []
     monkeypatch.setattr(torch, "set_flush_denormal", flushed.append)
-    zoo("dcgan", "fit", "--recipe", "digits", "--images", "64", "--run_dir", str(tmp_path / "run"), *TINY)
+    zoo("dcgan", "fit", "--recipe", "digits", "--images", "64", "--run_dir", str(tmp_path / "trained"), *TINY)
     assert flushed == [True]
     zoo("dcgan", "predict", "--run_dir", str(run), "--samples", "1")
     assert flushed == [True, False]
