@@ -1,8 +1,10 @@
 """Two gloo processes on the CPU against one process."""
 
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +19,15 @@ TESTS = Path(__file__).parent
 ROOT = TESTS.parent
 
 
-def run(*command: str, cache: Path) -> str:
+def environment(cache: Path) -> dict[str, str]:
     path = f"{TESTS}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
-    environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "ZOO_CACHE": str(cache)}
-    done = subprocess.run([sys.executable, *command], env=environment, capture_output=True, text=True, check=False)
+    return {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "ZOO_CACHE": str(cache)}
+
+
+def run(*command: str, cache: Path) -> str:
+    done = subprocess.run(
+        [sys.executable, *command], env=environment(cache), capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr[-4000:]
     return done.stdout
 
@@ -113,3 +120,20 @@ def test_the_command_line_chooses_the_strategy_itself(tmp_path: Path, shared_cac
         "images-000000000.png",
         "images-000000256.png",
     }
+
+
+def test_a_signal_to_one_process_stops_both_with_a_checkpoint(tmp_path: Path, shared_cache: Path) -> None:
+    options = ["--recipe", "digits", "--devices", "2", "--model.width", "8", "--run_dir", "run"]
+    options += ["--evaluation.samples", "100", "--evaluation.real_images", "500"]
+    command = [sys.executable, str(ROOT / "reproductions/dcgan.py"), "fit", *options]
+    with subprocess.Popen(command, env=environment(shared_cache), stderr=subprocess.PIPE, text=True) as process:
+        while not (tmp_path / "run/config.yaml").exists():  # the first measurement follows, then the first batch
+            assert process.poll() is None
+            time.sleep(0.05)
+        process.terminate()
+        _, printed = process.communicate(timeout=120)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert printed.count("go on with: python") == 1
+    images = int(state_of(tmp_path / "run/checkpoints/last.ckpt")["state_dict"]["images_seen"])
+    assert images % (64 * 10) == 0 < images  # they agree every tenth batch
+    run(*command[1:3], "--run_dir", "run", "--ckpt_path", "last", "--images", str(images + 64), cache=shared_cache)

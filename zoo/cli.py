@@ -26,9 +26,12 @@ from zoo.callbacks import (
     Evaluation,
     HealthWatch,
     ImageProgress,
+    Interrupted,
     MemorisationWatch,
     SampleGrid,
+    SignalListener,
     StopAtBudget,
+    StopOnSignal,
     save_png,
 )
 from zoo.checkpoints import AtomicCheckpointIO, check_compatible, read_checkpoint
@@ -162,7 +165,16 @@ class ReproductionCLI(LightningCLI):
         if fitting:
             check_images_fit(self.datamodule, self.model)
             tuning = self.tuning()
+            keeper = CounterCheckpoint(
+                self.run.checkpoints,
+                every=keep.checkpoint_every,
+                keep_every=keep.archive_every,
+                monitor=keep.monitor,
+                better=direction(keep.monitor or ""),
+            )
+            listener = SignalListener()
             callbacks = [
+                listener,
                 self.report,
                 StopAtBudget(images=config.images, generator_steps=config.generator_steps),
                 ImageProgress(images=config.images),
@@ -170,13 +182,8 @@ class ReproductionCLI(LightningCLI):
                 HealthWatch(every=keep.grid_every),
                 *tuning,
                 self.evaluation,
-                CounterCheckpoint(
-                    self.run.checkpoints,
-                    every=keep.checkpoint_every,
-                    keep_every=keep.archive_every,
-                    monitor=keep.monitor,
-                    better=direction(keep.monitor or ""),
-                ),
+                keeper,
+                StopOnSignal(listener, keeper),
             ]
         self._get(self.config_init, "trainer")["callbacks"] = [
             *(self._get(self.config_init, "trainer").get("callbacks") or []),
@@ -333,6 +340,14 @@ def reproduce(
         run_command(arguments, model_class, recipes=recipes, figures=figures, studies=studies)
 
 
+@rank_zero_only
+def say_how_to_go_on(stop: Interrupted, run: RunDir) -> None:
+    """Prints where a run was stopped and what resumes it."""
+    command = f"go on with: python {sys.argv[0]} fit --run_dir {run.path} --ckpt_path last"
+    nothing = "it has no checkpoint yet, so there is nothing to go on from"
+    sys.stderr.write(f"{stop}; {command if run.last_checkpoint.is_file() else nothing}\n")
+
+
 def run_command(
     arguments: list[str],
     model_class: type[AdversarialModule],
@@ -354,6 +369,9 @@ def run_command(
         if weights is not None:
             plan, source = with_source(plan, weights)
         ReproductionCLI(model_class, plan=plan, recipes=recipes, figures=figures, source=source)
+    except Interrupted as stop:
+        say_how_to_go_on(stop, RunDir(plan.run_dir))
+        raise SystemExit(stop.status) from None
     except (ZooError, MisconfigurationException, OSError) as error:
         without = "\n`--recipe digits` needs no files." if isinstance(error, DataNotFoundError) else ""
         sys.stderr.write(f"error: {error}{without}\n")

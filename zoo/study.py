@@ -7,6 +7,7 @@ checkpoint, then draws the figures and prints the table. A member is an ordinary
 """
 
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -134,8 +135,22 @@ def run_member(study: Study, member: str, *, folder: Path, script: Path, options
 def call(arguments: list[str], *, member: str) -> None:
     """One command, its output passed on."""
     say(f"\n{member}: python {' '.join(arguments)}")
-    if subprocess.run([sys.executable, *arguments], check=False).returncode:
+    if returncode_of([sys.executable, *arguments]):
         raise ZooError(f"member {member} of the study stopped, see above; the same command goes on from there")
+
+
+def returncode_of(command: list[str]) -> int:
+    """Lets a command end by itself: Ctrl-C reaches it too, and it writes a checkpoint first; SIGTERM is passed on."""
+    with subprocess.Popen(command) as process:
+        before = signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+        try:
+            while True:
+                try:
+                    return process.wait()
+                except KeyboardInterrupt:
+                    continue
+        finally:
+            signal.signal(signal.SIGTERM, before)
 
 
 def study_record(study: Study, runs: Runs, *, name: str, paper: str) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from zoo.callbacks.checkpoint import CounterCheckpoint
 from zoo.callbacks.evaluation import Evaluation
 from zoo.callbacks.grid import SampleGrid, save_png
 from zoo.callbacks.health import HealthWatch
+from zoo.callbacks.interruption import Interrupted, SignalListener, StopOnSignal
 from zoo.callbacks.memorisation import MemorisationWatch
 from zoo.callbacks.progress import ImageProgress
 
@@ -14,8 +15,11 @@ __all__ = [
     "Every",
     "HealthWatch",
     "ImageProgress",
+    "Interrupted",
     "MemorisationWatch",
     "SampleGrid",
+    "SignalListener",
     "StopAtBudget",
+    "StopOnSignal",
     "save_png",
 ]
