@@ -1,5 +1,6 @@
 """`fit --init_from` from the command line to the record, and a fine-tuning run that is interrupted."""
 
+import inspect
 from pathlib import Path
 from typing import Any
 
@@ -153,9 +154,10 @@ def settle(paper: str, model: dict[str, Any], data: str, *arguments: str, **give
 
     kind = getattr(sets, data)
     origin = rebuild(trained(paper, **model))
+    accepted = inspect.signature(MODELS[paper]).parameters.keys() - model.keys()
     defaults = {"resolution": None, **({"channels": 3} if data == "ImageFolder" else {}), **given}
     config = Namespace(
-        model=Namespace(**{"resolution": None, "channels": None, **model}),
+        model=Namespace(**{name: None for name in ("resolution", "channels") if name in accepted}, **model),
         data=Namespace(class_path=f"zoo.data.{kind.__name__}", init_args=Namespace(**defaults)),
         evaluation=Namespace(extractors=None),
         keep=Namespace(monitor="fd_lenet2k"),
@@ -182,6 +184,23 @@ def test_data_follow_the_model_unless_the_command_line_says_otherwise(folder: Pa
     assert (config.model.channels, config.data.init_args.resolution) == (3, 32)
     config = settle("dcgan", grey, "MNIST")
     assert (config.model.channels, config.evaluation.extractors) == (1, None)
+
+
+def test_photographs_keep_their_colours(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for i in range(3):
+        Image.new("L" if i < 2 else "RGB", (40, 40)).save(tmp_path / f"{i}.png")
+    grey, where = SMALL["dcgan"].model, {"root": str(tmp_path)}
+    config = settle("dcgan", grey, "ImageFolder", **where)
+    assert (config.data.init_args.channels, config.data.init_args.resolution, config.model.channels) == (3, 32, 3)
+    assert (config.evaluation.extractors, config.keep.monitor) == (["resnet"], "fd_resnet2k")
+    for option in ("--data.channels", "--model.channels"):
+        config = settle("dcgan", grey, "ImageFolder", option, "1", **where)
+        assert (config.data.init_args.channels, config.model.channels) == (1, 1)
+    assert not capsys.readouterr().err
+    for paper in ("gan", "infogan", "wgan_gp"):
+        config = settle(paper, {"network": "mnist"}, "ImageFolder", **where)
+        assert config.data.init_args.channels == 1
+        assert "made grey" in capsys.readouterr().err
 
 
 def test_classes_are_those_of_the_data(folder: Path) -> None:

@@ -100,6 +100,10 @@ class Preparation:
         }
 
 
+#: Pillow's modes of images without colours.
+GREY_MODES = ("1", "L", "LA", "La", "I", "I;16", "F")
+
+
 def list_images(folder: Path) -> ImageFiles:
     """All image files under a folder, recursively, by name; no labels; hidden ones are left out."""
     found = []
@@ -246,6 +250,20 @@ def image_sizes(files: ImageFiles) -> list[tuple[int, int]]:
 
     opener = Opener(files.root)
     return [size(name) for name in files.names]
+
+
+def any_in_colour(files: ImageFiles, *, looked_at: int = 16) -> bool:
+    """Whether one of so many files, spread over the list, is stored with colours (headers only).
+
+    Raises ValueError for one that is no image.
+    """
+    opener = Opener(files.root)
+    names = files.names[:: max(1, len(files.names) // looked_at)]
+    for name in names:
+        with opener.image(name) as image:
+            if image.mode not in GREY_MODES:
+                return True
+    return False
 
 
 def resize(images: UInt8Array, side: int) -> Iterator[UInt8Array]:

@@ -9,6 +9,7 @@ from zoo.data.files import (
     EXTENSIONS,
     ImageFiles,
     Preparation,
+    any_in_colour,
     image_sizes,
     list_images,
     load_files,
@@ -24,20 +25,19 @@ FOLDERS: dict[Split, tuple[str, ...]] = {
 
 
 class ImageFolder(ImageDataModule):
-    """The images under `root`, recursively. Where all of them lie in two or more subfolders, these are the
-    classes (labelled=False ignores them). Where root holds a folder `train`, that is the training split, and
-    `validation` (or `val`) and `test` beside it are the others.
+    """The images under `root`, recursively.
+
+    Where all of them lie in two or more subfolders, these are the classes (labelled=False ignores them). Where root
+    holds a folder `train`, that is the training split, and `validation` (or `val`) and `test` beside it are the others.
 
     resolution: side to which images are brought; None keeps the size, which must then be the same for all.
-    crop: "center" cuts out the central square of the short side before resizing; "none" keeps the image whole
-    (to be
+    crop: "center" cuts out the central square of the short side before resizing; "none" keeps the image whole (to be
         resized it must be square).
-    channels: 3 converts grey, palette and transparent images to RGB (transparency is dropped), 1 converts all
-    to grey.
+    channels: 3 converts grey, palette and transparent images to RGB (transparency is dropped), 1 converts all to grey.
     allow_upscale: accept images smaller than resolution, and enlarge them.
 
-    Raises DataNotFoundError where there are no images; ValueError naming the file for a damaged one, for
-    sizes that differ, and naming the smallest where images are too small.
+    Raises DataNotFoundError where there are no images; ValueError naming the file for a damaged one, for sizes that
+    differ, and naming the smallest where images are too small.
     """
 
     name = "ImageFolder"
@@ -77,6 +77,11 @@ class ImageFolder(ImageDataModule):
         """The number of class folders (looks at the files' names), or None."""
         names = self._files("train").class_names
         return None if names is None else len(names)
+
+    @property
+    def in_colour(self) -> bool:
+        """Whether the files hold colours, by the headers of some of them; `channels` says what becomes of these."""
+        return any_in_colour(self._files("train"))
 
     @property
     def image_shape(self) -> tuple[int, int, int]:

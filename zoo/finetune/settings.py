@@ -3,14 +3,17 @@
 import dataclasses
 import inspect
 import re
+import sys
 from collections.abc import Collection, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import torch
 import yaml
 
-from zoo.data import ImageDataModule
+from zoo.adversarial import AdversarialModule
+from zoo.data import ImageDataModule, ImageFolder
 from zoo.errors import UnsupportedSettingError
 from zoo.finetune.adapt import Source, rebuild
 from zoo.measurement import MNIST_LIKE
@@ -81,8 +84,8 @@ def suit_data(config: Any, source: Source, *, arguments: Sequence[str]) -> None:
     """Makes the settings of model, data and evaluation agree, in place.
 
     Of channels and resolution, model and data follow whichever the command line sets; if it sets neither, the data
-    follow the model, or where they cannot (CIFAR-10 is in colour), the model follows them. The number of classes is the
-    data's, if the source is conditional.
+    follow the model, or where they cannot (CIFAR-10 is in colour) or would lose their colours (a folder of
+    photographs), the model follows them. The number of classes is the data's, if the source is conditional.
 
     Args:
         config: the parsed settings.
@@ -99,7 +102,13 @@ def suit_data(config: Any, source: Source, *, arguments: Sequence[str]) -> None:
     if len(source.module.image_shape) == 3:
         channels, side, _ = source.module.image_shape
         follow(model, data, "resolution", value=side, arguments=arguments)
-        follow(model, data, "channels", value=channels, arguments=arguments)
+        colours = channels == 1 and holds_colours(kind, data, arguments=arguments)
+        if colours and has_colour_form(source.module):
+            model.channels = data.channels = 3
+        else:
+            follow(model, data, "channels", value=channels, arguments=arguments)
+            if colours:
+                sys.stderr.write("note: your images are in colour, this network is grey: they are made grey\n")
         if "channels" not in data and "channels" in model and not given(arguments, "model.channels"):
             model.channels = kind.channels
     if "start_resolution" in model and not given(arguments, "model.start_resolution"):
@@ -119,6 +128,24 @@ def follow(model: Any, data: Any, name: str, *, value: int, arguments: Sequence[
         return
     if name in data and not (given(arguments, f"data.{name}") or given(arguments, f"data.init_args.{name}")):
         data[name] = value
+
+
+def holds_colours(kind: type[ImageDataModule], data: Any, *, arguments: Sequence[str]) -> bool:
+    """Whether these are files of one's own with colours, and the command line does not say what becomes of them."""
+    said = any(given(arguments, name) for name in ("model.channels", "data.channels", "data.init_args.channels"))
+    return not said and issubclass(kind, ImageFolder) and kind(**data.as_dict()).in_colour
+
+
+def has_colour_form(module: AdversarialModule) -> bool:
+    """Whether the same network can be made for three channels."""
+    if "channels" not in inspect.signature(type(module)).parameters:
+        return False
+    try:
+        with torch.device("meta"):
+            other = type(module)(**{**module.hparams, "channels": 3})
+    except ValueError:  # a network of grey images alone
+        return False
+    return other.image_shape[0] == 3
 
 
 def suit_classes(model: Any, source: Source, classes: int | None) -> None:
