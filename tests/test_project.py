@@ -21,8 +21,13 @@ def run_zoo(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_the_tables_of_reached_figures_are_those_of_the_records() -> None:
     """Fails when a record changed: run `python -m zoo reached --write`."""
-    for file, text in reached.documents(ROOT).items():
+    documents = reached.documents(ROOT)
+    for file, text in documents.items():
         assert file.read_text() == text, f"{file} is stale"
+    short, whole = (documents[ROOT / name] for name in ("README.md", "docs/results.md"))
+    for name in MODELS:
+        assert 1 <= short.count(f"\n| {name} |") <= 2
+        assert whole.count(f"\n## {name}\n") == 1
 
 
 def test_a_record_without_the_test_of_its_end_is_refused(tmp_path: Path) -> None:

@@ -4,7 +4,19 @@ from pathlib import Path
 import pytest
 from made_runs import make_run
 
-from zoo.reached import Row, headlines, keep, options_of_study, reached_by, rows, without_folders
+from zoo.reached import (
+    Row,
+    for_readme,
+    for_results,
+    keep,
+    of_paper,
+    options_of_study,
+    reached_by,
+    rows,
+    short_table,
+    without_folders,
+)
+from zoo.recipes import Recipe
 from zoo.record import RecordError, RunDir, read_result, write_result
 
 
@@ -55,13 +67,67 @@ def test_folders_of_a_machine_are_not_kept() -> None:
     assert without_folders(["fit", "--init_from", "dcgan.mnist"])[1:] == ["--init_from", "dcgan.mnist"]
 
 
-def test_readme_shows_the_figures_that_runs_are_compared_by() -> None:
-    def row(recipe: str, measure: str, reported: str = "not reported") -> Row:
-        return Row("gan", (recipe, measure, reported, "1", "2", "3", "0", "abc", "def"))
+def reached_row(recipe: str, measure: str, reported: str = "not reported") -> Row:
+    return Row("gan", (recipe, measure, reported, "1", "2", "3", "0", "abc", "def"))
 
+
+def test_results_show_the_figures_that_runs_are_compared_by() -> None:
+    row = reached_row
     shown = [row("mnist", "fd_lenet"), row("mnist", "parzen_ll", "225"), row("ring", "modes")]
     hidden = [row("mnist", "kd_lenet"), row("mnist, wide", "fd_lenet"), row("ring", "critic_gradient_norm")]
-    assert headlines([*shown[:2], *hidden, shown[2]]) == shown
+    assert for_results([*shown[:2], *hidden, shown[2]]) == shown
+
+
+def not_run_row(recipe: str, reported: str = "7.9") -> Row:
+    return Row("gan", (recipe, "is50k", reported, "not run", "not run", "", "", "", ""))
+
+
+RECIPES = {name: Recipe(f"some {name}", {}) for name in ("towers", "faces", "digits")}
+
+
+def test_readme_shows_a_papers_first_reported_figures() -> None:
+    first, second, third = (reached_row("faces", measure, "8.1") for measure in ("fid50k", "is50k", "kid50k"))
+    distance, missing = reached_row("digits", "fd_lenet"), not_run_row("digits")
+    assert for_readme([distance, first, second, third], [], RECIPES) == [first, second]
+    assert for_readme([distance, first], [missing], RECIPES) == [first, missing]
+    assert for_readme([distance, first], [], RECIPES) == [first]
+
+
+def test_readme_says_that_the_first_reported_figure_was_not_run_and_what_was() -> None:
+    missing, reported = not_run_row("towers"), reached_row("digits", "parzen_ll", "225")
+    digits, faces = (reached_row(recipe, "fd_lenet") for recipe in ("digits", "faces"))
+    other = reached_row("digits", "is_lenet")
+    assert for_readme([digits, other, faces, reported], [missing], RECIPES) == [missing, reported]
+    assert for_readme([other, digits, faces], [not_run_row("faces"), missing], RECIPES) == [missing, faces]
+    assert for_readme([], [missing, not_run_row("faces")], RECIPES) == [missing]
+
+
+def test_readme_shows_the_distance_of_the_first_image_run_of_a_paper_without_figures() -> None:
+    study = [reached_row("digits, narrow", "is_lenet"), reached_row("digits, narrow", "fd_lenet")]
+    ring, unknown = reached_row("ring", "wasserstein_exact"), not_run_row("", "not reported")
+    assert for_readme([ring, *study], [], RECIPES) == [study[1]]
+    faces = reached_row("faces, wide", "fd_lenet")
+    assert for_readme([ring, *study, faces], [], RECIPES) == [faces]
+    assert for_readme([ring], [], RECIPES) == [ring]
+    assert for_readme([], [unknown], RECIPES) == [unknown]
+
+
+def test_the_short_table_names_what_was_set_and_the_long_one_explains_its_recipes(tmp_path: Path) -> None:
+    row = reached_row("digits, narrow", "fd_lenet")._replace(
+        settings=" --model.width 32", command="x.py study --name n"
+    )
+    line = short_table([row]).strip().splitlines()[-1]
+    assert line == "| gan | digits, narrow `--model.width 32` | fd_lenet | not reported | 1 | 2 | 3 | 0 | def |"
+    section = of_paper([row, row], [not_run_row("faces")], RECIPES, page=tmp_path / "gan.md")
+    shown, _, folded = section.partition("<details>")
+    assert shown.startswith("## gan\n\n| paper | data |")
+    assert shown.count("| abc | def | `x.py study --name n` |") == 2
+    assert shown.endswith("|\n\n- `digits`: some digits.\n\n")  # and no link to a page that is not there
+    assert "not run" not in shown
+    assert "| gan |  | faces | is50k | 7.9 | not run | not run |" in folded
+    (tmp_path / "gan.md").touch()
+    section = of_paper([row], [], RECIPES, page=tmp_path / "gan.md")
+    assert section.endswith("- More in [gan.md](gan.md#reported-and-reached).\n\n")
 
 
 def test_the_command_that_reached_a_figure_names_what_was_set() -> None:

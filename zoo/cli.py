@@ -177,10 +177,10 @@ class ReproductionCLI(LightningCLI):
                 listener,
                 self.report,
                 StopAtBudget(images=config.images, generator_steps=config.generator_steps),
-                ImageProgress(images=config.images),
                 SampleGrid(self.run.grids, every=keep.grid_every),
                 HealthWatch(every=keep.grid_every),
                 *tuning,
+                ImageProgress(images=config.images),  # after those that print at the start, on lines of their own
                 self.evaluation,
                 keeper,
                 StopOnSignal(listener, keeper),
@@ -327,7 +327,9 @@ def reproduce(
         (sys.stdout if asked else sys.stderr).write(text)
         raise SystemExit(0 if asked else 2)
     logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARNING)  # an advertisement
+    logging.getLogger("lightning.fabric.utilities.seed").setLevel(logging.WARNING)  # the seed stands in our own lines
     for expected in (
+        r"The number of training batches \(\d+\) is smaller than the logging interval",  # we log by our own counter
         "You have overridden `on_after_batch_transfer`",  # the module knows the scale it trains on
         "Be aware that when using `ckpt_path`",  # test and predict have no use for fit's callbacks
         r"Found \d+ module\(s\) in eval mode at the start",  # frozen BatchNorm layers

@@ -1,5 +1,5 @@
-"""Reported beside reached: the tables in README, in each script's docstring and on each paper's page, out of the
-committed records.
+"""Reported beside reached, out of the committed records: the headlines in README, all papers in docs/results.md, and a
+table in each script's docstring and on each paper's page.
 
 A record is the result.json of a run whose `test` was run on best.ckpt and on last.ckpt. Both stand in the table: the
 best checkpoint was chosen on other latents (or on validation images) while training, and never stands alone.
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from zoo.errors import ZooError
-from zoo.pages import page_tables, set_beside
+from zoo.pages import grid, page_tables, set_beside
 from zoo.record import RecordError, RunDir, read_result, write_atomically
 from zoo.spreads import is_secondary, spread_of
 from zoo.study_record import (
@@ -30,6 +30,7 @@ from zoo.study_record import (
 
 BEGIN, END = "Reported and reached (written by `python -m zoo reached --write`)", "End of the table"
 HEAD = ("recipe", "measure", "reported", "best", "last", "images", "seed", "commit", "protocol")
+BUDGET = ("--images", "--trainer.precision")  # options that say how long and how precisely, not what
 
 
 class Row(NamedTuple):
@@ -40,12 +41,14 @@ class Row(NamedTuple):
         cells: in the order of HEAD.
         data: the data set, and its resolution where it is set.
         command: that reaches the figure, arguments of python.
+        settings: what was set beside the recipe, but for the budget and the precision: " --model.width 32".
     """
 
     paper: str
     cells: tuple[str, ...]
     data: str = ""
     command: str = ""
+    settings: str = ""
 
 
 def recipes_of(script: Path) -> Mapping[str, Any]:
@@ -110,21 +113,12 @@ def study_rows(study: dict[str, Any], folder: Path) -> Iterator[Row]:
                 commits(records),
                 protocols.get(name, ""),
             )
-            yield Row(paper, cells, data_of(own.config), command + set_beside(first, leave_out=of_study))
+            settings = set_beside(first, leave_out=[*of_study, *BUDGET])
+            yield Row(paper, cells, data_of(own.config), command + set_beside(first, leave_out=of_study), settings)
     every = list(study["records"].values())
     for name, value in study["findings"].items():
-        cells = (
-            f"study {study['study']}",
-            name,
-            "not reported",
-            "",
-            f"{value:.4g}",
-            "",
-            seeds(every),
-            commits(every),
-            "",
-        )
-        yield Row(paper, cells, command=command)
+        figure = (f"study {study['study']}", name, "not reported", "", f"{value:.4g}", "")
+        yield Row(paper, (*figure, seeds(every), commits(every), ""), command=command)
 
 
 def options_of_study(script: Path, name: str) -> list[str]:
@@ -164,7 +158,8 @@ def row(record: dict[str, Any], name: str, *, best: Any, last: Any, recipe: Any)
         (record["commit"] or "unknown")[:7],
         last["protocols"].get(name, ""),
     )
-    return Row(record["paper"], cells, data_of(recipe.config), reached_by(record))
+    settings = set_beside(record, leave_out=BUDGET)
+    return Row(record["paper"], cells, data_of(recipe.config), reached_by(record), settings)
 
 
 def reached_by(record: Mapping[str, Any]) -> str:
@@ -226,21 +221,64 @@ def plain_table(table: list[Row]) -> str:
 
 
 def markdown_table(table: list[Row]) -> str:
-    """For README. A cell may hold several figures, parted by commas."""
-    head = ("paper", "data", *HEAD, "command")
+    """For docs/results.md. A cell may hold several figures, parted by commas."""
     cells = [(row.paper, row.data, *row.cells, f"`{row.command}`" if row.command else "") for row in table]
-    lines = [head, ("---",) * len(head), *cells]
-    return "\n" + "".join("| " + " | ".join(line) + " |\n" for line in lines) + "\n"
+    return "\n" + grid(("paper", "data", *HEAD, "command"), cells) + "\n"
+
+
+def short_table(table: list[Row]) -> str:
+    """For README: without data, commit and command; beside the recipe what was set, the budget aside."""
+    head = [name for name in HEAD if name != "commit"]
+    cells = []
+    for row in table:
+        recipe, *figures, _, protocol = row.cells
+        cells.append((row.paper, recipe + (f" `{row.settings.strip()}`" if row.settings else ""), *figures, protocol))
+    return "\n" + grid(("paper", *head), cells) + "\n"
 
 
 def in_details(table: list[Row]) -> str:
-    """A table that README's reader must open."""
-    summary = f"{len(table)} more recipes with reported figures, not run here"
-    return f"<details><summary>{summary}</summary>\n{markdown_table(table)}</details>\n\n" if table else ""
+    """A table that the reader must open."""
+    return f"<details><summary>Reported, not run here</summary>\n{markdown_table(table)}</details>\n\n" if table else ""
 
 
-def headlines(table: list[Row]) -> list[Row]:
-    """What README shows of a paper's rows: reported figures, and the distance and the score that all images have.
+def of_paper(table: list[Row], folded: list[Row], recipes: Mapping[str, Any], *, page: Path) -> str:
+    """A paper's section of docs/results.md: its rows, what each recipe in them is, and what was not run.
+
+    Args:
+        table: rows to show, at least one.
+        folded: rows that the reader must open.
+        recipes: of its script.
+        page: of the paper, which says more, where it is there.
+    """
+    paper = table[0].paper
+    names = dict.fromkeys(row.cells[0].partition(", ")[0] for row in table)
+    notes = [f"- `{name}`: {recipes[name].summary}.\n" for name in names if name in recipes]
+    notes += [f"- More in [{page.name}]({page.name}#reported-and-reached).\n"] if page.is_file() else []
+    return f"## {paper}\n{markdown_table(table)}{''.join(notes)}\n{in_details(folded)}"
+
+
+def for_readme(reached: list[Row], missing: list[Row], recipes: Mapping[str, Any]) -> list[Row]:
+    """README's rows of a paper, at most two: its first reported figures, in the order of its script's recipes.
+
+    Where the first of them was not run, it stands alone beside the first that was: a reported one, else the Fréchet
+    distance of an image run. A paper without reported figures has that distance alone.
+    """
+    order = list(recipes)
+
+    def place(row: Row) -> int:
+        name = row.cells[0].partition(", ")[0]
+        return order.index(name) if name in order else len(order)
+
+    reported = sorted((row for row in [*reached, *missing] if row.cells[2] != "not reported"), key=place)
+    distances = sorted((row for row in reached if row.cells[1].startswith(("fd", "fid"))), key=place)
+    if reported and reported[0] in reached:
+        return reported[:2]
+    done = [row for row in reported if row in reached] + distances
+    return (reported[:1] + done[:1]) or [*reached, *missing][:1]
+
+
+def for_results(table: list[Row]) -> list[Row]:
+    """What docs/results.md shows of a paper's rows: reported figures, and the distance and the score of all images.
 
     Of a recipe without either (points in the plane, or in a study's variants alone) all rows but what merely describes
     a critic; of a study's variants of a recipe that is shown, the reported alone.
@@ -270,22 +308,24 @@ def runs_of(folder: Path) -> Iterator[dict[str, Any]]:
 
 
 def documents(root: Path) -> dict[Path, str]:
-    """README, the scripts and the pages of papers as they should read, by file."""
+    """README, docs/results.md, the scripts and the pages of papers as they should read, by file."""
     table = list(rows(root / "reproductions"))
     runs = list(runs_of(root / "reproductions"))
     wanted: dict[Path, str] = {}
-    shown: list[Row] = []
-    folded: list[Row] = []
+    short: list[Row] = []
+    results = "\n"
     for script in sorted((root / "reproductions").glob("*.py")):
+        recipes = recipes_of(script)
         own = [row for row in table if row.paper == script.stem]
-        missing = list(not_run(script.stem, recipes_of(script), own))
+        missing = list(not_run(script.stem, recipes, own))
         wanted[script] = plain_table(own)
         page = root / "docs" / f"{script.stem}.md"
         if page.is_file():
             wanted[page] = page_tables([*own, *missing], [run for run in runs if run["paper"] == script.stem])
-        shown += headlines(own) or missing[:1]
-        folded += missing if own else missing[1:]
-    wanted[root / "README.md"] = markdown_table(shown) + in_details(folded)
+        short += for_readme(own, missing, recipes)
+        results += of_paper(for_results(own) or missing[:1], missing if own else missing[1:], recipes, page=page)
+    wanted[root / "README.md"] = short_table(short)
+    wanted[root / "docs/results.md"] = results
     return {file: with_table(file.read_text(), text, file=file) for file, text in wanted.items()}
 
 
@@ -317,8 +357,8 @@ def keep(run: Path, root: Path) -> Path:
     file = root / "reproductions/records" / f"{record['paper']}-{record['recipe']}-seed{record['seed']}.json"
     file.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(file, json.dumps(record, indent=2) + "\n")
-    for grid in sorted(RunDir(run).grids.glob("*.png"))[-1:]:
-        shutil.copyfile(grid, file.with_suffix(".png"))
+    for samples in sorted(RunDir(run).grids.glob("*.png"))[-1:]:
+        shutil.copyfile(samples, file.with_suffix(".png"))
     latest = {figure.stem.rpartition("-")[0]: figure for figure in sorted(RunDir(run).figures.glob("*-*.png"))}
     for name, figure in latest.items():
         shutil.copyfile(figure, file.with_name(f"{file.stem}-{name}.png"))

@@ -17,7 +17,7 @@ from PIL import Image
 from zoo.compare.charts import POINTS, Charts, thinned
 from zoo.compare.comparison import Comparison
 from zoo.compare.page import page, write_page
-from zoo.compare.pictures import evenly, first_row, picture, positions
+from zoo.compare.pictures import evenly, first_row, grids_section, picture, positions
 from zoo.compare.reading import read_runs
 from zoo.compare.runs import Point
 from zoo.errors import ZooError
@@ -123,7 +123,35 @@ def test_moments_at_which_runs_can_be_compared() -> None:
     assert positions([[0, 7, 500]]) == [0, 7, 500]  # a single run has its own moments
     assert positions([[0, 10], [5_000]]) == []
     assert len(positions([list(range(0, 9_000, 1_000))] * 2)) == 6
+    long, short = list(range(0, 9_000, 1_000)), [0, 5_000]
+    assert positions([long, long, short]) == [0, 2_000, 3_000, 5_000, 6_000, 8_000]
+    assert positions([long, long, [0, 4_000]]) == [0, 2_000, 3_000, 4_000, 5_000, 6_000, 8_000]  # all three have it
     assert evenly([1, 2, 3, 4, 5], 3) == [1, 3, 5]
+
+
+@pytest.mark.parametrize(
+    ("ends", "opened", "title"),
+    [
+        (
+            [[0, 100], [0, 100, 1_000], [0, 100, 1_000]],
+            "100",
+            "Samples at equal images seen",
+        ),  # not where two are alone
+        ([[0, 100], [0, 1_000], [0, 1_000]], "end", "Samples"),  # not at the noise that all three share
+        ([[50], [1_000]], "end", "Samples"),
+        ([[0], [0]], "0", "Samples"),  # nothing else is there
+        ([[0, 100, 200]], "200", "Samples at equal images seen"),
+    ],
+)
+def test_grids_open_at_the_latest_moment_that_all_runs_share_or_at_their_ends(
+    tmp_path: Path, ends: list[list[int]], opened: str, title: str
+) -> None:
+    for i, places in enumerate(ends):
+        make_run(tmp_path / str(i), seed=i, values=dict.fromkeys(places, 50.0))
+    html = grids_section(comparison(tmp_path))
+    assert f"<h2>{title}</h2>" in html
+    assert re.findall(r'value="(\w+)" aria-pressed="true"', html) == [opened]
+    assert re.findall(r'data-position="(\w+)">', html) == [opened]  # the others are hidden
 
 
 def test_pictures_are_kept_to_the_pixel(runs: Path) -> None:

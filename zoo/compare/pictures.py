@@ -24,24 +24,29 @@ LARGE = 16_000  # bytes: larger pictures are embedded with loss, mostly at less 
 
 
 def grids_section(comparison: Comparison) -> str:
-    """Grids of all runs at the same number of images seen, and at each run's end."""
+    """Grids of all runs at the same number of images seen, and at each run's end.
+
+    It opens at the latest moment after the start that all runs share; where there is none, at each run's end.
+    """
     with_grids = [i for i, run in enumerate(comparison.runs) if run.grids]
     if not with_grids:
         return ""
     places = [sorted(comparison.runs[i].grids) for i in with_grids]
     moments = positions(places)
-    first = str(max(moments, key=lambda at: (at > 0, having(places, at), at))) if moments else "end"
     shown_last = bool(moments) and all(nearest(own, moments[-1]) == own[-1] for own in places)
     choices: list[tuple[str, int | None, str]] = [(str(at), at, f"{at:,} images") for at in moments]
     choices += [] if shown_last else [("end", None, "end of each run")]
+    trained = shared([at for at in moments if at > 0], places)
+    first = str(trained[-1]) if trained else choices[-1][0]  # the ends come last, whether they share a moment or not
     parts = []
     for value, at, _ in choices:
         shown = "".join(grid_figure(comparison, i, at=at) for i in with_grids)
         hidden = "" if value == first else " hidden"
         parts.append(f'<div class="pictures" data-position="{value}"{hidden}>{shown}</div>')
+    title = "Samples at equal images seen" if trained else "Samples"
     text = "The same latents in all pictures of a run. Large pictures are compressed here; those in the runs are not."
     buttons = segments("position", [(value, name) for value, _, name in choices], pressed=first)
-    return section("Samples at equal images seen", text, buttons, *parts)
+    return section(title, text, buttons, *parts)
 
 
 def grid_figure(comparison: Comparison, i: int, *, at: int | None) -> str:
@@ -64,13 +69,22 @@ def nearest(places: Sequence[int], at: int) -> int | None:
 
 
 def positions(places: Sequence[Sequence[int]]) -> list[int]:
-    """Moments at which two runs or more have a grid (of one run, its own moments), rising, at most POSITIONS."""
+    """Moments at which two runs or more have a grid (of one run, its own moments), rising.
+
+    At most POSITIONS, and the latest that all runs share beside them.
+    """
     chosen: list[int] = []
     enough = min(2, len(places))
     for at in sorted({at for own in places for at in own}, key=lambda at: (-having(places, at), -at)):
         if having(places, at) >= enough and all(abs(at - other) > 2 * NEAR * max(at, other) for other in chosen):
             chosen.append(at)
-    return evenly(sorted(chosen), POSITIONS)
+    chosen.sort()
+    return sorted({*evenly(chosen, POSITIONS), *shared(chosen, places)[-1:]})
+
+
+def shared(moments: Sequence[int], places: Sequence[Sequence[int]]) -> list[int]:
+    """The moments at which all runs have a grid."""
+    return [at for at in moments if having(places, at) == len(places)]
 
 
 def having(places: Sequence[Sequence[int]], at: int) -> int:
