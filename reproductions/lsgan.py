@@ -109,7 +109,7 @@ RECIPES = {
         for loss in ("lsgan", "gan")
     },
     "ring": ring("ring of Gaussians, least squares"),
-    "ring_gan": ring("ring of Gaussians, cross-entropy: the regular GAN that collapses", loss="gan"),
+    "ring_gan": ring("ring of Gaussians, cross-entropy: the regular GAN beside it", loss="gan"),
     "celeba": Recipe(
         "extension: the stability study's networks with BatchNorm on aligned CelebA at 64x64",
         {

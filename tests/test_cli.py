@@ -307,8 +307,7 @@ class TestCheckpoints:
     def test_of_another_model(self, run: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
         options = ["--recipe", "digits", "--run_dir", str(tmp_path / "new"), "--ckpt_path"]
         text = refused(capsys, "gan", "fit", *options, str(run / "checkpoints/last.ckpt"))
-        assert "DCGAN" in text
-        assert "GAN" in text
+        assert "is of dcgan, this is gan: use reproductions/dcgan.py" in text
 
     def test_of_another_width(self, run: Path, capsys: pytest.CaptureFixture[str]) -> None:
         text = refused(capsys, "dcgan", "fit", "--run_dir", str(run), "--ckpt_path", "last", "--model.width", "16")
@@ -346,6 +345,18 @@ def test_disk_full_leaves_the_previous_checkpoint(
     assert "No space left" in text
     monkeypatch.undo()
     assert (run / "checkpoints/last.ckpt").read_bytes() == before
+
+
+def test_what_describes_chooses_no_checkpoint(capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--recipe", "digits", "--run_dir", "run", "--keep.monitor", "critic_gradient_norm"]
+    assert "neither low nor high" in refused(capsys, "wgan_gp", "fit", *options)
+
+
+def test_the_default_recipe_is_said(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    zoo("dcgan", "fit", "--images", "64", "--run_dir", str(tmp_path / "new"), *TINY)
+    assert "no --recipe was given: this is digits" in capsys.readouterr().out
+    zoo("dcgan", "fit", "--ckpt_path", "last", "--images", "128", "--run_dir", str(tmp_path / "new"))
+    assert "no --recipe" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("option", ["--images=-5", "--devices=0", "--evaluation.every=0", "--keep.grid_every=-1"])

@@ -35,7 +35,7 @@ from zoo.record import (
 def test_a_run_has_these_names(tmp_path: Path) -> None:
     run = RunDir.create(tmp_path / "runs" / "gan")
     made = {path.relative_to(run.path).as_posix() for path in run.path.rglob("*")}
-    assert made == {"grids", "checkpoints", "figures", "samples"}
+    assert made == {"grids", "checkpoints"}
     names = [run.config, run.metrics, run.result, run.wandb_id, run.last_checkpoint, run.best_checkpoint]
     assert [path.relative_to(run.path).as_posix() for path in names] == [
         "config.yaml",
@@ -118,6 +118,8 @@ def test_first_best_and_last_of_each_measure() -> None:
             "better": "higher",
         },
     }
+    described = summarise_measures(ROWS, {"fid5k": "neither"})["fid5k"]
+    assert described["best"] == described["last"] == {"value": 55.0, "images_seen": 400}
     with pytest.raises(RecordError, match=r"better\['fid5k'\] is 'min'"):
         summarise_measures(ROWS, {"fid5k": "min"})  # type: ignore[dict-item]
 
@@ -232,7 +234,7 @@ WRONG: list[tuple[str, Any, str]] = [
     ("colour", "red", "colour is no field of the record"),
     ("hardware.tpus", 1, r"hardware\.tpus is no field"),
     ("measures.fid5k.best.value", "x", r"measures\.fid5k\.best\.value must be a finite number, it is 'x'"),
-    ("measures.fid5k.better", "min", r"measures\.fid5k\.better must be 'lower' or 'higher'"),
+    ("measures.fid5k.better", "min", r"measures\.fid5k\.better must be one of 'lower', 'higher', 'neither'"),
     ("measures.fid5k.protocol", "h2", r"measures\.fid5k\.protocol 'h2' is not among protocols"),
     ("measures.fid5k.best.value", 60.0, r"measures\.fid5k\.best is 60\.0, but its last value 55\.0 is better"),
     ("measures.is5k.best.value", 5.5, r"measures\.is5k\.best is 5\.5, but its last value 6\.0 is better"),

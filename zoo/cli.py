@@ -35,7 +35,7 @@ from zoo.callbacks import (
     save_png,
 )
 from zoo.checkpoints import AtomicCheckpointIO, check_compatible, read_checkpoint
-from zoo.data import DATASETS, DataNotFoundError, ImageDataModule, ToyPoints
+from zoo.data import DATASETS, DataNotFoundError, ImageDataModule, ImageFolder, ToyPoints
 from zoo.errors import UnsupportedSettingError, ZooError
 from zoo.figures.drawing import Drawings, write
 from zoo.finetune.adapt import Source, transfer
@@ -128,6 +128,11 @@ class ReproductionCLI(LightningCLI):
         torch.set_float32_matmul_precision(config.matmul_precision if fitting else "highest")
         # Adam's moments of dead units sink below 1e-38, where a CPU takes many times as long for the same sum
         torch.set_flush_denormal(fitting)
+        if direction(config.keep.monitor or "") == "neither":
+            raise UsageError(
+                f"--keep.monitor {config.keep.monitor} describes the critic: of its values neither low nor high ones "
+                "are better, so they choose no checkpoint"
+            )
         if config.data is None:
             raise UsageError(f"no data set: name one with --data ({', '.join(DATASETS)})")
         if config.data_dir is not None:
@@ -342,6 +347,13 @@ def reproduce(
         run_command(arguments, model_class, recipes=recipes, figures=figures, studies=studies)
 
 
+def refuse_other_paper(checkpoint: Path, *, paper: str) -> None:
+    """Raises UsageError if another paper's script wrote the checkpoint, before its settings are read as this one's."""
+    origin = read_checkpoint(checkpoint).get("zoo", {}).get("paper", paper)
+    if origin != paper:
+        raise UsageError(f"{checkpoint} is of {origin}, this is {paper}: use reproductions/{origin}.py")
+
+
 @rank_zero_only
 def say_how_to_go_on(stop: Interrupted, run: RunDir) -> None:
     """Prints where a run was stopped and what resumes it."""
@@ -368,6 +380,8 @@ def run_command(
         if weights is not None:
             arguments = source_arguments(arguments, known=recipes)
         plan = make_plan(arguments, paper=model_class.paper, recipes=recipes)
+        if plan.checkpoint is not None:
+            refuse_other_paper(plan.checkpoint, paper=model_class.paper)
         if weights is not None:
             plan, source = with_source(plan, weights)
         ReproductionCLI(model_class, plan=plan, recipes=recipes, figures=figures, source=source)
@@ -375,6 +389,7 @@ def run_command(
         say_how_to_go_on(stop, RunDir(plan.run_dir))
         raise SystemExit(stop.status) from None
     except (ZooError, MisconfigurationException, OSError) as error:
-        without = "\n`--recipe digits` needs no files." if isinstance(error, DataNotFoundError) else ""
+        public = isinstance(error, DataNotFoundError) and error.data != ImageFolder.name
+        without = "\n`--recipe digits` needs no files." if public else ""
         sys.stderr.write(f"error: {error}{without}\n")
         raise SystemExit(1) from None

@@ -278,7 +278,7 @@ def _require_wandb() -> None:
         from wandb import init  # noqa: F401 - a mere folder named wandb imports too, as an empty package
     except ImportError as error:
         raise ModuleNotFoundError(
-            "wandb is not installed: pip install 'lightning-gan-zoo[wandb]', or train without the W&B mirror"
+            "wandb is not installed: pip install wandb, or train without the W&B mirror"
             " (metrics.jsonl in the run is the record either way)"
         ) from error
 

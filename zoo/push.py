@@ -76,7 +76,7 @@ def require_wandb() -> None:
     try:
         from wandb import init  # noqa: F401 - a mere folder named wandb imports too, as an empty package
     except ImportError as error:
-        raise PushError("wandb is not installed: pip install 'lightning-gan-zoo[wandb]'") from error
+        raise PushError("wandb is not installed: pip install wandb") from error
 
 
 def stored_run_id(path: Path) -> str:

@@ -60,6 +60,7 @@ class Plan:
     Attributes:
         subcommand: fit, test or predict.
         recipe: name of the recipe.
+        by_default: whether it was taken for want of a name.
         base: settings that the command line's own options override.
         run_dir: the run's folder.
         checkpoint: file to start from, or None.
@@ -72,6 +73,7 @@ class Plan:
     run_dir: Path
     checkpoint: Path | None
     arguments: list[str]
+    by_default: bool = False
 
 
 def take_option(arguments: list[str], name: str) -> tuple[str | None, list[str]]:
@@ -126,12 +128,13 @@ def make_plan(arguments: list[str], *, paper: str, recipes: Mapping[str, Recipe]
         base = recipes[recipe or "digits"].config
     if recipe is not None and base.get("recipe", recipe) != recipe:
         raise UsageError(f"the run in {folder} follows recipe {base['recipe']!r}, not {recipe!r}: leave --recipe out")
+    by_default = recipe is None and "recipe" not in base
     recipe = recipe or base.get("recipe") or "digits"
     if subcommand != "fit" and ckpt_path is None:
         ckpt_path = "last"
     named = {"last": run.last_checkpoint, "best": run.best_checkpoint}
     checkpoint = None if ckpt_path is None or inspecting else named.get(ckpt_path, Path(ckpt_path))
-    return Plan(subcommand, recipe, {**base, "recipe": recipe}, folder, checkpoint, rest)
+    return Plan(subcommand, recipe, {**base, "recipe": recipe}, folder, checkpoint, rest, by_default)
 
 
 def inherited_settings(config: Path) -> dict[str, Any]:
@@ -145,9 +148,7 @@ def inherited_settings(config: Path) -> dict[str, Any]:
 def no_run_message(folder: Path, *, subcommand: str, paper: str) -> str:
     """Says which runs there are."""
     found = sorted(Path("runs").glob(f"{paper}/*/*/config.yaml"), key=lambda path: path.stat().st_mtime)
-    newest = (
-        f"the newest run of {paper} is --run_dir {found[-1].parent}" if found else f"there is no run of {paper} yet"
-    )
+    newest = f"the newest is --run_dir {found[-1].parent}" if found else f"runs/ holds no run of {paper}"
     return f"{subcommand} needs a run, and {folder} holds none (no config.yaml): name one with --run_dir; {newest}"
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from zoo import schema
 from zoo.environment import PACKAGES
@@ -37,7 +37,8 @@ RESULT_FILE = "result.json"
 WANDB_ID_FILE = "wandb_id"
 SCHEMA_VERSION = 1
 
-Better = Literal["lower", "higher"]
+Better = Literal["lower", "higher", "neither"]  # neither: a figure that describes, as a critic's gradient norm
+BETTER: tuple[Better, ...] = get_args(Better)
 
 
 class RunDirError(ZooError):
@@ -52,7 +53,7 @@ class RunDir:
 
     @classmethod
     def create(cls, path: str | os.PathLike[str], *, resume: bool = False) -> RunDir:
-        """Make the folders of a run at `path`.
+        """Make the folders of a run at `path`; figures and samples have theirs when they are written.
 
         Raises:
             RunDirError: a run lies there already (unless `resume`), or `path` is no folder that can be made.
@@ -61,7 +62,7 @@ class RunDir:
         if not resume:
             run.refuse_second_run()
         try:
-            for folder in (run.grids, run.checkpoints, run.figures, run.samples):
+            for folder in (run.grids, run.checkpoints):
                 folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise RunDirError(f"cannot make the run's folder {run.path}: {error}; choose another --run_dir") from error
@@ -175,6 +176,11 @@ def read_metrics(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
     return rows
 
 
+def which_is_better(better: str) -> str:
+    """ "lower is better" and the like, for a heading."""
+    return "a description, not a score" if better == "neither" else f"{better} is better"
+
+
 def summarise_measures(
     rows: Sequence[Mapping[str, Any]],
     better: Mapping[str, Better],
@@ -185,23 +191,25 @@ def summarise_measures(
 
     Args:
         rows: of `read_metrics`.
-        better: {measure: "lower" | "higher"}; other keys of the rows are no measures.
+        better: {measure: "lower" | "higher" | "neither"}; other keys of the rows are no measures.
         protocols: {measure: hash of its EvalProtocol}, put in as "protocol" where given.
 
     Returns:
         {measure: {"first", "best", "last": {"value", "images_seen"}, "better", "protocol"}} of the measures that
         were taken. A value that was not finite stands as None and is never the best while a finite one exists;
-        of equal values the earliest is the best.
+        of equal values the earliest is the best. Where neither is better, the last stands as the best.
     """
     measures: dict[str, dict[str, Any]] = {}
     for name, direction in better.items():
-        if direction not in ("lower", "higher"):
-            raise RecordError(f"better[{name!r}] is {direction!r}; it must be 'lower' or 'higher'")
+        if direction not in BETTER:
+            raise RecordError(f"better[{name!r}] is {direction!r}; it must be one of {', '.join(map(repr, BETTER))}")
         points = [{"value": row[name], "images_seen": row["images_seen"]} for row in rows if name in row]
         points.sort(key=lambda point: point["images_seen"])
         if not points:
             continue
         finite = [point for point in points if point["value"] is not None] or points[-1:]
+        if direction == "neither":
+            finite = points[-1:]
         pick = min if direction == "lower" else max
         best = finite[0] if len(finite) == 1 else pick(finite, key=lambda point: point["value"])
         measures[name] = {"first": points[0], "best": best, "last": points[-1], "better": direction}
@@ -214,7 +222,7 @@ def summarise_measures(
 
 
 def _direction(field: str, value: Any) -> None:
-    schema.require(value in ("lower", "higher"), field=field, wants="'lower' or 'higher'", value=value)
+    schema.require(value in BETTER, field=field, wants=f"one of {', '.join(map(repr, BETTER))}", value=value)
 
 
 def _schema_version(field: str, value: Any) -> None:
@@ -287,7 +295,7 @@ def validate_result(record: Any) -> None:
         if measure["protocol"] not in record["protocols"]:
             raise RecordError(f"measures.{name}.protocol {measure['protocol']!r} is not among protocols")
         sign = 1 if measure["better"] == "lower" else -1
-        for other in ("first", "last"):
+        for other in () if measure["better"] == "neither" else ("first", "last"):
             value, best = measure[other]["value"], measure["best"]["value"]
             if value is not None and (best is None or sign * value < sign * best):
                 raise RecordError(

@@ -22,6 +22,7 @@ from zoo.record import (
     read_metrics,
     read_result,
     summarise_measures,
+    which_is_better,
     write_atomically,
     write_result,
 )
@@ -90,6 +91,8 @@ class RunReport(Callback):
         budget = (
             f"{images:,} images" if images else f"{steps:,} generator steps" if steps else "no budget: stop by Ctrl-C"
         )
+        if self.plan.by_default:
+            say("no --recipe was given: this is digits, and `--recipe nonsense` lists all")
         say(f"{type(model).__name__}, recipe {self.plan.recipe}: G {sizes[0]:,} and D {sizes[1]:,} parameters")
         batch = "by resolution" if hasattr(model, "growth") else data.batch_size  # a schedule has its own
         say(f"data {data.name} {data.image_shape}, batch {batch}, seed {model.seed}, {budget}")
@@ -141,7 +144,8 @@ class RunReport(Callback):
             **more,
         }
         write_result(self.run, record)
-        say(f"\n{model.images_seen:,} images in {seconds:.0f} s ({model.images_seen / seconds:,.0f} images/s)")
+        speed = f"{model.images_seen / seconds:,.0f} images/s, measurements included"
+        say(f"\n{model.images_seen:,} images in {seconds:.0f} s ({speed})")
         self.print_measures(record["measures"])
         say(f"sample grids   {self.run.grids}")
         say(f"record         {self.run.result}")
@@ -196,9 +200,9 @@ class RunReport(Callback):
         """A table: before training, the best value of each and its place, the last; and which checkpoint is kept."""
         rows = [
             [
-                f"{name} ({'lower' if value['better'] == 'lower' else 'higher'} is better)",
-                *(figure(value[point]["value"]) for point in ("first", "best")),
-                f"{value['best']['images_seen']:,}",
+                f"{name} ({which_is_better(value['better'])})",
+                figure(value["first"]["value"]),
+                *(("", "") if value["better"] == "neither" else at(value["best"])),
                 figure(value["last"]["value"]),
             ]
             for name, value in measures.items()
@@ -218,8 +222,15 @@ def precision(trainer: Trainer, settings: Mapping[str, Any]) -> str:
     return str(trainer.precision) + ("" if matmul == "highest" else f", {matmul} matmul")
 
 
+def at(point: Mapping[str, Any]) -> tuple[str, str]:
+    """A value and its place."""
+    return figure(point["value"]), f"{point['images_seen']:,}"
+
+
 def direction(measure: str) -> str:
-    """Whether a lower or a higher value of a measure is better."""
+    """Whether a "lower" or a "higher" value of a measure is better, or "neither"."""
+    if measure.startswith("critic_"):
+        return "neither"
     return "higher" if measure.startswith(("is", "parzen", "accuracy", "share", "mutual_information")) else "lower"
 
 

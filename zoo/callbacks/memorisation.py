@@ -68,8 +68,8 @@ class MemorisationWatch(Callback):
         self.reals = self.compared(data)
         if self.reals is None:
             sys.stderr.write(
-                f"note: {data.name} has no {FEWEST} held-out images here, so nobody watches whether D memorises: "
-                "hold some out with --data.train_images N\n"
+                f"note: {data.name} has no {FEWEST} held-out images here, so no warning comes when D memorises: "
+                "keep some back with --data.train_images N\n"
             )
 
     def compared(self, data: ImageDataModule) -> tuple[ImageArray, ImageArray] | None:

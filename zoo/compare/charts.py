@@ -8,6 +8,7 @@ from typing import Any
 from zoo.compare.comparison import Comparison
 from zoo.compare.html import COLOURS, details, section, table
 from zoo.compare.runs import Point
+from zoo.record import which_is_better
 
 POINTS = 400  # of a curve; longer ones keep the extremes of equal parts
 STYLES = ("solid", "dashed", "dotted", "dash-dotted")  # of lines, one for each protocol; DASHES in compare.js
@@ -52,7 +53,9 @@ class Charts:
 
 
 def best_of(points: Sequence[Point], *, better: str) -> Point | None:
-    """The best finite point."""
+    """The best finite point; None where neither lower nor higher is better."""
+    if better == "neither":
+        return None
     finite = [(p.value if better == "lower" else -p.value, i) for i, p in enumerate(points) if p.value is not None]
     return points[min(finite)[1]] if finite else None
 
@@ -141,7 +144,7 @@ def measures_section(charts: Charts, drawn: Sequence[str]) -> str:
 def caption(charts: Charts, chart: int, *, over: str = "") -> str:
     """The measure and which way is better."""
     own = charts.charts[chart]
-    return f'{escape(own["title"])} <span class="better">{over} ({own["better"]} is better)</span>'
+    return f'{escape(own["title"])} <span class="better">{over} ({which_is_better(own["better"])})</span>'
 
 
 def styles_note(comparison: Comparison, name: str) -> str:

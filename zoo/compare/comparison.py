@@ -16,6 +16,13 @@ PLACES = ("data.init_args.root", "data_dir", "trainer.default_root_dir", "wandb"
 SECTIONS = ("", "model", "data", "evaluation", "keep", "trainer")  # the order of settings; "" are those of no section
 
 
+def best_cells(measure: Mapping[str, Any]) -> dict[str, str]:
+    """The best value and its place; empty where neither lower nor higher is better."""
+    if measure["better"] == "neither":
+        return {"best": "", "at images": ""}
+    return {"best": number(measure["best"]["value"]), "at images": f"{measure['best']['images_seen']:,}"}
+
+
 @dataclass(frozen=True)
 class Figure:
     """One measure of one run, beside those of the others."""
@@ -59,7 +66,7 @@ class Comparison:
         return sorted(names, key=lambda name: -sum(name in run.measures for run in self.runs))
 
     def better(self, measure: str) -> str:
-        """Whether "lower" or "higher" values of a measure are better."""
+        """Whether "lower" or "higher" values of a measure are better, or "neither"."""
         return next(str(run.measures[measure]["better"]) for run in self.runs if measure in run.measures)
 
     def figures(self, measure: str) -> list[Figure]:
@@ -72,8 +79,7 @@ class Comparison:
                 measure,
                 {
                     "before training": number(m["first"]["value"]) if m["first"]["images_seen"] == 0 else "",
-                    "best": number(m["best"]["value"]),
-                    "at images": f"{m['best']['images_seen']:,}",
+                    **best_cells(m),
                     "last": number(m["last"]["value"]),
                     "protocol": m["protocol"] or "not recorded yet",
                 },
@@ -119,7 +125,7 @@ class Comparison:
         for group in {figure.group for figure in figures} - {-1}:
             values = {f.run: self.runs[f.run].measures[measure]["best"]["value"] for f in figures if f.group == group}
             finite = {run: value for run, value in values.items() if value is not None}
-            if len(finite) > 1:
+            if len(finite) > 1 and self.better(measure) != "neither":
                 pick = min if self.better(measure) == "lower" else max
                 found.add(pick(finite, key=lambda run: finite[run]))
         return found

@@ -140,7 +140,7 @@ def is_figure(name: str, names: Collection[str]) -> bool:
 
 
 def better(name: str) -> str:
-    """Whether lower or higher values of a measure are better."""
+    """Whether "lower" or "higher" values of a measure are better, or "neither"."""
     from zoo.report import direction  # brings torch: only for runs that have no record yet
 
     return direction(name)

@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from zoo.record import which_is_better
+
 if TYPE_CHECKING:
     from zoo.compare.comparison import Comparison, Figure
 
@@ -16,7 +18,7 @@ def as_text(comparison: Comparison) -> str:
     """All tables, then warnings and notes."""
     parts = [lined_up([list(OVERVIEW), *overview(comparison)])]
     for measure in comparison.measures:
-        heading = f"{measure} while training ({comparison.better(measure)} is better)"
+        heading = f"{measure} while training ({which_is_better(comparison.better(measure))})"
         parts.append(heading + "\n" + figures_table(comparison, comparison.figures(measure)))
     for measure, figures in comparison.tested.items():
         heading = f"{measure} by `test`, beside what the paper reports"

@@ -1,6 +1,7 @@
 """What every image data set has in common: splits, the training stream, and the error for absent files."""
 
 import os
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -177,7 +178,7 @@ class DataNotFoundError(ZooError, FileNotFoundError):
 
     def __init__(self, name: str, *, looked_for: Iterable[Path | str], reason: str) -> None:
         places = "\n".join(f"  {place}" for place in looked_for)
-        self.reason = reason
+        self.data, self.reason = name, reason
         super().__init__(
             f"{name} was not found. Looked for\n{places}\n{reason}\n"
             "Name the folder that holds it with --data_dir (data.root) or the environment variable ZOO_DATA."
@@ -198,6 +199,7 @@ def download(
     """
     import tempfile
 
+    sys.stderr.write(f"{name} is not in {root}: downloading it there\n")
     try:
         nearest = next(folder for folder in (root, *root.resolve().parents) if folder.is_dir())
         with tempfile.TemporaryDirectory(prefix=".download-", dir=nearest) as folder:

@@ -40,9 +40,9 @@ def new_figure(rows: int, columns: int, *, width: float, height: float) -> "tupl
 
 def write(drawings: Drawings, folder: Path, *, suffix: str = "") -> list[Path]:
     """Writes NAME + suffix + ".png" for each drawing, each in one step; returns the files."""
-    folder.mkdir(parents=True, exist_ok=True)
     written = []
     for name, drawing in drawings:
+        folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{name}{suffix}.png"
         if isinstance(drawing, Tensor):
             save_png(drawing.flatten(0, 1), path, columns=drawing.shape[1])

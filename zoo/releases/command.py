@@ -51,7 +51,7 @@ def export(arguments: argparse.Namespace) -> None:
         name=arguments.name,
         precision=arguments.precision,
     )
-    say(f"release {folder}")
+    say(f"release {folder}\nuse it  python -m zoo sample {folder}")
 
 
 def pretrain(arguments: argparse.Namespace) -> None:
