@@ -23,6 +23,7 @@ from zoo.record import RecordError, RunDir, read_result, write_result
 def test_a_kept_run_has_its_record_its_last_grid_and_the_last_of_each_figure(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", tests={"best": 1.0, "last": 2.0})
     figures = RunDir(run).figures
+    figures.mkdir()
     for name in ("growth-000000200", "growth-000000400", "figure3_style_mixing-000000400", "undated"):
         (figures / f"{name}.png").write_bytes(name.encode())
     file = keep(run, tmp_path / "root")
