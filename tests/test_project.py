@@ -1,5 +1,6 @@
 """What the repository says of itself: citation, the `zoo` command, the tables of reached figures."""
 
+import os
 import re
 import subprocess
 import sys
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from zoo import reached
+from zoo import SPINS, reached
 from zoo.errors import ZooError
 from zoo.models import MODELS
 
@@ -77,3 +78,15 @@ def test_no_file_names_this_machine_or_a_registry() -> None:
     for name in listed.stdout.split():
         if Path(name).suffix in {".py", ".md", ".toml", ".json", ".cff", ".yaml", ""} and (ROOT / name).is_file():
             assert not hosts.search((ROOT / name).read_text()), name
+
+
+@pytest.mark.parametrize(
+    ("given", "spins"), [({}, SPINS), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "None")]
+)
+def test_importing_the_package_shortens_the_wait_of_threads_unless_told(given: dict[str, str], spins: str) -> None:
+    others = {key: value for key, value in os.environ.items() if key not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")}
+    code = "import os, sys, zoo; print(os.environ.get('GOMP_SPINCOUNT'), 'torch' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=others | given, capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert done.stdout.split() == [spins, "False"]  # torch, whose runtime reads it, comes later

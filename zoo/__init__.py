@@ -1,11 +1,18 @@
 """The GAN papers as PyTorch Lightning modules."""
 
+import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from zoo.adversarial import AdversarialModule
 
 __version__ = "0.1.0"
+
+#: How often a thread of GNU's OpenMP looks for more work before it sleeps. Its own 300,000 take the time of a partner
+#: whose core is busy with something else (`benchmarks/busy_cores.py`). Read when torch is first imported.
+SPINS = "20000"
+if "OMP_WAIT_POLICY" not in os.environ:
+    os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
 
 
 def list_pretrained() -> list[str]:
