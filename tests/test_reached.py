@@ -4,18 +4,8 @@ from pathlib import Path
 import pytest
 from made_runs import make_run
 
-from zoo.reached import (
-    Row,
-    for_readme,
-    for_results,
-    keep,
-    of_paper,
-    options_of_study,
-    reached_by,
-    rows,
-    short_table,
-    without_folders,
-)
+from zoo.pages import for_readme, for_results, of_paper, short_table
+from zoo.reached import Row, keep, options_of_study, reached_by, rows, without_folders
 from zoo.recipes import Recipe
 from zoo.record import RecordError, RunDir, read_result, write_result
 

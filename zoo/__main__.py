@@ -79,14 +79,14 @@ def records(arguments: argparse.Namespace) -> None:
 
 def reached(arguments: argparse.Namespace) -> None:
     """Prints the reached figures beside the reported ones; with --write, also into README, scripts and pages."""
-    from zoo import reached
+    from zoo import pages, reached
 
     root = Path(arguments.root)
     if not (root / "reproductions").is_dir():
         raise ZooError(f"{root.resolve()} has no folder reproductions: run this in a checkout, or name one with --root")
     if arguments.add is not None:
         print(f"written: {reached.keep(Path(arguments.add), root)}")
-    print(reached.plain_table(list(reached.rows(root / "reproductions"))), end="")
+    print(pages.plain_table(list(reached.rows(root / "reproductions"))), end="")
     if arguments.write:
         for file in reached.write(root):
             print(f"written: {file}")

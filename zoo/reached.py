@@ -1,5 +1,5 @@
-"""Reported beside reached, out of the committed records: the headlines in README, all papers in docs/results.md, and a
-table in each script's docstring and on each paper's page.
+"""Reported beside reached, out of the committed records, and the documents that show it: README, docs/results.md, each
+script's docstring and each paper's page (`zoo.pages` has their tables).
 
 A record is the result.json of a run whose `test` was run on best.ckpt and on last.ckpt. Both stand in the table: the
 best checkpoint was chosen on other latents (or on validation images) while training, and never stands alone.
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from zoo.errors import ZooError
-from zoo.pages import grid, page_tables, set_beside
+from zoo.pages import for_readme, for_results, of_paper, page_tables, plain_table, set_beside, short_table
 from zoo.record import RecordError, RunDir, read_result, write_atomically
 from zoo.spreads import is_secondary, spread_of
 from zoo.study_record import (
@@ -29,7 +29,6 @@ from zoo.study_record import (
 )
 
 BEGIN, END = "Reported and reached (written by `python -m zoo reached --write`)", "End of the table"
-HEAD = ("recipe", "measure", "reported", "best", "last", "images", "seed", "commit", "protocol")
 BUDGET = ("--images", "--trainer.precision")  # options that say how long and how precisely, not what
 
 
@@ -206,88 +205,6 @@ def with_spread(name: str, values: Mapping[str, float]) -> str:
     """A value in four digits, with its standard deviation or error where one was taken."""
     spread = spread_of(name, values)
     return f"{values[name]:.4g}" + ("" if spread is None else f" +/- {spread:.2g}")
-
-
-def plain_table(table: list[Row]) -> str:
-    """For a docstring: columns lined up by spaces, indented by four."""
-    if not table:
-        return "    not run\n"
-    lines = [HEAD, *(row.cells for row in table)]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(HEAD))]
-    return "".join(
-        "    " + "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() + "\n"
-        for line in lines
-    )
-
-
-def markdown_table(table: list[Row]) -> str:
-    """For docs/results.md. A cell may hold several figures, parted by commas."""
-    cells = [(row.paper, row.data, *row.cells, f"`{row.command}`" if row.command else "") for row in table]
-    return "\n" + grid(("paper", "data", *HEAD, "command"), cells) + "\n"
-
-
-def short_table(table: list[Row]) -> str:
-    """For README: without data, commit and command; beside the recipe what was set, the budget aside."""
-    head = [name for name in HEAD if name != "commit"]
-    cells = []
-    for row in table:
-        recipe, *figures, _, protocol = row.cells
-        cells.append((row.paper, recipe + (f" `{row.settings.strip()}`" if row.settings else ""), *figures, protocol))
-    return "\n" + grid(("paper", *head), cells) + "\n"
-
-
-def in_details(table: list[Row]) -> str:
-    """A table that the reader must open."""
-    return f"<details><summary>Reported, not run here</summary>\n{markdown_table(table)}</details>\n\n" if table else ""
-
-
-def of_paper(table: list[Row], folded: list[Row], recipes: Mapping[str, Any], *, page: Path) -> str:
-    """A paper's section of docs/results.md: its rows, what each recipe in them is, and what was not run.
-
-    Args:
-        table: rows to show, at least one.
-        folded: rows that the reader must open.
-        recipes: of its script.
-        page: of the paper, which says more, where it is there.
-    """
-    paper = table[0].paper
-    names = dict.fromkeys(row.cells[0].partition(", ")[0] for row in table)
-    notes = [f"- `{name}`: {recipes[name].summary}.\n" for name in names if name in recipes]
-    notes += [f"- More in [{page.name}]({page.name}#reported-and-reached).\n"] if page.is_file() else []
-    return f"## {paper}\n{markdown_table(table)}{''.join(notes)}\n{in_details(folded)}"
-
-
-def for_readme(reached: list[Row], missing: list[Row], recipes: Mapping[str, Any]) -> list[Row]:
-    """README's rows of a paper, at most two: its first reported figures, in the order of its script's recipes.
-
-    Where the first of them was not run, it stands alone beside the first that was: a reported one, else the Fréchet
-    distance of an image run. A paper without reported figures has that distance alone.
-    """
-    order = list(recipes)
-
-    def place(row: Row) -> int:
-        name = row.cells[0].partition(", ")[0]
-        return order.index(name) if name in order else len(order)
-
-    reported = sorted((row for row in [*reached, *missing] if row.cells[2] != "not reported"), key=place)
-    distances = sorted((row for row in reached if row.cells[1].startswith(("fd", "fid"))), key=place)
-    if reported and reported[0] in reached:
-        return reported[:2]
-    done = [row for row in reported if row in reached] + distances
-    return (reported[:1] + done[:1]) or [*reached, *missing][:1]
-
-
-def for_results(table: list[Row]) -> list[Row]:
-    """What docs/results.md shows of a paper's rows: reported figures, and the distance and the score of all images.
-
-    Of a recipe without either (points in the plane, or in a study's variants alone) all rows but what merely describes
-    a critic; of a study's variants of a recipe that is shown, the reported alone.
-    """
-    compared = {row for row in table if row.cells[1].startswith(("fd", "fid", "is")) and ", " not in row.cells[0]}
-    shown = {row for row in table if row in compared or row.cells[2] != "not reported"}
-    done = {row.cells[0].partition(", ")[0] for row in shown}
-    others = {row for row in table if row.cells[0].partition(", ")[0] not in done}
-    return [row for row in table if row in shown or (row in others and not row.cells[1].startswith("critic_"))]
 
 
 def with_table(text: str, table: str, *, file: Path) -> str:
