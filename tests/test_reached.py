@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from made_runs import make_run
 
-from zoo.pages import for_readme, for_results, of_paper, short_table
+from zoo.pages import by_paper, for_readme, for_results, of_paper, short_table
 from zoo.reached import Row, keep, options_of_study, reached_by, rows, without_folders
 from zoo.recipes import Recipe
 from zoo.record import RecordError, RunDir, read_result, write_result
@@ -101,6 +101,14 @@ def test_readme_shows_the_distance_of_the_first_image_run_of_a_paper_without_fig
     assert for_readme([ring, *study, faces], [], RECIPES) == [faces]
     assert for_readme([ring], [], RECIPES) == [ring]
     assert for_readme([], [unknown], RECIPES) == [unknown]
+
+
+def test_the_terminal_shows_whose_figures_they_are() -> None:
+    dcgan = reached_row("digits", "fd_lenet")._replace(paper="dcgan")
+    shown = by_paper([reached_row("digits", "is_lenet"), reached_row("digits", "kd_lenet"), dcgan]).splitlines()
+    assert [line for line in shown if not line.startswith(" ")] == ["gan", "", "dcgan"]
+    assert [line.split()[1] for line in shown if "digits" in line] == ["is_lenet", "kd_lenet", "fd_lenet"]
+    assert by_paper([]).strip() == "not run"
 
 
 def test_the_short_table_names_what_was_set_and_the_long_one_explains_its_recipes(tmp_path: Path) -> None:

@@ -86,7 +86,7 @@ def reached(arguments: argparse.Namespace) -> None:
         raise ZooError(f"{root.resolve()} has no folder reproductions: run this in a checkout, or name one with --root")
     if arguments.add is not None:
         print(f"written: {reached.keep(Path(arguments.add), root)}")
-    print(pages.plain_table(list(reached.rows(root / "reproductions"))), end="")
+    print(pages.by_paper(list(reached.rows(root / "reproductions"))), end="")
     if arguments.write:
         for file in reached.write(root):
             print(f"written: {file}")

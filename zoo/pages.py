@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +46,12 @@ def plain_table(table: list[Row]) -> str:
         "    " + "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() + "\n"
         for line in lines
     )
+
+
+def by_paper(table: list[Row]) -> str:
+    """For the terminal: a paper's name over its rows, which follow one another in `table`."""
+    papers = groupby(table, key=attrgetter("paper"))
+    return "\n".join(f"{paper}\n{plain_table(list(own))}" for paper, own in papers) or plain_table([])
 
 
 def markdown_table(table: list[Row]) -> str:
