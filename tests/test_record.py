@@ -57,7 +57,8 @@ def test_a_folder_that_holds_a_run_is_not_taken_again(tmp_path: Path, trace: str
     RunDir.create(run.path)
     (run.path / trace).write_text("x")
     assert run.holds_run
-    with pytest.raises(RunDirError, match=rf"run holds a run already \({trace}\): resume with --ckpt_path last, or"):
+    way = "resume with --ckpt_path last" if trace.endswith(".ckpt") else "no checkpoint of it .* remove the folder"
+    with pytest.raises(RunDirError, match=rf"run holds a run already \({trace}\): {way}, or choose another"):
         RunDir.create(run.path)
     assert (run.path / trace).read_text() == "x"
     assert RunDir.create(run.path, resume=True) == run

@@ -108,6 +108,20 @@ def test_a_study_that_was_stopped_goes_on(place: Place) -> None:
     assert len(place.drawn) == 1
 
 
+def test_a_member_killed_before_its_first_checkpoint_begins_anew(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for i in (1, 2):
+        (place.folder / "a0/checkpoints").mkdir(parents=True)
+        (place.folder / "a0/metrics.jsonl").write_text(f"{i}")
+        place.run("--members", "a0")
+        assert f"a0.stopped-{i}" in capsys.readouterr().out
+        assert (place.folder / f"a0.stopped-{i}/metrics.jsonl").read_text() == f"{i}"
+        assert not (place.folder / "a0/metrics.jsonl").exists()
+        (place.folder / "a0").rename(place.folder / f"done-{i}")
+    assert all(line.startswith("fit a0 --seed_everything 0") for line in place.log if line.startswith("fit"))
+
+
 def test_the_record_says_what_the_runs_reached_together(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
     place.run()
     study = read_study(place.folder / "study.json")

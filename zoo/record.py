@@ -76,10 +76,12 @@ class RunDir:
     def refuse_second_run(self) -> None:
         """Raises RunDirError if a run lies here already."""
         if self.holds_run:
-            raise RunDirError(
-                f"{self.path} holds a run already ({', '.join(self._traces())}):"
-                " resume with --ckpt_path last, or choose another --run_dir/--name"
-            )
+            if any(self.checkpoints.glob("*.ckpt")):
+                way = "resume with --ckpt_path last"
+            else:
+                way = "no checkpoint of it is there to resume from, so remove the folder"
+            traces = ", ".join(self._traces())
+            raise RunDirError(f"{self.path} holds a run already ({traces}): {way}, or choose another --run_dir/--name")
 
     def _traces(self) -> list[str]:
         files = [file.name for file in (self.config, self.metrics) if file.exists()]

@@ -12,13 +12,14 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 from zoo.errors import ZooError
 from zoo.figures.drawing import Drawings, write
 from zoo.recipes import UsageError, take_option
-from zoo.record import write_atomically
+from zoo.record import RunDir, write_atomically
 from zoo.report import print_table
 from zoo.runs import FinishedRun
 from zoo.study_record import SCHEMA_VERSION, STUDY_FILE, table, validate_study
@@ -125,11 +126,21 @@ def run_member(study: Study, member: str, *, folder: Path, script: Path, options
     here = ["--run_dir", str(run)]
     if not (run / "result.json").is_file():
         started = (run / "checkpoints/last.ckpt").is_file()
+        if not started:
+            set_aside(run)
         own = [option.replace("{study}", str(folder)) for option in entry.options]
         settings = ["--ckpt_path", "last"] if started else [*study.options, *own, *options]
         call([str(file), "fit", *settings, *here], member=member)
     for checkpoint in checkpoints_of(run):
         call([str(file), "test", "--ckpt_path", checkpoint, *here], member=member)
+
+
+def set_aside(run: Path) -> None:
+    """Renames what a member left that was killed before its first checkpoint: it can only begin anew."""
+    if RunDir(run).holds_run:
+        beside = next(path for i in count(1) if not (path := run.with_name(f"{run.name}.stopped-{i}")).exists())
+        run.rename(beside)
+        say(f"{run.name} was stopped before its first checkpoint and begins anew; what it left lies in {beside}")
 
 
 def call(arguments: list[str], *, member: str) -> None:
