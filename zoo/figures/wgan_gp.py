@@ -78,8 +78,9 @@ def value_bar(figure: "Figure", axes: "Sequence[Sequence[Axes]]") -> None:
 
     greys = ScalarMappable(cmap=LinearSegmentedColormap.from_list("faint greys", [str(1 - ALPHA), "white"]))
     bar = figure.colorbar(greys, ax=[ax for row in axes for ax in row], ticks=[0, 1], shrink=0.7)
-    bar.ax.set_yticklabels(["lowest", "highest"])
-    bar.set_label("value of the critic, in each picture on its own scale", fontsize=9)
+    bar.ax.set_yticklabels(["lowest", "highest"], fontsize=8)
+    several = len(axes) * len(axes[0]) > 1
+    bar.set_label("value of the critic" + several * ", in each picture on its own scale", fontsize=8)
     bar.outline.set_linewidth(0.4)
     figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=2, markerscale=4,
                   frameon=False, fontsize=8)  # fmt: skip
@@ -90,7 +91,7 @@ def draw_surface(ax: "Axes", module: WGANGP, data: "ImageDataModule") -> None:
     surface = module.critic_surface(extent=EXTENT).T.cpu().numpy()  # contour takes [y, x]
     line = np.linspace(-EXTENT, EXTENT, surface.shape[0])
     ax.contourf(line, line, surface, levels=24, cmap="Greys_r", alpha=ALPHA)
-    ax.contour(line, line, surface, levels=24, colors="black", linewidths=0.35)
+    ax.contour(line, line, surface, levels=24, colors="black", linewidths=0.35, linestyles="solid")
     scatter(ax, data.split("test").images[:1_000], ORANGE, label="data")
     if not module.fixed_generator:
         scatter(ax, module.sample(1_000, seed=0), "#2f9e5f", label="samples")
