@@ -9,17 +9,27 @@
     python reproductions/wgan_gp.py study --name architectures    (tables 2 and 5, scaled down to 20 networks on digits)
 
 Reported and reached (written by `python -m zoo reached --write`)
-    recipe                    measure               reported      best                          last             images     seed  commit   protocol
-    mnist                     fd_lenet              not reported  21.64 at 2,000,000            21.64            2,000,000  0     bd2b872  cacc23a6fcf9
-    mnist                     is_lenet              not reported  7.616 +/- 0.062 at 2,000,000  7.616 +/- 0.062  2,000,000  0     bd2b872  cacc23a6fcf9
-    mnist                     kd_lenet              not reported  2.447 +/- 0.46 at 2,000,000   2.447 +/- 0.46   2,000,000  0     bd2b872  cacc23a6fcf9
-    mnist                     critic_gradient_norm  not reported  1.07 +/- 0.11 at 2,000,000    1.07 +/- 0.11    2,000,000  0     bd2b872  3500d7465b3f
-    surface_clip_8gaussians   critic_gradient_norm  not reported  0.1778                        0.1778           2,560,000  0     66115e2  10ad889fc37f
-    surface_clip_25gaussians  critic_gradient_norm  not reported  0.2286                        0.2286           2,560,000  0     66115e2  587d620c7cdc
-    surface_clip_swissroll    critic_gradient_norm  not reported  0.1996                        0.1996           2,560,000  0     66115e2  4c22c1e04625
-    surface_8gaussians        critic_gradient_norm  not reported  5.107                         5.107            2,560,000  0     66115e2  10ad889fc37f
-    surface_25gaussians       critic_gradient_norm  not reported  3.663                         3.663            2,560,000  0     66115e2  587d620c7cdc
-    surface_swissroll         critic_gradient_norm  not reported  3.887                         3.887            2,560,000  0     66115e2  4c22c1e04625
+    recipe                    measure               reported      best                          last             images       seed  commit   protocol
+    mnist                     fd_lenet              not reported  21.64 at 2,000,000            21.64            2,000,000    0     bd2b872  cacc23a6fcf9
+    mnist                     is_lenet              not reported  7.616 +/- 0.062 at 2,000,000  7.616 +/- 0.062  2,000,000    0     bd2b872  cacc23a6fcf9
+    mnist                     kd_lenet              not reported  2.447 +/- 0.46 at 2,000,000   2.447 +/- 0.46   2,000,000    0     bd2b872  cacc23a6fcf9
+    mnist                     critic_gradient_norm  not reported  1.07 +/- 0.11 at 2,000,000    1.07 +/- 0.11    2,000,000    0     bd2b872  3500d7465b3f
+    surface_clip_8gaussians   critic_gradient_norm  not reported  0.1778                        0.1778           2,560,000    0     66115e2  10ad889fc37f
+    surface_clip_25gaussians  critic_gradient_norm  not reported  0.2286                        0.2286           2,560,000    0     66115e2  587d620c7cdc
+    surface_clip_swissroll    critic_gradient_norm  not reported  0.1996                        0.1996           2,560,000    0     66115e2  4c22c1e04625
+    surface_8gaussians        critic_gradient_norm  not reported  5.107                         5.107            2,560,000    0     66115e2  10ad889fc37f
+    surface_25gaussians       critic_gradient_norm  not reported  3.663                         3.663            2,560,000    0     66115e2  587d620c7cdc
+    surface_swissroll         critic_gradient_norm  not reported  3.887                         3.887            2,560,000    0     66115e2  4c22c1e04625
+    toy_8gaussians            critic_gradient_norm  not reported  0.9915                        0.9915           128,000,000  0     63641d3  10ad889fc37f
+    toy_8gaussians            wasserstein_exact     not reported  0.1296                        0.1296           128,000,000  0     63641d3  10ad889fc37f
+    toy_8gaussians            share_modes_covered   not reported  1                             1                128,000,000  0     63641d3  10ad889fc37f
+    toy_8gaussians            share_high_quality    not reported  0.925                         0.925            128,000,000  0     63641d3  10ad889fc37f
+    toy_25gaussians           critic_gradient_norm  not reported  0.9634                        0.9634           128,000,000  0     a436474  587d620c7cdc
+    toy_25gaussians           wasserstein_exact     not reported  0.111                         0.111            128,000,000  0     a436474  587d620c7cdc
+    toy_25gaussians           share_modes_covered   not reported  1                             1                128,000,000  0     a436474  587d620c7cdc
+    toy_25gaussians           share_high_quality    not reported  0.778                         0.778            128,000,000  0     a436474  587d620c7cdc
+    toy_swissroll             critic_gradient_norm  not reported  0.7872                        0.7872           128,000,000  0     a436474  4c22c1e04625
+    toy_swissroll             wasserstein_exact     not reported  0.1056                        0.1056           128,000,000  0     a436474  4c22c1e04625
 End of the table
 
 Reported (table 3): CIFAR-10 Inception score 7.86 +/- 0.07 without labels (`cifar10_resnet`) and 8.42 +/- 0.10 with

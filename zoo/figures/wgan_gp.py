@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from zoo.figures.drawing import GREY, ORANGE, SERIES, Drawings, new_figure, series, without_ticks
+from zoo.models.wgan import MEDIAN_WIDTH, running_median
 from zoo.models.wgan_gp import WGANGP
 from zoo.runs import FinishedRun
 from zoo.study_record import values_of
@@ -108,15 +109,18 @@ def scatter(ax: "Axes", points: Tensor, colour: str, *, label: str) -> None:
 
 
 def estimates(runs: Sequence[FinishedRun]) -> "Figure":
-    """The critic's estimate of the distance over points seen, logarithmic."""
+    """The critic's estimate of the distance over points seen, after the median filter of WGAN's figures.
+
+    Single estimates, of one batch, scatter around 0 once the samples are near the data.
+    """
     figure, [[ax]] = new_figure(1, 1, width=5.2, height=3.2)
     for run, colour in zip(runs, SERIES, strict=False):
-        images, values = series(run.rows, "wasserstein_estimate")
-        keep = values > 0
-        ax.plot(images[keep], values[keep], color=colour, linewidth=0.9, label=data_of(run))
+        points, estimate = series(run.rows, "wasserstein_estimate")
+        smooth = running_median(estimate, width=MEDIAN_WIDTH)
+        ax.plot(points / 1e6, smooth, color=colour, linewidth=1.1, label=data_of(run))
     ax.set_yscale("log")
-    ax.set_xlabel("real images seen")
-    ax.set_ylabel("critic's estimate of the\nWasserstein distance")
+    ax.set_xlabel("real points seen, in millions")
+    ax.set_ylabel(f"critic's estimate of the distance,\nmedian of {MEDIAN_WIDTH} logged batches")
     ax.legend(frameon=False, fontsize=8)
     return figure
 
