@@ -14,6 +14,14 @@ Reported and reached (written by `python -m zoo reached --write`)
     mnist                     is_lenet              not reported  7.616 +/- 0.062 at 2,000,000  7.616 +/- 0.062  2,000,000    0     bd2b872  cacc23a6fcf9
     mnist                     kd_lenet              not reported  2.447 +/- 0.46 at 2,000,000   2.447 +/- 0.46   2,000,000    0     bd2b872  cacc23a6fcf9
     mnist                     critic_gradient_norm  not reported  1.07 +/- 0.11 at 2,000,000    1.07 +/- 0.11    2,000,000    0     bd2b872  3500d7465b3f
+    deep_penalty              critic_gradient_norm  not reported  0.8976                        0.8976           2,560,000    0     66115e2  4c22c1e04625
+    deep_penalty              wasserstein_exact     not reported  2.945                         2.945            2,560,000    0     66115e2  4c22c1e04625
+    deep_clip_0.1             critic_gradient_norm  not reported  1.065e+13                     1.065e+13        2,560,000    0     66115e2  4c22c1e04625
+    deep_clip_0.1             wasserstein_exact     not reported  0.2334                        0.2334           2,560,000    0     66115e2  4c22c1e04625
+    deep_clip_0.01            critic_gradient_norm  not reported  2.762e-12                     2.762e-12        2,560,000    0     a436474  4c22c1e04625
+    deep_clip_0.01            wasserstein_exact     not reported  2.244                         2.244            2,560,000    0     a436474  4c22c1e04625
+    deep_clip_0.001           critic_gradient_norm  not reported  0                             0                2,560,000    0     a436474  4c22c1e04625
+    deep_clip_0.001           wasserstein_exact     not reported  2.244                         2.244            2,560,000    0     a436474  4c22c1e04625
     surface_clip_8gaussians   critic_gradient_norm  not reported  0.1778                        0.1778           2,560,000    0     66115e2  10ad889fc37f
     surface_clip_25gaussians  critic_gradient_norm  not reported  0.2286                        0.2286           2,560,000    0     66115e2  587d620c7cdc
     surface_clip_swissroll    critic_gradient_norm  not reported  0.1996                        0.1996           2,560,000    0     66115e2  4c22c1e04625

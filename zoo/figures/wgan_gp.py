@@ -134,8 +134,11 @@ def gradient_figures(runs: Mapping[str, FinishedRun]) -> Drawings:
 
 
 def layers(runs: Mapping[str, FinishedRun]) -> "Figure":
-    """Left: norm of the critic loss's gradient by layer of activations. Right: the critics' weights."""
-    figure, axes = new_figure(1, 1 + len(runs), width=4.4 + 1.9 * len(runs), height=3.0)
+    """Left: norm of the critic loss's gradient by layer of activations. Right: the critics' weights, but 1 in 1,000.
+
+    Without the few outermost the histogram of a critic that is not clipped would be one bar.
+    """
+    figure, axes = new_figure(1, 1 + len(runs), width=4.4 + 1.9 * len(runs), height=3.2)
     left, *histograms = axes[0]
     for (label, run), ax, colour in zip(runs.items(), histograms, SERIES, strict=False):
         module = run.module()
@@ -144,15 +147,15 @@ def layers(runs: Mapping[str, FinishedRun]) -> "Figure":
         # what a shallow and a deep critic have in common is the order: 1 is next to the points
         left.plot(range(1, len(norms) + 1), norms, "o-", color=colour, markersize=3, linewidth=1.1, label=label)
         weights = module.critic_weights().cpu().numpy()
-        ax.hist(weights, bins=60, color=colour, density=True)
+        ax.hist(weights, bins=60, range=tuple(np.quantile(weights, (0.0005, 0.9995))), color=colour, density=True)
         ax.set_title(label, fontsize=9)
-        ax.set_xlabel("weight")
+        ax.set_xlabel("weight (inner 99.9 %)")
         ax.set_yticks([])
         ax.locator_params(axis="x", nbins=3)
     left.set_yscale("log")
-    left.set_xlabel("layer of the critic, counted from its input")
+    left.set_xlabel("layer (1 is next to the points)")
     left.set_ylabel("norm of the gradient")
-    left.legend(frameon=False, fontsize=8)
+    figure.legend(loc="outside lower center", ncols=len(runs), frameon=False, fontsize=8)
     return figure
 
 
