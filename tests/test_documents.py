@@ -283,6 +283,8 @@ def test_what_runs_cost() -> None:
     assert "| mnist | 1 | 1,000 | 900 | 0:00:01 | 32-true | A GPU |" in text
     text = page_tables([row], [run(10, 95, []), run(20, 40, [], "--model.width", "32")])
     assert "| mnist --model.width 32 | 1 | 1,000 | 20 |" in text
+    drawn = [run(10 * i, 40, [], "--model.architecture_seed", str(i)) for i in (1, 2)]
+    assert "| mnist | 2 | 1,000 | 10 to 20 |" in page_tables([row], drawn)
     assert "No run is recorded" in page_tables([row], [])
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 HEAD = ("recipe", "measure", "reported", "best", "last", "images", "seed", "commit", "protocol")
 FIGURES = (HEAD[0], "data", *HEAD[1:])
 COSTS = ("recipe", "runs", "images", "images/s", "wall time", "precision", "hardware")
+NOT_A_COST = ("--images", "--trainer.precision", "--model.architecture_seed")  # have columns, or are averaged over
 NO_COST = "No run is recorded yet, and so no cost.\n"
 
 
@@ -128,7 +129,7 @@ def cost_rows(records: Iterable[Mapping[str, Any]]) -> Iterable[tuple[str, ...]]
     """One row for all runs of a recipe with the same settings on the same hardware, in the order of COSTS."""
     alike: dict[tuple[str, str, str], list[Mapping[str, Any]]] = {}
     for record in records:
-        recipe = record["recipe"] + set_beside(record, leave_out=("--images", "--trainer.precision"))
+        recipe = record["recipe"] + set_beside(record, leave_out=NOT_A_COST)
         alike.setdefault((recipe, record["precision"], hardware(record)), []).append(record)
     for (recipe, precision, machine), runs in alike.items():
         yield (

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from zoo.errors import ZooError
 from zoo.pages import for_readme, for_results, of_paper, page_tables, plain_table, set_beside, short_table
 from zoo.record import RecordError, RunDir, read_result, write_atomically
-from zoo.spreads import is_secondary, spread_of
+from zoo.spreads import is_secondary, with_spread
 from zoo.study_record import (
     STUDY_FILE,
     grouped,
@@ -199,12 +199,6 @@ def not_run(paper: str, recipes: Mapping[str, Any], reached: list[Row]) -> Itera
             found = True
     if not found:
         yield Row(paper, ("", "", "not reported", *rest))
-
-
-def with_spread(name: str, values: Mapping[str, float]) -> str:
-    """A value in four digits, with its standard deviation or error where one was taken."""
-    spread = spread_of(name, values)
-    return f"{values[name]:.4g}" + ("" if spread is None else f" +/- {spread:.2g}")
 
 
 def with_table(text: str, table: str, *, file: Path) -> str:

@@ -1,6 +1,5 @@
 """What a run says about itself: its measurements, its time, config.yaml, result.json and the closing summary."""
 
-import math
 import time
 from collections.abc import Mapping
 from datetime import datetime, timezone
@@ -26,7 +25,7 @@ from zoo.record import (
     write_atomically,
     write_result,
 )
-from zoo.spreads import spread_of
+from zoo.spreads import number, with_spread
 from zoo.terminal import say
 
 
@@ -201,9 +200,9 @@ class RunReport(Callback):
         rows = [
             [
                 f"{name} ({which_is_better(value['better'])})",
-                figure(value["first"]["value"]),
+                number(value["first"]["value"]),
                 *(("", "") if value["better"] == "neither" else at(value["best"])),
-                figure(value["last"]["value"]),
+                number(value["last"]["value"]),
             ]
             for name, value in measures.items()
         ]
@@ -224,7 +223,7 @@ def precision(trainer: Trainer, settings: Mapping[str, Any]) -> str:
 
 def at(point: Mapping[str, Any]) -> tuple[str, str]:
     """A value and its place."""
-    return figure(point["value"]), f"{point['images_seen']:,}"
+    return number(point["value"]), f"{point['images_seen']:,}"
 
 
 def direction(measure: str) -> str:
@@ -232,17 +231,6 @@ def direction(measure: str) -> str:
     if measure.startswith("critic_"):
         return "neither"
     return "higher" if measure.startswith(("is", "parzen", "accuracy", "share", "mutual_information")) else "lower"
-
-
-def figure(value: float | None) -> str:
-    """Four significant digits; a value that was not finite is said to be so."""
-    return "not finite" if value is None or not math.isfinite(value) else f"{value:.4g}"
-
-
-def with_spread(name: str, values: Mapping[str, float]) -> str:
-    """A value, and its standard deviation or error where one was taken."""
-    spread = spread_of(name, values)
-    return figure(values[name]) + ("" if spread is None else f" +/- {spread:.2g}")
 
 
 def short(value: object) -> str:

@@ -1,9 +1,10 @@
-"""Which of some figures belong to another one: its spread, or what it was chosen by. No torch.
+"""Which of some figures belong to another one (its spread, or what it was chosen by); how both are written. No torch.
 
 The ending alone does not tell: `parzen_ll_error` is the standard error of `parzen_ll`, but `code_error` is a share of
 wrong codes and nobody's spread. What counts is whether the figure that it would belong to is there.
 """
 
+import math
 from collections.abc import Collection, Mapping
 from typing import TypeVar
 
@@ -15,6 +16,19 @@ SPREADS = ("_std", "_error", "_seed_std")
 def spread_of(name: str, values: Mapping[str, T]) -> T | None:
     """The standard deviation or error that was taken with a figure, if any."""
     return next((values[name + end] for end in SPREADS if values.get(name + end) is not None), None)
+
+
+def number(value: float | None, spread: float | None = None) -> str:
+    """Four significant digits of a figure and two of its spread, if there is one."""
+    if value is None or not math.isfinite(value):
+        return "not finite"
+    # :.2g alone writes 230 as 2.3e+02
+    return f"{value:.4g}" + ("" if spread is None else f" +/- {float(f'{spread:.2g}'):g}")
+
+
+def with_spread(name: str, values: Mapping[str, float]) -> str:
+    """The figure `name` of `values`, and its standard deviation or error where one was taken."""
+    return number(values[name], spread_of(name, values))
 
 
 def is_spread(name: str, names: Collection[str]) -> bool:

@@ -7,7 +7,7 @@ from statistics import mean, stdev
 from typing import Any
 
 from zoo.record import RecordError, validate_result
-from zoo.spreads import is_secondary
+from zoo.spreads import is_secondary, number
 
 STUDY_FILE = "study.json"
 SCHEMA_VERSION = 1
@@ -82,7 +82,7 @@ def measures_of(records: Iterable[Mapping[str, Any]]) -> list[str]:
 
 def mean_and_spread(values: Sequence[float]) -> str:
     """Mean and standard deviation over runs (n - 1), four digits."""
-    return f"{mean(values):.4g}" + (f" +/- {stdev(values):.2g}" if len(values) > 1 else "")
+    return number(mean(values), stdev(values) if len(values) > 1 else None)
 
 
 def table(record: Mapping[str, Any]) -> list[list[str]]:

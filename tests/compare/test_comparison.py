@@ -9,7 +9,8 @@ from made_runs import PROTOCOL, make_run
 from zoo.compare.comparison import Comparison, flatten, short_paths
 from zoo.compare.protocols import differing_fields, groups_of
 from zoo.compare.reading import read_runs
-from zoo.compare.text import as_text, lined_up, number
+from zoo.compare.text import as_text, lined_up
+from zoo.spreads import number
 
 OTHER = {**PROTOCOL, "n_fake": 5000, "labels": "uniform"}
 
@@ -133,4 +134,5 @@ def test_numbers_and_columns() -> None:
         "12.35", "0.0001235", "1.235e+06", "not finite", "not finite",
     ]  # fmt: skip
     assert number(8.4612, 0.1234) == "8.461 +/- 0.12"
+    assert number(538.71, 229.8) == "538.7 +/- 230"
     assert lined_up([["a", "n"], ["x", "1"], ["long", "200"]]) == "a       n\nx       1\nlong  200"

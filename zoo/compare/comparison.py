@@ -9,8 +9,7 @@ from typing import Any
 from zoo.compare.protocols import Conflict, conflict, groups_of
 from zoo.compare.reported import reported_by
 from zoo.compare.runs import ComparedRun
-from zoo.compare.text import number
-from zoo.spreads import is_secondary, spread_of
+from zoo.spreads import is_secondary, number, with_spread
 
 PLACES = ("data.init_args.root", "data_dir", "trainer.default_root_dir", "wandb")  # where, not what
 SECTIONS = ("", "model", "data", "evaluation", "keep", "trainer")  # the order of settings; "" are those of no section
@@ -211,4 +210,4 @@ def tested_value(test: Mapping[str, Any] | None, name: str) -> str:
     """A value of `test` with its spread, and at how many images seen."""
     if test is None:
         return ""
-    return f"{number(test['values'][name], spread_of(name, test['values']))} at {test['images_seen']:,}"
+    return f"{with_spread(name, test['values'])} at {test['images_seen']:,}"

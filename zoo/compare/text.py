@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -66,13 +65,6 @@ def lined_up(rows: Sequence[Sequence[str]]) -> str:
 def is_number(text: str) -> bool:
     """Whether a cell reads as a number (or is empty)."""
     return text == "not finite" or all(letter in "0123456789.,:+-e/ " for letter in text)
-
-
-def number(value: float | None, spread: float | None = None) -> str:
-    """Four significant digits, with a spread if there is one."""
-    if value is None or not math.isfinite(value):
-        return "not finite"
-    return f"{value:.4g}" + ("" if spread is None else f" +/- {spread:.2g}")
 
 
 def duration(seconds: float) -> str:

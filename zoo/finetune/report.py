@@ -14,7 +14,7 @@ from zoo.adversarial import AdversarialModule
 from zoo.figures.captions import captioned, write_picture
 from zoo.finetune.adapt import Transfer
 from zoo.record import RunDir, write_atomically
-from zoo.report import figure
+from zoo.spreads import number
 from zoo.terminal import say
 
 TRANSFER_FILE = "transfer.json"
@@ -51,8 +51,8 @@ class FinetuneReport(Callback):
         for name in [monitor] if monitor is not None and monitor in measures else list(measures):
             first, best, last = (measures[name][at] for at in ("first", "best", "last"))
             say(
-                f"{name}: {figure(first['value'])} before ({first['images_seen']:,} images), {figure(best['value'])} "
-                f"at best ({best['images_seen']:,}), {figure(last['value'])} after ({last['images_seen']:,})"
+                f"{name}: {number(first['value'])} before ({first['images_seen']:,} images), {number(best['value'])} "
+                f"at best ({best['images_seen']:,}), {number(last['value'])} after ({last['images_seen']:,})"
             )
         if (picture := side_by_side(self.run)) is not None:
             say(f"before, after  {picture}")
