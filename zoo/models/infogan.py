@@ -160,11 +160,9 @@ class InfoGAN(AdversarialModule):
     def discriminator_loss(self, x: Tensor, y: Tensor | None) -> Tensor:
         """V(D, G) negated, minus lambda L_I: trains the trunk, D and Q. Q sees fakes only."""
         z = self.sample_z(len(x))
-        # Reals first: D(x) may be compiled, with_codes is not. A compiled pass changes BatchNorm's running statistics
-        # in a way that autograd notices, and refuses in the backward pass of an earlier one that is not compiled.
-        real_logits = self.D(x)
         fake_logits, q = self.D.with_codes(self.G(z), detach_trunk=not self.maximise_information)
         information = self.mutual_information(self.layout.codes_of(z), q)["mutual_information"]
+        real_logits = self.D(x)
         self.note_scores(real_logits, fake_logits)
         return bce_discriminator_loss(real_logits, fake_logits) - self.information_weight * information
 

@@ -1,6 +1,6 @@
 """InfoGAN's latents and networks (Chen et al. 2016, appendix C): G, and D with Q on its trunk."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -85,6 +85,15 @@ class Discriminator(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Logits of D, [N, 1]."""
         return self.head(self.trunk(x))  # type: ignore[no-any-return]
+
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """torch.compile of the parts, so that with_codes is compiled too.
+
+        Were forward alone compiled, its update of BatchNorm's running statistics would invalidate the backward pass of
+        an earlier with_codes.
+        """
+        for part in (self.trunk, self.head, self.Q):
+            part.compile(*args, **kwargs)
 
     def with_codes(self, x: Tensor, *, detach_trunk: bool = False) -> tuple[Tensor, Codes]:
         """Logits of D [N, 1], and what Q says of the codes; detach_trunk keeps Q's gradient in Q's own head."""
