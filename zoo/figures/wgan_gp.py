@@ -7,7 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from zoo.data.toy import draw
 from zoo.figures.drawing import GREY, ORANGE, SERIES, Drawings, new_figure, series, without_ticks
+from zoo.metrics.points import exact_wasserstein
 from zoo.models.wgan import MEDIAN_WIDTH, running_median
 from zoo.models.wgan_gp import WGANGP
 from zoo.runs import FinishedRun
@@ -57,6 +59,19 @@ def toy_figures(runs: Mapping[str, FinishedRun]) -> Drawings:
     """Samples of the trained generators on the critic's contours, and the distance to the data while training."""
     yield "samples_and_surfaces", surfaces([*runs.values()])
     yield "estimate", estimates([*runs.values()])
+
+
+def toy_findings(runs: Mapping[str, FinishedRun], *, pairs: int = 20) -> dict[str, float]:
+    """For each data set the exact W1 between two sets of 1,000 data points: mean and standard deviation over pairs."""
+    found = {}
+    for name, run in runs.items():
+        distances = []
+        for i in range(pairs):
+            points = torch.from_numpy(draw(run.config["data"]["init_args"]["distribution"], 2_000, seed=(i,)))
+            distances.append(exact_wasserstein(points[:1_000], points[1_000:]))
+        found[f"wasserstein_exact of data, {name}"] = float(np.mean(distances))
+        found[f"wasserstein_exact of data, {name}_std"] = float(np.std(distances, ddof=1))
+    return found
 
 
 def surfaces(runs: Sequence[FinishedRun], *, rows: int = 1) -> "Figure":
