@@ -20,10 +20,10 @@ import torch
 from torch import Tensor
 from training import batches, by_hand, contest, prepare, table
 
-from zoo.adversarial import AdversarialModule
-from zoo.checkpoints import read_checkpoint
+from zoo.models.base.module import AdversarialModule
+from zoo.models.trained import FinishedRun
 from zoo.models.wgan_gp import WGANGP
-from zoo.runs import FinishedRun
+from zoo.runs.checkpoints import read_checkpoint
 
 STUCK = 4 * 2.0**-149  # 0.9 of it is rounded to it
 

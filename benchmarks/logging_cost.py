@@ -2,7 +2,7 @@
 
     python benchmarks/logging_cost.py [--rounds 6] [--only dcgan|gan] [--clock cpu] [--threads 1] [--quick]
 
-Sides, each a Trainer over the same networks and batches, as `zoo.cli` sets it:
+Sides, each a Trainer over the same networks and batches, as `zoo.training.cli` sets it:
 - silent: no logger, no diagnostics, no HealthWatch;
 - logged: as a run comes, which logs every 50th step: losses, D's scores, gradient norms and update ratios to
   metrics.jsonl, HealthWatch looking on;
@@ -30,12 +30,12 @@ import training
 from lightning.pytorch import Trainer
 from training import WARM_UP, Clock, contest, spread
 
-from zoo.adversarial import AdversarialModule
-from zoo.callbacks import HealthWatch
 from zoo.data import Digits, ImageDataModule
-from zoo.loggers import JsonlLogger, WandbMirror
+from zoo.models.base.module import AdversarialModule
 from zoo.models.dcgan import DCGAN
 from zoo.models.gan import GAN
+from zoo.training.callbacks import HealthWatch
+from zoo.training.loggers import JsonlLogger, WandbMirror
 
 NEVER = 10**9
 TARGETS = {"dcgan": 0.03, "gan": 0.15}

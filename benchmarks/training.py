@@ -35,14 +35,14 @@ from lightning.pytorch import Callback, Trainer
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from zoo.adversarial import AdversarialModule
-from zoo.callbacks import CounterCheckpoint, Evaluation, ImageProgress, SampleGrid, StopAtBudget
-from zoo.checkpoints import AtomicCheckpointIO
 from zoo.data import CIFAR10, MNIST, Digits, ImageArray, ImageDataModule
-from zoo.loggers import JsonlLogger
+from zoo.models.base.module import AdversarialModule
 from zoo.models.dcgan import DCGAN
 from zoo.models.gan import GAN
 from zoo.models.wgan_gp import WGANGP
+from zoo.runs.checkpoints import AtomicCheckpointIO
+from zoo.training.callbacks import CounterCheckpoint, Evaluation, ImageProgress, SampleGrid, StopAtBudget
+from zoo.training.loggers import JsonlLogger
 
 WARM_UP = 2  # untimed steps at the head of each round
 Side = Callable[[int], float]  # makes so many steps, returns seconds a step
@@ -80,7 +80,7 @@ class Clock(StopAtBudget):
 
 
 def through_lightning(module: AdversarialModule, data: ImageDataModule, *, precision: Any, folder: Path) -> Side:
-    """The module under a new Trainer for each round, set as `zoo.cli` sets it."""
+    """The module under a new Trainer for each round, set as `zoo.training.cli` sets it."""
 
     def side(steps: int) -> float:
         budget = module.images_seen + (WARM_UP + steps) * data.batch_size

@@ -33,10 +33,10 @@ Differences from the paper, and choices where it does not say
  8. The experiment on Flickr tags is left out.
 """
 
-from zoo.cli import reproduce
-from zoo.figures.cgan import run_figures
+from zoo.experiments.cgan import run_figures
 from zoo.models.cgan import CGAN
-from zoo.recipes import Recipe
+from zoo.training.cli import reproduce
+from zoo.training.recipes import Recipe
 
 RECIPES = {
     "mnist": Recipe(

@@ -26,9 +26,9 @@ Differences from the paper and from the authors' configuration files
  6. `digits` is no experiment of the paper: 5,000 of the MNIST training digits, so that it runs without a download.
 """
 
-from zoo.cli import reproduce
 from zoo.models.gan import GAN
-from zoo.recipes import Recipe
+from zoo.training.cli import reproduce
+from zoo.training.recipes import Recipe
 
 RECIPES = {
     "mnist": Recipe(

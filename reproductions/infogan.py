@@ -44,11 +44,11 @@ Differences from the paper and from the authors' code
 11. `digits` is no experiment of the paper; its code errors are of the 5,000 training images, labels unseen.
 """
 
-from zoo.cli import reproduce
-from zoo.figures.infogan import mnist_figures, run_figures
+from zoo.experiments.infogan import mnist_figures, run_figures
 from zoo.models.infogan import InfoGAN
-from zoo.recipes import Recipe
-from zoo.study import Member, Study
+from zoo.training.cli import reproduce
+from zoo.training.recipes import Recipe
+from zoo.training.study import Member, Study
 
 MNIST = {
     "data": {"class_path": "zoo.data.MNIST", "init_args": {"batch_size": 128}},

@@ -44,11 +44,11 @@ Differences from the paper and from the authors' code
 
 from typing import Any
 
-from zoo.cli import reproduce
-from zoo.figures.lsgan import ring_figures, run_figures
+from zoo.experiments.lsgan import ring_figures, run_figures
 from zoo.models.lsgan import LSGAN
-from zoo.recipes import Recipe
-from zoo.study import Member, Study
+from zoo.training.cli import reproduce
+from zoo.training.recipes import Recipe
+from zoo.training.study import Member, Study
 
 
 def folder(summary: str, *, resolution: int, images: int, **model: Any) -> Recipe:

@@ -56,10 +56,10 @@ Differences from the paper and from the authors' code
 
 from typing import Any
 
-from zoo.cli import reproduce
-from zoo.figures.pggan import run_figures
+from zoo.experiments.pggan import run_figures
 from zoo.models.pggan import PGGAN
-from zoo.recipes import Recipe
+from zoo.training.cli import reproduce
+from zoo.training.recipes import Recipe
 
 LEVELS = ("128", "64", "32", "16", "avg")
 #: Table 1, CelebA: sliced Wasserstein distance x 1000 by level, MS-SSIM

@@ -57,10 +57,10 @@ Differences from the paper and from the authors' code
 
 from typing import Any
 
-from zoo.cli import reproduce
-from zoo.figures.stylegan import run_figures
+from zoo.experiments.stylegan import run_figures
 from zoo.models.stylegan import StyleGAN
-from zoo.recipes import Recipe
+from zoo.training.cli import reproduce
+from zoo.training.recipes import Recipe
 
 #: Table 1: what the row adds, FID on CelebA-HQ, FID on FFHQ
 TABLE_1: dict[str, tuple[str, str, str]] = {

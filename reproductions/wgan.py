@@ -45,11 +45,11 @@ Differences from the paper and from the authors' code
 
 from typing import Any
 
-from zoo.cli import reproduce
-from zoo.figures.wgan import against_gan_figures, analytic_figures, run_figures
+from zoo.experiments.wgan import against_gan_figures, analytic_figures, run_figures
 from zoo.models.wgan import WGAN
-from zoo.recipes import Recipe
-from zoo.study import Member, Study
+from zoo.training.cli import reproduce
+from zoo.training.recipes import Recipe
+from zoo.training.study import Member, Study
 
 
 def bedrooms(summary: str, **model: Any) -> Recipe:

@@ -120,8 +120,7 @@ Differences from the paper and from the authors' code
 
 from typing import Any
 
-from zoo.cli import reproduce
-from zoo.figures.wgan_gp import (
+from zoo.experiments.wgan_gp import (
     architecture_figures,
     architecture_findings,
     gradient_figures,
@@ -132,8 +131,9 @@ from zoo.figures.wgan_gp import (
     toy_findings,
 )
 from zoo.models.wgan_gp import WGANGP
-from zoo.recipes import Recipe
-from zoo.study import Member, Study
+from zoo.training.cli import reproduce
+from zoo.training.recipes import Recipe
+from zoo.training.study import Member, Study
 
 DISTRIBUTIONS = {"8gaussians": "8 Gaussians", "25gaussians": "25 Gaussians", "swissroll": "swiss roll"}
 

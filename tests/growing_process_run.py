@@ -8,9 +8,9 @@ import torch
 from toys import toy_trainer
 from two_process_run import DDP, joint_latents
 
-from zoo.callbacks import CounterCheckpoint
 from zoo.data import Digits
 from zoo.models.pggan import PGGAN
+from zoo.training.callbacks import CounterCheckpoint
 
 #: 4x4 up to image 12, fading 8x8 up to 24, 8x8 up to 36, fading 16x16 up to 48
 GROWTH: dict[str, Any] = {"stabilise_images": 12, "fade_images": 12, "batch_sizes": {4: 8, 16: 4}}

@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 from PIL import Image
 
-from zoo.record import RunDir, summarise_measures, write_result
+from zoo.runs.record import RunDir, summarise_measures, write_result
 
 START = 1_700_000_000.0
 SPEED = 10  # images per second

@@ -2,10 +2,10 @@
 
 from typing import Any, NamedTuple
 
-from zoo.adversarial import AdversarialModule
 from zoo.data import Digits, ImageDataModule
 from zoo.data.toy import ToyPoints
 from zoo.models import MODELS
+from zoo.models.base.module import AdversarialModule
 
 
 class Small(NamedTuple):

@@ -6,10 +6,10 @@ from registry import SMALL, small_data, small_model
 from torch import Tensor
 from toys import fit
 
-from zoo.augment import POLICIES, augment, augment_discriminator, color, cutout, parse_policy, translation
 from zoo.errors import UnsupportedSettingError
-from zoo.losses import gradient_penalty
 from zoo.models import MODELS
+from zoo.nn.augment import POLICIES, augment, augment_discriminator, color, cutout, parse_policy, translation
+from zoo.nn.losses import gradient_penalty
 
 
 def images(n: int = 5, channels: int = 3, side: int = 8) -> Tensor:

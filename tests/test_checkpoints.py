@@ -16,7 +16,7 @@ import torch
 from lightning.pytorch import LightningModule
 from torch import nn
 
-from zoo.checkpoints import (
+from zoo.runs.checkpoints import (
     AtomicCheckpointIO,
     CheckpointError,
     check_compatible,

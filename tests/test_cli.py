@@ -15,9 +15,9 @@ import yaml
 from PIL import Image
 from toys import same, state_of
 
-from zoo.cli import ReproductionCLI, reproduce
 from zoo.models import MODELS
-from zoo.record import RunDir, read_metrics, read_result, write_result
+from zoo.runs.record import RunDir, read_metrics, read_result, write_result
+from zoo.training.cli import ReproductionCLI, reproduce
 
 ROOT = Path(__file__).parents[1]
 TINY = ["--model.width", "8", "--evaluation.samples", "100", "--evaluation.real_images", "500"]

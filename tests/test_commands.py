@@ -9,11 +9,11 @@ from made_runs import make_run
 from wandb_files import history, ids, wandb_records, without_account
 
 from zoo.__main__ import main
-from zoo.cli import reproduce
-from zoo.compare.reported import reproductions
+from zoo.commands.results.reported import reproductions
+from zoo.commands.results.rows import recipes_of
 from zoo.models import MODELS
-from zoo.reached import recipes_of
-from zoo.record import read_metrics
+from zoo.runs.record import read_metrics
+from zoo.training.cli import reproduce
 
 Zoo = Callable[..., str]
 TINY = [

@@ -15,15 +15,15 @@ from pages import ROOT, commands, named_blocks, section
 from registry import Small
 from toys import same, state_of
 
-from zoo import reached
 from zoo.__main__ import parser as zoo_parser
-from zoo.adversarial import AdversarialModule
-from zoo.cli import reproduce
+from zoo.commands.papers import Paper
+from zoo.commands.results import rows as reached
 from zoo.models import MODELS
-from zoo.papers import Paper
-from zoo.recipes import make_plan
-from zoo.record import read_result
+from zoo.models.base.module import AdversarialModule
 from zoo.releases.weights import load_model
+from zoo.runs.record import read_result
+from zoo.training.cli import reproduce
+from zoo.training.recipes import make_plan
 
 TEXT = (ROOT / "CONTRIBUTING.md").read_text()
 EXAMPLE = named_blocks(TEXT)
@@ -93,7 +93,7 @@ def test_its_places_fit(checkout: Path) -> None:
     exec(EXAMPLE["tests/registry.py"], names)
     row = names["SMALL"]["rgan"]
     assert MODELS["rgan"](**row.model).image_shape == (1, row.data["resolution"], row.data["resolution"])
-    exec(EXAMPLE["zoo/papers.py"], names)
+    exec(EXAMPLE["zoo/commands/papers.py"], names)
     paper = names["PAPERS"]["rgan"]
     from cffconvert import Citation
 

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from toys import Recorder, ToyGAN, fit
 
-from zoo.diagnostics import measured_step, variety
+from zoo.models.base.monitor import measured_step, variety
 
 
 def test_measured_step_against_a_flat_vector() -> None:

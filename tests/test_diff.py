@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from zoo.diff import Described, DiffError, arguments_in, as_text, called_in, code, described, layers
-from zoo.losses import bce_discriminator_loss, gradient_penalty
+from zoo.commands.diff import Described, DiffError, arguments_in, as_text, called_in, code, described, layers
+from zoo.nn.losses import bce_discriminator_loss, gradient_penalty
 
 
 def section(text: str, heading: str) -> str:
@@ -22,9 +22,9 @@ def text() -> str:
 def test_objectives(text: str) -> None:
     critic = section(text, "Objective, discriminator_loss")
     wgan, _, gp = critic.partition("  wgan_gp\n")
-    assert "zoo.losses.wasserstein_critic_loss" in wgan
+    assert "zoo.nn.losses.wasserstein_critic_loss" in wgan
     assert "gradient_penalty" not in wgan
-    assert "calls zoo.losses.gradient_penalty" in gp
+    assert "calls zoo.nn.losses.gradient_penalty" in gp
     assert "penalty = gradient_penalty(self.score, x, fake, one_sided=self.one_sided)" in gp
     assert "type: ignore" not in critic
 
@@ -104,8 +104,8 @@ def test_text_and_calls_of_a_function() -> None:
         "y": "another.",
     }
     zeros = torch.zeros(2)
-    assert called_in(["zoo.losses"], lambda: bce_discriminator_loss(zeros, zeros))[0] is bce_discriminator_loss
-    assert gradient_penalty not in called_in(["zoo.losses"], lambda: bce_discriminator_loss(zeros, zeros))
+    assert called_in(["zoo.nn.losses"], lambda: bce_discriminator_loss(zeros, zeros))[0] is bce_discriminator_loss
+    assert gradient_penalty not in called_in(["zoo.nn.losses"], lambda: bce_discriminator_loss(zeros, zeros))
 
 
 def test_a_described_paper_has_what_its_file_says() -> None:

@@ -28,16 +28,19 @@ from pages import (
 )
 
 import zoo.data
-from zoo import reached
 from zoo.__main__ import parser as zoo_parser
-from zoo.cli import ReproductionCLI
+from zoo.commands.papers import PAPERS
+from zoo.commands.results import rows as reached
 from zoo.errors import ZooError
 from zoo.models import MODELS
-from zoo.papers import PAPERS
-from zoo.recipes import UsageError, make_plan, take_option
 from zoo.releases.find import SHIPPED, list_pretrained
+from zoo.training.cli import ReproductionCLI
+from zoo.training.recipes import UsageError, make_plan, take_option
 
-SHARED = [ROOT / "zoo" / f"{name}.py" for name in ("adversarial", "losses", "layers", "growing", "schedules")]
+SHARED = [
+    ROOT / "zoo" / f"{name}.py"
+    for name in ("models/base/module", "models/base/growing", "nn/losses", "nn/layers", "nn/schedules")
+]
 EXAMPLE = "rgan"  # of CONTRIBUTING: there is no such file here, see test_contributing.py
 
 
@@ -266,7 +269,7 @@ def test_every_page_is_in_the_index() -> None:
 
 def test_what_runs_cost() -> None:
     """Runs of a recipe on one machine in one row; other machines apart."""
-    from zoo.pages import page_tables
+    from zoo.commands.results.tables import page_tables
 
     def run(rate: float, seconds: float, gpus: list[str], *options: str) -> dict[str, Any]:
         hardware = {"cpu": "A CPU", "cores": 2, "gpus": gpus}

@@ -6,12 +6,12 @@ import torch
 from PIL import Image
 
 from zoo.__main__ import parser
-from zoo.cli import reproduce
 from zoo.data import Digits
 from zoo.errors import ZooError
 from zoo.metrics import Evaluator, LeNetExtractor
 from zoo.models.dcgan import DCGAN
-from zoo.recipes import Recipe
+from zoo.training.cli import reproduce
+from zoo.training.recipes import Recipe
 
 
 def run(*arguments):

@@ -13,14 +13,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from toys import Recorder, fit, same, state_of
 
-from zoo.callbacks import CounterCheckpoint, Evaluation, SampleGrid
 from zoo.data import ImageArray, ImageDataModule
-from zoo.growing import RELEASED_BATCH_SIZES, GrowingModule, GrowthSchedule, Stage, averaged_copy
-from zoo.layers import downscale2d, fade, upscale2d
-from zoo.losses import bce_discriminator_loss, non_saturating_generator_loss
-from zoo.measurement import Measurement
+from zoo.experiments.suite import Measurement
 from zoo.models import MODELS
+from zoo.models.base.growing import RELEASED_BATCH_SIZES, GrowingModule, GrowthSchedule, Stage, averaged_copy
 from zoo.models.pggan import schedule_of
+from zoo.nn.layers import downscale2d, fade, upscale2d
+from zoo.nn.losses import bce_discriminator_loss, non_saturating_generator_loss
+from zoo.training.callbacks import CounterCheckpoint, Evaluation, SampleGrid
 
 STYLEGAN_LRS = {8: 1e-3, 128: 1.5e-3, 256: 2e-3, 512: 3e-3}
 FFHQ = {

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from zoo import layers
-from zoo.layers import (
+from zoo.nn import layers
+from zoo.nn.layers import (
     DownConv2d,
     EqualizedConv2d,
     EqualizedLinear,

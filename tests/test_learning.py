@@ -5,13 +5,13 @@ import torch
 from lightning.pytorch import seed_everything
 from toys import toy_trainer
 
-import zoo.losses
 import zoo.models.dcgan
 import zoo.models.gan
-from zoo.adversarial import AdversarialModule
+import zoo.nn.losses
 from zoo.data import Digits
 from zoo.metrics.evaluator import Evaluator
 from zoo.metrics.lenet import LeNetExtractor
+from zoo.models.base.module import AdversarialModule
 from zoo.models.dcgan import DCGAN
 from zoo.models.gan import GAN
 
@@ -43,7 +43,7 @@ def test_learns(paper: str) -> None:
 @pytest.mark.parametrize("paper", [pytest.param("gan", marks=pytest.mark.slow), "dcgan"])
 def test_does_not_learn_with_the_generators_sign_flipped(paper: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def flipped(fake_logits: torch.Tensor) -> torch.Tensor:
-        return -zoo.losses.non_saturating_generator_loss(fake_logits)
+        return -zoo.nn.losses.non_saturating_generator_loss(fake_logits)
 
     monkeypatch.setattr(f"zoo.models.{paper}.non_saturating_generator_loss", flipped)
     assert improvement(paper) > 0.95

@@ -15,8 +15,8 @@ import torch
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 from wandb_files import close, history, wandb_records, without_account
 
-from zoo.loggers import JsonlLogger, WandbMirror, read_metrics
-from zoo.record import RecordError
+from zoo.runs.record import RecordError
+from zoo.training.loggers import JsonlLogger, WandbMirror, read_metrics
 
 
 def lines(run_dir: Path) -> list[dict[str, Any]]:
@@ -228,7 +228,7 @@ def test_a_resume_continues_the_run_and_another_run_gets_its_own_id(tmp_path: Pa
 
 @pytest.mark.usefixtures("offline")
 def test_mode_follows_key_and_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    from zoo.loggers import _mode
+    from zoo.training.loggers import _mode
 
     assert _mode() == "offline"
     monkeypatch.setenv("WANDB_MODE", "online")

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from zoo.losses import bce_discriminator_loss, gradient_penalty, non_saturating_generator_loss
+from zoo.nn.losses import bce_discriminator_loss, gradient_penalty, non_saturating_generator_loss
 
 
 def sigmoid(t: float) -> float:

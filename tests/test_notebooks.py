@@ -1,7 +1,7 @@
 """The notebooks: they run from top to bottom, and what is committed is what a run leaves.
 
 Their code is run as plain scripts, each in a process of its own: no kernel, no Jupyter and no sockets in the CI, and
-`zoo.notebooks.shown` makes its pictures whether or not anybody displays them.
+`helpers.shown` makes its pictures whether or not anybody displays them.
 """
 
 import json
@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 import torch
+from helpers import Looks, Picture, Recorder, budget, shown, train
 from PIL import Image
 from toys import ToyData, ToyGAN
 
-from zoo.figures.drawing import new_figure
-from zoo.notebooks import Looks, Picture, Recorder, budget, shown, train
+from zoo.experiments.pictures.drawing import new_figure
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
@@ -39,6 +39,7 @@ def test_it_runs_on_the_fast_budget(path: Path, tmp_path: Path) -> None:
     script = tmp_path / "notebook.py"
     script.write_text("\n\n".join(source(cell) for cell in cells(path)))
     environment = {**os.environ, "ZOO_NOTEBOOK_BUDGET": "fast", "MPLBACKEND": "Agg", "OMP_NUM_THREADS": "1"}
+    environment["PYTHONPATH"] = os.pathsep.join([str(FOLDER), os.environ.get("PYTHONPATH", "")])  # as in Jupyter
     ran = subprocess.run(
         [sys.executable, str(script)], env=environment, cwd=tmp_path, capture_output=True, text=True, check=False
     )

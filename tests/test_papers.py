@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from made_runs import make_run
 
-from zoo.compare.reported import reported_by, reproductions
+from zoo.commands.papers import PAPERS, as_text, table
+from zoo.commands.results.reported import reported_by, reproductions
+from zoo.commands.results.rows import data_of, not_run, recipes_of, rows
+from zoo.commands.results.tables import markdown_table
 from zoo.errors import ZooError
 from zoo.models import MODELS
-from zoo.pages import markdown_table
-from zoo.papers import PAPERS, as_text, table
-from zoo.reached import data_of, not_run, recipes_of, rows
 
 
 def test_every_paper_has_its_title_recipes_and_model() -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from zoo import SPINS, reached
+from zoo import SPINS
+from zoo.commands.results import rows as reached
 from zoo.errors import ZooError
 from zoo.models import MODELS
 

@@ -11,11 +11,11 @@ import pytest
 from made_runs import make_run
 from wandb_files import history, ids, wandb_records, without_account
 
-from zoo.compare.reading import read_run
+from zoo.commands.compare.reading import read_run
+from zoo.commands.wandb.pull import pull
+from zoo.commands.wandb.push import PUSHED_FILE, PushError, push
 from zoo.errors import ZooError
-from zoo.pull import pull
-from zoo.push import PUSHED_FILE, PushError, push
-from zoo.record import read_metrics
+from zoo.runs.record import read_metrics
 
 
 @pytest.fixture
@@ -102,7 +102,7 @@ def test_only_what_was_added_is_sent_and_a_rewritten_past_starts_anew(tmp_path: 
 def test_a_push_that_broke_off_is_done_again_as_a_new_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = make_run(tmp_path / "run")
     with monkeypatch.context() as patch:
-        patch.setattr("zoo.push.send", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr("zoo.commands.wandb.push.send", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             push(folder)
     first = (folder / "wandb_id").read_text()

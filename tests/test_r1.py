@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from zoo.losses import r1_penalty
+from zoo.nn.losses import r1_penalty
 
 
 def test_a_linear_discriminator_is_penalised_by_its_squared_norm() -> None:

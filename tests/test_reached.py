@@ -4,10 +4,10 @@ from pathlib import Path
 import pytest
 from made_runs import make_run
 
-from zoo.pages import by_paper, for_readme, for_results, of_paper, short_table
-from zoo.reached import Row, keep, options_of_study, reached_by, rows, without_folders
-from zoo.recipes import Recipe
-from zoo.record import RecordError, RunDir, read_result, write_result
+from zoo.commands.results.rows import Row, keep, options_of_study, reached_by, rows, without_folders
+from zoo.commands.results.tables import by_paper, for_readme, for_results, of_paper, short_table
+from zoo.runs.record import RecordError, RunDir, read_result, write_result
+from zoo.training.recipes import Recipe
 
 
 def test_a_kept_run_has_its_record_its_last_grid_and_the_last_of_each_figure(tmp_path: Path) -> None:

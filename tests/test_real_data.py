@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from zoo.cli import reproduce
+from zoo.commands.results.rows import recipes_of
 from zoo.models import MODELS
-from zoo.reached import recipes_of
-from zoo.record import read_result
+from zoo.runs.record import read_result
+from zoo.training.cli import reproduce
 
 RECIPES = {paper: recipes_of(Path(__file__).parents[1] / f"reproductions/{paper}.py") for paper in MODELS}
 DATA = {"MNIST", "CIFAR10", "CelebA"}

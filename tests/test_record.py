@@ -17,8 +17,8 @@ import torch
 import torchvision
 
 import zoo
-from zoo.environment import describe_commit, describe_hardware, describe_versions
-from zoo.record import (
+from zoo.runs.environment import describe_commit, describe_hardware, describe_versions
+from zoo.runs.record import (
     RecordError,
     RunDir,
     RunDirError,
@@ -339,7 +339,7 @@ def test_without_git_there_is_no_commit(tmp_path: Path, monkeypatch: pytest.Monk
 def test_records_are_read_without_torch(tmp_path: Path) -> None:
     write_result(tmp_path, record())
     code = (
-        "import sys; from zoo.record import read_result; print(read_result(sys.argv[1])['paper']);"
+        "import sys; from zoo.runs.record import read_result; print(read_result(sys.argv[1])['paper']);"
         "assert not {'torch', 'lightning', 'numpy', 'wandb'} & sys.modules.keys()"
     )
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=False)

@@ -12,9 +12,9 @@ import torch
 from registry import small_data, small_model
 from toys import Recorder, ToyGAN, fit, same, state_of
 
-from zoo.adversarial import AdversarialModule
-from zoo.callbacks import CounterCheckpoint, Evaluation, SampleGrid
 from zoo.models import MODELS
+from zoo.models.base.module import AdversarialModule
+from zoo.training.callbacks import CounterCheckpoint, Evaluation, SampleGrid
 
 ROOT = Path(__file__).parents[1]
 

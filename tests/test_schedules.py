@@ -2,7 +2,7 @@
 
 import pytest
 
-from zoo.schedules import SGDSchedule
+from zoo.nn.schedules import SGDSchedule
 
 
 class Optimizer:

@@ -6,9 +6,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from zoo.measurement import Measurement
-from zoo.spreads import is_secondary, is_spread, spread_of
-from zoo.study_record import measures_of
+from zoo.experiments.suite import Measurement
+from zoo.runs.measures import is_secondary, is_spread, spread_of
+from zoo.runs.study import measures_of
 
 RECORDS = Path(__file__).parent.parent / "reproductions/records"
 SCORES = {"is5k_std", "is5k_seed_std", "is5k_std_seed_std"}

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from zoo import reached
+from zoo.commands.results import rows as reached
 from zoo.errors import ZooError
-from zoo.record import RecordError
-from zoo.study import Member, Study, study_command
-from zoo.study_record import mean_and_spread, read_study, table, values_of
+from zoo.runs.record import RecordError
+from zoo.runs.study import mean_and_spread, read_study, table, values_of
+from zoo.training.study import Member, Study, study_command
 
 ROOT = Path(__file__).parents[1]
 RECORD = next((ROOT / "reproductions/records").glob("gan-mnist-seed0.json"))

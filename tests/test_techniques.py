@@ -11,13 +11,10 @@ import yaml
 from torch import Tensor, nn
 from toys import fit, same, state_of
 
-from zoo.callbacks import CounterCheckpoint
-from zoo.cli import reproduce
 from zoo.data import Digits
-from zoo.losses import bce_discriminator_loss, feature_matching_loss
 from zoo.models.dcgan import DCGAN
-from zoo.recipes import Recipe
-from zoo.techniques import (
+from zoo.nn.losses import bce_discriminator_loss, feature_matching_loss
+from zoo.nn.techniques import (
     HistoricalAverage,
     MinibatchDiscrimination,
     Techniques,
@@ -26,6 +23,9 @@ from zoo.techniques import (
     with_minibatch_discrimination,
     with_virtual_batchnorm,
 )
+from zoo.training.callbacks import CounterCheckpoint
+from zoo.training.cli import reproduce
+from zoo.training.recipes import Recipe
 
 RECIPES = {
     "digits": Recipe(

@@ -4,11 +4,11 @@ import subprocess
 import sys
 import warnings
 
-from zoo.terminal import plain_warnings
+from zoo.runs.text import plain_warnings
 
 CODE = """
 import warnings
-from zoo.terminal import plain_warnings
+from zoo.runs.text import plain_warnings
 with plain_warnings():
     warnings.warn("few samples", stacklevel=1)
 """

@@ -14,11 +14,11 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from torch import nn
 from toys import Recorder, ToyData, ToyGAN, fit, toy_trainer
 
-from zoo.callbacks import CounterCheckpoint
 from zoo.errors import NonFiniteLossError, UnsupportedSettingError
-from zoo.layers import update_average
-from zoo.losses import gradient_penalty
 from zoo.models import MODELS
+from zoo.nn.layers import update_average
+from zoo.nn.losses import gradient_penalty
+from zoo.training.callbacks import CounterCheckpoint
 
 ROOT = Path(__file__).parents[1]
 
@@ -268,8 +268,9 @@ def test_the_malicious_releases_cannot_be_installed() -> None:
 
 def test_importing_the_package_imports_nothing_heavy() -> None:
     code = (
-        "import sys, zoo, zoo.__main__, zoo.record; print([m for m in ('torch', 'numpy', 'yaml') if m in sys.modules])"
+        "import sys, zoo, zoo.__main__, zoo.runs.record; "
+        "print([m for m in ('torch', 'numpy', 'yaml') if m in sys.modules])"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
-    code = "import sys, zoo.cli, zoo.models; print([m for m in ('wandb', 'mlxtend') if m in sys.modules])"
+    code = "import sys, zoo.training.cli, zoo.models; print([m for m in ('wandb', 'mlxtend') if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

@@ -13,7 +13,7 @@ import torch
 from toys import same, state_of
 
 from zoo.models import MODELS
-from zoo.record import read_metrics, read_result
+from zoo.runs.record import read_metrics, read_result
 
 TESTS = Path(__file__).parent
 ROOT = TESTS.parent

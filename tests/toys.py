@@ -7,11 +7,11 @@ import torch
 from lightning.pytorch import Callback, Trainer
 from torch import Tensor, nn
 
-from zoo.adversarial import AdversarialModule
-from zoo.callbacks import StopAtBudget
-from zoo.checkpoints import AtomicCheckpointIO
 from zoo.data import ImageArray, ImageDataModule
-from zoo.losses import bce_discriminator_loss, gradient_penalty, non_saturating_generator_loss
+from zoo.models.base.module import AdversarialModule
+from zoo.nn.losses import bce_discriminator_loss, gradient_penalty, non_saturating_generator_loss
+from zoo.runs.checkpoints import AtomicCheckpointIO
+from zoo.training.callbacks import StopAtBudget
 
 SHAPE = (1, 8, 8)
 DIAGNOSTICS = ("score_real", "score_fake", *(f"{of}_{net}" for of in ("gradient_norm", "update_ratio") for net in "DG"))

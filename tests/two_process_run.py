@@ -9,17 +9,17 @@ from registry import small_data, small_model
 from torch import Tensor, nn
 from toys import ToyData, ToyGAN, fit
 
-from zoo.adversarial import AdversarialModule
-from zoo.augment import augment_discriminator
-from zoo.callbacks import CounterCheckpoint
 from zoo.data import Digits
 from zoo.errors import NonFiniteLossError
-from zoo.finetune.freeze import freeze_discriminator
 from zoo.metrics.evaluator import Evaluator
 from zoo.metrics.lenet import LeNetExtractor
 from zoo.models import MODELS
+from zoo.models.base.module import AdversarialModule
 from zoo.models.dcgan import DCGAN
 from zoo.models.gan import GAN
+from zoo.nn.augment import augment_discriminator
+from zoo.training.callbacks import CounterCheckpoint
+from zoo.training.finetune.freeze import freeze_discriminator
 
 DDP = "ddp_find_unused_parameters_true"
 

@@ -4,7 +4,7 @@ import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from zoo.adversarial import AdversarialModule
+    from zoo.models.base.module import AdversarialModule
 
 __version__ = "0.1.0"
 

@@ -5,23 +5,24 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from zoo import __version__, evaluate
+from zoo import __version__
+from zoo.commands import evaluate
+from zoo.commands import releases as released
 from zoo.errors import ZooError
-from zoo.releases import command as released
-from zoo.terminal import plain_warnings
+from zoo.runs.text import plain_warnings
 
 
 def papers(arguments: argparse.Namespace) -> None:
     """Prints each paper's recipes, what it reports for them and what has been reached here."""
-    from zoo.compare.reported import reproductions
-    from zoo.papers import as_text
+    from zoo.commands.papers import as_text
+    from zoo.commands.results.reported import reproductions
 
     print(as_text(reproductions(), names=arguments.papers), end="")
 
 
 def diff(arguments: argparse.Namespace) -> None:
     """Prints how two papers differ, from the code's own defaults or from recipes."""
-    from zoo.diff import as_text
+    from zoo.commands.diff import as_text
 
     print(as_text(arguments.first, arguments.second), end="")
 
@@ -30,11 +31,11 @@ def compare(arguments: argparse.Namespace) -> None:
     """Prints runs side by side and writes them as one page."""
     import tempfile
 
-    from zoo.compare.comparison import Comparison
-    from zoo.compare.page import write_page
-    from zoo.compare.reading import read_runs
-    from zoo.compare.text import as_text
-    from zoo.pull import pull
+    from zoo.commands.compare.comparison import Comparison
+    from zoo.commands.compare.page import write_page
+    from zoo.commands.compare.reading import read_runs
+    from zoo.commands.compare.text import as_text
+    from zoo.commands.wandb.pull import pull
 
     paths = [Path(path) for path in arguments.runs]
     with tempfile.TemporaryDirectory() as folder:
@@ -49,7 +50,7 @@ def compare(arguments: argparse.Namespace) -> None:
 
 def wandb_push(arguments: argparse.Namespace) -> None:
     """Rebuilds runs at W&B from their local records."""
-    from zoo.push import push
+    from zoo.commands.wandb.push import push
 
     for path in arguments.runs:
         print(push(Path(path), project=arguments.project, again=arguments.again))
@@ -57,8 +58,8 @@ def wandb_push(arguments: argparse.Namespace) -> None:
 
 def records(arguments: argparse.Namespace) -> None:
     """Prints what the records under a folder reached, one line for each measure."""
-    from zoo.record import read_result
-    from zoo.study_record import is_study, read_study, table
+    from zoo.runs.record import read_result
+    from zoo.runs.study import is_study, read_study, table
 
     files = sorted(Path(arguments.folder).glob("**/*.json"))
     if not files:
@@ -79,7 +80,8 @@ def records(arguments: argparse.Namespace) -> None:
 
 def reached(arguments: argparse.Namespace) -> None:
     """Prints the reached figures beside the reported ones; with --write, also into README, scripts and pages."""
-    from zoo import pages, reached
+    from zoo.commands.results import rows as reached
+    from zoo.commands.results import tables as pages
 
     root = Path(arguments.root)
     if not (root / "reproductions").is_dir():
@@ -99,7 +101,7 @@ def dataset(record: dict[str, Any]) -> str:
 
 def train_lenet(arguments: argparse.Namespace) -> None:
     """Trains the LeNet behind fd_lenet, is_lenet and kd_lenet."""
-    from zoo.metrics.train_lenet import train_lenet
+    from zoo.commands.train_lenet import train_lenet
 
     out = Path(arguments.out)
     accuracy = train_lenet(arguments.data_dir, seed=arguments.seed, out=out, epochs=arguments.epochs)
@@ -108,7 +110,7 @@ def train_lenet(arguments: argparse.Namespace) -> None:
 
 def train_resnet(arguments: argparse.Namespace) -> None:
     """Trains the ResNet behind fd_resnet, is_resnet and kd_resnet."""
-    from zoo.metrics.train_resnet import train_resnet
+    from zoo.commands.train_resnet import train_resnet
 
     out = Path(arguments.out)
     accuracy = train_resnet(

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from toys import ToyData, ToyGAN, fit
 
-from zoo.callbacks import CounterCheckpoint, Every, StopAtBudget
+from zoo.training.callbacks import CounterCheckpoint, Every, StopAtBudget
 
 
 @pytest.mark.parametrize(("interval", "step"), [(10, 7), (7, 10), (10, 10), (25, 7), (1, 3)])

@@ -7,7 +7,7 @@ import pytest
 import torch
 from toys import Recorder, ToyData, ToyGAN, fit
 
-from zoo.callbacks import CounterCheckpoint, Evaluation
+from zoo.training.callbacks import CounterCheckpoint, Evaluation
 
 
 def images_in(path: Path) -> int:

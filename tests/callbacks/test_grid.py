@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 from toys import ToyGAN, fit
 
-from zoo.callbacks import SampleGrid, save_png
+from zoo.training.callbacks import SampleGrid, save_png
 
 
 def names(folder: Path) -> list[str]:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from toys import ToyData, ToyGAN, fit
 
-from zoo.callbacks import HealthWatch
+from zoo.training.callbacks import HealthWatch
 
 
 class Ill(ToyGAN):

@@ -10,7 +10,7 @@ import torch
 from lightning.pytorch import Callback, Trainer
 from toys import ToyGAN, fit, same, state_of
 
-from zoo.callbacks import CounterCheckpoint, Interrupted, SignalListener, StopOnSignal
+from zoo.training.callbacks import CounterCheckpoint, Interrupted, SignalListener, StopOnSignal
 
 
 class Sends(Callback):

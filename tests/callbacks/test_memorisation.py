@@ -7,10 +7,10 @@ import torch
 from registry import small_data, small_model
 from toys import ToyData, ToyGAN, fit, same, state_of
 
-from zoo.adversarial import AdversarialModule
-from zoo.callbacks import CounterCheckpoint, MemorisationWatch
-from zoo.callbacks.memorisation import Scores, judge, spread
 from zoo.data import ImageArray, ImageDataModule
+from zoo.models.base.module import AdversarialModule
+from zoo.training.callbacks import CounterCheckpoint, MemorisationWatch
+from zoo.training.callbacks.memorisation import Scores, judge, spread
 
 
 def test_r_v_has_its_closed_form() -> None:

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from made_runs import PROTOCOL, make_run
 
-from zoo.compare.comparison import Comparison, flatten, short_paths
-from zoo.compare.protocols import differing_fields, groups_of
-from zoo.compare.reading import read_runs
-from zoo.compare.text import as_text, lined_up
-from zoo.spreads import number
+from zoo.commands.compare.comparison import Comparison, flatten, short_paths
+from zoo.commands.compare.protocols import differing_fields, groups_of
+from zoo.commands.compare.reading import read_runs
+from zoo.commands.compare.text import as_text, lined_up
+from zoo.runs.measures import number
 
 OTHER = {**PROTOCOL, "n_fake": 5000, "labels": "uniform"}
 

@@ -14,12 +14,12 @@ from headless_browser import Page, browser, find_browser
 from made_runs import PROTOCOL, make_run
 from PIL import Image
 
-from zoo.compare.charts import POINTS, Charts, thinned
-from zoo.compare.comparison import Comparison
-from zoo.compare.page import page, write_page
-from zoo.compare.pictures import evenly, first_row, grids_section, picture, positions
-from zoo.compare.reading import read_runs
-from zoo.compare.runs import Point
+from zoo.commands.compare.charts import POINTS, Charts, thinned
+from zoo.commands.compare.comparison import Comparison
+from zoo.commands.compare.page import page, write_page
+from zoo.commands.compare.pictures import evenly, first_row, grids_section, picture, positions
+from zoo.commands.compare.reading import read_runs
+from zoo.commands.compare.runs import Point
 from zoo.errors import ZooError
 
 

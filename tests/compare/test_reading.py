@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from made_runs import START, make_run, write_rows
 
-from zoo.compare.reading import read_run, read_runs
-from zoo.compare.runs import training_seconds
+from zoo.commands.compare.reading import read_run, read_runs
+from zoo.commands.compare.runs import training_seconds
 from zoo.errors import ZooError
-from zoo.record import read_metrics
+from zoo.runs.record import read_metrics
 
 
 def test_a_finished_run(tmp_path: Path) -> None:

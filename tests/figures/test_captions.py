@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from zoo.figures.captions import captioned, width_of, wrapped, write_picture
+from zoo.experiments.pictures.captions import captioned, width_of, wrapped, write_picture
 
 
 def random_images(rows: int, columns: int, *, side: int, channels: int = 3) -> torch.Tensor:

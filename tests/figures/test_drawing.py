@@ -9,8 +9,8 @@ import torch
 from PIL import Image
 from scipy.stats import multivariate_normal
 
-from zoo.figures.captions import captioned
-from zoo.figures.drawing import density, new_figure, series, write
+from zoo.experiments.pictures.captions import captioned
+from zoo.experiments.pictures.drawing import density, new_figure, series, write
 
 
 def test_density_is_the_kernel_density_and_y_points_upwards() -> None:

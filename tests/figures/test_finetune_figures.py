@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from zoo.figures.finetune import study_figures, study_findings
+from zoo.experiments.finetune import study_figures, study_findings
 
 
 def run(*values: float) -> Any:

@@ -8,14 +8,14 @@ import pytest
 import torch
 import yaml
 
-from zoo.callbacks import save_png
-from zoo.figures import growing as figures
-from zoo.figures.drawing import write
-from zoo.figures.pggan import run_figures
-from zoo.growing import GrowthSchedule
+from zoo.experiments.pggan import run_figures
+from zoo.experiments.pictures import growing as figures
+from zoo.experiments.pictures.drawing import write
 from zoo.models import MODELS
+from zoo.models.base.growing import GrowthSchedule
 from zoo.models.pggan import PGGAN
-from zoo.runs import FinishedRun
+from zoo.models.trained import FinishedRun
+from zoo.training.callbacks import save_png
 
 #: 4x4 up to image 10, fading 8x8 up to 30, 8x8 up to 40, fading 16x16 up to 60
 GROWTH = GrowthSchedule(16, stabilise_images=10, fade_images=20)

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import torch
 
-from zoo.figures.infogan import code_title, code_values, information_curves
-from zoo.models.infogan_networks import CodeLayout
+from zoo.experiments.infogan import code_title, code_values, information_curves
+from zoo.models.networks.infogan import CodeLayout
 
 MODEL: Any = SimpleNamespace(layout=CodeLayout(noise=3, codes=2, categories=4, continuous=1))
 

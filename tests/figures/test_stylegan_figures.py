@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from zoo.figures import stylegan as figures
+from zoo.experiments import stylegan as figures
 from zoo.models.stylegan import StyleGAN
 
 

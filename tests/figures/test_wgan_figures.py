@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from zoo.figures.wgan import line_distances, trained_on_gaussians
+from zoo.experiments.wgan import line_distances, trained_on_gaussians
 
 
 @pytest.mark.parametrize("theta", [-1.5, -0.3, 0.05, 1.0])

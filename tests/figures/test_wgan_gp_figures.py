@@ -10,8 +10,8 @@ import torch
 from matplotlib.colors import to_rgba
 
 from zoo.data.toy import ToyPoints
-from zoo.figures.drawing import ORANGE, new_figure
-from zoo.figures.wgan_gp import (
+from zoo.experiments.pictures.drawing import ORANGE, new_figure
+from zoo.experiments.wgan_gp import (
     EXTENT,
     architecture_figures,
     architecture_findings,

@@ -7,12 +7,12 @@ import torch
 from registry import SMALL
 from torch import Tensor
 
-from zoo.adversarial import AdversarialModule
-from zoo.checkpoints import CheckpointError
-from zoo.finetune.adapt import Source, Transfer, rebuild, to_channels_of_G, transfer
-from zoo.layers import EqualizedConv2d
 from zoo.models import MODELS
+from zoo.models.base.module import AdversarialModule
+from zoo.nn.layers import EqualizedConv2d
 from zoo.releases.weights import Weights
+from zoo.runs.checkpoints import CheckpointError
+from zoo.training.finetune.adapt import Source, Transfer, rebuild, to_channels_of_G, transfer
 
 CONVOLUTIONAL: dict[str, dict[str, Any]] = {
     "dcgan": SMALL["dcgan"].model,

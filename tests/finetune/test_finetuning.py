@@ -16,16 +16,16 @@ from test_adapt import trained
 from test_cli import refused, zoo
 from toys import fit, same, state_of
 
-from zoo.augment import augment_discriminator
-from zoo.callbacks import CounterCheckpoint, MemorisationWatch
 from zoo.data import Digits
 from zoo.errors import UnsupportedSettingError
-from zoo.finetune.adapt import rebuild, transfer
-from zoo.finetune.freeze import freeze_discriminator
-from zoo.finetune.learning_rate import ScaledLearningRate
-from zoo.finetune.settings import recipe_of, suit_data
 from zoo.models import MODELS
-from zoo.record import RecordError, read_metrics, read_result, validate_result
+from zoo.nn.augment import augment_discriminator
+from zoo.runs.record import RecordError, read_metrics, read_result, validate_result
+from zoo.training.callbacks import CounterCheckpoint, MemorisationWatch
+from zoo.training.finetune.adapt import rebuild, transfer
+from zoo.training.finetune.freeze import freeze_discriminator
+from zoo.training.finetune.learning_rate import ScaledLearningRate
+from zoo.training.finetune.settings import recipe_of, suit_data
 
 QUIET = ["--evaluation.every", "null", "--keep.monitor", "null"]
 

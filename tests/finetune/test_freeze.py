@@ -8,13 +8,13 @@ from registry import SMALL, small_data
 from torch.nn.modules.batchnorm import _BatchNorm
 from toys import fit
 
-from zoo.adversarial import AdversarialModule
 from zoo.data import Digits
 from zoo.errors import UnsupportedSettingError
-from zoo.finetune.adapt import Source, Transfer, transfer
-from zoo.finetune.freeze import blocks_of, freeze_discriminator
 from zoo.models import MODELS
+from zoo.models.base.module import AdversarialModule
 from zoo.models.gan import convolutional_discriminator
+from zoo.training.finetune.adapt import Source, Transfer, transfer
+from zoo.training.finetune.freeze import blocks_of, freeze_discriminator
 
 #: Networks with convolutions in D, the resolution of their data, and their blocks.
 NETWORKS: dict[str, tuple[str, dict[str, Any], int | None, int]] = {

@@ -8,8 +8,8 @@ from lightning.pytorch import Callback
 from registry import SMALL, small_data
 from toys import ToyGAN, fit
 
-from zoo.finetune.learning_rate import ScaledLearningRate
 from zoo.models import MODELS
+from zoo.training.finetune.learning_rate import ScaledLearningRate
 
 
 class Rates(Callback):

@@ -11,8 +11,8 @@ from toys import DIAGNOSTICS, ToyData, fit
 
 from zoo.data import Digits, ImageArray
 from zoo.errors import UnsupportedSettingError
-from zoo.layers import Maxout
 from zoo.models.cgan import CGAN, MnistGenerator, decompose, label_accuracy
+from zoo.nn.layers import Maxout
 
 
 def on_meta(**settings: Any) -> CGAN:

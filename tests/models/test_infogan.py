@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from toys import DIAGNOSTICS, Recorder, fit
 
 from zoo.models.infogan import InfoGAN, categorical_information, code_errors, continuous_information
-from zoo.models.infogan_networks import CodeLayout, Codes
+from zoo.models.networks.infogan import CodeLayout, Codes
 
 # Latents.
 

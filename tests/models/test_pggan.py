@@ -13,14 +13,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from toys import Recorder, same, state_of
 
-from zoo.callbacks import CounterCheckpoint
-from zoo.models.pggan import PGGAN, smooth_latents
-from zoo.models.pggan_networks import (
+from zoo.models.networks.pggan import (
     ROWS,
     Discriminator,
     Generator,
     Row,
 )
+from zoo.models.pggan import PGGAN, smooth_latents
+from zoo.training.callbacks import CounterCheckpoint
 
 # The losses.
 

@@ -9,16 +9,16 @@ from growing_process_run import small
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from zoo.layers import EqualizedConv2d, EqualizedLinear, MinibatchStddev, PixelNorm
 from zoo.models import MODELS
-from zoo.models.pggan import PGGAN
-from zoo.models.pggan_networks import (
+from zoo.models.networks.pggan import (
     Discriminator,
     Generator,
     LayerNorm,
     MinibatchDiscrimination,
     Row,
 )
+from zoo.models.pggan import PGGAN
+from zoo.nn.layers import EqualizedConv2d, EqualizedLinear, MinibatchStddev, PixelNorm
 
 
 def count(net: nn.Module) -> int:

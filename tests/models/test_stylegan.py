@@ -14,11 +14,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from toys import Recorder, fit, same, state_of
 
-from zoo.callbacks import CounterCheckpoint
 from zoo.data import ImageArray
-from zoo.layers import update_average
 from zoo.models import MODELS
 from zoo.models.stylegan import StyleGAN
+from zoo.nn.layers import update_average
+from zoo.training.callbacks import CounterCheckpoint
 
 # The published settings.
 

@@ -8,8 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from zoo.layers import EqualizedConv2d, downscale2d, upscale2d
-from zoo.models.stylegan_networks import (
+from zoo.models.networks.stylegan import (
     Config,
     ConstantInput,
     DenseInput,
@@ -22,6 +21,7 @@ from zoo.models.stylegan_networks import (
     blur2d,
     stage_of,
 )
+from zoo.nn.layers import EqualizedConv2d, downscale2d, upscale2d
 
 SIZES_G = {32: 22_841_356, 64: 25_137_935, 128: 25_843_858, 256: 26_086_229, 1024: 26_219_627}
 

@@ -13,10 +13,10 @@ from lightning.pytorch import Callback
 from torch import Tensor, nn
 from toys import DIAGNOSTICS, Recorder, ToyData, fit, same, state_of
 
-from zoo.callbacks import CounterCheckpoint
 from zoo.data import ImageArray
-from zoo.losses import wasserstein_critic_loss, wasserstein_generator_loss
 from zoo.models.wgan import WGAN, running_median
+from zoo.nn.losses import wasserstein_critic_loss, wasserstein_generator_loss
+from zoo.training.callbacks import CounterCheckpoint
 
 LAYERS = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)
 

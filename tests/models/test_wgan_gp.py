@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from toys import Recorder, fit, same, state_of
 from wgan_gp_toys import Bowl, Colour32, plane, tiny
 
-from zoo.callbacks import CounterCheckpoint
-from zoo.losses import gradient_penalty
 from zoo.metrics.quantize import to_uint8
 from zoo.models.wgan_gp import WGANGP
+from zoo.nn.losses import gradient_penalty
+from zoo.training.callbacks import CounterCheckpoint
 
 # The penalty.
 

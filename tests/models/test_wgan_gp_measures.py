@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from wgan_gp_toys import Bowl, Colour32, tiny
 
-from zoo.adversarial import in_eval_mode
 from zoo.data.toy import ToyPoints
+from zoo.models.base.module import in_eval_mode
 
 # Figure 1.
 

@@ -9,12 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from zoo.adversarial import in_eval_mode
-from zoo.layers import SameConv2d, SameConvTranspose2d
-from zoo.models.wgan_gp import WGANGP
-from zoo.models.wgan_gp_layers import ClassBatchNorm2d, Rectifier, convolution, deconvolution, linear
-from zoo.models.wgan_gp_networks import CriticBlock, UpBlock
-from zoo.models.wgan_gp_random import (
+from zoo.models.base.module import in_eval_mode
+from zoo.models.networks.wgan_gp import CriticBlock, UpBlock
+from zoo.models.networks.wgan_gp_layers import ClassBatchNorm2d, Rectifier, convolution, deconvolution, linear
+from zoo.models.networks.wgan_gp_random import (
     NONLINEARITIES,
     PlayerSettings,
     RandomArchitecture,
@@ -22,6 +20,8 @@ from zoo.models.wgan_gp_random import (
     nonlinearity,
     random_networks,
 )
+from zoo.models.wgan_gp import WGANGP
+from zoo.nn.layers import SameConv2d, SameConvTranspose2d
 
 
 def count(net: nn.Module) -> int:

@@ -2,13 +2,13 @@ from pathlib import Path
 
 import pytest
 
-from zoo.cli import reproduce
-from zoo.compare.reported import reproductions
+from zoo.commands.results.reported import reproductions
+from zoo.commands.results.rows import recipes_of
 from zoo.models import MODELS
-from zoo.reached import recipes_of
+from zoo.models.trained import FinishedRun
 from zoo.releases import figures
 from zoo.releases.export import export
-from zoo.runs import FinishedRun
+from zoo.training.cli import reproduce
 
 
 @pytest.fixture(scope="session")

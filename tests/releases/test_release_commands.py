@@ -8,12 +8,12 @@ from PIL import Image
 from registry import small_model
 
 from zoo.__main__ import main
+from zoo.commands.picture import draw_rows, framed
+from zoo.commands.releases import in_rows
+from zoo.commands.sampling import SamplingError, between, bounded_columns, mixed_styles, samples, traversals, ways
 from zoo.errors import ZooError
-from zoo.figures.captions import captioned
-from zoo.releases.command import in_rows
-from zoo.releases.picture import draw_rows, framed
+from zoo.experiments.pictures.captions import captioned
 from zoo.releases.release import Release
-from zoo.sampling import SamplingError, between, bounded_columns, mixed_styles, samples, traversals, ways
 
 
 @pytest.fixture
@@ -68,13 +68,13 @@ def said(monkeypatch):
         texts.update(captions, shape=tuple(images.shape[:2]))
         return captioned(images.expand(-1, -1, 3, -1, -1) if images.shape[2] == 1 else images, **captions)
 
-    monkeypatch.setattr("zoo.figures.captions.captioned", note)
+    monkeypatch.setattr("zoo.experiments.pictures.captions.captioned", note)
     return texts
 
 
 def drawn(monkeypatch, model, command, *arguments):
     """Runs a command on a model that lies nowhere."""
-    monkeypatch.setattr("zoo.releases.command.load", lambda arguments: model)
+    monkeypatch.setattr("zoo.commands.releases.load", lambda arguments: model)
     monkeypatch.setattr(sys, "argv", ["zoo", command, "any", *map(str, arguments)])
     main()
 
@@ -90,7 +90,9 @@ def test_a_way_says_where_it_is_and_of_which_class(monkeypatch, said, tmp_path):
 
 def test_a_traversal_says_the_code_and_its_values(monkeypatch, said, tmp_path):
     model, seen = small_model("infogan").eval(), {}
-    monkeypatch.setattr("zoo.figures.captions.write_picture", lambda picture, path: seen.update({path.stem: {**said}}))
+    monkeypatch.setattr(
+        "zoo.experiments.pictures.captions.write_picture", lambda picture, path: seen.update({path.stem: {**said}})
+    )
     drawn(monkeypatch, model, "traverse", "--rows", 2, "--out", tmp_path)
     assert seen["c1"]["columns"] == [str(k) for k in range(10)]
     assert "10 categories" in seen["c1"]["title"]

@@ -2,12 +2,12 @@ import shutil
 
 import pytest
 
-from zoo.compare.reported import reproductions
+from zoo.commands.pretrain import TARGETS, Target, pretrain, start, steps
+from zoo.commands.results.reported import reproductions
+from zoo.commands.results.rows import recipes_of
 from zoo.models import MODELS
-from zoo.reached import recipes_of
+from zoo.models.trained import FinishedRun
 from zoo.releases.card import ReleaseError
-from zoo.releases.pretrain import TARGETS, Target, pretrain, start, steps
-from zoo.runs import FinishedRun
 
 DIGITS = Target("dcgan", "digits", 90, ("--images=192",))
 
@@ -47,7 +47,7 @@ def test_figures_that_were_taken_are_not_taken_again(tmp_path):
 
 def test_only_missing_releases_are_made(released, tmp_path, monkeypatch):
     other = Target("gan", "digits", 1)
-    monkeypatch.setattr("zoo.releases.pretrain.TARGETS", (DIGITS, other))
+    monkeypatch.setattr("zoo.commands.pretrain.TARGETS", (DIGITS, other))
     ran = []
     made = pretrain(data_dir="DATA", runs=tmp_path, out=released, run=ran.append)
     assert made == ["gan.digits"]

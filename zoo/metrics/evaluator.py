@@ -33,8 +33,8 @@ from zoo.metrics.quantize import to_uint8
 from zoo.metrics.real_statistics import RealStatistics, pool_indices, read_statistics, write_statistics
 
 if TYPE_CHECKING:
-    from zoo.adversarial import AdversarialModule
     from zoo.data import ImageArray, ImageDataModule
+    from zoo.models.base.module import AdversarialModule
 
 SHOWN = 10  # fakes in a figure of neighbours
 POOL = 10_000  # features a side that measures of pairs draw on

@@ -1,6 +1,6 @@
 """One file per paper. `MODELS[name]()` builds the paper's first network with the paper's constants."""
 
-from zoo.adversarial import AdversarialModule
+from zoo.models.base.module import AdversarialModule
 from zoo.models.cgan import CGAN
 from zoo.models.dcgan import DCGAN
 from zoo.models.gan import GAN

@@ -16,12 +16,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from zoo.adversarial import AdversarialModule, PaperMeasures
 from zoo.errors import UnsupportedSettingError
-from zoo.layers import Maxout, uniform_
-from zoo.losses import bce_discriminator_loss, non_saturating_generator_loss
-from zoo.resume import mix_seed
-from zoo.schedules import SGDSchedule
+from zoo.models.base.module import AdversarialModule, PaperMeasures
+from zoo.models.base.state import mix_seed
+from zoo.nn.layers import Maxout, uniform_
+from zoo.nn.losses import bce_discriminator_loss, non_saturating_generator_loss
+from zoo.nn.schedules import SGDSchedule
 
 if TYPE_CHECKING:
     from zoo.data.base import ImageDataModule

@@ -10,7 +10,7 @@ fully connected layers, ReLU in G and leaky ReLU in D) in four networks, each na
 - `mnist_conditional`: the authors' network of the appendix's MNIST experiment (section 8.1), label at every layer;
 - `community`: the variant most implementations mean by DCGAN (4x4 kernels, 64 filters, normal z), from the Torch port.
 
-They are in dcgan_networks.py. Techniques of later papers can be switched on (zoo/techniques.py).
+They are in networks/dcgan.py. Techniques of later papers can be switched on (zoo/nn/techniques.py).
 """
 
 from types import MappingProxyType
@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from zoo.adversarial import AdversarialModule, PaperMeasures
 from zoo.errors import UnsupportedSettingError
-from zoo.losses import bce_discriminator_loss, feature_matching_loss, non_saturating_generator_loss
-from zoo.models.dcgan_networks import Network, initialise, players
-from zoo.resume import mix_seed
-from zoo.techniques import Techniques, last_layer
+from zoo.models.base.module import AdversarialModule, PaperMeasures
+from zoo.models.base.state import mix_seed
+from zoo.models.networks.dcgan import Network, initialise, players
+from zoo.nn.losses import bce_discriminator_loss, feature_matching_loss, non_saturating_generator_loss
+from zoo.nn.techniques import Techniques, last_layer
 
 if TYPE_CHECKING:
     from zoo.data.base import ImageDataModule

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import Tensor, nn
 
-from zoo.adversarial import AdversarialModule, Batch, PaperMeasures
-from zoo.layers import Maxout, uniform_
-from zoo.losses import bce_discriminator_loss, non_saturating_generator_loss
-from zoo.resume import mix_seed
-from zoo.schedules import SGDSchedule
+from zoo.models.base.module import AdversarialModule, Batch, PaperMeasures
+from zoo.models.base.state import mix_seed
+from zoo.nn.layers import Maxout, uniform_
+from zoo.nn.losses import bce_discriminator_loss, non_saturating_generator_loss
+from zoo.nn.schedules import SGDSchedule
 
 if TYPE_CHECKING:
     from zoo.data.base import ImageDataModule

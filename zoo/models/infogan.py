@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import Tensor
 
-from zoo.adversarial import AdversarialModule, PaperMeasures, in_eval_mode
-from zoo.losses import bce_discriminator_loss, non_saturating_generator_loss
-from zoo.models.infogan_networks import (
+from zoo.models.base.module import AdversarialModule, PaperMeasures, in_eval_mode
+from zoo.models.base.state import mix_seed
+from zoo.models.networks.infogan import (
     LAYOUTS,
     CodeLayout,
     Codes,
@@ -27,7 +27,7 @@ from zoo.models.infogan_networks import (
     mnist_generator,
     mnist_trunk,
 )
-from zoo.resume import mix_seed
+from zoo.nn.losses import bce_discriminator_loss, non_saturating_generator_loss
 
 if TYPE_CHECKING:
     from zoo.data.base import ImageDataModule

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from zoo.adversarial import AdversarialModule, PaperMeasures
-from zoo.layers import SameConv2d, SameConvTranspose2d
-from zoo.losses import bce_discriminator_loss, non_saturating_generator_loss
-from zoo.resume import mix_seed
+from zoo.models.base.module import AdversarialModule, PaperMeasures
+from zoo.models.base.state import mix_seed
+from zoo.nn.layers import SameConv2d, SameConvTranspose2d
+from zoo.nn.losses import bce_discriminator_loss, non_saturating_generator_loss
 
 if TYPE_CHECKING:
     from zoo.data.base import ImageDataModule

@@ -5,7 +5,7 @@ Authors' code: github.com/tkarras/progressive_growing_of_gans (the branch origin
 
 Here: the growing networks of Table 2 with every row (a) to (h) of the ablation in Table 1, the WGAN-GP loss with drift
 term (appendix A.1; with gamma = 750 and a joint update for CIFAR-10, section 6.5), and the schedules of CelebA-HQ,
-LSUN, Table 1, CIFAR-10 and of the released TensorFlow code. The networks are in pggan_networks.py.
+LSUN, Table 1, CIFAR-10 and of the released TensorFlow code. The networks are in networks/pggan.py.
 """
 
 import dataclasses
@@ -16,11 +16,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from zoo.adversarial import Batch, in_eval_mode
-from zoo.growing import RELEASED_BATCH_SIZES, GrowingModule, GrowthSchedule, averaged_copy, by_resolution
-from zoo.layers import feature_maps, update_average
-from zoo.losses import gradient_penalty, wasserstein_critic_loss, wasserstein_generator_loss
-from zoo.models.pggan_networks import ROWS, Config, Discriminator, Generator
+from zoo.models.base.growing import RELEASED_BATCH_SIZES, GrowingModule, GrowthSchedule, averaged_copy, by_resolution
+from zoo.models.base.module import Batch, in_eval_mode
+from zoo.models.networks.pggan import ROWS, Config, Discriminator, Generator
+from zoo.nn.layers import feature_maps, update_average
+from zoo.nn.losses import gradient_penalty, wasserstein_critic_loss, wasserstein_generator_loss
 
 IMAGES_AT_A_TIME = 64  # when sampling along a path
 

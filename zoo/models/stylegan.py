@@ -4,8 +4,8 @@ T. Karras, S. Laine, T. Aila. CVPR 2019, arXiv 1812.04948. Authors' code: github
 use; nothing here is copied from it).
 
 Here: the style-based generator (figure 1b) and every row of table 1, style mixing (section 3.1, table 2), the
-truncation trick (appendix B) and both losses (appendix C). The networks are in stylegan_networks.py, what draws figures
-2 to 5 and 8 in stylegan_sampling.py, progressive growing in zoo/growing.py.
+truncation trick (appendix B) and both losses (appendix C). The networks are in networks/stylegan.py, what draws figures
+2 to 5 and 8 in stylegan_sampling.py, progressive growing in zoo/models/base/growing.py.
 """
 
 from collections.abc import Mapping
@@ -15,8 +15,10 @@ from typing import Literal, cast
 import torch
 from torch import Tensor
 
-from zoo.growing import RELEASED_BATCH_SIZES, GrowthSchedule, averaged_copy, by_resolution
-from zoo.losses import (
+from zoo.models.base.growing import RELEASED_BATCH_SIZES, GrowthSchedule, averaged_copy, by_resolution
+from zoo.models.networks.stylegan import Config, Discriminator, StyleGenerator
+from zoo.models.stylegan_sampling import StyleSampling
+from zoo.nn.losses import (
     bce_discriminator_loss,
     gradient_penalty,
     non_saturating_generator_loss,
@@ -24,8 +26,6 @@ from zoo.losses import (
     wasserstein_critic_loss,
     wasserstein_generator_loss,
 )
-from zoo.models.stylegan_networks import Config, Discriminator, StyleGenerator
-from zoo.models.stylegan_sampling import StyleSampling
 
 #: Learning rate from a resolution on (appendix C; CelebA-HQ stops at 2e-3).
 LEARNING_RATES: Mapping[int, float] = {4: 1e-3, 128: 1.5e-3, 256: 2e-3, 512: 3e-3}

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Literal, cast
 import torch
 from torch import Tensor, nn
 
-from zoo.adversarial import PaperMeasures, in_eval_mode
-from zoo.growing import GrowingModule
-from zoo.layers import upscale2d
-from zoo.models.stylegan_networks import Config, Noise, StyleGenerator
-from zoo.resume import mix_seed
+from zoo.models.base.growing import GrowingModule
+from zoo.models.base.module import PaperMeasures, in_eval_mode
+from zoo.models.base.state import mix_seed
+from zoo.models.networks.stylegan import Config, Noise, StyleGenerator
+from zoo.nn.layers import upscale2d
 
 if TYPE_CHECKING:
     from zoo.data.base import ImageDataModule

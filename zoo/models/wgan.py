@@ -18,8 +18,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from zoo.adversarial import AdversarialModule, Batch, PaperMeasures
-from zoo.losses import wasserstein_critic_loss, wasserstein_generator_loss
+from zoo.models.base.module import AdversarialModule, Batch, PaperMeasures
+from zoo.nn.losses import wasserstein_critic_loss, wasserstein_generator_loss
 
 Generator = Literal["dcgan", "dcgan_nobn", "dcgan_nobn_constant", "mlp"]
 Critic = Literal["dcgan", "dcgan_nobn", "mlp"]

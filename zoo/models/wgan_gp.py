@@ -6,7 +6,7 @@ Authors' code: github.com/igul222/improved_wgan_training.
 Here: Algorithm 1 (the gradient penalty of section 4 in place of weight clipping) with the constants of the authors'
 scripts for points in the plane (figure 1), MNIST, CIFAR-10 (figure 3), the CIFAR-10 ResNets of table 3 with and without
 labels, and 64x64 images; the methods it is compared with (weight clipping, GAN, LSGAN); the random architectures of
-section 5.1. The networks are in wgan_gp_networks.py, random ones in wgan_gp_random.py.
+section 5.1. The networks are in networks/wgan_gp.py, random ones in networks/wgan_gp_random.py.
 """
 
 import copy
@@ -19,17 +19,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from zoo.adversarial import AdversarialModule, PaperMeasures, in_eval_mode
-from zoo.losses import (
+from zoo.models.base.module import AdversarialModule, PaperMeasures, in_eval_mode
+from zoo.models.base.state import mix_seed
+from zoo.models.networks.wgan_gp import Method, Network, players
+from zoo.models.networks.wgan_gp_random import draw_architecture
+from zoo.nn.losses import (
     bce_discriminator_loss,
     gradient_penalty,
     non_saturating_generator_loss,
     wasserstein_critic_loss,
     wasserstein_generator_loss,
 )
-from zoo.models.wgan_gp_networks import Method, Network, players
-from zoo.models.wgan_gp_random import draw_architecture
-from zoo.resume import mix_seed
 
 if TYPE_CHECKING:
     from zoo.data.base import ImageDataModule, Split

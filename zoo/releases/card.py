@@ -10,10 +10,10 @@ import re
 from pathlib import Path
 from typing import Any
 
-from zoo import schema
 from zoo.errors import ZooError
-from zoo.record import write_atomically
-from zoo.schema import RecordError
+from zoo.runs import schema
+from zoo.runs.record import write_atomically
+from zoo.runs.schema import RecordError
 
 CARD_FILE, INDEX_FILE, GRID_FILE = "card.json", "index.json", "grid.png"
 NETWORKS = ("G", "G_ema", "D")

@@ -9,18 +9,18 @@ from typing import Any
 
 from torch import Tensor
 
-from zoo.adversarial import AdversarialModule
-from zoo.compare.reported import reproductions
+from zoo.commands.results.reported import reproductions
+from zoo.commands.results.rows import without_folders
 from zoo.data import DATASETS
-from zoo.environment import describe_versions
 from zoo.metrics.features import sha256_of
-from zoo.reached import without_folders
+from zoo.models.base.module import AdversarialModule
+from zoo.models.base.state import COUNTERS
+from zoo.models.trained import FinishedRun
 from zoo.releases.card import FORMAT, GRID_FILE, NAME, NETWORKS, ReleaseError, write_card
 from zoo.releases.figures import GRID_IMAGES, GRID_SEED, draw_grid, grey_levels, measure, settings_for
 from zoo.releases.find import add_to_index
 from zoo.releases.precision import pack, unpack
-from zoo.resume import COUNTERS
-from zoo.runs import FinishedRun
+from zoo.runs.environment import describe_versions
 
 MEAN_GREY_LEVELS = 1.0  # rounding that changes images by more, on average, is refused
 
@@ -116,7 +116,7 @@ def write_files(files: dict[str, dict[str, Tensor]], folder: Path) -> dict[str, 
 
 def summary_of(record: dict[str, Any]) -> str:
     """The recipe's own line, where the run was made in a checkout."""
-    from zoo.reached import recipes_of
+    from zoo.commands.results.rows import recipes_of
 
     script = reproductions() / f"{record['paper']}.py"
     recipes = recipes_of(script) if script.is_file() else {}

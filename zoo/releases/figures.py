@@ -10,12 +10,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from zoo.adversarial import AdversarialModule
-from zoo.callbacks import save_png
 from zoo.data import DATASETS, ImageDataModule
-from zoo.measurement import MNIST_LIKE, Measurement
+from zoo.experiments.suite import MNIST_LIKE, Measurement
 from zoo.metrics.quantize import to_uint8
+from zoo.models.base.module import AdversarialModule
 from zoo.releases.card import ReleaseError
+from zoo.training.callbacks import save_png
 
 GRID_IMAGES, GRID_SEED = 32, 0
 COLUMNS = 8

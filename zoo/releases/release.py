@@ -7,13 +7,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from zoo.adversarial import AdversarialModule
-from zoo.checkpoints import tensor_differences
 from zoo.metrics.features import sha256_of
 from zoo.models import MODELS
+from zoo.models.base.module import AdversarialModule
+from zoo.models.base.state import COUNTERS
 from zoo.releases.card import CARD_FILE, GRID_FILE, ReleaseError, read_card
 from zoo.releases.precision import unpack
-from zoo.resume import COUNTERS
+from zoo.runs.checkpoints import tensor_differences
 
 AGAIN = "delete it and fetch or export the release again"
 

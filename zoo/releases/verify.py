@@ -6,12 +6,12 @@ import math
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
-from zoo.adversarial import AdversarialModule
 from zoo.data import DataNotFoundError
+from zoo.models.base.module import AdversarialModule
 from zoo.releases.card import GRID_FILE
 from zoo.releases.figures import Settings, grid_difference, measure, open_data
 from zoo.releases.release import Release
-from zoo.spreads import is_spread, spread_of
+from zoo.runs.measures import is_spread, spread_of
 
 GREY_LEVELS = 1  # processors differ in the last bit, and so may a pixel's rounding
 RELATIVE, SPREADS = 0.01, 0.1  # of a figure and of its own spread: what such pixels may do to it

@@ -5,12 +5,12 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from zoo.adversarial import AdversarialModule
 from zoo.models import MODELS
+from zoo.models.base.module import AdversarialModule
+from zoo.models.trained import load_module
 from zoo.releases.card import CARD_FILE, NAME, ReleaseError
 from zoo.releases.find import list_pretrained, release_folder
 from zoo.releases.release import Release
-from zoo.runs import load_module
 
 
 class Weights(NamedTuple):

@@ -1,0 +1,213 @@
+"""Several runs lined up: labels, figures with their protocols, and where protocols and settings differ."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from zoo.commands.compare.protocols import Conflict, conflict, groups_of
+from zoo.commands.compare.runs import ComparedRun
+from zoo.commands.results.reported import reported_by
+from zoo.runs.measures import is_secondary, number, with_spread
+
+PLACES = ("data.init_args.root", "data_dir", "trainer.default_root_dir", "wandb")  # where, not what
+SECTIONS = ("", "model", "data", "evaluation", "keep", "trainer")  # the order of settings; "" are those of no section
+
+
+def best_cells(measure: Mapping[str, Any]) -> dict[str, str]:
+    """The best value and its place; empty where neither lower nor higher is better."""
+    if measure["better"] == "neither":
+        return {"best": "", "at images": ""}
+    return {"best": number(measure["best"]["value"]), "at images": f"{measure['best']['images_seen']:,}"}
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One measure of one run, beside those of the others."""
+
+    run: int  # index into Comparison.runs
+    name: str
+    cells: dict[str, str]
+    group: int  # runs of one group were measured under one protocol; -1: not known
+    protocol: str  # hash, or ""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Several runs, each with a label of its own.
+
+    Attributes:
+        runs: of `zoo.commands.compare.reading.read_runs`.
+        notes: on runs that were left out.
+    """
+
+    runs: list[ComparedRun]
+    notes: list[str]
+
+    @cached_property
+    def labels(self) -> list[str]:
+        """Paper and recipe; runs that share them are told apart by seed, or else by folder."""
+        names = [f"{run.paper} {run.recipe}" for run in self.runs]
+        seeds = [f"{name} seed {run.seed}" for name, run in zip(names, self.runs, strict=True)]
+        places = [f"{n} ({p})" for n, p in zip(names, short_paths([run.path for run in self.runs]), strict=True)]
+        labels = []
+        for i, name in enumerate(names):
+            alike = [j for j, other in enumerate(names) if other == name]
+            told_apart = len({seeds[j] for j in alike}) == len(alike)
+            labels.append(name if len(alike) == 1 else seeds[i] if told_apart else places[i])
+        return labels
+
+    @cached_property
+    def measures(self) -> list[str]:
+        """Names of the measures, those of most runs first."""
+        names = dict.fromkeys(name for run in self.runs for name in run.measures)
+        return sorted(names, key=lambda name: -sum(name in run.measures for run in self.runs))
+
+    def better(self, measure: str) -> str:
+        """Whether "lower" or "higher" values of a measure are better, or "neither"."""
+        return next(str(run.measures[measure]["better"]) for run in self.runs if measure in run.measures)
+
+    def figures(self, measure: str) -> list[Figure]:
+        """A measure while training, run by run: before training, best, last."""
+        found = [(i, run, run.measures[measure]) for i, run in enumerate(self.runs) if measure in run.measures]
+        groups = groups_of([run.protocol(m["protocol"]) for _, run, m in found])
+        return [
+            Figure(
+                i,
+                measure,
+                {
+                    "before training": number(m["first"]["value"]) if m["first"]["images_seen"] == 0 else "",
+                    **best_cells(m),
+                    "last": number(m["last"]["value"]),
+                    "protocol": m["protocol"] or "not recorded yet",
+                },
+                group,
+                m["protocol"] or "",
+            )
+            for (i, run, m), group in zip(found, groups, strict=True)
+        ]
+
+    @cached_property
+    def tested(self) -> dict[str, list[Figure]]:
+        """{measure: figures of `test` beside what the papers report}."""
+        names = dict.fromkeys(name for run in self.runs for t in run.tests.values() for name in t["values"])
+        return {name: self._tested(name) for name in names if not is_secondary(name, names)}
+
+    def _tested(self, name: str) -> list[Figure]:
+        found = []
+        for i, run in enumerate(self.runs):
+            taken = {at: test for at, test in run.tests.items() if name in test["values"]}
+            if taken:
+                key = next((t["protocols"][name] for t in taken.values() if name in t["protocols"]), "")
+                found.append((i, run, taken, key))
+        groups = groups_of([run.protocol(key) for _, run, _, key in found])
+        return [
+            Figure(
+                i,
+                name,
+                {
+                    "reported": reported_by(run.paper, run.recipe).get(name, "not reported"),
+                    **{at: tested_value(taken.get(at), name) for at in ("best", "last")},
+                    "protocol": key,
+                },
+                group,
+                key,
+            )
+            for (i, run, taken, key), group in zip(found, groups, strict=True)
+        ]
+
+    def winners(self, measure: str) -> set[int]:
+        """The best run of each protocol under which at least two runs were measured."""
+        found = set()
+        figures = self.figures(measure)
+        for group in {figure.group for figure in figures} - {-1}:
+            values = {f.run: self.runs[f.run].measures[measure]["best"]["value"] for f in figures if f.group == group}
+            finite = {run: value for run, value in values.items() if value is not None}
+            if len(finite) > 1 and self.better(measure) != "neither":
+                pick = min if self.better(measure) == "lower" else max
+                found.add(pick(finite, key=lambda run: finite[run]))
+        return found
+
+    @cached_property
+    def conflicts(self) -> list[tuple[list[str], Conflict]]:
+        """Measures whose figures may not be compared over all runs, and why; those of one reason together."""
+        tables = {name: self.figures(name) for name in self.measures}
+        tables |= {f"{name} of test": figures for name, figures in self.tested.items()}
+        found: dict[Conflict, list[str]] = {}
+        for name, figures in tables.items():
+            protocols = [self.runs[f.run].protocol(f.protocol) for f in figures]
+            reason = conflict(protocols, [f.protocol for f in figures], [self.labels[f.run] for f in figures])
+            if reason is not None:
+                found.setdefault(reason, []).append(name)
+        return [(names, reason) for reason, names in found.items()]
+
+    @cached_property
+    def settings(self) -> list[tuple[str, list[str]]]:
+        """The settings in which runs differ: name, and the value of each run ("" where it has no such setting)."""
+        flat = [dict(flatten(run.config)) for run in self.runs]
+        names = dict.fromkeys(name for settings in flat for name in settings if name not in PLACES)
+        rows = [(name, [settings.get(name, "") for settings in flat]) for name in names]
+        return sorted((row for row in rows if len(set(row[1])) > 1), key=lambda row: section(row[0]))
+
+    @cached_property
+    def circumstances(self) -> list[tuple[str, list[str]]]:
+        """What runs were made with, beside their settings: name, and the value of each run ("" where not known)."""
+        every = [dict(circumstances(run)) for run in self.runs]
+        names = dict.fromkeys(name for own in every for name in own)
+        return [(name, [own.get(name, "") for own in every]) for name in names]
+
+    @cached_property
+    def run_notes(self) -> list[str]:
+        """Notes on single runs, and on what was left out."""
+        own = [f"{label}: {note}" for label, run in zip(self.labels, self.runs, strict=True) for note in run.notes]
+        return [*self.notes, *own]
+
+
+def short_paths(paths: Sequence[Path]) -> list[str]:
+    """Each path's last parts, as many as tell all paths apart."""
+    parts = [path.absolute().parts for path in paths]
+    for n in range(1, max(len(p) for p in parts) + 1):
+        ends = [str(Path(*p[-n:])) for p in parts]
+        if len(set(ends)) == len(ends):
+            return ends
+    return [f"{path} #{i}" for i, path in enumerate(paths, start=1)]
+
+
+def flatten(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Nested settings as (dotted name, value)."""
+    for name, value in settings.items():
+        if isinstance(value, dict) and value:
+            yield from flatten(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", "none" if value is None else str(value)
+
+
+def section(name: str) -> int:
+    """Where a setting stands in the table: what a reader asks for first comes first."""
+    own = name.rpartition(".")[0].partition(".")[0]
+    return SECTIONS.index(own) if own in SECTIONS else len(SECTIONS)
+
+
+def circumstances(run: ComparedRun) -> Iterator[tuple[str, str]]:
+    """Precision, hardware, commit and versions of a finished run."""
+    if not run.record:
+        return
+    hardware, commit = run.record["hardware"], run.record["commit"] or "unknown"
+    yield "precision", run.record["precision"]
+    yield "hardware", ", ".join(hardware["gpus"]) or f"{hardware['cpu']}, {cores(hardware['cores'])}"
+    yield "commit", commit.partition("+")[0][:7] + ("+dirty" if "+" in commit else "")
+    for package, version in run.record["versions"].items():
+        yield f"version of {package}", version
+
+
+def cores(n: int) -> str:
+    """1 core, 2 cores."""
+    return f"{n} core" + ("" if n == 1 else "s")
+
+
+def tested_value(test: Mapping[str, Any] | None, name: str) -> str:
+    """A value of `test` with its spread, and at how many images seen."""
+    if test is None:
+        return ""
+    return f"{with_spread(name, test['values'])} at {test['images_seen']:,}"

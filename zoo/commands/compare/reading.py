@@ -1,0 +1,142 @@
+"""Finds and reads runs. What is damaged becomes a note where the rest can be compared."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from zoo.commands.compare.runs import ComparedRun
+from zoo.errors import ZooError
+from zoo.runs.record import METRICS_FILE, RESULT_FILE, RecordError, RunDir, read_metrics, read_result
+from zoo.runs.study import is_study, read_study
+
+
+def read_runs(paths: Sequence[Path]) -> tuple[list[ComparedRun], list[str]]:
+    """Every run at or below the paths, and notes on those that were left out.
+
+    Args:
+        paths: folders of runs, folders that hold some, or records (.json).
+
+    Raises:
+        ZooError: no run that can be read.
+    """
+    runs: list[ComparedRun] = []
+    notes: list[str] = []
+    seen: set[Path] = set()
+    for path in paths:
+        found = list(runs_at(path))
+        if not found:
+            raise ZooError(
+                f"there is no run at {path}: a run is a folder with config.yaml, metrics.jsonl or result.json"
+                " (a folder of such folders will do), or a record such as reproductions/records/*.json"
+            )
+        for place in found:
+            if place.resolve() in seen:
+                notes.append(f"{place} was named twice; it is compared once")
+                continue
+            seen.add(place.resolve())
+            try:
+                runs += read_record_file(place) if place.is_file() else [read_run(place)]
+            except RecordError as error:
+                notes.append(f"{place} is left out: {error}")
+    if not runs:
+        raise ZooError("no run can be compared:\n" + "\n".join(notes))
+    return runs, notes
+
+
+def runs_at(path: Path) -> Iterator[Path]:
+    """The run at a path, or the runs below it."""
+    if path.is_file():
+        yield path
+        return
+    if any((path / name).is_file() for name in ("config.yaml", METRICS_FILE, RESULT_FILE)):
+        yield path
+        return
+    for name in ("config.yaml", RESULT_FILE):
+        if found := sorted(file.parent for file in path.glob(f"**/{name}")):
+            yield from found
+            return
+    yield from sorted(path.glob("*.json"))
+
+
+def read_record_file(path: Path) -> list[ComparedRun]:
+    """The run of a committed record, or the members of a study's."""
+    try:
+        study = is_study(path)
+    except ValueError as error:
+        raise RecordError(f"it is no JSON ({error})") from error
+    if study:
+        records = read_study(path)["records"]
+        return [ComparedRun(path.parent / path.stem / name, r["paper"], r) for name, r in records.items()]
+    record = read_result(path)
+    png = path.with_suffix(".png")
+    grids = {record["images_seen"]: png} if png.is_file() else {}
+    return [ComparedRun(path, record["paper"], record, grids=grids, notes=("a record alone: no curves",))]
+
+
+def read_run(path: Path) -> ComparedRun:
+    """A run's folder; what is damaged becomes a note where the rest can be compared.
+
+    Raises:
+        RecordError: neither numbers nor a record that can be read.
+    """
+    run = RunDir(path)
+    notes: list[str] = []
+    rows = read_rows(run, notes)
+    record = read_record(run, notes)
+    if record is None and not rows:
+        raise RecordError("; ".join(notes))
+    if record and record["interruptions"] and not any("resumed" in row for row in rows):
+        notes.append("its log does not say when it was resumed: curves over wall time include the pauses")
+    config = read_config(run, notes)
+    grids = {int(file.stem.removeprefix("images-")): file for file in sorted(run.grids.glob("images-*.png"))}
+    return ComparedRun(path, paper_of(run, record=record, config=config), record, config, rows, grids, tuple(notes))
+
+
+def read_rows(run: RunDir, notes: list[str]) -> list[dict[str, Any]]:
+    """The lines that training wrote; where they are damaged, a note and what can be read."""
+    try:
+        rows = read_metrics(run.metrics)
+    except RecordError as error:
+        notes.append(f"no curves: {error}")
+        return []
+    if not run.metrics.read_bytes().endswith(b"\n"):
+        notes.append(f"the last line of {METRICS_FILE} is unfinished (a killed run) and was passed over")
+    return [row for row in rows if not any(name.startswith("test/") for name in row)]
+
+
+def read_record(run: RunDir, notes: list[str]) -> dict[str, Any] | None:
+    """result.json; where there is none that can be used, None and a note."""
+    if not run.result.is_file():
+        notes.append("training has not ended: no record, and protocols are not known")
+        return None
+    try:
+        return read_result(run.path)
+    except RecordError as error:
+        notes.append(f"its record cannot be used: {error}")
+        return None
+
+
+def read_config(run: RunDir, notes: list[str]) -> dict[str, Any]:
+    """config.yaml; where it is no mapping, {} and a note."""
+    try:
+        config = yaml.safe_load(run.config.read_text())
+    except (OSError, ValueError, yaml.YAMLError):
+        config = None
+    if isinstance(config, dict):
+        return config
+    notes.append(f"{run.config.name} is absent or damaged: its settings are not compared")
+    return {}
+
+
+def paper_of(run: RunDir, *, record: Mapping[str, Any] | None, config: Mapping[str, Any]) -> str:
+    """Whose paper a run is of: its record says so, or else its last checkpoint."""
+    if record or "paper" in config:
+        return str(record["paper"] if record else config["paper"])
+    from zoo.runs.checkpoints import CheckpointError, read_checkpoint  # brings torch
+
+    try:
+        return str(read_checkpoint(run.last_checkpoint)["zoo"]["paper"])
+    except CheckpointError:
+        return "unknown paper"

@@ -1,0 +1,166 @@
+"""One run as it is compared: its curves, measures and figures of `test`. No torch, unless a run has not ended."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from zoo.runs.measures import is_spread, spread_of
+from zoo.runs.record import summarise_measures
+
+Row = Mapping[str, Any]
+LOGGED = ("images_seen", "time", "resumed")  # fields of a line that are no values
+DIAGNOSTICS = ("variety",)  # logged apart from the losses, and yet no measures
+
+
+class Point(NamedTuple):
+    """A value at a moment of training."""
+
+    images_seen: int
+    seconds: float  # of training until then, pauses between resumes left out
+    value: float | None  # None: not finite
+    spread: float | None = None  # standard deviation or error, where one was taken
+
+
+@dataclass(frozen=True)
+class ComparedRun:
+    """What is known of one run.
+
+    Attributes:
+        path: its folder, or the file of its record.
+        paper: as in `zoo.models.MODELS`.
+        record: result.json, or None of a run that has not ended.
+        config: config.yaml, or {} for a record alone.
+        rows: the training lines of metrics.jsonl (those of `test` are in the record).
+        grids: file of the sample grid by images seen.
+        notes: what is missing or damaged.
+    """
+
+    path: Path
+    paper: str
+    record: dict[str, Any] | None
+    config: dict[str, Any] = field(default_factory=dict)
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    grids: dict[int, Path] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def recipe(self) -> str:
+        return str(self.record["recipe"] if self.record else self.config.get("recipe", "unknown recipe"))
+
+    @property
+    def seed(self) -> int | None:
+        return self.record["seed"] if self.record else self.config.get("seed_everything")
+
+    @property
+    def dataset(self) -> str:
+        """Name and, of a finished run, size of the training set."""
+        if self.record:
+            return f"{self.record['dataset']['name']} ({self.record['dataset']['images']:,})"
+        return str((self.config.get("data") or {}).get("class_path", "unknown data")).rpartition(".")[2]
+
+    @property
+    def images_seen(self) -> int:
+        return int(self.record["images_seen"]) if self.record else max((r["images_seen"] for r in self.rows), default=0)
+
+    @property
+    def wall_time(self) -> float:
+        """Seconds of training, summed over resumes."""
+        return float(self.record["wall_time_s"]) if self.record else (self.seconds[-1] if self.seconds else 0.0)
+
+    @property
+    def images_per_second(self) -> float:
+        if self.record:
+            return float(self.record["images_per_second"])
+        return self.images_seen / self.wall_time if self.wall_time else 0.0
+
+    @cached_property
+    def seconds(self) -> list[float]:
+        """Seconds of training until each row."""
+        return training_seconds(self.rows)
+
+    def points(self, name: str) -> list[Point]:
+        """The curve of a value: its evaluations, where there are any, else what the training steps logged."""
+        return self._points(name, of_steps=False) or self._points(name, of_steps=True)
+
+    def trace(self, name: str) -> list[Point]:
+        """The curve of what training steps logged under a name, where there is any, else its evaluations."""
+        return self._points(name, of_steps=True) or self._points(name, of_steps=False)
+
+    def _points(self, name: str, *, of_steps: bool) -> list[Point]:
+        return [
+            Point(row["images_seen"], seconds, row[name], spread_of(name, row))
+            for row, seconds in zip(self.rows, self.seconds, strict=True)
+            if name in row and is_step(row) == of_steps
+        ]
+
+    @cached_property
+    def measures(self) -> dict[str, dict[str, Any]]:
+        """{name: {"first", "best", "last", "better", "protocol"}}; the protocol of an unfinished run is None."""
+        if self.record:
+            return {name: dict(measure) for name, measure in self.record["measures"].items()}
+        rows = [row for row in self.rows if not is_step(row)]
+        names = dict.fromkeys(name for row in rows for name in row if is_figure(name, row) and name not in DIAGNOSTICS)
+        found = summarise_measures(rows, {name: better(name) for name in names})  # type: ignore[misc]
+        return {name: {**measure, "protocol": None} for name, measure in found.items()}
+
+    @cached_property
+    def traces(self) -> list[str]:
+        """Names of what is logged while training beside measures: losses and diagnostics."""
+        names = dict.fromkeys(name for row in self.rows for name in row)
+        in_steps = {name for row in self.rows if is_step(row) for name in row}
+        return [n for n in names if is_figure(n, names) and (n not in self.measures or n in in_steps)]
+
+    def protocol(self, key: str | None) -> dict[str, Any] | None:
+        """The protocol behind a hash."""
+        return self.record["protocols"].get(key) if self.record and key else None
+
+    @cached_property
+    def tests(self) -> dict[str, dict[str, Any]]:
+        """Figures of `test` by checkpoint ("best", "last"); those of several calls on one checkpoint together."""
+        found: dict[str, dict[str, Any]] = {}
+        for test in (self.record or {}).get("tests", []):
+            name = Path(test["checkpoint"]).stem
+            old = found.get(name, test)
+            if old["images_seen"] != test["images_seen"]:  # the run went on, and this is another checkpoint
+                old = test
+            found[name] = {**test, **{part: old[part] | test[part] for part in ("values", "protocols")}}
+        return found
+
+
+def is_step(row: Row) -> bool:
+    """Whether a line is of a training step (and not of an evaluation)."""
+    return any(name.startswith("loss_") for name in row)
+
+
+def is_figure(name: str, names: Collection[str]) -> bool:
+    """Whether a field is a value of its own: not the spread of another among `names`, and not the logger's."""
+    return not (name in LOGGED or is_spread(name, names) or name.endswith("_nonfinite"))
+
+
+def better(name: str) -> str:
+    """Whether "lower" or "higher" values of a measure are better, or "neither"."""
+    from zoo.training.report import direction  # brings torch: only for runs that have no record yet
+
+    return direction(name)
+
+
+def training_seconds(rows: Sequence[Row]) -> list[float]:
+    """Seconds of training until each row; what lies before a row's "resumed" was no training.
+
+    The clock starts where the log does; a log that does not start at 0 images starts as much later as it took, at the
+    speed of its first two rows.
+    """
+    seconds: list[float] = []
+    last = None
+    for row in rows:
+        now = row.get("time", last)
+        since = row.get("resumed", now if last is None else last)
+        seconds.append((seconds[-1] if seconds else 0.0) + (max(0.0, now - since) if now is not None else 0.0))
+        last = now
+    if len(rows) > 1 and rows[0]["images_seen"]:
+        images = rows[1]["images_seen"] - rows[0]["images_seen"]
+        before = rows[0]["images_seen"] * seconds[1] / images if images else 0.0
+        seconds = [value + before for value in seconds]
+    return seconds

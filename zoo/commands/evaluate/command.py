@@ -1,0 +1,256 @@
+"""`python -m zoo evaluate`: the figures of a run, of a checkpoint, or of two folders of images, each with its protocol.
+
+python -m zoo evaluate RUN                          the run's last checkpoint against its own data
+python -m zoo evaluate RUN/checkpoints/best.ckpt --presets train50k,test10k,clean
+python -m zoo evaluate dcgan.mnist --data_dir DIR                  a release, against the data it was trained on
+python -m zoo evaluate MODEL.ckpt --data MNIST --data_dir DIR      a checkpoint without its run
+python -m zoo evaluate --real DIR --fake DIR --features lenet --measures fd,pr,dc --json figures.json
+python -m zoo evaluate --data MNIST --data_dir DIR                 real test images against the training images
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from zoo.commands.evaluate.extractors import load_extractors
+from zoo.commands.evaluate.outcome import Outcome, as_json, draw_neighbours, table
+from zoo.commands.evaluate.subjects import Folder, load_data, load_subject, read_folder
+from zoo.metrics.errors import EvaluationError
+from zoo.runs.text import positive, say
+
+if TYPE_CHECKING:
+    from zoo.data import ImageDataModule
+    from zoo.metrics.evaluator import Evaluator
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of the command."""
+    add = parser.add_argument
+    add("target", nargs="?", metavar="MODEL", help="a run's folder, a checkpoint file in one, or a release")
+    add("--real", metavar="DIR", help="folder of real images (any depth), instead of a run")
+    add("--fake", metavar="DIR", help="folder of generated images")
+    add(
+        "--features",
+        default=None,
+        help="inception, lenet, resnet, or PACKAGE:NAME, a torch module of yours or what makes one; "
+        "with commas between (default: what suits)",
+    )
+    add("--features_weights", metavar="FILE", default=None, help="weights of the one extractor that is named")
+    add("--measures", default=None, help="with commas between, or `all`; `list` says what there is")
+    add("--presets", default=None, help="conventions side by side, of one set of samples; `list` says what there is")
+    add(
+        "--samples",
+        type=positive,
+        default=None,
+        help="generated images (default: 10,000 for lenet, else 50,000)",
+    )
+    add("--reals", type=positive, default=None, help="the first N images of the reference (default: all)")
+    add("--split", default="train", choices=("train", "validation", "test"), help="of the run's data")
+    add(
+        "--data",
+        default=None,
+        help="the reference: a data set of zoo.data (default: the run's own); alone: its test images against it",
+    )
+    add("--data_dir", default=None, help="where the data lie now")
+    add("--weights", default=None, choices=("raw", "ema"), help="default: the average, where the model has one")
+    add("--batchnorm", default="reestimated", choices=("running", "reestimated", "batch"), help="of a generator")
+    add("--seeds", default="0", help="of the latents; several, with commas between, give a +/-")
+    add("--resolution", type=positive, default=None, help="bring the images of both folders to this side")
+    add("--skip_broken", action="store_true", help="leave out files that cannot be decoded, and say which")
+    add("--device", default="cpu", help="cpu, cuda, cuda:1, ...")
+    add("--json", metavar="FILE", default=None, help="also write the figures there, each with its protocol")
+    add("--neighbours", metavar="FILE", default=None, help="also draw the nearest training images of ten samples (PNG)")
+
+
+def evaluate(arguments: argparse.Namespace) -> None:
+    """Runs the command. Raises ZooError subclasses for everything a user can mend."""
+    if listing := listed(arguments):
+        say(listing)
+        return
+    refuse_unknown_names(arguments)
+    folders = arguments.real is not None and arguments.fake is not None
+    data_alone = arguments.target is None and arguments.data is not None and not folders
+    nothing = arguments.target is None and not folders and not data_alone
+    if nothing or (folders and arguments.target is not None) or (arguments.real is None) != (arguments.fake is None):
+        raise EvaluationError(
+            "name either a run, a checkpoint or a release, or two folders with --real DIR and --fake DIR, or a data "
+            "set with --data, for its test images against its training images"
+        )
+    for name in ("json", "neighbours"):
+        check_writable(getattr(arguments, name))
+    outcome = of_folders(arguments) if folders else of_data(arguments) if data_alone else of_run(arguments)
+    say(table(outcome))
+    if arguments.json:
+        from zoo.runs.record import write_atomically
+
+        write_atomically(arguments.json, json.dumps(as_json(outcome), indent=1, sort_keys=True) + "\n")
+        say(f"written: {arguments.json}")
+    if arguments.neighbours:
+        draw_neighbours(outcome, Path(arguments.neighbours))
+        say(f"written: {arguments.neighbours}")
+
+
+def of_folders(arguments: argparse.Namespace) -> Outcome:
+    """Figures of --fake against --real."""
+    real, real_notes = read_folder(arguments.real, resolution=arguments.resolution, skip_broken=arguments.skip_broken)
+    fake, fake_notes = read_folder(arguments.fake, resolution=arguments.resolution, skip_broken=arguments.skip_broken)
+    n_fake = len(fake) if arguments.samples is None else arguments.samples
+    reference: Any = Folder(Path(arguments.real).name, real)
+    evaluator = make_evaluator(arguments, reference, default="inception", n_fake=n_fake)
+    result = evaluator.run_images(fake.images, device=device_of(arguments))
+    subject = {"fake": str(arguments.fake), "fake_fingerprint": fake.fingerprint, "real": str(arguments.real)}
+    return Outcome(subject, result, real.images, (*real_notes, *fake_notes))
+
+
+def of_data(arguments: argparse.Namespace) -> Outcome:
+    """Figures of a data set's test images against its training images: where a perfect generator would stand."""
+    from zoo.experiments.suite import MNIST_LIKE
+
+    data = load_data(arguments.data, arguments.data_dir, resolution=arguments.resolution)
+    if "test" not in data.splits or arguments.split == "test":
+        raise EvaluationError(f"no test images of {data.name} to set against its {arguments.split} images")
+    fake = data.split("test")
+    default = "lenet" if data.name in MNIST_LIKE else "inception"
+    evaluator = make_evaluator(arguments, data, default=default, n_fake=arguments.samples or len(fake))
+    result = evaluator.run_images(fake.images, device=device_of(arguments))
+    subject = {"fake": f"{data.name}:test", "fake_fingerprint": fake.fingerprint, "real": f"{data.name}:train"}
+    return Outcome(subject, result, data.split("train").images)
+
+
+def of_run(arguments: argparse.Namespace) -> Outcome:
+    """Figures of a run's generator against the run's own data."""
+    from zoo.experiments.suite import FULL, MNIST_LIKE
+    from zoo.metrics.batchnorm import suitable_mode
+
+    module, data, checkpoint = load_subject(arguments.target, dataset=arguments.data, data_dir=arguments.data_dir)
+    if len(module.image_shape) != 3:
+        raise EvaluationError(f"{checkpoint} makes points in the plane; see the measures of its run's `test`")
+    averaged = hasattr(module, "G_ema")
+    if arguments.weights == "ema" and not averaged:
+        raise EvaluationError(f"{checkpoint}: {type(module).__name__} keeps no averaged weights; leave --weights out")
+    weights: Literal["raw", "ema"] = arguments.weights or ("ema" if averaged else "raw")
+    default = "lenet" if data.name in MNIST_LIKE else "inception"
+    n_fake = arguments.samples or FULL[default]
+    evaluator = make_evaluator(
+        arguments,
+        data,
+        default=default,
+        n_fake=n_fake,
+        weights=weights,
+        batchnorm=suitable_mode(module.G, arguments.batchnorm),
+    )
+    module = module.to(device_of(arguments))
+    seeds = numbers(arguments.seeds)
+    evaluator.seed = seeds[0]
+    result = evaluator.run(module) if len(seeds) == 1 else evaluator.run_seeds(module, seeds)
+    subject = {
+        "checkpoint": str(checkpoint),
+        "paper": module.paper,
+        "images_seen": int(module.images_seen),
+        "seeds": seeds,
+    }
+    return Outcome(subject, result, data.split(arguments.split).images)
+
+
+def make_evaluator(
+    arguments: argparse.Namespace,
+    data: ImageDataModule,
+    *,
+    default: str,
+    n_fake: int,
+    weights: Literal["raw", "ema"] = "raw",
+    batchnorm: Literal["running", "reestimated", "batch"] = "running",
+) -> Evaluator:
+    """The evaluator that the options ask for."""
+    from zoo.data import cache_dir
+    from zoo.metrics.evaluator import Evaluator
+    from zoo.metrics.inception import InceptionExtractor
+    from zoo.metrics.measures import ALL, FOR_TEST, OF_FEATURES
+    from zoo.metrics.presets import Column, preset_columns
+
+    measures = list(ALL) if arguments.measures == "all" else words(arguments.measures) or list(FOR_TEST)
+    shape = tuple(data.split(arguments.split).images.shape[1:])
+    if arguments.neighbours and not {"nn", "nn_pixels"} & set(measures):
+        measures.append("nn_pixels")
+    if arguments.presets:
+        if arguments.features not in (None, "inception"):
+            raise EvaluationError("presets are conventions about Inception features: leave --features out")
+        inception = InceptionExtractor(arguments.features_weights)
+        fewer = arguments.samples if not arguments.real else n_fake
+        columns = preset_columns(words(arguments.presets), inception, n_fake=fewer, splits=data.splits)
+    elif any(name in OF_FEATURES for name in measures):
+        names = words(arguments.features) or [default]
+        extractors = load_extractors(names, arguments.features_weights, image_shape=shape)
+        if arguments.measures is None and any(extractor.num_classes == 0 for extractor in extractors):
+            measures.remove("is")  # there are no logits
+        columns = [Column(extractor, arguments.split, arguments.reals) for extractor in extractors]
+    else:
+        columns = []
+    return Evaluator(
+        data=data,
+        columns=columns,
+        measures=measures,
+        split=arguments.split,
+        n_real=arguments.reals,
+        n_fake=n_fake,
+        weights=weights,
+        batchnorm=batchnorm,
+        cache_dir=cache_dir(),
+        progress=True,
+    )
+
+
+def device_of(arguments: argparse.Namespace) -> Any:
+    """The device asked for. Raises EvaluationError where it is not there."""
+    import torch
+
+    try:
+        device = torch.device(arguments.device)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise EvaluationError(f"--device {arguments.device} cannot be used: {str(error).splitlines()[0]}") from error
+    return device
+
+
+def listed(arguments: argparse.Namespace) -> str:
+    """What `--measures list` and `--presets list` print, or nothing."""
+    from zoo.metrics.measures import ALL
+    from zoo.metrics.presets import PRESETS
+
+    lines = [f"{name:14} {text}" for name, text in ALL.items()] if arguments.measures == "list" else []
+    if arguments.presets == "list":
+        lines += [f"{name:14} {preset.used_by}" for name, preset in PRESETS.items()]
+    return "\n".join(lines)
+
+
+def refuse_unknown_names(arguments: argparse.Namespace) -> None:
+    """Before the data are read, not after."""
+    from zoo.metrics.measures import ALL
+    from zoo.metrics.presets import PRESETS
+
+    for option, known in (("measures", [*ALL, "all"]), ("presets", list(PRESETS))):
+        if unknown := [name for name in words(getattr(arguments, option)) if name not in known]:
+            raise EvaluationError(f"there is no {option[:-1]} {unknown[0]!r}: choose from {', '.join(known)}")
+    numbers(arguments.seeds)
+
+
+def check_writable(file: str | None) -> None:
+    """Before an hour's work, not after it."""
+    if file is not None and not Path(file).expanduser().absolute().parent.is_dir():
+        raise EvaluationError(f"{file} cannot be written: there is no folder {Path(file).parent}")
+
+
+def words(text: str | None) -> list[str]:
+    """The parts of a,b,c."""
+    return [part.strip() for part in (text or "").split(",") if part.strip()]
+
+
+def numbers(text: str) -> list[int]:
+    """The integers of 0,1,2. Raises EvaluationError for anything else."""
+    try:
+        return [int(part) for part in words(text)] or [0]
+    except ValueError:
+        raise EvaluationError(f"--seeds takes integers with commas between, got {text!r}") from None

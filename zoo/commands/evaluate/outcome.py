@@ -1,0 +1,89 @@
+"""What was measured, as a table, as JSON and as a picture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zoo.metrics.errors import EvaluationError
+from zoo.runs.measures import is_spread
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from zoo.metrics.evaluator import EvalResult
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What was measured, of what, against which images."""
+
+    subject: dict[str, Any]
+    result: EvalResult
+    reals: Tensor  # uint8 [N, C, H, W]
+    notes: tuple[str, ...] = ()
+
+
+def table(outcome: Outcome) -> str:
+    """Name, value and spread, protocol hash; then what the hashes stand for."""
+    values, protocols = outcome.result.values, outcome.result.protocols
+    rows = [("figure", "value", "+/-", "protocol")]
+    for name, value in values.items():
+        if not is_spread(name, values):
+            spreads = [f"{values[n]:.3g}{why}" for n, why in spreads_of(name, values)]
+            rows.append((name, f"{value:.6g}", ", ".join(spreads), protocols[name].hash))
+    widths = [max(len(row[i]) for row in rows) for i in range(4)]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    described = {protocols[name].hash: protocols[name].describe() for name in values}
+    lines += ["", *described.values()]
+    return "\n".join([*lines, *(f"note: {note}" for note in outcome.notes)])
+
+
+def spreads_of(name: str, values: dict[str, float]) -> list[tuple[str, str]]:
+    """The values that are spreads of a figure, each with what it is over."""
+    draws = " over splits" if name.startswith("is") else " over subsets"  # of the Inception Score, of a kernel distance
+    kinds = ((f"{name}_seed_std", " over seeds"), (f"{name}_std", draws))
+    return [(spread, why) for spread, why in kinds if spread in values]
+
+
+def as_json(outcome: Outcome) -> dict[str, Any]:
+    """Everything, as plain types: each value with its protocol's hash, and the protocols by hash."""
+    values, protocols = outcome.result.values, outcome.result.protocols
+    return {
+        "schema": SCHEMA,
+        "subject": outcome.subject,
+        "values": {name: {"value": value, "protocol": protocols[name].hash} for name, value in values.items()},
+        "protocols": {protocol.hash: protocol.as_dict() for protocol in protocols.values()},
+        "notes": list(outcome.notes),
+    }
+
+
+def draw_neighbours(outcome: Outcome, path: Path) -> None:
+    """One row for each of ten fakes: the fake, then its nearest training images, each above its distance."""
+    import torch
+
+    from zoo.experiments.pictures.captions import captioned, write_picture
+
+    name, found = next(iter(outcome.result.neighbours.items()))
+    samples = outcome.result.samples
+    assert samples is not None
+    if samples.shape[1:] != outcome.reals.shape[1:]:
+        raise EvaluationError(f"{name}: fakes and reals of different shapes cannot stand in one figure")
+    rows = [
+        torch.cat([fake[None], outcome.reals[near.cpu()]])
+        for fake, near in zip(samples, found.nearest[: len(samples)], strict=True)
+    ]
+    space = "pixels" if name.startswith("nn_pixel") else "features"
+    picture = captioned(
+        torch.stack(rows).float() / 127.5 - 1,
+        title=f"Samples, and their nearest training images with their distances in {space} ({name})",
+        columns=["sample", "nearest", *(f"no. {i}" for i in range(2, found.nearest.shape[1] + 1))],
+        cells=[
+            ["", *(f"{d:,.0f}" if d >= 100 else f"{d:.3g}" for d in row)]
+            for row in found.distance[: len(rows)].tolist()
+        ],
+    )
+    write_picture(picture, path)

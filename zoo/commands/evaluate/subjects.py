@@ -1,0 +1,140 @@
+"""What is measured and against what: runs, checkpoints, data sets, folders of images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from zoo.errors import DataError
+from zoo.metrics.errors import EvaluationError
+
+if TYPE_CHECKING:
+    from zoo.data import ImageArray, ImageDataModule
+    from zoo.models.base.module import AdversarialModule
+
+
+class Folder:
+    """Images read from a folder, in the place of a data set: every split is all of them."""
+
+    def __init__(self, name: str, images: ImageArray) -> None:
+        self.name, self.images = name, images
+        self.splits = ("train",)
+
+    def split(self, name: str) -> ImageArray:
+        """All images."""
+        return self.images
+
+
+def load_subject(
+    target: str, *, dataset: str | None, data_dir: str | None
+) -> tuple[AdversarialModule, ImageDataModule, Path]:
+    """Module, data and place of a release (by name or folder), a run or a checkpoint."""
+    from zoo.releases.card import CARD_FILE, NAME
+
+    path = Path(target)
+    if (path / CARD_FILE).is_file() or (not path.exists() and NAME.fullmatch(target)):
+        return load_release(target, dataset=dataset, data_dir=data_dir)
+    return load_run(path, dataset=dataset, data_dir=data_dir)
+
+
+def load_release(
+    target: str, *, dataset: str | None, data_dir: str | None
+) -> tuple[AdversarialModule, ImageDataModule, Path]:
+    """Module and data of a release: those of its card, unless another data set is named."""
+    from zoo.releases.figures import open_data
+    from zoo.releases.find import release_folder
+    from zoo.releases.release import Release
+
+    release = Release(Path(target) if Path(target).exists() else release_folder(target))
+    module = release.module()
+    if dataset is not None:
+        return module, data_for(module, dataset, data_dir), release.folder
+    return module, open_data(release.card["data"], data_dir), release.folder
+
+
+def load_run(
+    target: Path, *, dataset: str | None, data_dir: str | None
+) -> tuple[AdversarialModule, ImageDataModule, Path]:
+    """Module and data of a run's folder (its last checkpoint), of a checkpoint file in it, or, with a data set, of a
+    checkpoint alone."""
+    from zoo.models import MODELS
+    from zoo.models.trained import FinishedRun, load_module
+
+    if not target.exists():
+        raise EvaluationError(
+            f"there is no {target}: name a run's folder, a checkpoint (RUN/checkpoints/*.ckpt) or a release"
+        )
+    folder = target if target.is_dir() else target.absolute().parent.parent
+    if dataset is not None:
+        checkpoint = folder / "checkpoints" / "last.ckpt" if target.is_dir() else target
+        module = load_module(checkpoint, models=MODELS)
+        return module, data_for(module, dataset, data_dir), checkpoint
+    if not target.is_dir() and not (folder / "config.yaml").is_file():
+        raise EvaluationError(
+            f"{target} lies in no run that says what it was trained on: name the data set with --data"
+        )
+    run = FinishedRun(folder, models=MODELS)
+    checkpoint = run.checkpoint() if target.is_dir() else target
+    if data_dir is not None:
+        run.config["data"]["init_args"]["root"] = data_dir
+    return run.module(checkpoint), run.data, checkpoint
+
+
+def data_for(module: AdversarialModule, name: str, root: str | None) -> ImageDataModule:
+    """A data set of zoo.data at the resolution of the module's images."""
+    if len(module.image_shape) != 3:
+        raise EvaluationError("the model makes points in the plane: --data is for models of images")
+    return load_data(name, root, resolution=module.image_shape[-1])
+
+
+def load_data(name: str, root: str | None, *, resolution: int | None) -> ImageDataModule:
+    """A data set of zoo.data at a resolution, or its own."""
+    from zoo.data import DATASETS
+
+    if name not in DATASETS:
+        raise EvaluationError(f"there is no data set {name!r}: choose from {', '.join(DATASETS)}")
+    return DATASETS[name](root=root, resolution=resolution)
+
+
+def read_folder(folder: str, *, resolution: int | None, skip_broken: bool) -> tuple[ImageArray, list[str]]:
+    """All images below a folder as RGB (grey is tiled, transparency dropped), and notes on files left out.
+
+    Raises EvaluationError for a folder without images, DataError naming the file for a damaged one (unless
+    --skip_broken) or one of another size (unless --resolution).
+    """
+    from zoo.data.files import EXTENSIONS, Preparation, image_sizes, list_images, load_files
+
+    path = Path(folder).expanduser()
+    if not path.is_dir():
+        raise EvaluationError(f"there is no folder {path}")
+    files = list_images(path)
+    notes = []
+    if skip_broken:
+        good = [i for i, name in enumerate(files.names) if decodes(path / name)]
+        if broken := sorted(set(range(len(files.names))) - set(good)):
+            some = ", ".join(files.names[i] for i in broken[:5])
+            notes.append(f"{len(broken)} of {len(files.names)} files under {path} cannot be decoded: {some}, ...")
+            files = files.select(good)
+    if not files.names:
+        raise EvaluationError(f"there is no image under {path} ({', '.join(sorted(EXTENSIONS))})")
+    if resolution is None:
+        prepare = Preparation(3, square=None, resolution=None, size=image_sizes(files.select([0]))[0])
+    else:
+        prepare = Preparation(3, square="short", resolution=resolution)
+    try:
+        return load_files("evaluate", files, prepare, recipe={"data": "evaluate"}), notes
+    except DataError as error:
+        hints = "--resolution N brings images to one size; --skip_broken leaves out files that cannot be decoded"
+        raise DataError(f"{error} ({hints})") from error
+
+
+def decodes(file: Path) -> bool:
+    """Whether an image file can be read to its end."""
+    from PIL import Image
+
+    try:
+        with Image.open(file) as image:
+            image.load()
+    except Exception:  # a damaged file raises nearly anything
+        return False
+    return True

@@ -1,0 +1,84 @@
+"""`zoo papers`: the papers, their recipes, what each reports on which data, and what has been reached here."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from zoo.commands.compare.text import lined_up
+from zoo.commands.results.rows import Row, data_of, recipes_of, rows
+from zoo.errors import ZooError
+
+HEAD = ("recipe", "data", "measure", "reported", "reached: best", "last")
+
+
+class Paper(NamedTuple):
+    """What a paper is called and where it stands."""
+
+    title: str
+    year: int
+    arxiv: str
+
+
+PAPERS = {
+    "gan": Paper("Generative Adversarial Nets", 2014, "1406.2661"),
+    "dcgan": Paper("Unsupervised Representation Learning with Deep Convolutional GANs", 2016, "1511.06434"),
+    "cgan": Paper("Conditional Generative Adversarial Nets", 2014, "1411.1784"),
+    "infogan": Paper(
+        "InfoGAN: Interpretable Representation Learning by Information Maximizing GANs", 2016, "1606.03657"
+    ),
+    "lsgan": Paper("Least Squares Generative Adversarial Networks", 2017, "1611.04076"),
+    "wgan": Paper("Wasserstein Generative Adversarial Networks", 2017, "1701.07875"),
+    "wgan_gp": Paper("Improved Training of Wasserstein GANs", 2017, "1704.00028"),
+    "pggan": Paper("Progressive Growing of GANs for Improved Quality, Stability, and Variation", 2018, "1710.10196"),
+    "stylegan": Paper("A Style-Based Generator Architecture for Generative Adversarial Networks", 2019, "1812.04948"),
+}
+
+
+def as_text(folder: Path, *, names: Sequence[str] = ()) -> str:
+    """Each paper with its table, for a terminal.
+
+    Args:
+        folder: the reproductions of a checkout; where it does not exist (an installed package), titles stand alone.
+        names: of papers; none takes all.
+
+    Raises:
+        ZooError: an unknown paper, or a committed record that does not fit its script.
+    """
+    if unknown := [name for name in names if name not in PAPERS]:
+        raise ZooError(f"there is no paper {unknown[0]!r}: the papers are {', '.join(PAPERS)}")
+    there = folder.is_dir()
+    reached = list(rows(folder)) if there else []
+    parts = []
+    for name, paper in PAPERS.items():
+        if names and name not in names:
+            continue
+        lines = [f"{name}  {paper.title}, {paper.year}, arXiv {paper.arxiv}"]
+        if there:
+            lines += lined_up([HEAD, *table(name, folder, reached)]).splitlines()
+        lines.append(f"python reproductions/{name}.py fit --help")
+        parts.append("\n    ".join(lines))
+    note = "" if there else f"\nRecipes and what they reached come with a checkout; there is no folder {folder}.\n"
+    return "\n\n".join(parts) + "\n" + note
+
+
+def table(paper: str, folder: Path, reached: list[Row]) -> Iterator[tuple[str, ...]]:
+    """The rows of one paper in the order of HEAD: each figure that is reported or was reached, and recipes without any.
+
+    Args:
+        paper: its name, and that of its script.
+        folder: the reproductions of a checkout.
+        reached: of `zoo.commands.results.rows.rows`.
+    """
+    mine = [row.cells for row in reached if row.paper == paper]
+    for name, recipe in recipes_of(folder / f"{paper}.py").items():
+        own = [cells for cells in mine if cells[0] == name or cells[0].startswith(f"{name}, ")]
+        for cells in own:
+            yield cells[0], data_of(recipe.config), *cells[1:5]
+        missing = {m: text for m, text in recipe.reported.items() if m not in {cells[1] for cells in own}}
+        for measure, text in missing.items():
+            yield name, data_of(recipe.config), measure, text, "not run", ""
+        if not own and not missing:
+            yield name, data_of(recipe.config), "", "not reported", "not run", ""
+    for cells in mine:
+        if cells[0].startswith("study "):
+            yield cells[0], "", *cells[1:5]

@@ -1,0 +1,128 @@
+"""Pictures from a trained model alone: samples, ways between latents, codes, mixed styles. No data set, no logger."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from zoo.errors import ZooError
+from zoo.models.base.module import AdversarialModule, in_eval_mode
+from zoo.training.callbacks import save_png
+
+
+class SamplingError(ZooError, ValueError):
+    """What a model cannot draw."""
+
+
+def require_images(module: AdversarialModule) -> None:
+    """Raises SamplingError for a model of points in the plane."""
+    if len(module.image_shape) != 3:
+        raise SamplingError(f"this {type(module).__name__} makes points in the plane, not images")
+
+
+def samples(
+    module: AdversarialModule,
+    n: int,
+    *,
+    seed: int,
+    labels: list[int] | None = None,
+    truncation_psi: float | None = None,
+) -> Tensor:
+    """n images [n, C, H, W] in [-1, 1]; a list of labels is gone through again and again.
+
+    Raises:
+        SamplingError: labels, or truncation, that the model does not have.
+    """
+    require_images(module)
+    if labels is not None and module.num_classes is None:
+        raise SamplingError(f"this {type(module).__name__} is unconditional: leave --labels out")
+    if labels and module.num_classes is not None and not all(0 <= y < module.num_classes for y in labels):
+        raise SamplingError(f"--labels are from 0 to {module.num_classes - 1}, not {labels}")
+    try:
+        chosen = None if labels is None else torch.tensor([labels[i % len(labels)] for i in range(n)])
+        return module.sample(n, labels=chosen, seed=seed, truncation_psi=truncation_psi)
+    except ValueError as error:
+        raise SamplingError(str(error).replace("truncation_psi", "--truncation")) from error
+
+
+@torch.no_grad()
+def ways(module: AdversarialModule, *, rows: int, steps: int, seed: int) -> Tensor:
+    """Images on the ways between two latents, a way in each row: [rows, steps, C, H, W] in [-1, 1].
+
+    Conditional models keep a class for each row. StyleGAN goes straight in W, the others as `between` says.
+    """
+    from zoo.models.stylegan import StyleGAN
+
+    require_images(module)
+    generator = torch.Generator().manual_seed(seed)
+    a, b = module.latents(rows, generator=generator), module.latents(rows, generator=generator)
+    if isinstance(module, StyleGAN):
+        return module.interpolate(a.to(module.device), b.to(module.device), steps=steps).cpu()
+    z = between(a, b, steps=steps, bounded=bounded_columns(module)).flatten(0, 1).to(module.device)
+    labels = None
+    if module.num_classes is not None:
+        labels = torch.arange(rows).remainder(module.num_classes).repeat_interleave(steps).to(module.device)
+    with in_eval_mode(module):
+        return module.generate(z, labels).float().cpu().unflatten(0, (rows, steps))  # type: ignore[no-untyped-call,no-any-return]
+
+
+def bounded_columns(module: AdversarialModule) -> Tensor:
+    """Which entries of a latent are bounded (uniform, one-hot), bool [z_dim]: normal ones do pass 2 in 1,000 draws."""
+    return module.latents(1000, generator=torch.Generator().manual_seed(0)).abs().amax(0) <= 2
+
+
+def between(a: Tensor, b: Tensor, *, steps: int, bounded: Tensor) -> Tensor:
+    """Latents from a to b [N, z_dim], both ends included: [N, steps, z_dim].
+
+    Bounded entries go straight, which stays in their support; normal ones on the great circle, at lengths between
+    those of the ends: halfway on a straight line a normal latent is shorter than any that G was trained on.
+    """
+    from zoo.metrics.path_length import lerp, slerp
+
+    t = torch.linspace(0, 1, steps)[None, :, None]  # [1, steps, 1]
+    a, b = a[:, None], b[:, None]
+    z = lerp(a, b, t)
+    if not bounded.all():
+        normal = ~bounded
+        length = lerp(a[..., normal].norm(dim=-1, keepdim=True), b[..., normal].norm(dim=-1, keepdim=True), t)
+        z[..., normal] = slerp(a[..., normal], b[..., normal], t) * length
+    return z
+
+
+def traversals(module: AdversarialModule, *, rows: int, seed: int) -> dict[str, Tensor]:
+    """InfoGAN's codes varied one by one: {"c1": [rows, columns, C, H, W] in [-1, 1], ...}."""
+    from zoo.models.infogan import InfoGAN
+
+    if not isinstance(module, InfoGAN):
+        raise SamplingError(f"{type(module).__name__} has no codes to vary: `zoo traverse` is for InfoGAN")
+    return module.traversals(rows=rows, seed=seed)
+
+
+def mixed_styles(module: AdversarialModule, *, rows: int, columns: int, kind: str, seed: int) -> Tensor:
+    """StyleGAN's style mixing: [rows + 1, columns + 1, C, H, W] in [-1, 1], sources on top, destinations at the left.
+
+    kind: "coarse", "middle" or "fine", the layers whose style comes from the source.
+    """
+    from zoo.experiments.stylegan import coarse_middle_fine, style_mixing
+    from zoo.models.stylegan import StyleGAN
+
+    if not isinstance(module, StyleGAN) or module.config < "C":
+        raise SamplingError(
+            f"this {type(module).__name__} has no styles to mix: `zoo mix` is for StyleGAN from row C on"
+        )
+    sources, destinations = range(seed, seed + columns), range(seed + 1000, seed + 1000 + rows)
+    layers = [coarse_middle_fine(module)[kind]] * rows
+    return style_mixing(module, sources=sources, destinations=destinations, layers=layers)
+
+
+def write_grid(images: Tensor, path: Path) -> None:
+    """Writes images [rows, columns, C, H, W] as one PNG."""
+    save_png(images.flatten(0, 1), path, columns=images.shape[1])
+
+
+def write_files(images: Tensor, folder: Path) -> None:
+    """Writes images [N, C, H, W] as 000000.png, 000001.png, ..."""
+    for i, image in enumerate(images):
+        save_png(image[None], folder / f"{i:06d}.png")

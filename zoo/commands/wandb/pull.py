@@ -1,0 +1,82 @@
+"""W&B runs brought here as run folders, to be compared with others."""
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from zoo.commands.wandb.push import GRID, PushError, require_wandb
+from zoo.runs.record import RESULT_FILE, RunDir
+
+
+def pull(project: str, folder: Path, *, api: Any = None) -> list[Path]:
+    """Fetches a W&B project's runs as run folders that `zoo compare` reads; numbers, settings, grids and records.
+
+    Args:
+        project: "ENTITY/PROJECT".
+        folder: where the run folders go.
+        api: a `wandb.Api`; None makes one.
+
+    Returns:
+        the folders, one a run.
+
+    Raises:
+        PushError: wandb is not installed, there is no such project, or none of its runs has points.
+    """
+    names = [(run, re.sub(r"[^-.=+\w]", "_", run.name)) for run in runs_of(project, api=api)]
+    found = [write_run(run, folder / f"{name}-{run.id}") for run, name in names]
+    folders = [path for path in found if path is not None]
+    if not folders:
+        raise PushError(f"no run of the W&B project {project} holds points with images_seen")
+    return folders
+
+
+def runs_of(project: str, *, api: Any) -> list[Any]:
+    """The runs of a W&B project."""
+    if project.count("/") != 1:
+        raise PushError(f"--wandb wants ENTITY/PROJECT, not {project!r}")
+    require_wandb()
+    import wandb
+
+    try:
+        return list((api or wandb.Api()).runs(project))
+    except (wandb.Error, ValueError) as error:
+        raise PushError(f"the runs of {project} cannot be read from W&B: {error}") from error
+
+
+def write_run(run: Any, path: Path) -> Path | None:
+    """One W&B run as a folder; None if it has no points."""
+    history = [row for row in run.scan_history() if row.get("images_seen") is not None]
+    if not history:
+        return None
+    place = RunDir.create(path, resume=True)
+    config = {**run.config, "paper": run.config.get("paper") or run.group or "unknown paper"}
+    place.config.write_text(yaml.safe_dump(config, sort_keys=False))
+    rows = sorted(filter(None, map(as_row, history)), key=lambda row: row["images_seen"])
+    place.metrics.write_text("".join(json.dumps(row, allow_nan=False) + "\n" for row in rows))
+    for row in history:
+        if isinstance(row.get(GRID), Mapping):
+            file = Path(run.file(row[GRID]["path"]).download(root=str(path), replace=True).name)
+            file.replace(place.grids / f"images-{int(row['images_seen']):09d}.png")
+    if any(file.name == RESULT_FILE for file in run.files()):
+        run.file(RESULT_FILE).download(root=str(path), replace=True)
+    return path
+
+
+def as_row(point: Mapping[str, Any]) -> dict[str, Any] | None:
+    """A point of W&B's history as a line of metrics.jsonl; None if it holds no number."""
+    row: dict[str, Any] = {}
+    for name, value in point.items():
+        if name.startswith("_") or name == "images_seen":
+            continue
+        if isinstance(value, str) and value in ("NaN", "Infinity", "-Infinity"):
+            value = float(value)
+        if isinstance(value, float) and not math.isfinite(value):
+            row |= {name: None, f"{name}_nonfinite": str(value)}
+        elif isinstance(value, int | float):
+            row[name] = value
+    return {"images_seen": int(point["images_seen"]), "time": float(point["_timestamp"]), **row} if row else None

@@ -1,9 +1,0 @@
-"""`zoo evaluate`: the figures of a run, of a checkpoint or of two folders, each with its protocol.
-
-command.py holds the options and puts the parts together: subjects.py reads what is measured, extractors.py makes the
-feature extractors, outcome.py shows what was found.
-"""
-
-from zoo.evaluate.command import add_arguments, evaluate
-
-__all__ = ["add_arguments", "evaluate"]

@@ -1,0 +1,21 @@
+"""Figures of Karras et al. 2018: the growth, the measures of figure 4 along it, and a walk through the latent space."""
+
+import torch
+
+from zoo.experiments.pictures.captions import captioned
+from zoo.experiments.pictures.drawing import Drawings
+from zoo.experiments.pictures.growing import growing_figures, latents
+from zoo.models.pggan import PGGAN
+from zoo.models.trained import FinishedRun
+
+
+def run_figures(module: PGGAN, run: FinishedRun) -> Drawings:
+    """What growing networks share; `interpolation`, a way in each row; `walk`, frames of the paper's video."""
+    yield from growing_figures(module, run)
+    labels = None if module.num_classes is None else torch.arange(4) % module.num_classes
+    a, b = latents(module, range(4)), latents(module, range(10, 14))
+    ways = module.interpolate(a, b, steps=9, labels=labels)
+    yield "interpolation", captioned(ways, title="A way in each row, from one latent (left) to another (right)")
+    frames = module.walk(9 * 60, every=15, label=None if labels is None else 0)
+    frames = frames.view(4, 9, *frames.shape[1:])
+    yield "walk", captioned(frames, title="Frames of one walk through the latents, row by row")

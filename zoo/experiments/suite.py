@@ -1,0 +1,129 @@
+"""The settings `--evaluation.*` made concrete: which measures a run takes, of how many samples."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+from zoo.data import ImageDataModule, cache_dir
+from zoo.metrics.batchnorm import suitable_mode
+from zoo.metrics.evaluator import Evaluator
+from zoo.metrics.features import FeatureExtractor
+from zoo.metrics.inception import InceptionExtractor, InceptionUnavailableError
+from zoo.metrics.lenet import LeNetExtractor
+from zoo.metrics.measures import WHILE_TRAINING
+from zoo.metrics.protocol import protocol_hash
+from zoo.metrics.resnet import ResNetExtractor
+from zoo.models.base.module import AdversarialModule
+from zoo.runs.measures import is_spread
+from zoo.training.recipes import UsageError
+
+MNIST_LIKE = ("MNIST", "Digits")  # where the project's LeNet knows what it sees
+FULL = {"lenet": 10_000, "resnet": 10_000, "inception": 50_000}  # generated images of a figure worth reporting
+TEST_SEED, TRAINING_SEED = 0, 1  # the best checkpoint is chosen on other latents than it is reported on
+
+
+class EvaluationSettings(Protocol):
+    """The settings `--evaluation.*`."""
+
+    samples: int
+    test_samples: int | None
+    real_images: int | None
+    extractors: Sequence[str] | None
+    batchnorm: Any
+
+
+class Measurement:
+    """Takes all measures of a module; called on every rank, returns the same values on each.
+
+    Args:
+        data: the reference.
+        settings: of the command line.
+        testing: the full protocol of `test`, instead of the smaller one used while training.
+        log: gives the rows of the run's metrics.jsonl, for the papers that measure a whole training on `test`.
+
+    Attributes:
+        latest: the values of the last call.
+        hashes: protocol hash of each measure.
+        protocols: protocol of each hash, plain types.
+        notes: what was left out, and why.
+    """
+
+    def __init__(
+        self,
+        data: ImageDataModule,
+        *,
+        settings: EvaluationSettings,
+        testing: bool,
+        log: Callable[[], Sequence[Mapping[str, Any]]] = tuple,
+    ) -> None:
+        for name in settings.extractors or ():
+            if name not in FULL:
+                raise UsageError(f"unknown extractor {name!r} in --evaluation.extractors: there are {', '.join(FULL)}")
+        self.data, self.settings, self.testing, self.log = data, settings, testing, log
+        self.latest: dict[str, float] = {}
+        self.hashes: dict[str, str] = {}
+        self.protocols: dict[str, dict[str, Any]] = {}
+        self.notes: list[str] = []
+        self._evaluators: list[Evaluator] | None = None
+
+    def __call__(self, module: AdversarialModule) -> dict[str, float]:
+        if self._evaluators is None:
+            extractors = self._extractors()
+            of_pixels = [()] * (len(extractors) - 1) + [module.pixel_measures]  # of the last, with the most samples
+            self._evaluators = [
+                self._evaluator(extractor, module, measures=(*WHILE_TRAINING, *more))
+                for extractor, more in zip(extractors, of_pixels, strict=False)
+            ]
+        protocols: dict[str, dict[str, Any]] = {}  # by the figure's name
+        self.latest = {}
+        for evaluator in self._evaluators:
+            result = evaluator.run(module)
+            self.latest |= result.values
+            protocols |= {name: protocol.as_dict() for name, protocol in result.protocols.items()}
+        taken = [module.paper_measures(self.data, seed=TEST_SEED if self.testing else TRAINING_SEED)]
+        if self.testing:
+            taken += [module.test_measures(self.data, seed=TEST_SEED), module.log_measures(self.log())]
+        for values, protocol in taken:
+            self.latest |= values
+            protocols |= dict.fromkeys(values, protocol)
+        for name in self.latest:
+            if not is_spread(name, self.latest):
+                self.hashes[name] = protocol_hash(protocols[name])
+                self.protocols[self.hashes[name]] = protocols[name]
+        return self.latest
+
+    def _evaluator(
+        self, extractor: FeatureExtractor, module: AdversarialModule, *, measures: Sequence[str]
+    ) -> Evaluator:
+        full = FULL.get(extractor.name, FULL["inception"])
+        return Evaluator(
+            [extractor],
+            data=self.data,
+            measures=measures,
+            n_real=self.settings.real_images,
+            n_fake=(self.settings.test_samples or full) if self.testing else self.settings.samples,
+            weights="ema" if hasattr(module, "G_ema") else "raw",  # papers that average evaluate the average
+            batchnorm=suitable_mode(module.G, self.settings.batchnorm),
+            batchnorm_samples=10_000 if self.testing else 2_000,
+            seed=TEST_SEED if self.testing else TRAINING_SEED,
+            cache_dir=cache_dir(),
+            progress=True,
+        )
+
+    def _extractors(self) -> list[FeatureExtractor]:
+        """Those asked for; else LeNet for MNIST-like data, Inception on `test` and for all other images."""
+        asked = self.settings.extractors
+        if len(self.data.image_shape) != 3:
+            return []  # points in the plane have the paper's own measures only
+        mnist_like = self.data.name in MNIST_LIKE
+        names = list(asked) if asked else ["lenet"] * mnist_like + ["inception"] * (self.testing or not mnist_like)
+        extractors: list[FeatureExtractor] = [LeNetExtractor()] if "lenet" in names else []
+        if "resnet" in names:
+            extractors.append(ResNetExtractor())
+        if "inception" in names:
+            try:
+                extractors.append(InceptionExtractor())
+            except InceptionUnavailableError as error:
+                if asked or not mnist_like:
+                    raise
+                self.notes.append(f"FID, IS and KID of Inception features were not taken. {error}")
+        return extractors

@@ -1,0 +1,115 @@
+"""What makes a run resumable to the bit: the three counters, the latent stream, the random states.
+
+A Lightning checkpoint holds weights, optimizers and loop progress, but no random state and no position in the
+data. `ResumableModule` adds what is missing. The position in the data needs no entry of its own: the training
+stream is a function of (seed, `images_seen`), so the counters are the position.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import torch
+from lightning.pytorch import LightningModule
+from lightning.pytorch.utilities.rank_zero import rank_zero_warn
+from torch import Tensor
+
+from zoo.runs.checkpoints import collect_rng_state, restore_rng_state
+
+COUNTERS = ("discriminator_steps", "generator_steps", "images_seen")
+
+
+def mix_seed(*parts: int | str) -> int:
+    """A 63-bit seed that depends on every part and on their order: (seed, rank, stream) never collide in practice."""
+    digest = hashlib.sha256(repr(parts).encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
+
+
+class ResumableModule(LightningModule):
+    """A LightningModule with persistent counters and random streams that a checkpoint carries.
+
+    The counters are plain integers, so that schedules read them without waiting for the device; they travel
+    through `state_dict` as int64 scalars under their own names.
+
+    Attributes:
+        discriminator_steps: updates of D so far.
+        generator_steps: updates of G so far.
+        images_seen: real images shown to D so far, summed over all devices. The clock of every schedule and axis.
+        seed: seed of the run; the latents of rank r are drawn from a generator seeded by (seed, r, "latents").
+    """
+
+    paper: ClassVar[str] = ""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.discriminator_steps = 0
+        self.generator_steps = 0
+        self.images_seen = 0
+        self.seed = 0
+        self.latent_generator = torch.Generator()
+        self._restored: dict[str, Any] | None = None
+
+    def reseed(self, rank: int) -> None:
+        """Starts this rank's latent stream and the global streams (dropout) afresh, apart from all other ranks'."""
+        self.latent_generator.manual_seed(mix_seed(self.seed, rank, "latents", self.images_seen))
+        torch.manual_seed(mix_seed(self.seed, rank, "global", self.images_seen))
+
+    def on_train_start(self) -> None:
+        if self._restored is None:
+            self.reseed(self.global_rank)
+        else:
+            mine = self._restored["random_states"][self.global_rank]
+            restore_rng_state(mine["global"])
+            self.latent_generator.set_state(mine["latents"])
+            self._restored = None
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        mine = {"global": collect_rng_state(), "latents": self.latent_generator.get_state()}
+        states: list[Any] = [mine]
+        if self._trainer is not None and self.trainer.world_size > 1:
+            states = [None] * self.trainer.world_size
+            torch.distributed.all_gather_object(states, mine)
+        checkpoint["zoo"] = {
+            "format": 1,
+            "paper": self.paper,
+            "class": type(self).__name__,
+            "seed": self.seed,
+            "random_states": states,
+        }
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        state = checkpoint.get("zoo")
+        if state is None:
+            return
+        world_size = self.trainer.world_size if self._trainer is not None else len(state["random_states"])
+        if world_size == len(state["random_states"]):
+            self._restored = state
+        else:
+            rank_zero_warn(
+                f"the checkpoint was written by {len(state['random_states'])} devices and is resumed on {world_size}: "
+                "training goes on with the same images, but with fresh latents"
+            )
+
+    def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        for name in COUNTERS:
+            destination[prefix + name] = torch.tensor(getattr(self, name), dtype=torch.int64)
+
+    def _load_from_state_dict(
+        self,
+        state_dict: dict[str, Tensor],
+        prefix: str,
+        local_metadata: Mapping[str, Any],
+        strict: bool,
+        missing_keys: list[str],
+        unexpected_keys: list[str],
+        error_msgs: list[str],
+    ) -> None:
+        for name in COUNTERS:
+            if prefix + name in state_dict:
+                setattr(self, name, int(state_dict.pop(prefix + name)))
+            elif strict:
+                missing_keys.append(prefix + name)
+        super()._load_from_state_dict(
+            state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
+        )

@@ -1,0 +1,97 @@
+"""A finished run, opened again: its settings, its log, its record, its data and its networks at a checkpoint."""
+
+from collections.abc import Mapping
+from functools import cached_property
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from zoo.data import ImageDataModule
+from zoo.models.base.module import AdversarialModule
+from zoo.runs.checkpoints import CheckpointError, check_compatible, read_checkpoint
+from zoo.runs.record import RunDir, read_metrics, read_result
+from zoo.training.recipes import UsageError
+
+
+def load_module(path: Path, *, models: Mapping[str, type[AdversarialModule]]) -> AdversarialModule:
+    """The module with the weights of a checkpoint file, on the CPU; the file says what it was made with.
+
+    Raises:
+        CheckpointError: an absent or damaged file, or one of another model.
+    """
+    content = read_checkpoint(path)
+    paper = content.get("zoo", {}).get("paper")
+    if paper not in models:
+        raise CheckpointError(f"{path} is of no model of this zoo ({paper!r}): choose from {', '.join(models)}")
+    kind = models[paper]
+    settings = content["hyper_parameters"]  # names with an underscore are Lightning's own
+    module = kind(**{name: value for name, value in settings.items() if not name.startswith("_")})
+    check_compatible(content, module, path)
+    module.load_state_dict(content["state_dict"])
+    return module
+
+
+class FinishedRun:
+    """What a run left in its folder.
+
+    Args:
+        path: the run's folder.
+        models: modules by paper (`zoo.models.MODELS`).
+
+    Raises:
+        UsageError: no run lies there.
+    """
+
+    def __init__(self, path: Path, *, models: Mapping[str, type[AdversarialModule]]) -> None:
+        self.dir = RunDir(path)
+        self.models = models
+        if not self.dir.config.is_file():
+            raise UsageError(f"{path} holds no run (no config.yaml): name the folder of a run with --run_dir")
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """The settings in config.yaml."""
+        return dict(yaml.safe_load(self.dir.config.read_text()))
+
+    @cached_property
+    def rows(self) -> list[dict[str, Any]]:
+        """The lines of metrics.jsonl."""
+        return read_metrics(self.dir.metrics)
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """result.json, as it is now."""
+        return read_result(self.dir.path)
+
+    @property
+    def finished(self) -> bool:
+        """Whether training reached its end."""
+        return self.dir.result.is_file()
+
+    def checkpoint(self, name: str = "last") -> Path:
+        """The file of "last", "best" or "images-XXXXXXXXX"."""
+        return self.dir.checkpoints / f"{name}.ckpt"
+
+    def archived(self) -> list[Path]:
+        """The checkpoints that were kept on the way (`--keep.archive_every`), earliest first."""
+        return sorted(self.dir.checkpoints.glob("images-*.ckpt"))
+
+    def module(self, checkpoint: Path | str = "last") -> AdversarialModule:
+        """The module with the weights of a checkpoint ("last", "best", or a file), on the CPU.
+
+        Raises:
+            CheckpointError: an absent or damaged file, or one of another model.
+        """
+        path = checkpoint if isinstance(checkpoint, Path) else self.checkpoint(checkpoint)
+        module = load_module(path, models=self.models)
+        module.seed = self.config["seed_everything"]
+        return module
+
+    @cached_property
+    def data(self) -> ImageDataModule:
+        """The data module that the run was trained on."""
+        where, _, name = self.config["data"]["class_path"].rpartition(".")
+        kind: type[ImageDataModule] = getattr(import_module(where), name)
+        return kind(**self.config["data"]["init_args"])

@@ -1,0 +1,347 @@
+"""What a run leaves behind: its files by name, and `result.json`, the record that a claim is generated from.
+
+No torch at import: the `zoo` command reads records without it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from zoo.errors import ZooError
+from zoo.runs import schema
+from zoo.runs.environment import PACKAGES
+from zoo.runs.schema import RecordError
+
+__all__ = [
+    "RESULT_SCHEMA",
+    "RecordError",
+    "RunDir",
+    "RunDirError",
+    "read_metrics",
+    "read_result",
+    "summarise_measures",
+    "validate_result",
+    "write_atomically",
+    "write_result",
+]
+
+CONFIG_FILE = "config.yaml"
+METRICS_FILE = "metrics.jsonl"
+RESULT_FILE = "result.json"
+WANDB_ID_FILE = "wandb_id"
+SCHEMA_VERSION = 1
+
+Better = Literal["lower", "higher", "neither"]  # neither: a figure that describes, as a critic's gradient norm
+BETTER: tuple[Better, ...] = get_args(Better)
+
+
+class RunDirError(ZooError):
+    """A folder that cannot take a new run."""
+
+
+@dataclass(frozen=True)
+class RunDir:
+    """The names of what lies in a run's folder. Making one touches no file; `create` makes the folders."""
+
+    path: Path
+
+    @classmethod
+    def create(cls, path: str | os.PathLike[str], *, resume: bool = False) -> RunDir:
+        """Make the folders of a run at `path`; figures and samples have theirs when they are written.
+
+        Raises:
+            RunDirError: a run lies there already (unless `resume`), or `path` is no folder that can be made.
+        """
+        run = cls(Path(path))
+        if not resume:
+            run.refuse_second_run()
+        try:
+            for folder in (run.grids, run.checkpoints):
+                folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RunDirError(f"cannot make the run's folder {run.path}: {error}; choose another --run_dir") from error
+        return run
+
+    @property
+    def holds_run(self) -> bool:
+        """Whether a configuration, a metrics file or a checkpoint lies here. Never changes anything."""
+        return bool(self._traces())
+
+    def refuse_second_run(self) -> None:
+        """Raises RunDirError if a run lies here already."""
+        if self.holds_run:
+            if any(self.checkpoints.glob("*.ckpt")):
+                way = "resume with --ckpt_path last"
+            else:
+                way = "no checkpoint of it is there to resume from, so remove the folder"
+            traces = ", ".join(self._traces())
+            raise RunDirError(f"{self.path} holds a run already ({traces}): {way}, or choose another --run_dir/--name")
+
+    def _traces(self) -> list[str]:
+        files = [file.name for file in (self.config, self.metrics) if file.exists()]
+        return files + [f"checkpoints/{file.name}" for file in sorted(self.checkpoints.glob("*.ckpt"))[:3]]
+
+    @property
+    def config(self) -> Path:
+        return self.path / CONFIG_FILE
+
+    @property
+    def metrics(self) -> Path:
+        return self.path / METRICS_FILE
+
+    @property
+    def result(self) -> Path:
+        return self.path / RESULT_FILE
+
+    @property
+    def wandb_id(self) -> Path:
+        return self.path / WANDB_ID_FILE
+
+    @property
+    def grids(self) -> Path:
+        return self.path / "grids"
+
+    @property
+    def figures(self) -> Path:
+        return self.path / "figures"
+
+    @property
+    def samples(self) -> Path:
+        return self.path / "samples"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    @property
+    def last_checkpoint(self) -> Path:
+        return self.checkpoints / "last.ckpt"
+
+    @property
+    def best_checkpoint(self) -> Path:
+        return self.checkpoints / "best.ckpt"
+
+    def checkpoint_at(self, images_seen: int) -> Path:
+        """Name of the kept checkpoint at `images_seen`; nine digits, so that names sort as numbers."""
+        return self.checkpoints / f"images-{images_seen:09d}.ckpt"
+
+
+def write_atomically(path: str | os.PathLike[str], text: str) -> None:
+    """Write `text` (UTF-8) to a temporary name in the same folder, then rename.
+
+    Raises:
+        RecordError: it could not be written; what lay at `path` before is untouched.
+    """
+    path = Path(path)
+    temporary = path.with_name(f"{path.name}.tmp-{os.getpid()}")
+    try:
+        with temporary.open("wb") as file:
+            file.write(text.encode())
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        raise RecordError(f"could not write {path}: {error}; what lay there before is untouched") from error
+    finally:
+        if temporary.exists():
+            temporary.unlink()
+
+
+def read_metrics(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
+    """The rows of a metrics.jsonl, in file order; a last line that a killed run left unfinished is passed over.
+
+    Raises:
+        RecordError: no such file, or a line before the last that is no JSON object with an integer
+            images_seen.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise RecordError(f"there is no metrics file {path}: name the folder of a run, or train one first")
+    rows: list[dict[str, Any]] = []
+    lines = path.read_bytes().rstrip(b"\n").split(b"\n")
+    for number, line in enumerate(lines, start=1):
+        try:
+            row = json.loads(line)
+        except ValueError as error:  # JSON and UTF-8 errors are both
+            if number == len(lines):
+                break
+            raise RecordError(f"{path}, line {number} is no JSON ({error}); remove the line") from error
+        if not isinstance(row, dict) or type(row.get("images_seen")) is not int:
+            raise RecordError(f"{path}, line {number} has no integer images_seen; remove the line")
+        rows.append(row)
+    return rows
+
+
+def which_is_better(better: str) -> str:
+    """ "lower is better" and the like, for a heading."""
+    return "a description, not a score" if better == "neither" else f"{better} is better"
+
+
+def summarise_measures(
+    rows: Sequence[Mapping[str, Any]],
+    better: Mapping[str, Better],
+    *,
+    protocols: Mapping[str, str] | None = None,
+) -> dict[str, dict[str, Any]]:
+    """First, best and last point of each measure.
+
+    Args:
+        rows: of `read_metrics`.
+        better: {measure: "lower" | "higher" | "neither"}; other keys of the rows are no measures.
+        protocols: {measure: hash of its EvalProtocol}, put in as "protocol" where given.
+
+    Returns:
+        {measure: {"first", "best", "last": {"value", "images_seen"}, "better", "protocol"}} of the measures that
+        were taken. A value that was not finite stands as None and is never the best while a finite one exists;
+        of equal values the earliest is the best. Where neither is better, the last stands as the best.
+    """
+    measures: dict[str, dict[str, Any]] = {}
+    for name, direction in better.items():
+        if direction not in BETTER:
+            raise RecordError(f"better[{name!r}] is {direction!r}; it must be one of {', '.join(map(repr, BETTER))}")
+        points = [{"value": row[name], "images_seen": row["images_seen"]} for row in rows if name in row]
+        points.sort(key=lambda point: point["images_seen"])
+        if not points:
+            continue
+        finite = [point for point in points if point["value"] is not None] or points[-1:]
+        if direction == "neither":
+            finite = points[-1:]
+        pick = min if direction == "lower" else max
+        best = finite[0] if len(finite) == 1 else pick(finite, key=lambda point: point["value"])
+        measures[name] = {"first": points[0], "best": best, "last": points[-1], "better": direction}
+        if protocols is not None and name in protocols:
+            measures[name]["protocol"] = protocols[name]
+    return measures
+
+
+# --- the schema of result.json ---
+
+
+def _direction(field: str, value: Any) -> None:
+    schema.require(value in BETTER, field=field, wants=f"one of {', '.join(map(repr, BETTER))}", value=value)
+
+
+def _schema_version(field: str, value: Any) -> None:
+    schema.require(value == SCHEMA_VERSION, field=field, wants=f"{SCHEMA_VERSION} (this zoo's)", value=value)
+
+
+_POINT = {"value": schema.or_null(schema.number), "images_seen": schema.count}
+
+# Figures of `test` under the full protocol, at one checkpoint.
+_TEST = {
+    "checkpoint": schema.text,
+    "images_seen": schema.count,
+    "values": schema.map_of(schema.number),
+    "protocols": schema.map_of(schema.text),
+}
+
+RESULT_SCHEMA: dict[str, Any] = {
+    "schema": _schema_version,
+    "paper": schema.text,
+    "recipe": schema.text,
+    "dataset": {"name": schema.text, "fingerprint": schema.text, "split": schema.text, "images": schema.count},
+    "budget": schema.count,  # real images that were to be seen
+    "images_seen": schema.count,
+    "discriminator_steps": schema.count,
+    "generator_steps": schema.count,
+    "measures": schema.map_of(
+        {"first": _POINT, "best": _POINT, "last": _POINT, "better": _direction, "protocol": schema.text}
+    ),
+    "tests": schema.list_of(lambda field, value: schema.check(field, value, schema=_TEST)),
+    "protocols": schema.map_of(schema.json_object),  # {hash: protocol}
+    "seed": schema.integer,
+    "commit": schema.or_null(schema.commit),
+    "versions": dict.fromkeys(("python", *PACKAGES, "zoo"), schema.text),
+    "hardware": {
+        "cpu": schema.text,
+        "cores": schema.count,
+        "memory_gib": schema.or_null(schema.amount),
+        "gpus": schema.list_of(schema.text),
+    },
+    "precision": schema.text,
+    "wall_time_s": schema.amount,  # training only, summed over resumes
+    "images_per_second": schema.amount,
+    "commands": schema.list_of(schema.list_of(schema.text)),  # of the first start and of every resume
+    "started": schema.time,
+    "finished": schema.time,
+    "interruptions": schema.count,  # how often the run was resumed
+}
+
+#: Of runs that start from trained weights or augment what D sees; the records of others have no field "finetune".
+_FINETUNE = {
+    "init_from": schema.or_null(schema.text),
+    "freeze_d": schema.count,
+    "lr_scale": schema.amount,
+    "augment": schema.or_null(schema.text),
+    "tensors": schema.or_null(schema.map_of(schema.count)),  # matched, adapted, new; unused of the source's
+}
+
+
+def validate_result(record: Any) -> None:
+    """Check a result record against `RESULT_SCHEMA`, and that its parts agree.
+
+    Raises:
+        RecordError: naming the field, as in "measures.fid5k.best.value must be a finite number, it is 'x'".
+    """
+    if isinstance(record, dict) and "schema" in record:
+        _schema_version("schema", record["schema"])  # first: another schema has other fields
+    finetune = {"finetune": _FINETUNE} if isinstance(record, dict) and "finetune" in record else {}
+    schema.check("", record, schema=RESULT_SCHEMA | finetune)
+    for name, measure in record["measures"].items():
+        if measure["protocol"] not in record["protocols"]:
+            raise RecordError(f"measures.{name}.protocol {measure['protocol']!r} is not among protocols")
+        sign = 1 if measure["better"] == "lower" else -1
+        for other in () if measure["better"] == "neither" else ("first", "last"):
+            value, best = measure[other]["value"], measure["best"]["value"]
+            if value is not None and (best is None or sign * value < sign * best):
+                raise RecordError(
+                    f"measures.{name}.best is {best}, but its {other} value {value} is better"
+                    f" ({measure['better']} is better)"
+                )
+    if datetime.fromisoformat(record["finished"]) < datetime.fromisoformat(record["started"]):
+        raise RecordError(f"finished ({record['finished']}) lies before started ({record['started']})")
+
+
+def write_result(run_dir: RunDir | str | os.PathLike[str], record: Mapping[str, Any]) -> Path:
+    """Validate `record` and write it to the run's result.json in one step.
+
+    Returns:
+        the path written.
+
+    Raises:
+        RecordError: a field that is missing, unknown or wrong, or a file that cannot be written.
+    """
+    path = (run_dir if isinstance(run_dir, RunDir) else RunDir(Path(run_dir))).result
+    try:
+        validate_result(dict(record))
+    except RecordError as error:
+        raise RecordError(f"not written to {path}: {error}") from error
+    write_atomically(path, json.dumps(record, indent=2, allow_nan=False) + "\n")
+    return path
+
+
+def read_result(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Read and validate a result.json; `path` is the file, or the run's folder.
+
+    Raises:
+        RecordError: no such file, no JSON, or a field that is missing, unknown or wrong.
+    """
+    path = Path(path)
+    path = path / RESULT_FILE if path.is_dir() else path
+    try:
+        record: dict[str, Any] = json.loads(path.read_bytes())
+    except FileNotFoundError as error:
+        raise RecordError(f"there is no result {path}: it is written when a run ends") from error
+    except (OSError, ValueError) as error:
+        raise RecordError(f"{path} cannot be read as JSON: {error}") from error
+    try:
+        validate_result(record)
+    except RecordError as error:
+        raise RecordError(f"{path}: {error}") from error
+    return record

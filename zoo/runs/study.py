@@ -1,0 +1,96 @@
+"""The record of a study: its members' records, and what they say together. No torch."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+from zoo.runs.measures import is_secondary, number
+from zoo.runs.record import RecordError, validate_result
+
+STUDY_FILE = "study.json"
+SCHEMA_VERSION = 1
+FIELDS = ("schema", "paper", "study", "summary", "groups", "records", "findings")
+
+
+def validate_study(record: Any) -> None:
+    """Checks a study's record: its fields, and each member's own record.
+
+    Raises:
+        RecordError: naming the field or the member.
+    """
+    if not isinstance(record, dict) or set(record) != set(FIELDS):
+        raise RecordError(f"a study's record has the fields {', '.join(FIELDS)}, not {sorted(record)}")
+    if record["schema"] != SCHEMA_VERSION:
+        raise RecordError(f"schema must be {SCHEMA_VERSION} (this zoo's), it is {record['schema']!r}")
+    if not record["records"] or set(record["groups"]) != set(record["records"]):
+        raise RecordError("groups must name the group of each member in records, of which there must be one at least")
+    for member, result in record["records"].items():
+        try:
+            validate_result(result)
+        except RecordError as error:
+            raise RecordError(f"member {member}: {error}") from error
+
+
+def read_study(path: Path) -> dict[str, Any]:
+    """Reads and validates a study.json.
+
+    Raises:
+        RecordError: no such file, no JSON, or a wrong field.
+    """
+    try:
+        record: dict[str, Any] = json.loads(path.read_bytes())
+        validate_study(record)
+    except (OSError, ValueError) as error:
+        raise RecordError(f"{path} cannot be read as a study's record: {error}") from error
+    except RecordError as error:
+        raise RecordError(f"{path}: {error}") from error
+    return record
+
+
+def is_study(path: Path) -> bool:
+    """Whether a JSON file is a study's record (and not that of one run)."""
+    content = json.loads(path.read_bytes())
+    return isinstance(content, dict) and "study" in content
+
+
+def grouped(record: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    """The members' records by group."""
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for member, group in record["groups"].items():
+        groups.setdefault(group, []).append(record["records"][member])
+    return groups
+
+
+def values_of(records: Iterable[Mapping[str, Any]], measure: str, *, checkpoint: str) -> list[float]:
+    """A measure of `test` at "best" or "last" in each record that has it ("last" stands in where none was chosen)."""
+    values = []
+    for record in records:
+        tests = {Path(test["checkpoint"]).stem: test["values"] for test in record["tests"]}
+        at = tests.get(checkpoint, tests["last"])
+        if measure in at:
+            values.append(at[measure])
+    return values
+
+
+def measures_of(records: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Names of the measures of `test`, spreads left out, in the order they were taken."""
+    names = dict.fromkeys(name for record in records for test in record["tests"] for name in test["values"])
+    return [name for name in names if not is_secondary(name, names)]
+
+
+def mean_and_spread(values: Sequence[float]) -> str:
+    """Mean and standard deviation over runs (n - 1), four digits."""
+    return number(mean(values), stdev(values) if len(values) > 1 else None)
+
+
+def table(record: Mapping[str, Any]) -> list[list[str]]:
+    """Rows (group, measure, best, last, number of runs), then the findings."""
+    rows = []
+    for group, records in grouped(record).items():
+        for measure in measures_of(records):
+            best, last = (values_of(records, measure, checkpoint=name) for name in ("best", "last"))
+            rows.append([group, measure, mean_and_spread(best), mean_and_spread(last), str(len(last))])
+    n = str(len(record["records"]))
+    return rows + [["all", name, "", f"{value:.4g}", n] for name, value in record["findings"].items()]

@@ -1,0 +1,50 @@
+"""When to act, and when to stop, by the module's own counters."""
+
+from typing import Any
+
+from lightning.pytorch import Callback, Trainer
+
+from zoo.models.base.module import AdversarialModule
+
+
+class Every:
+    """Tells when `images_seen` has crossed a multiple of `images`.
+
+    The counter moves in steps of a batch and may jump over a multiple, so borders are compared by floor division.
+    """
+
+    def __init__(self, images: int | None, *, start: int = 0) -> None:
+        if images is not None and images < 1:
+            raise ValueError(f"an interval must be at least 1 image, not {images}")
+        self.images = images
+        self.last = start
+
+    def due(self, images_seen: int) -> bool:
+        """Whether a multiple lies in (last call's images_seen, images_seen]; never if there is no interval."""
+        crossed = self.images is not None and images_seen // self.images > self.last // self.images
+        self.last = images_seen
+        return crossed
+
+
+class StopAtBudget(Callback):
+    """Stops training once `images` real images were seen or `generator_steps` updates of G were made."""
+
+    def __init__(self, *, images: int | None = None, generator_steps: int | None = None) -> None:
+        self.images = images
+        self.generator_steps = generator_steps
+
+    def spent(self, module: AdversarialModule) -> bool:
+        """Whether the budget is used up."""
+        return (self.images is not None and module.images_seen >= self.images) or (
+            self.generator_steps is not None and module.generator_steps >= self.generator_steps
+        )
+
+    def on_train_start(self, trainer: Trainer, pl_module: AdversarialModule) -> None:  # type: ignore[override]
+        if self.spent(pl_module):  # a finished run that is resumed makes no further update
+            trainer.should_stop = True
+
+    def on_train_batch_end(  # type: ignore[override]
+        self, trainer: Trainer, pl_module: AdversarialModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if self.spent(pl_module):
+            trainer.should_stop = True

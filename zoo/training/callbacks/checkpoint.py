@@ -1,0 +1,103 @@
+"""Checkpoints keyed on `images_seen`: the last, one every N images, and the best by a measure."""
+
+import math
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import Trainer
+from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.utilities.rank_zero import rank_zero_only
+
+from zoo.models.base.module import AdversarialModule
+from zoo.training.callbacks.budget import Every
+
+
+class CounterCheckpoint(Checkpoint):
+    """Writes `last.ckpt` every N images and at the end; `images-XXXXXXXXX.ckpt` where asked for; `best.ckpt`.
+
+    Lightning's own callback counts optimizer steps and skips points when two optimizers step
+    (`every_n_train_steps=7` misses step 35); this one compares the module's counter with a border.
+
+    Args:
+        folder: where the files go; created when needed.
+        every: images between two writings of `last.ckpt`.
+        keep_every: images between two checkpoints that are kept for good, or None.
+        monitor: name of the measure that decides what is best, or None.
+        better: whether a "lower" or a "higher" value of `monitor` is better.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        every: int | None = None,
+        keep_every: int | None = None,
+        monitor: str | None = None,
+        better: str = "lower",
+    ) -> None:
+        self.folder = folder
+        self.last_due = Every(every)
+        self.keep_due = Every(keep_every)
+        self.monitor = monitor
+        self.sign = 1.0 if better == "lower" else -1.0
+        self.best_value: float | None = None
+        self.last_saved: int | None = None
+
+    @property
+    def last_path(self) -> str:
+        """The newest checkpoint, or "" if there is none."""
+        path = self.folder / "last.ckpt"
+        return str(path) if path.exists() else ""
+
+    def on_train_start(self, trainer: Trainer, pl_module: AdversarialModule) -> None:  # type: ignore[override]
+        self.last_due.last = self.keep_due.last = pl_module.images_seen
+
+    def on_train_batch_end(  # type: ignore[override]
+        self, trainer: Trainer, pl_module: AdversarialModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        keep = self.keep_due.due(pl_module.images_seen)
+        if self.last_due.due(pl_module.images_seen) or keep or trainer.should_stop:
+            self.save(trainer, pl_module)
+            if keep:
+                self.copy_last(f"images-{pl_module.images_seen:09d}.ckpt")
+
+    def on_train_end(self, trainer: Trainer, pl_module: AdversarialModule) -> None:  # type: ignore[override]
+        if self.last_saved != pl_module.images_seen:
+            self.save(trainer, pl_module)
+
+    def offer(self, trainer: Trainer, module: AdversarialModule, value: float) -> None:
+        """Takes a new value of the monitored measure; keeps `best.ckpt` if none before was better.
+
+        Called by the evaluation callback on every rank with the same value.
+        """
+        if math.isfinite(value) and (self.best_value is None or self.sign * (value - self.best_value) < 0):
+            self.best_value = value
+            self.last_saved = None  # what was saved at this point does not know the new best value
+            self.save(trainer, module)
+            self.copy_last("best.ckpt")
+
+    def save(self, trainer: Trainer, module: AdversarialModule) -> None:
+        """Writes `last.ckpt`, unless it is there already; a module whose losses are no longer finite is not saved."""
+        if self.last_saved == module.images_seen:
+            return
+        module.assert_finite()
+        trainer.save_checkpoint(self.folder / "last.ckpt", weights_only=False)
+        self.last_saved = module.images_seen
+
+    @rank_zero_only
+    def copy_last(self, name: str) -> None:
+        """Gives the checkpoint just written a second name, in one step."""
+        temporary = self.folder / f"{name}.tmp-{os.getpid()}"
+        try:
+            os.link(self.folder / "last.ckpt", temporary)
+        except OSError:  # a file system without hard links
+            shutil.copyfile(self.folder / "last.ckpt", temporary)
+        os.replace(temporary, self.folder / name)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"best_value": self.best_value}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.best_value = state_dict["best_value"]

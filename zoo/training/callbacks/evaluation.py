@@ -1,0 +1,77 @@
+"""Measures samples every N images while training, and on `test`."""
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from lightning.pytorch import Callback, Trainer
+
+from zoo.models.base.module import AdversarialModule
+from zoo.training.callbacks.budget import Every
+from zoo.training.callbacks.checkpoint import CounterCheckpoint
+
+Measure = Callable[[AdversarialModule], dict[str, float]]
+
+
+class Evaluation(Callback):
+    """Runs `measure` before training, every N images and at the end; on `test`, runs it once.
+
+    Values go to every logger at `images_seen` (those of `test` as `test/NAME`: they follow another protocol than the
+    ones taken while training), and the monitored one to the checkpoint callback.
+
+    Args:
+        measure: called on every rank with the module; returns the same values on each. It draws from generators of
+            its own, so that training goes on as if it had not run.
+        every: images between two evaluations, or None for none while training.
+    """
+
+    def __init__(self, measure: Measure, *, every: int | None = None) -> None:
+        self.measure = measure
+        self.due = Every(every)
+        self.latest: dict[str, float] = {}
+        self.taken_at: int | None = None
+        self.noted = False
+
+    def on_train_start(self, trainer: Trainer, pl_module: AdversarialModule) -> None:  # type: ignore[override]
+        self.due.last = self.taken_at = pl_module.images_seen
+        if pl_module.images_seen == 0 and self.due.images is not None:
+            self.run(trainer, pl_module)
+
+    def on_train_batch_end(  # type: ignore[override]
+        self, trainer: Trainer, pl_module: AdversarialModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if self.due.due(pl_module.images_seen) or (trainer.should_stop and self.due.images is not None):
+            self.run(trainer, pl_module)
+
+    def on_train_end(self, trainer: Trainer, pl_module: AdversarialModule) -> None:  # type: ignore[override]
+        if self.due.images is not None and self.taken_at != pl_module.images_seen:  # a limit of the trainer's own
+            self.run(trainer, pl_module)
+
+    def on_test_epoch_end(self, trainer: Trainer, pl_module: AdversarialModule) -> None:  # type: ignore[override]
+        self.run(trainer, pl_module)
+
+    def run(self, trainer: Trainer, module: AdversarialModule) -> None:
+        """Measures now."""
+        module.assert_finite()
+        self.latest = self.measure(module)
+        self.taken_at = module.images_seen
+        if trainer.is_global_zero:
+            prefix = "test/" if trainer.testing else ""
+            for logger in trainer.loggers:
+                values = {prefix + name: value for name, value in self.latest.items()}
+                logger.log_metrics(values, step=module.images_seen)
+        if not trainer.testing:
+            for callback in trainer.checkpoint_callbacks:
+                if isinstance(callback, CounterCheckpoint) and callback.monitor is not None:
+                    self.offer(callback, trainer=trainer, module=module)
+
+    def offer(self, checkpoint: CounterCheckpoint, *, trainer: Trainer, module: AdversarialModule) -> None:
+        """Lets it keep the best; says once where what it monitors is not measured."""
+        if checkpoint.monitor in self.latest:
+            checkpoint.offer(trainer, module, self.latest[checkpoint.monitor])
+        elif trainer.is_global_zero and not self.noted:
+            self.noted = True
+            sys.stderr.write(
+                f"note: no best checkpoint is chosen, since {checkpoint.monitor} (keep.monitor) is not measured here: "
+                f"choose from {', '.join(self.latest)}\n"
+            )

@@ -1,0 +1,395 @@
+"""The command line of a reproduction: LightningCLI with this project's settings.
+
+`fit`, `test` and `predict` read a recipe, make the run's folder, choose callbacks, loggers and strategy, and leave a
+record. Everything else is named as LightningCLI names it.
+"""
+
+import argparse
+import logging
+import sys
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from lightning.pytorch import LightningDataModule
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.utilities.rank_zero import rank_zero_only
+
+from zoo.data import DATASETS, DataNotFoundError, ImageDataModule, ImageFolder, ToyPoints
+from zoo.errors import UnsupportedSettingError, ZooError
+from zoo.experiments.pictures.drawing import Drawings, write
+from zoo.experiments.suite import Measurement
+from zoo.models import MODELS
+from zoo.models.base.module import AdversarialModule, refuse_float16
+from zoo.models.trained import FinishedRun
+from zoo.nn.augment import augment_discriminator
+from zoo.runs.checkpoints import AtomicCheckpointIO, check_compatible, read_checkpoint
+from zoo.runs.record import RunDir, read_metrics
+from zoo.runs.text import plain_warnings
+from zoo.training.callbacks import (
+    CounterCheckpoint,
+    Evaluation,
+    HealthWatch,
+    ImageProgress,
+    Interrupted,
+    MemorisationWatch,
+    SampleGrid,
+    SignalListener,
+    StopAtBudget,
+    StopOnSignal,
+    save_png,
+)
+from zoo.training.finetune.adapt import Source, transfer
+from zoo.training.finetune.freeze import freeze_discriminator
+from zoo.training.finetune.learning_rate import ScaledLearningRate
+from zoo.training.finetune.report import FinetuneReport, finetune_record
+from zoo.training.finetune.settings import open_source, refuse_without_source, source_arguments, suit_data, with_source
+from zoo.training.loggers import JsonlLogger, WandbMirror
+from zoo.training.recipes import Plan, Recipe, UsageError, make_plan
+from zoo.training.refusals import refusal
+from zoo.training.report import RunReport, direction
+from zoo.training.settings import TAKEN_BEFORE, add_options, refuse_counts_below_one
+from zoo.training.study import Study, study_command
+
+RunFigures = Callable[[Any, FinishedRun], Drawings]
+
+
+class ReproductionCLI(LightningCLI):
+    """LightningCLI for one paper.
+
+    Args:
+        model_class: the paper's module.
+        plan: what the command line asks for.
+        recipes: names of the paper's recipes, for the help.
+        figures: draws the paper's figures of a run, or None.
+        source: trained weights that `fit` starts from, or None.
+    """
+
+    def __init__(
+        self,
+        model_class: type[AdversarialModule],
+        *,
+        plan: Plan,
+        recipes: Iterable[str],
+        figures: RunFigures | None = None,
+        source: Source | None = None,
+    ) -> None:
+        self.plan = plan
+        self.source = source
+        self.figures = figures
+        self.recipes = ", ".join(recipes)
+        self.run = RunDir(plan.run_dir)
+        super().__init__(
+            model_class=model_class,
+            datamodule_class=ImageDataModule,
+            subclass_mode_data=True,
+            save_config_callback=None,
+            auto_configure_optimizers=False,
+            seed_everything_default=0,
+            args=[plan.subcommand, f"--config={yaml.safe_dump(dict(plan.base))}", *plan.arguments],
+        )
+
+    @staticmethod
+    def subcommands() -> dict[str, set[str]]:
+        own = {"model", "datamodule", "ckpt_path", "weights_only"}
+        return {
+            "fit": own | {"train_dataloaders", "val_dataloaders"},
+            "test": own | {"dataloaders", "verbose"},
+            "predict": own | {"dataloaders", "return_predictions"},
+        }
+
+    def init_parser(self, **kwargs: Any) -> LightningArgumentParser:
+        return super().init_parser(exit_on_error=False, **kwargs)
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        add_options(parser, recipes=self.recipes)
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        try:
+            self.config = parser.parse_args(args)
+        except argparse.ArgumentError as error:
+            asked = self._parser(args[0])
+            options = [option for action in asked._actions for option in action.option_strings]
+            text = refusal(error.message, options=options, data_sets=[*DATASETS, ToyPoints.__name__])
+            raise UsageError(f"{text} (`{asked.prog.replace(' [options]', '')} --help` lists all)") from None
+
+    def before_instantiate_classes(self) -> None:
+        config = self.config[self.subcommand]
+        refuse_counts_below_one(config)
+        for name in ("lr", "lr_D", "lr_G"):
+            if name in config.model and config.model[name] is not None and not config.model[name] > 0:
+                raise UsageError(f"--model.{name} must be above 0, not {config.model[name]}")
+        refuse_float16(config.trainer.precision)  # on a CPU, Lightning would silently take bf16 instead
+        fitting = self.subcommand == "fit"
+        torch.set_float32_matmul_precision(config.matmul_precision if fitting else "highest")
+        # Adam's moments of dead units sink below 1e-38, where a CPU takes many times as long for the same sum
+        torch.set_flush_denormal(fitting)
+        if direction(config.keep.monitor or "") == "neither":
+            raise UsageError(
+                f"--keep.monitor {config.keep.monitor} describes the critic: of its values neither low nor high ones "
+                "are better, so they choose no checkpoint"
+            )
+        if config.data is None:
+            raise UsageError(f"no data set: name one with --data ({', '.join(DATASETS)})")
+        if config.data_dir is not None:
+            config.data.init_args.root = config.data_dir
+        config.data.init_args.seed = config.seed_everything
+        refuse_without_source(config)
+        if self.source is not None:
+            suit_data(config, self.source, arguments=self.plan.arguments)
+        if config.devices > 1:
+            if self.subcommand == "predict":
+                raise UsageError("predict writes its images from one device: leave --devices out")
+            config.trainer.devices = config.devices
+            if config.trainer.strategy == "auto":
+                config.trainer.strategy = "ddp_find_unused_parameters_true"  # each loss leaves one player unused
+        elif config.trainer.devices == "auto":
+            config.trainer.devices = 1
+        self.settings = config
+
+    def instantiate_classes(self) -> None:
+        try:
+            super().instantiate_classes()
+        except RuntimeError as error:  # torch's, of a width below 1 for one
+            raise UsageError(f"no networks can be made of these --model settings: {error}") from error
+        self.model.seed = self.settings.seed_everything
+
+    def instantiate_trainer(self, **kwargs: Any) -> Any:
+        config, keep = self.settings, self.settings.keep
+        self.measurement = Measurement(
+            self.datamodule, settings=config.evaluation, testing=self.subcommand == "test", log=self.logged
+        )
+        fitting = self.subcommand == "fit"
+        self.evaluation = Evaluation(self.measurement, every=config.evaluation.every if fitting else None)
+        self.report = RunReport(self.run, plan=self.plan, settings=self.plain_settings())
+        callbacks: list[Any] = [self.evaluation]
+        if fitting:
+            check_images_fit(self.datamodule, self.model)
+            tuning = self.tuning()
+            keeper = CounterCheckpoint(
+                self.run.checkpoints,
+                every=keep.checkpoint_every,
+                keep_every=keep.archive_every,
+                monitor=keep.monitor,
+                better=direction(keep.monitor or ""),
+            )
+            listener = SignalListener()
+            callbacks = [
+                listener,
+                self.report,
+                StopAtBudget(images=config.images, generator_steps=config.generator_steps),
+                SampleGrid(self.run.grids, every=keep.grid_every),
+                HealthWatch(every=keep.grid_every),
+                *tuning,
+                ImageProgress(images=config.images),  # after those that print at the start, on lines of their own
+                self.evaluation,
+                keeper,
+                StopOnSignal(listener, keeper),
+            ]
+        self._get(self.config_init, "trainer")["callbacks"] = [
+            *(self._get(self.config_init, "trainer").get("callbacks") or []),
+            *callbacks,
+        ]
+        if not fitting:
+            kwargs["enable_progress_bar"] = False  # the evaluation draws its own
+        return super().instantiate_trainer(
+            logger=self.loggers(), plugins=[*(config.trainer.plugins or []), AtomicCheckpointIO()], **kwargs
+        )
+
+    def tuning(self) -> list[Any]:
+        """Brings the source's weights into the model, freezes and augments as asked for; callbacks of such a run."""
+        config = self.settings
+        taken = None if self.source is None else transfer(self.source, self.model)
+        self.source = None  # its memory is not needed any more
+        frozen = freeze_discriminator(self.model, config.freeze_d, transfer=taken) if config.freeze_d else []
+        if config.augment:
+            augment_discriminator(self.model, config.augment)
+        callbacks: list[Any] = [] if config.lr_scale == 1 else [ScaledLearningRate(config.lr_scale)]
+        self.finetune = None
+        if config.init_from is not None:
+            self.finetune = FinetuneReport(self.run, transfer=taken, frozen=frozen)
+            every = config.evaluation.every or config.keep.grid_every
+            callbacks += [self.finetune, MemorisationWatch(every=every)]
+        return callbacks
+
+    def logged(self) -> list[dict[str, Any]]:
+        """What the run's metrics.jsonl holds so far."""
+        return read_metrics(self.run.metrics) if self.run.metrics.is_file() else []
+
+    def loggers(self) -> list[Any]:
+        """The record of the run and, where asked for, its mirror at W&B. `predict` logs nothing."""
+        if self.subcommand == "predict":
+            return []
+        self.jsonl = JsonlLogger(self.run.path)
+        if not self.settings.wandb:
+            return [self.jsonl]
+        project = self.settings.wandb if isinstance(self.settings.wandb, str) else "lightning-gan-zoo"
+        mirror = WandbMirror(
+            self.run.path,
+            project=project,
+            name=f"{self.model.paper}-{self.plan.recipe}-{self.run.path.name}",
+            group=self.model.paper,
+            tags=[self.plan.recipe, self.datamodule.name],
+            config=self.plain_settings(),
+        )
+        return [self.jsonl, mirror]
+
+    def plain_settings(self) -> dict[str, Any]:
+        """Every setting of this run as plain types: what config.yaml holds."""
+        text = self._parser(self.subcommand).dump(self.settings, skip_none=False, skip_link_targets=False)
+        return {name: value for name, value in yaml.safe_load(text).items() if name not in TAKEN_BEFORE}
+
+    def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
+        kwargs = super()._prepare_subcommand_kwargs(subcommand)
+        if self.plan.checkpoint is not None:
+            checkpoint = read_checkpoint(self.plan.checkpoint)
+            check_compatible(checkpoint, self.model, self.plan.checkpoint)
+            kwargs |= {"ckpt_path": str(self.plan.checkpoint), "weights_only": True}
+            if subcommand == "fit" and self.trainer.is_global_zero:
+                self.jsonl.resume_at(int(checkpoint["state_dict"]["images_seen"]))
+        if self.settings.compile:
+            self.model.compile_networks()
+        return kwargs
+
+    @rank_zero_only
+    def after_fit(self) -> None:
+        more = finetune_record(self.settings, self.run)
+        measures = self.report.finish(self.trainer, self.model, measurement=self.measurement, more=more)
+        if self.finetune is not None:
+            self.finetune.finish(measures, monitor=self.settings.keep.monitor)
+        self.draw()
+
+    @rank_zero_only
+    def after_test(self) -> None:
+        self.report.add_test(self.trainer, self.model, measurement=self.measurement)
+        self.draw()
+
+    def draw(self) -> None:
+        """The paper's figures of this run at this checkpoint, into the run's figures folder."""
+        if self.figures is None:
+            return
+        drawings = self.figures(self.model, FinishedRun(self.run.path, models=MODELS))
+        for path in write(drawings, self.run.figures, suffix=f"-{self.model.images_seen:09d}"):
+            self.report_line(f"figure         {path}")
+
+    def predict(self, model: AdversarialModule, datamodule: LightningDataModule, **options: Any) -> None:
+        """Writes `samples` images as PNG files into the run's samples folder; image i is the same in every call."""
+        if len(model.image_shape) != 3:
+            raise UsageError("predict writes images, and this model makes points: see the run's grids")
+        n, block = self.settings.samples, 100
+        blocks = [(min(block, n - start), start // block) for start in range(0, n, block)]
+        batches = torch.utils.data.DataLoader(blocks, batch_size=None)  # type: ignore[arg-type,var-annotated]
+        images = self.trainer.predict(model, dataloaders=batches, **options)
+        for i, image in enumerate(torch.cat(images)):  # type: ignore[arg-type]
+            save_png(image[None], self.run.samples / f"{i:06d}.png")
+        self.report_line(f"{n} images in {self.run.samples}")
+
+    @rank_zero_only
+    def report_line(self, text: str) -> None:
+        """Prints one line, once."""
+        sys.stdout.write(text + "\n")
+
+
+def check_images_fit(data: ImageDataModule, model: AdversarialModule) -> None:
+    """Raises UnsupportedSettingError if the images are not what the networks take."""
+    if data.image_shape != model.image_shape:
+        raise UnsupportedSettingError(
+            f"{data.name} gives images of shape {data.image_shape}, {type(model).__name__} takes {model.image_shape} "
+            "(channels, height, width): set data.resolution, or model.resolution and model.channels, so that they agree"
+        )
+
+
+def reproduce(
+    model_class: type[AdversarialModule],
+    recipes: Mapping[str, Recipe],
+    *,
+    figures: RunFigures | None = None,
+    studies: Mapping[str, Study] | None = None,
+    arguments: list[str] | None = None,
+) -> None:
+    """Runs a reproduction script's command line; expected errors are printed in one piece and end with status 1.
+
+    Args:
+        model_class: the paper's module.
+        recipes: its experiments.
+        figures: draws the paper's figures of one run, after `fit` and `test`.
+        studies: its experiments that are made of several runs.
+        arguments: of the command line; None takes those of the process.
+    """
+    arguments = sys.argv[1:] if arguments is None else arguments
+    studies = studies or {}
+    if not arguments or arguments[0] not in {*ReproductionCLI.subcommands(), *(["study"] if studies else [])}:
+        asked = bool(arguments) and arguments[0] in ("-h", "--help")
+        text = f"usage: {Path(sys.argv[0]).name} {{fit,test,predict}} [--recipe NAME] [--help] ...\n"
+        text += f"recipes: {', '.join(recipes)}\n"
+        if studies:
+            text += f"usage: {Path(sys.argv[0]).name} study --name NAME [--members A,B] ...\n"
+            text += f"studies: {', '.join(studies)}\n"
+        (sys.stdout if asked else sys.stderr).write(text)
+        raise SystemExit(0 if asked else 2)
+    logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARNING)  # an advertisement
+    logging.getLogger("lightning.fabric.utilities.seed").setLevel(logging.WARNING)  # the seed stands in our own lines
+    for expected in (
+        r"The number of training batches \(\d+\) is smaller than the logging interval",  # we log by our own counter
+        "You have overridden `on_after_batch_transfer`",  # the module knows the scale it trains on
+        "Be aware that when using `ckpt_path`",  # test and predict have no use for fit's callbacks
+        r"Found \d+ module\(s\) in eval mode at the start",  # frozen BatchNorm layers
+        "(?s).*JSONARGPARSE_DEPRECATION_WARNINGS",  # Lightning's calls, not ours
+        "(?s).*deprecated in v4",
+        "`isinstance.treespec, LeafSpec.` is deprecated",
+    ):
+        warnings.filterwarnings("ignore", message=expected)
+    with plain_warnings():
+        run_command(arguments, model_class, recipes=recipes, figures=figures, studies=studies)
+
+
+def refuse_other_paper(checkpoint: Path, *, paper: str) -> None:
+    """Raises UsageError if another paper's script wrote the checkpoint, before its settings are read as this one's."""
+    origin = read_checkpoint(checkpoint).get("zoo", {}).get("paper", paper)
+    if origin != paper:
+        raise UsageError(f"{checkpoint} is of {origin}, this is {paper}: use reproductions/{origin}.py")
+
+
+@rank_zero_only
+def say_how_to_go_on(stop: Interrupted, run: RunDir) -> None:
+    """Prints where a run was stopped and what resumes it."""
+    command = f"go on with: python {sys.argv[0]} fit --run_dir {run.path} --ckpt_path last"
+    nothing = "it has no checkpoint yet, so there is nothing to go on from"
+    sys.stderr.write(f"{stop}; {command if run.last_checkpoint.is_file() else nothing}\n")
+
+
+def run_command(
+    arguments: list[str],
+    model_class: type[AdversarialModule],
+    *,
+    recipes: Mapping[str, Recipe],
+    figures: RunFigures | None,
+    studies: Mapping[str, Study],
+) -> None:
+    """One of fit, test, predict, study; an expected error is printed and ends with status 1."""
+    try:
+        if arguments[0] == "study":
+            script, paper = Path(sys.argv[0]), model_class.paper
+            study_command(arguments[1:], studies=studies, paper=paper, script=script, models=MODELS)
+            return
+        weights, source = open_source(arguments, paper=model_class.paper), None
+        if weights is not None:
+            arguments = source_arguments(arguments, known=recipes)
+        plan = make_plan(arguments, paper=model_class.paper, recipes=recipes)
+        if plan.checkpoint is not None:
+            refuse_other_paper(plan.checkpoint, paper=model_class.paper)
+        if weights is not None:
+            plan, source = with_source(plan, weights)
+        ReproductionCLI(model_class, plan=plan, recipes=recipes, figures=figures, source=source)
+    except Interrupted as stop:
+        say_how_to_go_on(stop, RunDir(plan.run_dir))
+        raise SystemExit(stop.status) from None
+    except (ZooError, MisconfigurationException, OSError) as error:
+        public = isinstance(error, DataNotFoundError) and error.data != ImageFolder.name
+        without = "\n`--recipe digits` needs no files." if public else ""
+        sys.stderr.write(f"error: {error}{without}\n")
+        raise SystemExit(1) from None

@@ -1,0 +1,249 @@
+"""What a run says about itself: its measurements, its time, config.yaml, result.json and the closing summary."""
+
+import time
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import yaml
+from lightning.pytorch import Callback, Trainer
+
+import zoo
+from zoo.data import ImageDataModule
+from zoo.experiments.suite import Measurement
+from zoo.models.base.module import AdversarialModule
+from zoo.runs.checkpoints import read_checkpoint
+from zoo.runs.environment import describe_commit, describe_hardware, describe_versions
+from zoo.runs.measures import number, with_spread
+from zoo.runs.record import (
+    RunDir,
+    read_metrics,
+    read_result,
+    summarise_measures,
+    which_is_better,
+    write_atomically,
+    write_result,
+)
+from zoo.runs.text import say
+from zoo.training.recipes import Plan, command_line
+
+
+class Stopwatch:
+    """Training time in seconds, summed over resumes, and the commands given; travels in the checkpoint."""
+
+    def __init__(self) -> None:
+        self.before = 0.0
+        self.interruptions = 0
+        self.began = time.monotonic()
+        self.started = datetime.now(timezone.utc).isoformat(timespec="seconds")
+        self.commands = [command_line()]
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of training so far."""
+        return self.before + time.monotonic() - self.began
+
+    def start(self) -> None:
+        """Training begins, or goes on."""
+        self.began = time.monotonic()
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "seconds": self.seconds,
+            "interruptions": self.interruptions,
+            "started": self.started,
+            "commands": self.commands,
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.before = state_dict["seconds"]
+        self.interruptions = state_dict["interruptions"] + 1
+        self.started = state_dict["started"]
+        self.commands = [*state_dict.get("commands", []), *self.commands]
+
+
+class RunReport(Callback):
+    """Writes the files that stay of a run, and prints what a person wants to know at its beginning and its end.
+
+    As a callback it waits with the folders and config.yaml until data, model and checkpoint were found good: a command
+    that failed leaves no run behind.
+    """
+
+    def __init__(self, run: RunDir, *, plan: Plan, settings: Mapping[str, Any]) -> None:
+        self.run = run
+        self.plan = plan
+        self.settings = settings
+        self.stopwatch = Stopwatch()
+
+    def on_train_start(self, trainer: Trainer, pl_module: AdversarialModule) -> None:  # type: ignore[override]
+        self.stopwatch.start()
+        if trainer.is_global_zero:
+            RunDir.create(self.run.path, resume=True)  # a second run was refused with the plan
+            write_atomically(self.run.config, yaml.safe_dump(dict(self.settings), sort_keys=False))
+            self.announce(pl_module, data=trainer.datamodule)  # type: ignore[attr-defined]
+
+    def announce(self, model: AdversarialModule, *, data: ImageDataModule) -> None:
+        """Prints what is about to be trained."""
+        sizes = [sum(p.numel() for p in net.parameters()) for net in (model.G, model.D)]
+        images, steps = self.settings["images"], self.settings["generator_steps"]
+        budget = (
+            f"{images:,} images" if images else f"{steps:,} generator steps" if steps else "no budget: stop by Ctrl-C"
+        )
+        if self.plan.by_default:
+            say("no --recipe was given: this is digits, and `--recipe nonsense` lists all")
+        say(f"{type(model).__name__}, recipe {self.plan.recipe}: G {sizes[0]:,} and D {sizes[1]:,} parameters")
+        batch = "by resolution" if hasattr(model, "growth") else data.batch_size  # a schedule has its own
+        say(f"data {data.name} {data.image_shape}, batch {batch}, seed {model.seed}, {budget}")
+        say(f"run  {self.run.path}")
+
+    def state_dict(self) -> dict[str, Any]:
+        return self.stopwatch.state_dict()
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.stopwatch.load_state_dict(state_dict)
+
+    def finish(
+        self, trainer: Trainer, model: AdversarialModule, *, measurement: Measurement, more: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Writes result.json (`more` are further fields) and prints first, best and last of each measure, returned."""
+        data: ImageDataModule = trainer.datamodule  # type: ignore[attr-defined]
+        train = data.split("train")
+        stopwatch, seconds = self.stopwatch, self.stopwatch.seconds
+        record: dict[str, Any] = {
+            "schema": 1,
+            "paper": model.paper,
+            "recipe": self.plan.recipe,
+            "dataset": {
+                "name": data.name,
+                "fingerprint": train.fingerprint,
+                "split": "train",
+                "images": len(train.images),
+            },
+            "budget": self.settings["images"] or model.images_seen,
+            "images_seen": model.images_seen,
+            "discriminator_steps": model.discriminator_steps,
+            "generator_steps": model.generator_steps,
+            "measures": {**self.earlier("measures", {}), **self.measures(measurement)},
+            "tests": [test for test in self.earlier("tests", []) if self.still_holds(test)],
+            "protocols": {**self.earlier("protocols", {}), **measurement.protocols},
+            "seed": model.seed,
+            "commit": describe_commit(Path(zoo.__file__).parent),
+            "versions": describe_versions(),
+            "hardware": describe_hardware(
+                gpus=trainer.num_devices if trainer.strategy.root_device.type == "cuda" else 0
+            ),
+            "precision": precision(trainer, self.settings),
+            "wall_time_s": round(seconds, 1),
+            "images_per_second": round(model.images_seen / seconds, 1),
+            "commands": stopwatch.commands,
+            "started": stopwatch.started,
+            "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            "interruptions": stopwatch.interruptions,
+            **more,
+        }
+        write_result(self.run, record)
+        speed = f"{model.images_seen / seconds:,.0f} images/s, measurements included"
+        say(f"\n{model.images_seen:,} images in {seconds:.0f} s ({speed})")
+        self.print_measures(record["measures"])
+        say(f"sample grids   {self.run.grids}")
+        say(f"record         {self.run.result}")
+        say(f"checkpoint     {self.run.last_checkpoint}")
+        return dict(record["measures"])
+
+    def add_test(self, trainer: Trainer, model: AdversarialModule, *, measurement: Measurement) -> None:
+        """Adds the figures of `test` to result.json (if training got that far) and prints them with their protocol."""
+        say(f"\n{self.plan.checkpoint} at {model.images_seen:,} images seen")
+        print_table(
+            ["measure", "value", "protocol"],
+            [[name, with_spread(name, measurement.latest), key] for name, key in measurement.hashes.items()],
+        )
+        for name, protocol in measurement.protocols.items():
+            say(f"  {name}: " + ", ".join(f"{key} {short(value)}" for key, value in protocol.items()))
+        for note in measurement.notes:
+            say(f"note: {note}")
+        if not self.run.result.exists():
+            say(f"these figures are in {self.run.metrics}; result.json is written when training ends")
+            return
+        record = read_result(self.run.result)
+        taken = {
+            "checkpoint": self.plan.checkpoint.name if self.plan.checkpoint else "none",
+            "images_seen": model.images_seen,
+            "values": dict(measurement.latest),
+            "protocols": dict(measurement.hashes),
+        }
+        kept = [
+            t for t in record["tests"] if (t["checkpoint"], t["protocols"]) != (taken["checkpoint"], taken["protocols"])
+        ]
+        record["tests"] = [*kept, taken]
+        record["protocols"] = {**record["protocols"], **measurement.protocols}
+        write_result(self.run, record)
+        say(f"record {self.run.result}")
+
+    def measures(self, measurement: Measurement) -> dict[str, Any]:
+        """First, best and last of each measure of this run's metrics.jsonl that `measurement` knows the protocol of."""
+        rows = read_metrics(self.run.metrics) if self.run.metrics.exists() else []
+        better = {name: direction(name) for name in measurement.hashes}
+        return summarise_measures(rows, better, protocols=measurement.hashes)  # type: ignore[arg-type]
+
+    def earlier(self, field: str, otherwise: Any) -> Any:
+        """What an earlier result.json of this run holds, so that a resumed training keeps the figures of `test`."""
+        return read_result(self.run.result)[field] if self.run.result.exists() else otherwise
+
+    def still_holds(self, test: Mapping[str, Any]) -> bool:
+        """Whether a checkpoint is the one that `test` measured: training that goes on writes another best and last."""
+        path = self.run.checkpoints / test["checkpoint"]
+        return path.is_file() and bool(read_checkpoint(path)["state_dict"]["images_seen"] == test["images_seen"])
+
+    def print_measures(self, measures: Mapping[str, Any]) -> None:
+        """A table: before training, the best value of each and its place, the last; and which checkpoint is kept."""
+        rows = [
+            [
+                f"{name} ({which_is_better(value['better'])})",
+                number(value["first"]["value"]),
+                *(("", "") if value["better"] == "neither" else at(value["best"])),
+                number(value["last"]["value"]),
+            ]
+            for name, value in measures.items()
+        ]
+        if not rows:
+            say(f"no figures were taken while training; `test --run_dir {self.run.path}` takes them")
+            return
+        print_table(["measure", "before training", "best value", "at images seen", "last"], rows)
+        monitor = self.settings["keep"]["monitor"]
+        if monitor in measures:
+            say(f"best.ckpt is that of the best {monitor}")
+
+
+def precision(trainer: Trainer, settings: Mapping[str, Any]) -> str:
+    """Lightning's name of it, and how float32 matrices were multiplied where that was not exact."""
+    matmul = settings["matmul_precision"]
+    return str(trainer.precision) + ("" if matmul == "highest" else f", {matmul} matmul")
+
+
+def at(point: Mapping[str, Any]) -> tuple[str, str]:
+    """A value and its place."""
+    return number(point["value"]), f"{point['images_seen']:,}"
+
+
+def direction(measure: str) -> str:
+    """Whether a "lower" or a "higher" value of a measure is better, or "neither"."""
+    if measure.startswith("critic_"):
+        return "neither"
+    return "higher" if measure.startswith(("is", "parzen", "accuracy", "share", "mutual_information")) else "lower"
+
+
+def short(value: object) -> str:
+    """Hashes cut to eight digits."""
+    text = str(value)
+    return text[:8] if len(text) == 64 else text
+
+
+def print_table(head: list[str], rows: list[list[str]]) -> None:
+    """A plain table, first column to the left, the others to the right."""
+    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
+    for row in [head, *rows]:
+        cells = [
+            cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))
+        ]
+        say("  ".join(cells))

@@ -1,0 +1,200 @@
+"""Studies: a paper's experiments that are made of several runs, by one command.
+
+    python reproductions/PAPER.py study --name NAME [--members A,B] [options of fit, given to every member]
+
+trains each member (or goes on where it was stopped, or passes over it where it is done), measures its best and last
+checkpoint, then draws the figures and prints the table. A member is an ordinary run in DIR/MEMBER.
+"""
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from zoo.errors import ZooError
+from zoo.experiments.pictures.drawing import Drawings, write
+from zoo.models.trained import FinishedRun
+from zoo.runs.record import RunDir, write_atomically
+from zoo.runs.study import SCHEMA_VERSION, STUDY_FILE, table, validate_study
+from zoo.runs.text import say
+from zoo.training.recipes import UsageError, take_option
+from zoo.training.report import print_table
+
+Runs = Mapping[str, FinishedRun]
+
+
+@dataclass(frozen=True)
+class Member:
+    """One run of a study.
+
+    Args:
+        group: members of one group differ in nothing but what is averaged over (seeds, drawn architectures).
+        options: of `fit`; "{study}" in them stands for the study's folder, where the other members lie.
+        script: the reproduction that runs it, or None for the study's own.
+    """
+
+    group: str
+    options: Sequence[str]
+    script: str | None = None
+
+
+@dataclass(frozen=True)
+class Study:
+    """An experiment made of several runs.
+
+    Args:
+        summary: a line that says what it is.
+        members: by name; none for a figure that is computed.
+        figures: draws from the finished members.
+        findings: figures that belong to all members together, by name.
+        options: of `fit`, given to every member before its own.
+    """
+
+    summary: str
+    members: Mapping[str, Member]
+    figures: Callable[[Runs], Drawings]
+    findings: Callable[[Runs], Mapping[str, float]] | None = None
+    options: Sequence[str] = ()
+
+
+def conduct(
+    study: Study, *, name: str, folder: Path, script: Path, options: Sequence[str], chosen: Sequence[str], models: Any
+) -> None:
+    """Runs what is missing, then draws and tabulates what there is.
+
+    Args:
+        study: what to do.
+        name: of the study.
+        folder: where its runs and figures go.
+        script: the reproduction's file.
+        options: of `fit`, for every member; they override the study's.
+        chosen: names of the members to run now, or none for all.
+        models: `zoo.models.MODELS`.
+
+    Raises:
+        UsageError: an unknown member.
+        ZooError: a member that failed; what others reached is kept.
+    """
+    if unknown := set(chosen) - study.members.keys():
+        raise UsageError(
+            f"study {name} has no member {', '.join(sorted(unknown))}: there are {', '.join(study.members)}"
+        )
+    for member in chosen or study.members:
+        run_member(study, member, folder=folder, script=script, options=options)
+    runs = {
+        member: FinishedRun(folder / member, models=models) for member in study.members if finished(folder / member)
+    }
+    missing = [member for member in study.members if member not in runs]
+    if missing:
+        say(f"not run yet: {', '.join(missing)}")
+        return
+    for path in write(study.figures(runs), folder / "figures"):
+        say(f"figure  {path}")
+    if runs:
+        record = study_record(study, runs, name=name, paper=script.stem)
+        validate_study(record)
+        write_atomically(folder / STUDY_FILE, json.dumps(record, indent=2) + "\n")
+        print_table(["group", "measure", "best", "last", "runs"], table(record))
+        say(f"record  {folder / STUDY_FILE}")
+
+
+def finished(folder: Path) -> bool:
+    """Whether a member's training ended and both its checkpoints were measured."""
+    result = folder / "result.json"
+    if not result.is_file():
+        return False
+    tested = {test["checkpoint"] for test in json.loads(result.read_text())["tests"]}
+    return {f"{name}.ckpt" for name in checkpoints_of(folder)} <= tested
+
+
+def checkpoints_of(folder: Path) -> list[str]:
+    """What a member is measured at: its last checkpoint, and its best where one was chosen."""
+    return [name for name in ("best", "last") if (folder / "checkpoints" / f"{name}.ckpt").is_file()]
+
+
+def run_member(study: Study, member: str, *, folder: Path, script: Path, options: Sequence[str]) -> None:
+    """Trains and measures one member, each in a process of its own."""
+    run, entry = folder / member, study.members[member]
+    if finished(run):
+        return
+    file = script if entry.script is None else script.with_name(f"{entry.script}.py")
+    here = ["--run_dir", str(run)]
+    if not (run / "result.json").is_file():
+        started = (run / "checkpoints/last.ckpt").is_file()
+        if not started:
+            set_aside(run)
+        own = [option.replace("{study}", str(folder)) for option in entry.options]
+        settings = ["--ckpt_path", "last"] if started else [*study.options, *own, *options]
+        call([str(file), "fit", *settings, *here], member=member)
+    for checkpoint in checkpoints_of(run):
+        call([str(file), "test", "--ckpt_path", checkpoint, *here], member=member)
+
+
+def set_aside(run: Path) -> None:
+    """Renames what a member left that was killed before its first checkpoint: it can only begin anew."""
+    if RunDir(run).holds_run:
+        beside = next(path for i in count(1) if not (path := run.with_name(f"{run.name}.stopped-{i}")).exists())
+        run.rename(beside)
+        say(f"{run.name} was stopped before its first checkpoint and begins anew; what it left lies in {beside}")
+
+
+def call(arguments: list[str], *, member: str) -> None:
+    """One command, its output passed on."""
+    say(f"\n{member}: python {' '.join(arguments)}")
+    if returncode_of([sys.executable, *arguments]):
+        raise ZooError(f"member {member} of the study stopped, see above; the same command goes on from there")
+
+
+def returncode_of(command: list[str]) -> int:
+    """Lets a command end by itself: Ctrl-C reaches it too, and it writes a checkpoint first; SIGTERM is passed on."""
+    with subprocess.Popen(command) as process:
+        before = signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+        try:
+            while True:
+                try:
+                    return process.wait()
+                except KeyboardInterrupt:
+                    continue
+        finally:
+            signal.signal(signal.SIGTERM, before)
+
+
+def study_record(study: Study, runs: Runs, *, name: str, paper: str) -> dict[str, Any]:
+    """The records of all members, their groups, and the findings (see zoo.runs.study)."""
+    return {
+        "schema": SCHEMA_VERSION,
+        "paper": paper,
+        "study": name,
+        "summary": study.summary,
+        "groups": {member: study.members[member].group for member in runs},
+        "records": {member: run.record for member, run in runs.items()},
+        "findings": dict(study.findings(runs)) if study.findings else {},
+    }
+
+
+def study_command(arguments: list[str], *, studies: Mapping[str, Study], paper: str, script: Path, models: Any) -> None:
+    """`study --name NAME [--run_dir DIR] [--members A,B] [options of fit]`.
+
+    Raises:
+        UsageError: no or an unknown study.
+    """
+    name, rest = take_option(arguments, "name")
+    folder, rest = take_option(rest, "run_dir")
+    members, rest = take_option(rest, "members")
+    if name is None or name not in studies:
+        known = "\n".join(f"  {key:20} {value.summary}" for key, value in studies.items()) or "  none"
+        raise UsageError(f"study needs --name; the studies of {paper} are\n{known}")
+    conduct(
+        studies[name],
+        name=name,
+        folder=Path(folder) if folder else Path("runs") / paper / f"study-{name}",
+        script=script,
+        options=rest,
+        chosen=members.split(",") if members else [],
+        models=models,
+    )
