@@ -27,11 +27,12 @@ from torch.nn import functional as F
 from training import RandomPixels, batches, by_hand, contest, spread, table, through_lightning
 
 from zoo.data.growing import GrowingStream
-from zoo.models.base.growing import GrowingModule, GrowthSchedule
+from zoo.models.base.growing import GrowingModule
 from zoo.models.pggan import PGGAN
 from zoo.models.stylegan import StyleGAN
 from zoo.nn import layers as zoo_layers
 from zoo.nn.layers import DownConv2d, EqualizedConv2d, UpConv2d, downscale2d, upscale2d
+from zoo.nn.schedules import GrowthSchedule
 
 PHASE = 10**7  # images: a benchmark never leaves the stage that it is in
 BATCH = 32

@@ -8,7 +8,8 @@ from typing import Any
 import yaml
 from PIL import Image
 
-from zoo.runs.record import RunDir, summarise_measures, write_result
+from zoo.runs.folder import RunDir
+from zoo.runs.record import summarise_measures, write_result
 
 START = 1_700_000_000.0
 SPEED = 10  # images per second

@@ -8,8 +8,9 @@ from toys import fit
 
 from zoo.errors import UnsupportedSettingError
 from zoo.models import MODELS
-from zoo.nn.augment import POLICIES, augment, augment_discriminator, color, cutout, parse_policy, translation
+from zoo.nn.augment import POLICIES, augment, color, cutout, parse_policy, translation
 from zoo.nn.losses import gradient_penalty
+from zoo.training.finetune.augment import augment_discriminator
 
 
 def images(n: int = 5, channels: int = 3, side: int = 8) -> Tensor:

@@ -16,7 +16,8 @@ from PIL import Image
 from toys import same, state_of
 
 from zoo.models import MODELS
-from zoo.runs.record import RunDir, read_metrics, read_result, write_result
+from zoo.runs.folder import RunDir
+from zoo.runs.record import read_metrics, read_result, write_result
 from zoo.training.cli import ReproductionCLI, reproduce
 
 ROOT = Path(__file__).parents[1]

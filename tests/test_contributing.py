@@ -23,7 +23,7 @@ from zoo.models.base.module import AdversarialModule
 from zoo.releases.weights import load_model
 from zoo.runs.record import read_result
 from zoo.training.cli import reproduce
-from zoo.training.recipes import make_plan
+from zoo.training.plan import make_plan
 
 TEXT = (ROOT / "CONTRIBUTING.md").read_text()
 EXAMPLE = named_blocks(TEXT)

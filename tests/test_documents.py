@@ -31,11 +31,11 @@ import zoo.data
 from zoo.__main__ import parser as zoo_parser
 from zoo.commands.papers import PAPERS
 from zoo.commands.results import rows as reached
-from zoo.errors import ZooError
+from zoo.errors import UsageError, ZooError
 from zoo.models import MODELS
 from zoo.releases.find import SHIPPED, list_pretrained
 from zoo.training.cli import ReproductionCLI
-from zoo.training.recipes import UsageError, make_plan, take_option
+from zoo.training.plan import make_plan, take_option
 
 SHARED = [
     ROOT / "zoo" / f"{name}.py"

@@ -16,10 +16,11 @@ from toys import Recorder, fit, same, state_of
 from zoo.data import ImageArray, ImageDataModule
 from zoo.experiments.suite import Measurement
 from zoo.models import MODELS
-from zoo.models.base.growing import RELEASED_BATCH_SIZES, GrowingModule, GrowthSchedule, Stage, averaged_copy
+from zoo.models.base.growing import GrowingModule, averaged_copy
 from zoo.models.pggan import schedule_of
 from zoo.nn.layers import downscale2d, fade, upscale2d
 from zoo.nn.losses import bce_discriminator_loss, non_saturating_generator_loss
+from zoo.nn.schedules import RELEASED_BATCH_SIZES, GrowthSchedule, Stage
 from zoo.training.callbacks import CounterCheckpoint, Evaluation, SampleGrid
 
 STYLEGAN_LRS = {8: 1e-3, 128: 1.5e-3, 256: 2e-3, 512: 3e-3}

@@ -15,7 +15,7 @@ import torch
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 from wandb_files import close, history, wandb_records, without_account
 
-from zoo.runs.record import RecordError
+from zoo.errors import RecordError
 from zoo.training.loggers import JsonlLogger, WandbMirror, read_metrics
 
 

@@ -4,9 +4,11 @@ from pathlib import Path
 import pytest
 from made_runs import make_run
 
-from zoo.commands.results.rows import Row, keep, options_of_study, reached_by, rows, without_folders
+from zoo.commands.results.rows import Row, keep, options_of_study, reached_by, rows
 from zoo.commands.results.tables import by_paper, for_readme, for_results, of_paper, short_table
-from zoo.runs.record import RecordError, RunDir, read_result, write_result
+from zoo.errors import RecordError
+from zoo.runs.folder import RunDir
+from zoo.runs.record import read_result, without_folders, write_result
 from zoo.training.recipes import Recipe
 
 

@@ -17,17 +17,10 @@ import torch
 import torchvision
 
 import zoo
+from zoo.errors import RecordError
 from zoo.runs.environment import describe_commit, describe_hardware, describe_versions
-from zoo.runs.record import (
-    RecordError,
-    RunDir,
-    RunDirError,
-    read_result,
-    summarise_measures,
-    validate_result,
-    write_atomically,
-    write_result,
-)
+from zoo.runs.folder import RunDir, RunDirError, write_atomically
+from zoo.runs.record import read_result, summarise_measures, validate_result, write_result
 
 # --- the folder ---
 

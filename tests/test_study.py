@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from zoo.commands.results import rows as reached
-from zoo.errors import ZooError
-from zoo.runs.record import RecordError
+from zoo.errors import RecordError, ZooError
 from zoo.runs.study import mean_and_spread, read_study, table, values_of
 from zoo.training.study import Member, Study, study_command
 

@@ -17,8 +17,8 @@ from zoo.models import MODELS
 from zoo.models.base.module import AdversarialModule
 from zoo.models.dcgan import DCGAN
 from zoo.models.gan import GAN
-from zoo.nn.augment import augment_discriminator
 from zoo.training.callbacks import CounterCheckpoint
+from zoo.training.finetune.augment import augment_discriminator
 from zoo.training.finetune.freeze import freeze_discriminator
 
 DDP = "ddp_find_unused_parameters_true"

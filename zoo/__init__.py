@@ -3,10 +3,12 @@
 import os
 from typing import TYPE_CHECKING
 
+from zoo.runs.environment import VERSION
+
 if TYPE_CHECKING:
     from zoo.models.base.module import AdversarialModule
 
-__version__ = "0.1.0"
+__version__ = VERSION
 
 #: How often a thread of GNU's OpenMP looks for more work before it sleeps. Its own 300,000 take the time of a partner
 #: whose core is busy with something else (`benchmarks/busy_cores.py`). Read when torch is first imported.

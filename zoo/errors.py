@@ -15,3 +15,15 @@ class UnsupportedSettingError(ZooError, ValueError):
 
 class DataError(ZooError, ValueError):
     """A data set's files or settings that cannot be used."""
+
+
+class UsageError(ZooError):
+    """A command line that names something unknown, or leaves out something needed."""
+
+
+class EvaluationError(ZooError, ValueError):
+    """Settings, images or sample numbers that no figure can be made of."""
+
+
+class RecordError(ZooError):
+    """A record that cannot be written or read; the text names the file and the field."""

@@ -8,7 +8,8 @@ import torch
 from PIL import Image
 from toys import ToyGAN, fit
 
-from zoo.training.callbacks import SampleGrid, save_png
+from zoo.experiments.pictures.grids import save_png
+from zoo.training.callbacks import SampleGrid
 
 
 def names(folder: Path) -> list[str]:

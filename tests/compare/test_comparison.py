@@ -9,8 +9,8 @@ from made_runs import PROTOCOL, make_run
 from zoo.commands.compare.comparison import Comparison, flatten, short_paths
 from zoo.commands.compare.protocols import differing_fields, groups_of
 from zoo.commands.compare.reading import read_runs
-from zoo.commands.compare.text import as_text, lined_up
-from zoo.runs.measures import number
+from zoo.commands.compare.text import as_text
+from zoo.runs.text import lined_up, number
 
 OTHER = {**PROTOCOL, "n_fake": 5000, "labels": "uniform"}
 

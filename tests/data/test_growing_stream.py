@@ -12,7 +12,7 @@ from zoo.data.arrays import ImageArray, cache_dir
 from zoo.data.growing import GrowingStream, block_means, pyramid
 from zoo.data.stream import ImageStream
 from zoo.errors import DataError
-from zoo.models.base.growing import GrowthSchedule
+from zoo.nn.schedules import GrowthSchedule
 
 #: 4x4 up to image 20, fading 8x8 up to 30, 8x8 up to 50, fading 16x16 up to 60
 GROWTH = GrowthSchedule(16, stabilise_images=20, fade_images=10, batch_sizes={4: 6, 8: 4, 16: 2})

@@ -11,11 +11,11 @@ import yaml
 from zoo.experiments.pggan import run_figures
 from zoo.experiments.pictures import growing as figures
 from zoo.experiments.pictures.drawing import write
+from zoo.experiments.pictures.grids import save_png
 from zoo.models import MODELS
-from zoo.models.base.growing import GrowthSchedule
 from zoo.models.pggan import PGGAN
 from zoo.models.trained import FinishedRun
-from zoo.training.callbacks import save_png
+from zoo.nn.schedules import GrowthSchedule
 
 #: 4x4 up to image 10, fading 8x8 up to 30, 8x8 up to 40, fading 16x16 up to 60
 GROWTH = GrowthSchedule(16, stabilise_images=10, fade_images=20)

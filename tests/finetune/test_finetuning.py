@@ -17,12 +17,12 @@ from test_cli import refused, zoo
 from toys import fit, same, state_of
 
 from zoo.data import Digits
-from zoo.errors import UnsupportedSettingError
+from zoo.errors import RecordError, UnsupportedSettingError
 from zoo.models import MODELS
-from zoo.nn.augment import augment_discriminator
-from zoo.runs.record import RecordError, read_metrics, read_result, validate_result
+from zoo.runs.record import read_metrics, read_result, validate_result
 from zoo.training.callbacks import CounterCheckpoint, MemorisationWatch
 from zoo.training.finetune.adapt import rebuild, transfer
+from zoo.training.finetune.augment import augment_discriminator
 from zoo.training.finetune.freeze import freeze_discriminator
 from zoo.training.finetune.learning_rate import ScaledLearningRate
 from zoo.training.finetune.settings import recipe_of, suit_data

@@ -3,8 +3,8 @@ import torch
 from metrics_toys import ToyData, ToyExtractor
 from torch import nn
 
+from zoo.errors import EvaluationError
 from zoo.metrics import Evaluator, ModuleExtractor
-from zoo.metrics.errors import EvaluationError
 from zoo.metrics.features import full_float32, sha256_of
 
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from wgan_gp_toys import Bowl, Colour32, tiny
 
 from zoo.data.toy import ToyPoints
-from zoo.models.base.module import in_eval_mode
+from zoo.nn.modes import in_eval_mode
 
 # Figure 1.
 

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from zoo.models.base.module import in_eval_mode
 from zoo.models.networks.wgan_gp import CriticBlock, UpBlock
 from zoo.models.networks.wgan_gp_layers import ClassBatchNorm2d, Rectifier, convolution, deconvolution, linear
 from zoo.models.networks.wgan_gp_random import (
@@ -22,6 +21,7 @@ from zoo.models.networks.wgan_gp_random import (
 )
 from zoo.models.wgan_gp import WGANGP
 from zoo.nn.layers import SameConv2d, SameConvTranspose2d
+from zoo.nn.modes import in_eval_mode
 
 
 def count(net: nn.Module) -> int:

@@ -15,13 +15,13 @@ from typing import Any
 import torch
 from torch import nn
 
-from zoo.commands.compare.text import lined_up
 from zoo.commands.results.reported import reproductions
 from zoo.commands.results.rows import recipes_of
 from zoo.errors import ZooError
 from zoo.models import MODELS
 from zoo.models.base.module import AdversarialModule
 from zoo.nn import losses
+from zoo.runs.text import lined_up
 
 OBJECTIVE = ("discriminator_loss", "generator_loss")
 LOOP = (

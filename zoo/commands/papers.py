@@ -4,9 +4,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from zoo.commands.compare.text import lined_up
 from zoo.commands.results.rows import Row, data_of, recipes_of, rows
 from zoo.errors import ZooError
+from zoo.runs.text import lined_up
 
 HEAD = ("recipe", "data", "measure", "reported", "reached: best", "last")
 

@@ -15,7 +15,8 @@ from pathlib import Path
 from zoo.commands.results.reported import reproductions
 from zoo.releases.card import ReleaseError
 from zoo.releases.find import read_index
-from zoo.runs.record import RunDir, read_result
+from zoo.runs.folder import RunDir
+from zoo.runs.record import read_result
 from zoo.runs.text import say
 
 Run = Callable[[Sequence[str]], None]

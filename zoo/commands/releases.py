@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 def releases(arguments: argparse.Namespace) -> None:
     """Prints a table of all releases at hand; with --picture, draws a row of samples of each."""
-    from zoo.commands.compare.text import lined_up
     from zoo.releases.card import read_card
+    from zoo.runs.text import lined_up
 
     rows = [("release", "images", "data", "images seen", "MB", "precision", "figures")]
     for name in list_pretrained():
@@ -37,6 +37,7 @@ def releases(arguments: argparse.Namespace) -> None:
 
 def export(arguments: argparse.Namespace) -> None:
     """Makes a release of a run."""
+    from zoo.commands.results.reported import summary_of
     from zoo.models import MODELS
     from zoo.models.trained import FinishedRun
     from zoo.releases.export import export
@@ -50,6 +51,7 @@ def export(arguments: argparse.Namespace) -> None:
         checkpoint=arguments.checkpoint,
         name=arguments.name,
         precision=arguments.precision,
+        summary=summary_of(run.record["paper"], run.record["recipe"]),
     )
     say(f"release {folder}\nuse it  python -m zoo sample {folder}")
 

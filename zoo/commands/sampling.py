@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from zoo.errors import ZooError
-from zoo.models.base.module import AdversarialModule, in_eval_mode
-from zoo.training.callbacks import save_png
+from zoo.experiments.pictures.grids import save_png
+from zoo.models.base.module import AdversarialModule
+from zoo.nn.modes import in_eval_mode
 
 
 class SamplingError(ZooError, ValueError):

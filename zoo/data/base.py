@@ -14,7 +14,7 @@ from zoo.data.stream import ImageStream
 from zoo.errors import DataError, ZooError
 
 if TYPE_CHECKING:
-    from zoo.models.base.growing import GrowthSchedule
+    from zoo.nn.schedules import GrowthSchedule
 
 Split = Literal["train", "validation", "test"]
 

@@ -14,7 +14,7 @@ from zoo.data.stream import Batch, ImageStream
 from zoo.errors import DataError
 
 if TYPE_CHECKING:
-    from zoo.models.base.growing import GrowthSchedule
+    from zoo.nn.schedules import GrowthSchedule
 
 CHUNK = 1 << 25  # bytes of images that are averaged at a time
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from zoo.data import ImageDataModule, cache_dir
+from zoo.errors import UsageError
 from zoo.metrics.batchnorm import suitable_mode
 from zoo.metrics.evaluator import Evaluator
 from zoo.metrics.features import FeatureExtractor
@@ -14,7 +15,6 @@ from zoo.metrics.protocol import protocol_hash
 from zoo.metrics.resnet import ResNetExtractor
 from zoo.models.base.module import AdversarialModule
 from zoo.runs.measures import is_spread
-from zoo.training.recipes import UsageError
 
 MNIST_LIKE = ("MNIST", "Digits")  # where the project's LeNet knows what it sees
 FULL = {"lenet": 10_000, "resnet": 10_000, "inception": 50_000}  # generated images of a figure worth reporting

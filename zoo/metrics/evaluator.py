@@ -13,14 +13,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from zoo.errors import EvaluationError
 from zoo.metrics.batchnorm import batchnorm_statistics
-from zoo.metrics.errors import EvaluationError
 from zoo.metrics.features import FeatureExtractor, Features
 from zoo.metrics.frechet import FrechetDistance, covariance_root
 from zoo.metrics.kernel_distance import KernelDistance
@@ -34,7 +34,19 @@ from zoo.metrics.real_statistics import RealStatistics, pool_indices, read_stati
 
 if TYPE_CHECKING:
     from zoo.data import ImageArray, ImageDataModule
-    from zoo.models.base.module import AdversarialModule
+
+
+class Sampler(Protocol):
+    """What is evaluated: a torch.nn.Module that makes images. Every model of this zoo is one."""
+
+    image_shape: tuple[int, ...]
+
+    @property
+    def device(self) -> torch.device: ...
+
+    def sample(self, n: int, *, seed: int | None = None) -> Tensor:
+        """n images [n, C, H, W] in [-1, 1]."""
+
 
 SHOWN = 10  # fakes in a figure of neighbours
 POOL = 10_000  # features a side that measures of pairs draw on
@@ -134,7 +146,7 @@ class Evaluator:
             )
 
     @torch.no_grad()
-    def run(self, module: AdversarialModule) -> EvalResult:
+    def run(self, module: Sampler) -> EvalResult:
         """Evaluate; the module's modes, its buffers and the global random state are as before afterwards.
 
         Under torch.distributed every process must call it; each returns the same values. Raises ValueError if
@@ -157,12 +169,13 @@ class Evaluator:
 
         labels = "uniform" if getattr(module, "num_classes", None) else ""
         changes = {"labels": labels, "sampling": getattr(module, "sampling", "")}
-        with _undisturbed(module):
+        network = cast(nn.Module, module)
+        with _undisturbed(network):
             started = self._start(module.device)  # the reals' pass leaves G's statistics as they are
-            with batchnorm_statistics(module, self.batchnorm, fresh, draws=self.batchnorm_draws):
+            with batchnorm_statistics(network, self.batchnorm, fresh, draws=self.batchnorm_draws):
                 return self._finish(started, fakes, device=module.device, changes=changes)
 
-    def run_seeds(self, module: AdversarialModule, seeds: Sequence[int]) -> EvalResult:
+    def run_seeds(self, module: Sampler, seeds: Sequence[int]) -> EvalResult:
         """Evaluate on several lists of latents: means, and `<name>_seed_std`, the sample standard deviation over them.
 
         Raises ValueError with fewer than two seeds.
@@ -243,7 +256,7 @@ class Evaluator:
         n = column.n_real if column else self.n_real
         return real if n is None else real.slice(0, n)
 
-    def _sample(self, module: AdversarialModule, *, stream: str, block: int) -> Tensor:
+    def _sample(self, module: Sampler, *, stream: str, block: int) -> Tensor:
         seed = block_seed(self.seed, stream, block)
         if hasattr(module, "G_ema"):
             averaged: Any = module  # papers with averaged weights add the keyword to their sample()

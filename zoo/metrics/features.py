@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, TypeVar
 import torch
 from torch import Tensor, nn
 
-from zoo.metrics.errors import EvaluationError
+from zoo.errors import EvaluationError
 
 E = TypeVar("E", bound="FeatureExtractor")
 RESERVED = ("inception", "lenet", "resnet")

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-from zoo.metrics.errors import EvaluationError
+from zoo.errors import EvaluationError
 from zoo.metrics.pairs import Side
 
 TOLERANCE = 3e-8  # relative rounding error that the faster way to a value may cost

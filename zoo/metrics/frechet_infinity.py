@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torchmetrics.utilities import dim_zero_cat
 
-from zoo.metrics.errors import EvaluationError
+from zoo.errors import EvaluationError
 from zoo.metrics.frechet import FrechetDistance, Gaussian, distance
 from zoo.metrics.pairs import Side
 

@@ -17,8 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from zoo.errors import ZooError
-from zoo.metrics.errors import EvaluationError
+from zoo.errors import EvaluationError, ZooError
 from zoo.metrics.features import FeatureExtractor, Features, sha256_of
 from zoo.metrics.resize import DESCRIPTIONS, Dialect, resize
 

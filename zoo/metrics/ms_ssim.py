@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torchmetrics import Metric
 
-from zoo.metrics.errors import EvaluationError
+from zoo.errors import EvaluationError
 
 WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # of the five scales, finest first
 WINDOW, SIGMA = 11, 1.5

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-from zoo.metrics.errors import EvaluationError
+from zoo.errors import EvaluationError
 from zoo.metrics.neighbours import distance_rows
 
 MANY = 1000  # dimensions above which a random sixth of them is looked at

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from zoo.metrics.errors import EvaluationError
+from zoo.errors import EvaluationError
 
 CHUNK = 1 << 24  # entries of the distance matrix at a time: 128 MB in float64
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
-from zoo.metrics.errors import EvaluationError
+from zoo.errors import EvaluationError
 
 Side = Literal["real", "fake"]
 

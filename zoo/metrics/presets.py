@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from zoo.metrics.errors import EvaluationError
+from zoo.errors import EvaluationError
 from zoo.metrics.features import FeatureExtractor
 from zoo.metrics.inception import InceptionExtractor
 from zoo.metrics.resize import Dialect

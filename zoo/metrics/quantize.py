@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from zoo.metrics.errors import EvaluationError
+from zoo.errors import EvaluationError
 
 
 def to_uint8(x: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from zoo.metrics.errors import EvaluationError
+from zoo.errors import EvaluationError
 from zoo.metrics.pairs import SamplePairs
 
 PATCH = 7  # side of a descriptor in pixels

@@ -18,10 +18,10 @@ from torch.nn import functional as F
 
 from zoo.errors import UnsupportedSettingError
 from zoo.models.base.module import AdversarialModule, PaperMeasures
-from zoo.models.base.state import mix_seed
 from zoo.nn.layers import Maxout, uniform_
 from zoo.nn.losses import bce_discriminator_loss, non_saturating_generator_loss
 from zoo.nn.schedules import SGDSchedule
+from zoo.nn.seeds import mix_seed
 
 if TYPE_CHECKING:
     from zoo.data.base import ImageDataModule

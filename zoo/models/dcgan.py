@@ -21,9 +21,9 @@ from torch import Tensor, nn
 
 from zoo.errors import UnsupportedSettingError
 from zoo.models.base.module import AdversarialModule, PaperMeasures
-from zoo.models.base.state import mix_seed
 from zoo.models.networks.dcgan import Network, initialise, players
 from zoo.nn.losses import bce_discriminator_loss, feature_matching_loss, non_saturating_generator_loss
+from zoo.nn.seeds import mix_seed
 from zoo.nn.techniques import Techniques, last_layer
 
 if TYPE_CHECKING:

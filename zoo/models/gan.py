@@ -14,10 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from zoo.models.base.module import AdversarialModule, Batch, PaperMeasures
-from zoo.models.base.state import mix_seed
 from zoo.nn.layers import Maxout, uniform_
 from zoo.nn.losses import bce_discriminator_loss, non_saturating_generator_loss
 from zoo.nn.schedules import SGDSchedule
+from zoo.nn.seeds import mix_seed
 
 if TYPE_CHECKING:
     from zoo.data.base import ImageDataModule

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import Tensor
 
-from zoo.models.base.module import AdversarialModule, PaperMeasures, in_eval_mode
-from zoo.models.base.state import mix_seed
+from zoo.models.base.module import AdversarialModule, PaperMeasures
 from zoo.models.networks.infogan import (
     LAYOUTS,
     CodeLayout,
@@ -28,6 +27,8 @@ from zoo.models.networks.infogan import (
     mnist_trunk,
 )
 from zoo.nn.losses import bce_discriminator_loss, non_saturating_generator_loss
+from zoo.nn.modes import in_eval_mode
+from zoo.nn.seeds import mix_seed
 
 if TYPE_CHECKING:
     from zoo.data.base import ImageDataModule

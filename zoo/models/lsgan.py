@@ -18,9 +18,9 @@ import torch
 from torch import Tensor, nn
 
 from zoo.models.base.module import AdversarialModule, PaperMeasures
-from zoo.models.base.state import mix_seed
 from zoo.nn.layers import SameConv2d, SameConvTranspose2d
 from zoo.nn.losses import bce_discriminator_loss, non_saturating_generator_loss
+from zoo.nn.seeds import mix_seed
 
 if TYPE_CHECKING:
     from zoo.data.base import ImageDataModule

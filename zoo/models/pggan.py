@@ -16,11 +16,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from zoo.models.base.growing import RELEASED_BATCH_SIZES, GrowingModule, GrowthSchedule, averaged_copy, by_resolution
-from zoo.models.base.module import Batch, in_eval_mode
+from zoo.models.base.growing import GrowingModule, averaged_copy
+from zoo.models.base.module import Batch
 from zoo.models.networks.pggan import ROWS, Config, Discriminator, Generator
 from zoo.nn.layers import feature_maps, update_average
 from zoo.nn.losses import gradient_penalty, wasserstein_critic_loss, wasserstein_generator_loss
+from zoo.nn.modes import in_eval_mode
+from zoo.nn.schedules import RELEASED_BATCH_SIZES, GrowthSchedule, by_resolution
 
 IMAGES_AT_A_TIME = 64  # when sampling along a path
 

@@ -15,7 +15,7 @@ from typing import Literal, cast
 import torch
 from torch import Tensor
 
-from zoo.models.base.growing import RELEASED_BATCH_SIZES, GrowthSchedule, averaged_copy, by_resolution
+from zoo.models.base.growing import averaged_copy
 from zoo.models.networks.stylegan import Config, Discriminator, StyleGenerator
 from zoo.models.stylegan_sampling import StyleSampling
 from zoo.nn.losses import (
@@ -26,6 +26,7 @@ from zoo.nn.losses import (
     wasserstein_critic_loss,
     wasserstein_generator_loss,
 )
+from zoo.nn.schedules import RELEASED_BATCH_SIZES, GrowthSchedule, by_resolution
 
 #: Learning rate from a resolution on (appendix C; CelebA-HQ stops at 2e-3).
 LEARNING_RATES: Mapping[int, float] = {4: 1e-3, 128: 1.5e-3, 256: 2e-3, 512: 3e-3}

@@ -10,10 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from zoo.models.base.growing import GrowingModule
-from zoo.models.base.module import PaperMeasures, in_eval_mode
-from zoo.models.base.state import mix_seed
+from zoo.models.base.module import PaperMeasures
 from zoo.models.networks.stylegan import Config, Noise, StyleGenerator
 from zoo.nn.layers import upscale2d
+from zoo.nn.modes import in_eval_mode
+from zoo.nn.seeds import mix_seed
 
 if TYPE_CHECKING:
     from zoo.data.base import ImageDataModule

@@ -9,10 +9,11 @@ from typing import Any
 import yaml
 
 from zoo.data import ImageDataModule
+from zoo.errors import UsageError
 from zoo.models.base.module import AdversarialModule
 from zoo.runs.checkpoints import CheckpointError, check_compatible, read_checkpoint
-from zoo.runs.record import RunDir, read_metrics, read_result
-from zoo.training.recipes import UsageError
+from zoo.runs.folder import RunDir
+from zoo.runs.record import read_metrics, read_result
 
 
 def load_module(path: Path, *, models: Mapping[str, type[AdversarialModule]]) -> AdversarialModule:

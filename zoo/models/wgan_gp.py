@@ -19,8 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from zoo.models.base.module import AdversarialModule, PaperMeasures, in_eval_mode
-from zoo.models.base.state import mix_seed
+from zoo.models.base.module import AdversarialModule, PaperMeasures
 from zoo.models.networks.wgan_gp import Method, Network, players
 from zoo.models.networks.wgan_gp_random import draw_architecture
 from zoo.nn.losses import (
@@ -30,6 +29,8 @@ from zoo.nn.losses import (
     wasserstein_critic_loss,
     wasserstein_generator_loss,
 )
+from zoo.nn.modes import in_eval_mode
+from zoo.nn.seeds import mix_seed
 
 if TYPE_CHECKING:
     from zoo.data.base import ImageDataModule, Split

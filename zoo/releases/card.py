@@ -10,10 +10,9 @@ import re
 from pathlib import Path
 from typing import Any
 
-from zoo.errors import ZooError
+from zoo.errors import RecordError, ZooError
 from zoo.runs import schema
-from zoo.runs.record import write_atomically
-from zoo.runs.schema import RecordError
+from zoo.runs.folder import write_atomically
 
 CARD_FILE, INDEX_FILE, GRID_FILE = "card.json", "index.json", "grid.png"
 NETWORKS = ("G", "G_ema", "D")

@@ -9,8 +9,6 @@ from typing import Any
 
 from torch import Tensor
 
-from zoo.commands.results.reported import reproductions
-from zoo.commands.results.rows import without_folders
 from zoo.data import DATASETS
 from zoo.metrics.features import sha256_of
 from zoo.models.base.module import AdversarialModule
@@ -21,11 +19,20 @@ from zoo.releases.figures import GRID_IMAGES, GRID_SEED, draw_grid, grey_levels,
 from zoo.releases.find import add_to_index
 from zoo.releases.precision import pack, unpack
 from zoo.runs.environment import describe_versions
+from zoo.runs.record import without_folders
 
 MEAN_GREY_LEVELS = 1.0  # rounding that changes images by more, on average, is refused
 
 
-def export(run: FinishedRun, out: Path, *, checkpoint: str = "last", name: str | None = None, precision: str) -> Path:
+def export(
+    run: FinishedRun,
+    out: Path,
+    *,
+    checkpoint: str = "last",
+    name: str | None = None,
+    precision: str,
+    summary: str | None = None,
+) -> Path:
     """Writes the release of a finished run into `out`, and lists it in `out`'s index.
 
     The figures in its card are of the weights as released, after rounding.
@@ -36,6 +43,7 @@ def export(run: FinishedRun, out: Path, *, checkpoint: str = "last", name: str |
         checkpoint: "last" or "best".
         name: of the release; None makes PAPER.RECIPE.
         precision: "float32", "float16" or "int8", see `zoo.releases.precision`.
+        summary: a line that says what was trained; None takes the recipe's name.
 
     Returns:
         the release's folder.
@@ -69,7 +77,7 @@ def export(run: FinishedRun, out: Path, *, checkpoint: str = "last", name: str |
             "name": name,
             "paper": record["paper"],
             "recipe": record["recipe"],
-            "summary": summary_of(record),
+            "summary": summary or record["recipe"],
             "hyperparameters": constructor_arguments(module),
             "image_shape": list(module.image_shape),
             "files": entries,
@@ -112,15 +120,6 @@ def write_files(files: dict[str, dict[str, Tensor]], folder: Path) -> dict[str, 
         parameters = sum(value.numel() for value in unpack(tensors).values())
         entries[network] = {"sha256": sha256_of(path), "bytes": path.stat().st_size, "parameters": parameters}
     return entries
-
-
-def summary_of(record: dict[str, Any]) -> str:
-    """The recipe's own line, where the run was made in a checkout."""
-    from zoo.commands.results.rows import recipes_of
-
-    script = reproductions() / f"{record['paper']}.py"
-    recipes = recipes_of(script) if script.is_file() else {}
-    return str(recipes[record["recipe"]].summary) if record["recipe"] in recipes else str(record["recipe"])
 
 
 def constructor_arguments(module: AdversarialModule) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from typing import Any
 
 from zoo.errors import DataError
 from zoo.releases.card import CARD_FILE, GRID_FILE, INDEX_FILE, NAME, ReleaseError, read_card
-from zoo.runs.record import write_atomically
+from zoo.runs.folder import write_atomically
 
 SHIPPED = Path(__file__).parent / "shipped"
 SETTING = "ZOO_RELEASES"

@@ -12,20 +12,19 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+VERSION = "0.1.0"  # of this package, as in pyproject.toml
 PACKAGES = ("torch", "lightning", "torchmetrics", "torchvision", "numpy")
 
 
 def describe_versions() -> dict[str, str]:
     """Versions of Python, zoo, and the packages that figures depend on ("absent": not installed), none imported."""
-    from zoo import __version__
-
     versions = {"python": platform.python_version()}
     for name in PACKAGES:
         try:
             versions[name] = version(name)
         except PackageNotFoundError:
             versions[name] = "absent"
-    return versions | {"zoo": __version__}
+    return versions | {"zoo": VERSION}
 
 
 def describe_hardware(*, gpus: int | None = None) -> dict[str, Any]:

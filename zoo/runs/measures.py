@@ -4,7 +4,6 @@ The ending alone does not tell: `parzen_ll_error` is the standard error of `parz
 wrong codes and nobody's spread. What counts is whether the figure that it would belong to is there.
 """
 
-import math
 from collections.abc import Collection, Mapping
 from typing import TypeVar
 
@@ -16,19 +15,6 @@ SPREADS = ("_std", "_error", "_seed_std")
 def spread_of(name: str, values: Mapping[str, T]) -> T | None:
     """The standard deviation or error that was taken with a figure, if any."""
     return next((values[name + end] for end in SPREADS if values.get(name + end) is not None), None)
-
-
-def number(value: float | None, spread: float | None = None) -> str:
-    """Four significant digits of a figure and two of its spread, if there is one."""
-    if value is None or not math.isfinite(value):
-        return "not finite"
-    # :.2g alone writes 230 as 2.3e+02
-    return f"{value:.4g}" + ("" if spread is None else f" +/- {float(f'{spread:.2g}'):g}")
-
-
-def with_spread(name: str, values: Mapping[str, float]) -> str:
-    """The figure `name` of `values`, and its standard deviation or error where one was taken."""
-    return number(values[name], spread_of(name, values))
 
 
 def is_spread(name: str, names: Collection[str]) -> bool:
@@ -43,3 +29,10 @@ def is_spread(name: str, names: Collection[str]) -> bool:
 def is_secondary(name: str, names: Collection[str]) -> bool:
     """Whether a table leaves a figure out: a spread, or another figure's value on validation data."""
     return is_spread(name, names) or (name.endswith("_validation") and name.removesuffix("_validation") in names)
+
+
+def direction(measure: str) -> str:
+    """Whether a "lower" or a "higher" value of a measure is better, or "neither"."""
+    if measure.startswith("critic_"):
+        return "neither"
+    return "higher" if measure.startswith(("is", "parzen", "accuracy", "share", "mutual_information")) else "lower"

@@ -1,4 +1,4 @@
-"""What a run leaves behind: its files by name, and `result.json`, the record that a claim is generated from.
+"""`result.json`, the record of a run that a claim is generated from, and the rows of its metrics.jsonl.
 
 No torch at import: the `zoo` command reads records without it.
 """
@@ -8,149 +8,20 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from zoo.errors import ZooError
+from zoo.errors import RecordError
 from zoo.runs import schema
 from zoo.runs.environment import PACKAGES
-from zoo.runs.schema import RecordError
+from zoo.runs.folder import RESULT_FILE, RunDir, write_atomically
 
-__all__ = [
-    "RESULT_SCHEMA",
-    "RecordError",
-    "RunDir",
-    "RunDirError",
-    "read_metrics",
-    "read_result",
-    "summarise_measures",
-    "validate_result",
-    "write_atomically",
-    "write_result",
-]
-
-CONFIG_FILE = "config.yaml"
-METRICS_FILE = "metrics.jsonl"
-RESULT_FILE = "result.json"
-WANDB_ID_FILE = "wandb_id"
 SCHEMA_VERSION = 1
 
 Better = Literal["lower", "higher", "neither"]  # neither: a figure that describes, as a critic's gradient norm
 BETTER: tuple[Better, ...] = get_args(Better)
-
-
-class RunDirError(ZooError):
-    """A folder that cannot take a new run."""
-
-
-@dataclass(frozen=True)
-class RunDir:
-    """The names of what lies in a run's folder. Making one touches no file; `create` makes the folders."""
-
-    path: Path
-
-    @classmethod
-    def create(cls, path: str | os.PathLike[str], *, resume: bool = False) -> RunDir:
-        """Make the folders of a run at `path`; figures and samples have theirs when they are written.
-
-        Raises:
-            RunDirError: a run lies there already (unless `resume`), or `path` is no folder that can be made.
-        """
-        run = cls(Path(path))
-        if not resume:
-            run.refuse_second_run()
-        try:
-            for folder in (run.grids, run.checkpoints):
-                folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise RunDirError(f"cannot make the run's folder {run.path}: {error}; choose another --run_dir") from error
-        return run
-
-    @property
-    def holds_run(self) -> bool:
-        """Whether a configuration, a metrics file or a checkpoint lies here. Never changes anything."""
-        return bool(self._traces())
-
-    def refuse_second_run(self) -> None:
-        """Raises RunDirError if a run lies here already."""
-        if self.holds_run:
-            if any(self.checkpoints.glob("*.ckpt")):
-                way = "resume with --ckpt_path last"
-            else:
-                way = "no checkpoint of it is there to resume from, so remove the folder"
-            traces = ", ".join(self._traces())
-            raise RunDirError(f"{self.path} holds a run already ({traces}): {way}, or choose another --run_dir/--name")
-
-    def _traces(self) -> list[str]:
-        files = [file.name for file in (self.config, self.metrics) if file.exists()]
-        return files + [f"checkpoints/{file.name}" for file in sorted(self.checkpoints.glob("*.ckpt"))[:3]]
-
-    @property
-    def config(self) -> Path:
-        return self.path / CONFIG_FILE
-
-    @property
-    def metrics(self) -> Path:
-        return self.path / METRICS_FILE
-
-    @property
-    def result(self) -> Path:
-        return self.path / RESULT_FILE
-
-    @property
-    def wandb_id(self) -> Path:
-        return self.path / WANDB_ID_FILE
-
-    @property
-    def grids(self) -> Path:
-        return self.path / "grids"
-
-    @property
-    def figures(self) -> Path:
-        return self.path / "figures"
-
-    @property
-    def samples(self) -> Path:
-        return self.path / "samples"
-
-    @property
-    def checkpoints(self) -> Path:
-        return self.path / "checkpoints"
-
-    @property
-    def last_checkpoint(self) -> Path:
-        return self.checkpoints / "last.ckpt"
-
-    @property
-    def best_checkpoint(self) -> Path:
-        return self.checkpoints / "best.ckpt"
-
-    def checkpoint_at(self, images_seen: int) -> Path:
-        """Name of the kept checkpoint at `images_seen`; nine digits, so that names sort as numbers."""
-        return self.checkpoints / f"images-{images_seen:09d}.ckpt"
-
-
-def write_atomically(path: str | os.PathLike[str], text: str) -> None:
-    """Write `text` (UTF-8) to a temporary name in the same folder, then rename.
-
-    Raises:
-        RecordError: it could not be written; what lay at `path` before is untouched.
-    """
-    path = Path(path)
-    temporary = path.with_name(f"{path.name}.tmp-{os.getpid()}")
-    try:
-        with temporary.open("wb") as file:
-            file.write(text.encode())
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        raise RecordError(f"could not write {path}: {error}; what lay there before is untouched") from error
-    finally:
-        if temporary.exists():
-            temporary.unlink()
 
 
 def read_metrics(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
@@ -345,3 +216,43 @@ def read_result(path: str | os.PathLike[str]) -> dict[str, Any]:
     except RecordError as error:
         raise RecordError(f"{path}: {error}") from error
     return record
+
+
+def set_beside(record: Mapping[str, Any], *, leave_out: Sequence[str] = ()) -> str:
+    """What was set beside the recipe, in all `fit` commands of a run together: " --images 200 --model.width 32".
+
+    Folders, time limits and what only looks on (evaluations, checkpoints, loggers) are left out, and `leave_out`.
+    """
+    found: dict[str, str] = {}
+    for _, _, subcommand, *arguments in record["commands"]:
+        for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
+            name, is_set, value = argument.partition("=")
+            if subcommand == "fit" and name.startswith("--"):
+                found[name] = value if is_set else following
+    unchanged = ("--recipe", "--data_dir", "--run_dir", "--ckpt_path", "--seed_everything", "--devices", "--wandb")
+    looking_on = ("--evaluation.", "--keep.", "--trainer.max_time", "--trainer.devices", "--trainer.logger")
+    names = [name for name in found if name not in (*unchanged, *leave_out) and not name.startswith(looking_on)]
+    return "".join(f" {name} {found[name]}" for name in names)
+
+
+def hardware(record: Mapping[str, Any]) -> str:
+    """The GPUs of a run; without any, its processor."""
+    from zoo.runs.text import cores
+
+    there = record["hardware"]
+    return ", ".join(there["gpus"]) or f"{there['cpu']}, {cores(there['cores'])}"
+
+
+def without_folders(command: list[str]) -> list[str]:
+    """A command line as another machine would be given it; of weights to start from, the name is kept."""
+    placeholders = {"--data_dir": "DIR", "--run_dir": "RUN", "--data.root": "DIR", "--data.init_args.root": "DIR"}
+
+    def replaced(option: str, value: str) -> str:
+        return Path(value).name if option == "--init_from" else placeholders.get(option, value)
+
+    words = [replaced(before, word) for before, word in pairwise(["", *command])]
+    for i, word in enumerate(words):
+        option, is_set, value = word.partition("=")
+        if is_set:
+            words[i] = f"{option}={replaced(option, value)}"
+    return words

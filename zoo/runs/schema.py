@@ -12,12 +12,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from zoo.errors import ZooError
-
-
-class RecordError(ZooError):
-    """A record that cannot be written or read; the text names the file and the field."""
-
+from zoo.errors import RecordError
 
 Check = Callable[[str, Any], None]
 

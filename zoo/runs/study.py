@@ -6,8 +6,10 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-from zoo.runs.measures import is_secondary, number
-from zoo.runs.record import RecordError, validate_result
+from zoo.errors import RecordError
+from zoo.runs.measures import is_secondary
+from zoo.runs.record import validate_result
+from zoo.runs.text import number
 
 STUDY_FILE = "study.json"
 SCHEMA_VERSION = 1

@@ -2,9 +2,12 @@
 
 import argparse
 import contextlib
+import math
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+
+from zoo.runs.measures import spread_of
 
 
 def say(text: str) -> None:
@@ -33,3 +36,53 @@ def plain_warnings() -> Iterator[None]:
         yield
     finally:
         warnings.formatwarning = before
+
+
+def print_table(head: list[str], rows: list[list[str]]) -> None:
+    """A plain table, first column to the left, the others to the right."""
+    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
+    for row in [head, *rows]:
+        cells = [
+            cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))
+        ]
+        say("  ".join(cells))
+
+
+def number(value: float | None, spread: float | None = None) -> str:
+    """Four significant digits of a figure and two of its spread, if there is one."""
+    if value is None or not math.isfinite(value):
+        return "not finite"
+    # :.2g alone writes 230 as 2.3e+02
+    return f"{value:.4g}" + ("" if spread is None else f" +/- {float(f'{spread:.2g}'):g}")
+
+
+def with_spread(name: str, values: Mapping[str, float]) -> str:
+    """The figure `name` of `values`, and its standard deviation or error where one was taken."""
+    return number(values[name], spread_of(name, values))
+
+
+def lined_up(rows: Sequence[Sequence[str]]) -> str:
+    """Columns lined up by spaces: numbers to the right, all else to the left."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    right = [all(is_number(row[i]) for row in rows[1:]) for i in range(len(rows[0]))]
+    lines = []
+    for row in rows:
+        cells = [cell.rjust(w) if r else cell.ljust(w) for cell, w, r in zip(row, widths, right, strict=True)]
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines)
+
+
+def is_number(text: str) -> bool:
+    """Whether a cell reads as a number (or is empty)."""
+    return text == "not finite" or all(letter in "0123456789.,:+-e/ " for letter in text)
+
+
+def duration(seconds: float) -> str:
+    """1:06:29."""
+    minutes, s = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{s:02}"
+
+
+def cores(n: int) -> str:
+    """1 core, 2 cores."""
+    return f"{n} core" + ("" if n == 1 else "s")

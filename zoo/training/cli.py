@@ -20,15 +20,17 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
 from zoo.data import DATASETS, DataNotFoundError, ImageDataModule, ImageFolder, ToyPoints
-from zoo.errors import UnsupportedSettingError, ZooError
+from zoo.errors import UnsupportedSettingError, UsageError, ZooError
 from zoo.experiments.pictures.drawing import Drawings, write
+from zoo.experiments.pictures.grids import save_png
 from zoo.experiments.suite import Measurement
 from zoo.models import MODELS
 from zoo.models.base.module import AdversarialModule, refuse_float16
 from zoo.models.trained import FinishedRun
-from zoo.nn.augment import augment_discriminator
 from zoo.runs.checkpoints import AtomicCheckpointIO, check_compatible, read_checkpoint
-from zoo.runs.record import RunDir, read_metrics
+from zoo.runs.folder import RunDir
+from zoo.runs.measures import direction
+from zoo.runs.record import read_metrics
 from zoo.runs.text import plain_warnings
 from zoo.training.callbacks import (
     CounterCheckpoint,
@@ -41,17 +43,18 @@ from zoo.training.callbacks import (
     SignalListener,
     StopAtBudget,
     StopOnSignal,
-    save_png,
 )
 from zoo.training.finetune.adapt import Source, transfer
+from zoo.training.finetune.augment import augment_discriminator
 from zoo.training.finetune.freeze import freeze_discriminator
 from zoo.training.finetune.learning_rate import ScaledLearningRate
 from zoo.training.finetune.report import FinetuneReport, finetune_record
 from zoo.training.finetune.settings import open_source, refuse_without_source, source_arguments, suit_data, with_source
 from zoo.training.loggers import JsonlLogger, WandbMirror
-from zoo.training.recipes import Plan, Recipe, UsageError, make_plan
+from zoo.training.plan import Plan, make_plan
+from zoo.training.recipes import Recipe
 from zoo.training.refusals import refusal
-from zoo.training.report import RunReport, direction
+from zoo.training.report import RunReport
 from zoo.training.settings import TAKEN_BEFORE, add_options, refuse_counts_below_one
 from zoo.training.study import Study, study_command
 

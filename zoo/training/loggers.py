@@ -23,7 +23,9 @@ from lightning.fabric.utilities.rank_zero import rank_zero_only, rank_zero_warn
 from lightning.pytorch.loggers.logger import Logger
 from lightning.pytorch.loggers.wandb import WandbLogger
 
-from zoo.runs.record import METRICS_FILE, RESULT_FILE, WANDB_ID_FILE, RecordError, read_metrics, write_atomically
+from zoo.errors import RecordError
+from zoo.runs.folder import METRICS_FILE, RESULT_FILE, WANDB_ID_FILE, write_atomically
+from zoo.runs.record import read_metrics
 
 if TYPE_CHECKING:
     from wandb import Run

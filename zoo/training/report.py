@@ -15,18 +15,11 @@ from zoo.experiments.suite import Measurement
 from zoo.models.base.module import AdversarialModule
 from zoo.runs.checkpoints import read_checkpoint
 from zoo.runs.environment import describe_commit, describe_hardware, describe_versions
-from zoo.runs.measures import number, with_spread
-from zoo.runs.record import (
-    RunDir,
-    read_metrics,
-    read_result,
-    summarise_measures,
-    which_is_better,
-    write_atomically,
-    write_result,
-)
-from zoo.runs.text import say
-from zoo.training.recipes import Plan, command_line
+from zoo.runs.folder import RunDir, write_atomically
+from zoo.runs.measures import direction
+from zoo.runs.record import read_metrics, read_result, summarise_measures, which_is_better, write_result
+from zoo.runs.text import number, print_table, say, with_spread
+from zoo.training.plan import Plan, command_line
 
 
 class Stopwatch:
@@ -226,24 +219,7 @@ def at(point: Mapping[str, Any]) -> tuple[str, str]:
     return number(point["value"]), f"{point['images_seen']:,}"
 
 
-def direction(measure: str) -> str:
-    """Whether a "lower" or a "higher" value of a measure is better, or "neither"."""
-    if measure.startswith("critic_"):
-        return "neither"
-    return "higher" if measure.startswith(("is", "parzen", "accuracy", "share", "mutual_information")) else "lower"
-
-
 def short(value: object) -> str:
     """Hashes cut to eight digits."""
     text = str(value)
     return text[:8] if len(text) == 64 else text
-
-
-def print_table(head: list[str], rows: list[list[str]]) -> None:
-    """A plain table, first column to the left, the others to the right."""
-    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
-    for row in [head, *rows]:
-        cells = [
-            cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))
-        ]
-        say("  ".join(cells))

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from lightning.pytorch.cli import LightningArgumentParser
 
-from zoo.training.recipes import UsageError
+from zoo.errors import UsageError
 
 #: Options that count something; None where they may be left out.
 COUNTS = (

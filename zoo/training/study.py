@@ -16,14 +16,13 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from zoo.errors import ZooError
+from zoo.errors import UsageError, ZooError
 from zoo.experiments.pictures.drawing import Drawings, write
 from zoo.models.trained import FinishedRun
-from zoo.runs.record import RunDir, write_atomically
+from zoo.runs.folder import RunDir, write_atomically
 from zoo.runs.study import SCHEMA_VERSION, STUDY_FILE, table, validate_study
-from zoo.runs.text import say
-from zoo.training.recipes import UsageError, take_option
-from zoo.training.report import print_table
+from zoo.runs.text import print_table, say
+from zoo.training.plan import take_option
 
 Runs = Mapping[str, FinishedRun]
 

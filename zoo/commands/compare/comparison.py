@@ -9,7 +9,8 @@ from typing import Any
 from zoo.commands.compare.protocols import Conflict, conflict, groups_of
 from zoo.commands.compare.runs import ComparedRun
 from zoo.commands.results.reported import reported_by
-from zoo.runs.measures import is_secondary, number, with_spread
+from zoo.runs.measures import is_secondary
+from zoo.runs.text import cores, number, with_spread
 
 PLACES = ("data.init_args.root", "data_dir", "trainer.default_root_dir", "wandb")  # where, not what
 SECTIONS = ("", "model", "data", "evaluation", "keep", "trainer")  # the order of settings; "" are those of no section
@@ -199,11 +200,6 @@ def circumstances(run: ComparedRun) -> Iterator[tuple[str, str]]:
     yield "commit", commit.partition("+")[0][:7] + ("+dirty" if "+" in commit else "")
     for package, version in run.record["versions"].items():
         yield f"version of {package}", version
-
-
-def cores(n: int) -> str:
-    """1 core, 2 cores."""
-    return f"{n} core" + ("" if n == 1 else "s")
 
 
 def tested_value(test: Mapping[str, Any] | None, name: str) -> str:

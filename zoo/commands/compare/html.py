@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Sequence
 from html import escape
 
-from zoo.commands.compare.text import is_number
+from zoo.runs.text import is_number
 
 COLOURS = 8  # --c0 ... in compare.css
 

@@ -17,8 +17,8 @@ from zoo.commands.compare.html import details, many, named, pairs, section, segm
 from zoo.commands.compare.pictures import grids_section, latents_section
 from zoo.commands.compare.protocols import short
 from zoo.commands.compare.text import OVERVIEW, overview
-from zoo.commands.results.rows import without_folders
-from zoo.runs.record import write_atomically
+from zoo.runs.folder import write_atomically
+from zoo.runs.record import without_folders
 
 
 def write_page(comparison: Comparison, path: Path) -> Path:

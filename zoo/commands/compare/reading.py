@@ -7,8 +7,9 @@ from typing import Any
 import yaml
 
 from zoo.commands.compare.runs import ComparedRun
-from zoo.errors import ZooError
-from zoo.runs.record import METRICS_FILE, RESULT_FILE, RecordError, RunDir, read_metrics, read_result
+from zoo.errors import RecordError, ZooError
+from zoo.runs.folder import METRICS_FILE, RESULT_FILE, RunDir
+from zoo.runs.record import read_metrics, read_result
 from zoo.runs.study import is_study, read_study
 
 

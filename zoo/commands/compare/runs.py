@@ -141,7 +141,7 @@ def is_figure(name: str, names: Collection[str]) -> bool:
 
 def better(name: str) -> str:
     """Whether "lower" or "higher" values of a measure are better, or "neither"."""
-    from zoo.training.report import direction  # brings torch: only for runs that have no record yet
+    from zoo.runs.measures import direction
 
     return direction(name)
 

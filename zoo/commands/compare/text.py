@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from zoo.runs.record import which_is_better
+from zoo.runs.text import duration, lined_up
 
 if TYPE_CHECKING:
     from zoo.commands.compare.comparison import Comparison, Figure
@@ -49,25 +50,3 @@ def overview(comparison: Comparison) -> list[list[str]]:
 def figures_table(comparison: Comparison, figures: Sequence[Figure]) -> str:
     """Figures of one measure, run by run."""
     return lined_up([["run", *figures[0].cells], *([comparison.labels[f.run], *f.cells.values()] for f in figures)])
-
-
-def lined_up(rows: Sequence[Sequence[str]]) -> str:
-    """Columns lined up by spaces: numbers to the right, all else to the left."""
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    right = [all(is_number(row[i]) for row in rows[1:]) for i in range(len(rows[0]))]
-    lines = []
-    for row in rows:
-        cells = [cell.rjust(w) if r else cell.ljust(w) for cell, w, r in zip(row, widths, right, strict=True)]
-        lines.append("  ".join(cells).rstrip())
-    return "\n".join(lines)
-
-
-def is_number(text: str) -> bool:
-    """Whether a cell reads as a number (or is empty)."""
-    return text == "not finite" or all(letter in "0123456789.,:+-e/ " for letter in text)
-
-
-def duration(seconds: float) -> str:
-    """1:06:29."""
-    minutes, s = divmod(round(seconds), 60)
-    return f"{minutes // 60}:{minutes % 60:02}:{s:02}"

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from zoo.commands.evaluate.extractors import load_extractors
 from zoo.commands.evaluate.outcome import Outcome, as_json, draw_neighbours, table
 from zoo.commands.evaluate.subjects import Folder, load_data, load_subject, read_folder
-from zoo.metrics.errors import EvaluationError
+from zoo.errors import EvaluationError
 from zoo.runs.text import positive, say
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
     outcome = of_folders(arguments) if folders else of_data(arguments) if data_alone else of_run(arguments)
     say(table(outcome))
     if arguments.json:
-        from zoo.runs.record import write_atomically
+        from zoo.runs.folder import write_atomically
 
         write_atomically(arguments.json, json.dumps(as_json(outcome), indent=1, sort_keys=True) + "\n")
         say(f"written: {arguments.json}")

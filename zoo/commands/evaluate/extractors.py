@@ -7,7 +7,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo.metrics.errors import EvaluationError
+from zoo.errors import EvaluationError
 
 if TYPE_CHECKING:
     from zoo.metrics.features import FeatureExtractor

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo.metrics.errors import EvaluationError
+from zoo.errors import EvaluationError
 from zoo.runs.measures import is_spread
 
 if TYPE_CHECKING:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zoo.errors import DataError
-from zoo.metrics.errors import EvaluationError
+from zoo.errors import DataError, EvaluationError
 
 if TYPE_CHECKING:
     from zoo.data import ImageArray, ImageDataModule

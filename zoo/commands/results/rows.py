@@ -10,22 +10,14 @@ import json
 import re
 import shutil
 from collections.abc import Iterator, Mapping
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from zoo.commands.results.tables import (
-    for_readme,
-    for_results,
-    of_paper,
-    page_tables,
-    plain_table,
-    set_beside,
-    short_table,
-)
-from zoo.errors import ZooError
-from zoo.runs.measures import is_secondary, with_spread
-from zoo.runs.record import RecordError, RunDir, read_result, write_atomically
+from zoo.commands.results.tables import for_readme, for_results, of_paper, page_tables, plain_table, short_table
+from zoo.errors import RecordError, ZooError
+from zoo.runs.folder import RunDir, write_atomically
+from zoo.runs.measures import is_secondary
+from zoo.runs.record import read_result, set_beside, without_folders
 from zoo.runs.study import (
     STUDY_FILE,
     grouped,
@@ -35,6 +27,7 @@ from zoo.runs.study import (
     read_study,
     values_of,
 )
+from zoo.runs.text import with_spread
 
 BEGIN, END = "Reported and reached (written by `python -m zoo reached --write`)", "End of the table"
 BUDGET = ("--images", "--trainer.precision")  # options that say how long and how precisely, not what
@@ -297,21 +290,6 @@ def keep_study(folder: Path, root: Path) -> Path:
     for figure in sorted((folder / "figures").glob("*.png")):
         shutil.copyfile(figure, file.with_name(f"{file.stem}-{figure.name}"))
     return file
-
-
-def without_folders(command: list[str]) -> list[str]:
-    """A command line as another machine would be given it; of weights to start from, the name is kept."""
-    placeholders = {"--data_dir": "DIR", "--run_dir": "RUN", "--data.root": "DIR", "--data.init_args.root": "DIR"}
-
-    def replaced(option: str, value: str) -> str:
-        return Path(value).name if option == "--init_from" else placeholders.get(option, value)
-
-    words = [replaced(before, word) for before, word in pairwise(["", *command])]
-    for i, word in enumerate(words):
-        option, is_set, value = word.partition("=")
-        if is_set:
-            words[i] = f"{option}={replaced(option, value)}"
-    return words
 
 
 def write(root: Path) -> list[Path]:

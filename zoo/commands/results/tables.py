@@ -8,7 +8,8 @@ from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo.commands.compare.text import duration
+from zoo.runs.record import hardware, set_beside
+from zoo.runs.text import duration
 
 if TYPE_CHECKING:
     from zoo.commands.results.rows import Row
@@ -141,31 +142,6 @@ def cost_rows(records: Iterable[Mapping[str, Any]]) -> Iterable[tuple[str, ...]]
             precision,
             machine,
         )
-
-
-def set_beside(record: Mapping[str, Any], *, leave_out: Sequence[str] = ()) -> str:
-    """What was set beside the recipe, in all `fit` commands of a run together: " --images 200 --model.width 32".
-
-    Folders, time limits and what only looks on (evaluations, checkpoints, loggers) are left out, and `leave_out`.
-    """
-    found: dict[str, str] = {}
-    for _, _, subcommand, *arguments in record["commands"]:
-        for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
-            name, is_set, value = argument.partition("=")
-            if subcommand == "fit" and name.startswith("--"):
-                found[name] = value if is_set else following
-    unchanged = ("--recipe", "--data_dir", "--run_dir", "--ckpt_path", "--seed_everything", "--devices", "--wandb")
-    looking_on = ("--evaluation.", "--keep.", "--trainer.max_time", "--trainer.devices", "--trainer.logger")
-    names = [name for name in found if name not in (*unchanged, *leave_out) and not name.startswith(looking_on)]
-    return "".join(f" {name} {found[name]}" for name in names)
-
-
-def hardware(record: Mapping[str, Any]) -> str:
-    """The GPUs of a run; without any, its processor."""
-    from zoo.commands.compare.comparison import cores
-
-    there = record["hardware"]
-    return ", ".join(there["gpus"]) or f"{there['cpu']}, {cores(there['cores'])}"
 
 
 def ends(values: Sequence[float]) -> list[float]:

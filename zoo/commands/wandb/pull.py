@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from zoo.commands.wandb.push import GRID, PushError, require_wandb
-from zoo.runs.record import RESULT_FILE, RunDir
+from zoo.runs.folder import RESULT_FILE, RunDir
 
 
 def pull(project: str, folder: Path, *, api: Any = None) -> list[Path]:

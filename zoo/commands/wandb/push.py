@@ -13,7 +13,8 @@ from typing import Any
 from zoo.commands.compare.reading import read_run
 from zoo.commands.compare.runs import ComparedRun
 from zoo.errors import ZooError
-from zoo.runs.record import RunDir, read_metrics, write_atomically
+from zoo.runs.folder import RunDir, write_atomically
+from zoo.runs.record import read_metrics
 
 PUSHED_FILE = "wandb_pushed.json"
 GRID = "grid"

@@ -12,7 +12,7 @@ from PIL.Image import Image
 from torch import Tensor
 
 from zoo.experiments.pictures.captions import write_picture
-from zoo.training.callbacks import save_png
+from zoo.experiments.pictures.grids import save_png
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

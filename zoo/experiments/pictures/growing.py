@@ -12,8 +12,9 @@ from torch.nn.functional import avg_pool2d
 
 from zoo.experiments.pictures.captions import captioned
 from zoo.experiments.pictures.drawing import GREY, SERIES, Drawings, new_figure, series, show_images
-from zoo.models.base.growing import GrowingModule, GrowthSchedule
+from zoo.models.base.growing import GrowingModule
 from zoo.models.trained import FinishedRun
+from zoo.nn.schedules import GrowthSchedule
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

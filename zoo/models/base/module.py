@@ -5,8 +5,7 @@ A paper subclasses `AdversarialModule`, sets `G` and `D`, and writes `discrimina
 `training_step` whole.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, cast
 
 import torch
@@ -17,6 +16,7 @@ from torch import Tensor, nn
 from zoo.errors import NonFiniteLossError, UnsupportedSettingError
 from zoo.models.base.monitor import measured_step
 from zoo.models.base.state import ResumableModule
+from zoo.nn.modes import in_eval_mode
 
 if TYPE_CHECKING:
     from zoo.data.base import ImageDataModule
@@ -307,15 +307,3 @@ def refuse_float16(precision: object) -> None:
             f"precision {precision} is not supported: float16 gradient penalties overflow to nan, and one loss "
             "scale cannot serve two optimizers. Use --trainer.precision bf16-mixed (penalties then run in float32)"
         )
-
-
-@contextmanager
-def in_eval_mode(module: nn.Module) -> Iterator[None]:
-    """Evaluation mode for every submodule; on leaving, each gets back the mode it had."""
-    training = [m for m in module.modules() if m.training]
-    module.eval()
-    try:
-        yield
-    finally:
-        for m in training:
-            m.training = True

@@ -5,7 +5,6 @@ data. `ResumableModule` adds what is missing. The position in the data needs no 
 stream is a function of (seed, `images_seen`), so the counters are the position.
 """
 
-import hashlib
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -14,15 +13,10 @@ from lightning.pytorch import LightningModule
 from lightning.pytorch.utilities.rank_zero import rank_zero_warn
 from torch import Tensor
 
+from zoo.nn.seeds import mix_seed
 from zoo.runs.checkpoints import collect_rng_state, restore_rng_state
 
 COUNTERS = ("discriminator_steps", "generator_steps", "images_seen")
-
-
-def mix_seed(*parts: int | str) -> int:
-    """A 63-bit seed that depends on every part and on their order: (seed, rank, stream) never collide in practice."""
-    digest = hashlib.sha256(repr(parts).encode()).digest()
-    return int.from_bytes(digest[:8], "big") >> 1
 
 
 class ResumableModule(LightningModule):

@@ -6,7 +6,6 @@ from typing import Any, Literal, NamedTuple
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from zoo.models.base.state import mix_seed
 from zoo.models.networks.wgan_gp_layers import (
     Normalisation,
     Pair,
@@ -16,6 +15,7 @@ from zoo.models.networks.wgan_gp_layers import (
     linear,
     normalise,
 )
+from zoo.nn.seeds import mix_seed
 
 Nonlinearity = Literal["relu", "leaky_relu", "softplus", "tanh"]
 NONLINEARITIES: tuple[Nonlinearity, ...] = ("relu", "leaky_relu", "softplus", "tanh")

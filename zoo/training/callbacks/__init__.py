@@ -3,7 +3,7 @@
 from zoo.training.callbacks.budget import Every, StopAtBudget
 from zoo.training.callbacks.checkpoint import CounterCheckpoint
 from zoo.training.callbacks.evaluation import Evaluation
-from zoo.training.callbacks.grid import SampleGrid, save_png
+from zoo.training.callbacks.grid import SampleGrid
 from zoo.training.callbacks.health import HealthWatch
 from zoo.training.callbacks.interruption import Interrupted, SignalListener, StopOnSignal
 from zoo.training.callbacks.memorisation import MemorisationWatch
@@ -21,5 +21,4 @@ __all__ = [
     "SignalListener",
     "StopAtBudget",
     "StopOnSignal",
-    "save_png",
 ]

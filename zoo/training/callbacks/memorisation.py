@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from zoo.data import ImageArray, ImageDataModule
 from zoo.data.base import Split
-from zoo.models.base.module import AdversarialModule, in_eval_mode
+from zoo.models.base.module import AdversarialModule
+from zoo.nn.modes import in_eval_mode
 from zoo.training.callbacks.budget import Every
 from zoo.training.callbacks.checkpoint import CounterCheckpoint
 

@@ -12,9 +12,8 @@ from PIL import Image
 
 from zoo.experiments.pictures.captions import captioned, write_picture
 from zoo.models.base.module import AdversarialModule
-from zoo.runs.measures import number
-from zoo.runs.record import RunDir, write_atomically
-from zoo.runs.text import say
+from zoo.runs.folder import RunDir, write_atomically
+from zoo.runs.text import number, say
 from zoo.training.finetune.adapt import Transfer
 
 TRANSFER_FILE = "transfer.json"

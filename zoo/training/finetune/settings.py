@@ -13,14 +13,14 @@ import torch
 import yaml
 
 from zoo.data import ImageDataModule, ImageFolder
-from zoo.errors import UnsupportedSettingError
+from zoo.errors import UnsupportedSettingError, UsageError
 from zoo.experiments.suite import MNIST_LIKE
 from zoo.models import MODELS
 from zoo.models.base.module import AdversarialModule
 from zoo.releases.weights import Weights, open_weights
-from zoo.runs.record import CONFIG_FILE
+from zoo.runs.folder import CONFIG_FILE
 from zoo.training.finetune.adapt import Source, rebuild
-from zoo.training.recipes import Plan, UsageError, take_option
+from zoo.training.plan import Plan, take_option
 
 
 def open_source(arguments: Sequence[str], *, paper: str) -> Weights | None:
