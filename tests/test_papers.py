@@ -30,7 +30,7 @@ def test_every_paper_has_its_title_recipes_and_model() -> None:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A checkout's reproductions with one record: GAN on MNIST, parzen_ll by `test`."""
-    for script in reproductions().glob("*.py"):
+    for script in reproductions().glob("[!_]*.py"):
         (tmp_path / "reproductions").mkdir(exist_ok=True)
         shutil.copy(script, tmp_path / "reproductions")
     run = make_run(tmp_path / "run", recipe="mnist", tests={"best": 150.0, "last": 140.0}, tested="parzen_ll")

@@ -226,7 +226,7 @@ def documents(root: Path) -> dict[Path, str]:
     wanted: dict[Path, str] = {}
     short: list[Row] = []
     results = "\n"
-    for script in sorted((root / "reproductions").glob("*.py")):
+    for script in sorted((root / "reproductions").glob("[!_]*.py")):
         recipes = recipes_of(script)
         own = [row for row in table if row.paper == script.stem]
         missing = list(not_run(script.stem, recipes, own))
