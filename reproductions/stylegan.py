@@ -47,7 +47,7 @@ Differences from the paper and from the authors' code
 14. FFHQ and CelebA-HQ are folders of images that you bring. LSUN is `folder` with `--data.horizontal_flip false` (cars,
     512x384, are not here). FID with two and more test latents (table 2) is not here.
 15. `test` takes path lengths of digits by the project's LeNet (`ppl_full_w_lenet10k`), which compare among themselves
-    only. The paper's are `StyleGAN.path_length(VGG16LPIPS(...), face_crop=True)` on a checkpoint, with the two files of
+    only. The paper's are `path_length(model, VGG16LPIPS(...), face_crop=True)` on a checkpoint, with the two files of
     weights that zoo.metrics.lpips names; separability is zoo.metrics.separability, with classifiers that you bring.
 16. Figures show other latents than the paper's, in its layout: `figure3_style_mixing`, `figure4_noise_deviation`,
     `figure5_noise`, `figure8_truncation` (psi acts on all layers there), `resolutions`, `growth`, `interpolation`.

@@ -14,7 +14,8 @@ from torch.nn import functional as F
 from toys import Recorder, fit, same, state_of
 
 from zoo.data import ImageArray, ImageDataModule
-from zoo.experiments.suite import Measurement
+from zoo.experiments.pggan import of_pixels
+from zoo.experiments.suite import EXPERIMENTS, Measurement
 from zoo.models import MODELS
 from zoo.models.base.growing import GrowingModule, averaged_copy
 from zoo.models.pggan import schedule_of
@@ -432,5 +433,5 @@ def test_evaluations_take_the_measures_of_pixels() -> None:
     assert values["swd20_avg"] == pytest.approx((values["swd20_32"] + values["swd20_16"]) / 2)
     assert measurement.protocols[measurement.hashes["swd20_avg"]]["extractor"] == "pixels"
     small: Any = MODELS["pggan"](resolution=8, fmap_max=4)  # type: ignore[call-arg]
-    assert small.pixel_measures == ()  # both need 16 pixels
-    assert small_model("dcgan").pixel_measures == ()
+    assert of_pixels(small) == ()  # both need 16 pixels
+    assert EXPERIMENTS["dcgan"].of_pixels is None

@@ -3,10 +3,12 @@
 import json
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from zoo.experiments.suite import Measurement
+from zoo.experiments.experiment import Experiment, Measured
+from zoo.experiments.suite import EXPERIMENTS, Measurement
 from zoo.runs.measures import is_secondary, is_spread, spread_of
 from zoo.runs.study import measures_of
 
@@ -51,15 +53,16 @@ def test_the_committed_study_shows_its_headline():
     assert "is_lenet_std" not in names
 
 
-def test_a_run_keeps_the_protocol_of_each_figure_that_is_no_spread():
+def test_a_run_keeps_the_protocol_of_each_figure_that_is_no_spread(monkeypatch):
     data = SimpleNamespace(image_shape=(2,), name="points")
     values = {"code_error": 0.2, "parzen_ll": 1.0, "parzen_ll_error": 0.1}
-    module = SimpleNamespace(
-        pixel_measures=(),
-        paper_measures=lambda data, *, seed: (values, {"n": 7}),
-        test_measures=lambda data, *, seed: ({"path": 3.0 + seed}, {"n": 9}),
-        log_measures=lambda log: ({"steps": 2.0}, {"n": 8}),
+    experiment = Experiment(
+        while_training=lambda module, data, *, seed: Measured(values, {"n": 7}),
+        on_test=lambda module, data, *, seed: Measured({"path": 3.0 + seed}, {"n": 9}),
+        of_log=lambda log: Measured({"steps": 2.0}, {"n": 8}),
     )
+    monkeypatch.setitem(EXPERIMENTS, "points", experiment)
+    module: Any = SimpleNamespace(paper="points")
     measurement = Measurement(data, settings=SimpleNamespace(extractors=None), testing=True)
     assert measurement(module) == {**values, "path": 3.0, "steps": 2.0}
     assert set(measurement.hashes) == {"code_error", "parzen_ll", "path", "steps"}

@@ -11,7 +11,8 @@ from toys import DIAGNOSTICS, ToyData, fit
 
 from zoo.data import Digits, ImageArray
 from zoo.errors import UnsupportedSettingError
-from zoo.models.cgan import CGAN, MnistGenerator, decompose, label_accuracy
+from zoo.experiments.cgan import class_rows, label_accuracy, measure, sample_classes
+from zoo.models.cgan import CGAN, MnistGenerator, decompose
 from zoo.nn.layers import Maxout
 
 
@@ -278,7 +279,7 @@ def test_class_rows() -> None:
     module = small()
     seen: list[Tensor] = []
     module.G.register_forward_hook(lambda layer, inputs, output: seen.append(inputs[1]))
-    rows = module.figures()["class_rows"]
+    rows = class_rows(module)
     assert rows.shape == (3, 10, 1, 8, 8)
     assert torch.cat(seen).argmax(1).tolist() == [0] * 10 + [1] * 10 + [2] * 10
 
@@ -375,7 +376,7 @@ def real_digits(monkeypatch: pytest.MonkeyPatch, module: CGAN, *, shift: int) ->
 def test_label_accuracy_of_real_digits(monkeypatch: pytest.MonkeyPatch, shift: int, low: float, high: float) -> None:
     module = CGAN()
     real_digits(monkeypatch, module, shift=shift)
-    images, labels = module.sample_classes(60, seed=0)
+    images, labels = sample_classes(module, 60, seed=0)
     assert torch.bincount(labels).tolist() == [60] * 10
     assert low <= label_accuracy(images, labels) <= high
 
@@ -383,15 +384,14 @@ def test_label_accuracy_of_real_digits(monkeypatch: pytest.MonkeyPatch, shift: i
 def test_measures_of_table_1_against_a_slow_loop(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(0)
     module, data = CGAN(), LabelledDigits()
-    sampled = module.sample_classes
 
-    def fewer(n: int, *, seed: int) -> tuple[Tensor, Tensor]:
+    def fewer(module: CGAN, n: int, *, seed: int) -> tuple[Tensor, Tensor]:
         assert n == 1_000  # as in the paper; the rest of this test needs no more than 20
-        return sampled(20, seed=seed)
+        return sample_classes(module, 20, seed=seed)
 
-    monkeypatch.setattr(module, "sample_classes", fewer)
-    values, protocol = module.paper_measures(data, seed=5)
-    images, labels = sampled(20, seed=5)
+    monkeypatch.setattr("zoo.experiments.cgan.sample_classes", fewer)
+    values, protocol = measure(module, data, seed=5)
+    images, labels = sample_classes(module, 20, seed=5)
     assert values["accuracy_lenet"] == pytest.approx(label_accuracy(images, labels))
     samples = (images.double().flatten(1).numpy() + 1) / 2
     sigma = values["parzen_sigma"]
@@ -406,7 +406,7 @@ def test_measures_of_table_1_against_a_slow_loop(monkeypatch: pytest.MonkeyPatch
 
 
 def test_no_measures_of_data_that_are_no_digits() -> None:
-    assert small().paper_measures(ToyData(), seed=0).values == {}
+    assert measure(small(), ToyData(), seed=0).values == {}
 
 
 def test_hyperparameters_rebuild_the_module() -> None:

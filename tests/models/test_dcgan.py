@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from zoo.models.dcgan import DCGAN, nearest_rows
+from zoo.experiments.dcgan import nearest_rows
+from zoo.models.dcgan import DCGAN
 
 NETWORKS = ("faces64", "imagenet32", "community")
 LAYERS = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from toys import ToyData, fit
 
 from zoo.data import ImageArray
+from zoo.experiments.gan import measure
 from zoo.models.gan import GAN, ConvMaxout, cifar10_generator, contrast_normalise, convolutional_discriminator
 
 # Table of PAPERS: z law, parameters of G, parameters of D.
@@ -436,4 +437,4 @@ def test_counters_advance_together(update: Any) -> None:
 @pytest.mark.parametrize("network", COUNTS)
 def test_no_parzen_measure_without_the_splits_of_table_1(network: str) -> None:
     data = ToyData()  # no validation split
-    assert on_meta(network).paper_measures(data, seed=0).values == {}
+    assert measure(on_meta(network), data, seed=0).values == {}

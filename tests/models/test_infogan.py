@@ -11,7 +11,9 @@ from infogan_toys import CODES, Images16, on_meta, small
 from torch import Tensor, nn
 from toys import DIAGNOSTICS, Recorder, fit
 
-from zoo.models.infogan import InfoGAN, categorical_information, code_errors, continuous_information
+from zoo.experiments import infogan
+from zoo.experiments.infogan import code_errors, estimate_information, measure, predict_codes, traversals
+from zoo.models.infogan import InfoGAN, categorical_information, continuous_information
 from zoo.models.networks.infogan import CodeLayout, Codes
 
 # Latents.
@@ -381,7 +383,7 @@ def test_estimate_of_the_information(certainty: float, expected: float) -> None:
     module.G = nn.Identity()
     del module.D
     module.D = Oracle(module.layout, certainty)  # type: ignore[assignment]
-    values = module.estimate_information(seed=0, n=2_000)
+    values = estimate_information(module, seed=0, n=2_000)
     assert values["mutual_information_categorical"] == pytest.approx(expected, abs=1e-5)
     assert values["mutual_information"] == pytest.approx(expected + 2 * math.log(2) - math.log(2 * math.pi), abs=1e-5)
 
@@ -389,12 +391,12 @@ def test_estimate_of_the_information(certainty: float, expected: float) -> None:
 def test_measures_leave_the_module_as_it_was_and_repeat() -> None:
     module, data = small(), Images16()
     before = copy.deepcopy(module.state_dict())
-    a = module.estimate_information(seed=3, n=200, block=100)
-    assert a == module.estimate_information(seed=3, n=200, block=100)
-    assert a != module.estimate_information(seed=4, n=200, block=100)
+    a = estimate_information(module, seed=3, n=200, block=100)
+    assert a == estimate_information(module, seed=3, n=200, block=100)
+    assert a != estimate_information(module, seed=4, n=200, block=100)
     images = data.array.images
-    codes = module.predict_codes(images, reference=images)
-    assert torch.equal(codes[:7], module.predict_codes(images[:7], reference=images))  # whatever the neighbours
+    codes = predict_codes(module, images, reference=images)
+    assert torch.equal(codes[:7], predict_codes(module, images[:7], reference=images))  # whatever the neighbours
     assert set(codes.tolist()) <= {0, 1, 2}
     assert all(torch.equal(before[name], value) for name, value in module.state_dict().items())
     assert module.training
@@ -405,26 +407,26 @@ def test_measures_of_labelled_and_unlabelled_data(monkeypatch: pytest.MonkeyPatc
     module, data = small(), Images16()
     seen: dict[str, Any] = {}
 
-    def predict(images: Tensor, *, reference: Tensor) -> Tensor:
+    def predict(module: InfoGAN, images: Tensor, *, reference: Tensor) -> Tensor:
         seen["images"] = images
         labels: Any = data.array.labels
         return (labels + 1) % 3  # a perfect Q, up to the names of its categories
 
-    monkeypatch.setattr(module, "predict_codes", predict)
+    monkeypatch.setattr(infogan, "predict_codes", predict)
     information = {"mutual_information": 1.0}
-    monkeypatch.setattr(module, "estimate_information", lambda *, seed: information)
-    values, protocol = module.paper_measures(data, seed=2)
+    monkeypatch.setattr(infogan, "estimate_information", lambda module, *, seed: information)
+    values, protocol = measure(module, data, seed=2)
     assert values == {"mutual_information": 1.0, "code_error": 0.0, "code_error_majority": 0.0}
     assert seen["images"] is data.split("test").images
     assert protocol["seed"] == 2
     monkeypatch.setattr(Images16, "labelled_classes", None)
-    assert module.paper_measures(data, seed=2).values == information
+    assert measure(module, data, seed=2).values == information
 
 
 def test_traversals_change_one_code_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     module = small()
     monkeypatch.setattr(module, "generate", lambda z, y: z)
-    grids = module.figures()
+    grids = traversals(module)
     assert list(grids) == ["c1", "c2", "c3", "c4"]
     places = {"c1": slice(6, 9), "c2": slice(9, 12), "c3": slice(12, 13), "c4": slice(13, 14)}
     for name, grid in grids.items():

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from toys import Recorder, fit
 
 from zoo.data.toy import ToyPoints
+from zoo.experiments.lsgan import measure
 from zoo.models.lsgan import (
     LSGAN,
     PEARSON,
@@ -250,12 +251,12 @@ def test_ring_measures() -> None:
 
     module = LSGAN(network="ring")
     module.G = Half()
-    values, protocol = module.paper_measures(data, seed=1)
+    values, protocol = measure(module, data, seed=1)
     assert values["share_modes_covered"] == 6 / 8
     assert values["share_high_quality"] == pytest.approx(0.5, abs=0.02)
     assert protocol["seed"] == 1
-    assert module.paper_measures(data, seed=1).values == values
-    assert tiny().paper_measures(data, seed=1) == ({}, {})
+    assert measure(module, data, seed=1).values == values
+    assert measure(tiny(), data, seed=1) == ({}, {})
 
     class Collapsed(nn.Module):
         """One point outside the ring: all transport goes there."""
@@ -265,7 +266,7 @@ def test_ring_measures() -> None:
 
     module.G = Collapsed()
     test = data.split("test").images[:1_000]
-    distance = module.paper_measures(data, seed=1).values["wasserstein_exact"]
+    distance = measure(module, data, seed=1).values["wasserstein_exact"]
     assert distance == pytest.approx((test - torch.tensor([0.0, 2.0])).norm(dim=1).mean().item(), rel=1e-6)
 
 

@@ -8,6 +8,7 @@ from stylegan_toys import Grey16, lively, tiny
 from torch import Tensor, nn
 
 from zoo.data import Digits
+from zoo.experiments.stylegan import measure_on_test, path_length
 
 
 def test_truncation_by_hand() -> None:
@@ -85,7 +86,7 @@ def test_images_are_enlarged_to_the_final_resolution() -> None:
 def test_many_images_are_made_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     module = lively(tiny())
     whole = module.sample(5, seed=0, noise="const")
-    monkeypatch.setattr("zoo.models.stylegan_sampling.PIXELS_AT_A_TIME", 2 * 256)
+    monkeypatch.setattr("zoo.models.networks.stylegan_sampling.PIXELS_AT_A_TIME", 2 * 256)
     sizes: list[int] = []
     module.G_ema.synthesis.register_forward_hook(lambda net, inputs, output: sizes.append(len(output)))
     torch.testing.assert_close(module.sample(5, seed=0, noise="const"), whole)
@@ -129,7 +130,7 @@ def test_the_path_length_of_a_linear_generator() -> None:
     def distance(a: Tensor, b: Tensor) -> Tensor:
         return (a - b).square().sum((1, 2, 3)) / 3 / 127.5**2
 
-    length = module.path_length(distance, pairs=400, seed=1)
+    length = path_length(module, distance, pairs=400, seed=1)
     generator = torch.Generator().manual_seed(2)
     ends = [module.styles(module.latents(20_000, generator=generator))[:, 0].double() for _ in "ab"]
     values = ((ends[0] - ends[1]) @ A).square().sum(1).sort().values
@@ -138,21 +139,21 @@ def test_the_path_length_of_a_linear_generator() -> None:
 
 @pytest.mark.parametrize(("config", "space"), [("B", "z"), ("F", "w")])
 def test_path_lengths_of_digits_are_taken_on_test(config: Any, space: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("zoo.models.stylegan_sampling.PATHS", 3_000)
+    monkeypatch.setattr("zoo.experiments.stylegan.PATHS", 3_000)
     module, asked = tiny(config=config, mapping_layers=None), []
 
-    def path_length(distance: Any, **settings: Any) -> float:
+    def noted(module: Any, distance: Any, **settings: Any) -> float:
         asked.append((distance.name, settings))
         return len(asked)
 
-    monkeypatch.setattr(module, "path_length", path_length)
-    values, protocol = module.test_measures(Digits(resolution=16), seed=5)
+    monkeypatch.setattr("zoo.experiments.stylegan.path_length", noted)
+    values, protocol = measure_on_test(module, Digits(resolution=16), seed=5)
     assert values == {f"ppl_full_{space}_lenet3k": 1, f"ppl_end_{space}_lenet3k": 2}
     assert asked == [
         ("lenet", {"space": space, "sampling": sampling, "pairs": 3_000, "seed": 5}) for sampling in ("full", "end")
     ]
     assert (protocol["n_pairs"], protocol["seed"]) == (3_000, 5)
-    assert module.test_measures(Grey16(), seed=5).values == {}
+    assert measure_on_test(module, Grey16(), seed=5).values == {}
 
 
 def test_rows_without_styles_refuse_what_needs_them() -> None:

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from toys import DIAGNOSTICS, Recorder, ToyData, fit, same, state_of
 
 from zoo.data import ImageArray
-from zoo.models.wgan import WGAN, running_median
+from zoo.experiments.wgan import measure_log, running_median
+from zoo.models.wgan import WGAN
 from zoo.nn.losses import wasserstein_critic_loss, wasserstein_generator_loss
 from zoo.training.callbacks import CounterCheckpoint
 
@@ -309,16 +310,16 @@ def test_log_measures_rank_the_filtered_estimate_against_the_distance() -> None:
         rows.append({"images_seen": 10 * step, "wasserstein_estimate": 2 - step / 1000 + (5 if step % 7 == 0 else 0)})
         if step % 100 == 0:
             rows.append({"images_seen": 10 * step, "fd_x": 1000.0 - step, "test/fd_x": 3.0})
-    values, protocol = tiny().log_measures(rows)
+    values, protocol = measure_log(rows)
     assert values["wasserstein_spearman_fd_x"] == pytest.approx(1)
     assert values["wasserstein_estimate"] == pytest.approx(1 + 0.025, abs=0.01)  # median of the last half window
     assert protocol == {"measure": "critic's estimate", "median_filter": 101, "generator_updates": 1000}
     for row in rows:
         if "fd_x" in row:
             row["fd_x"] = -row["fd_x"]
-    assert tiny().log_measures(rows).values["wasserstein_spearman_fd_x"] == pytest.approx(-1)
-    assert tiny().log_measures(rows[:1]).values == {}
-    assert "wasserstein_spearman_fd_x" not in tiny().log_measures(rows[:300]).values  # two evaluations are no curve
+    assert measure_log(rows).values["wasserstein_spearman_fd_x"] == pytest.approx(-1)
+    assert measure_log(rows[:1]).values == {}
+    assert "wasserstein_spearman_fd_x" not in measure_log(rows[:300]).values  # two evaluations are no curve
 
 
 def test_the_estimate_is_logged_at_each_generator_update() -> None:

@@ -80,7 +80,7 @@ def between(a: Tensor, b: Tensor, *, steps: int, bounded: Tensor) -> Tensor:
     Bounded entries go straight, which stays in their support; normal ones on the great circle, at lengths between
     those of the ends: halfway on a straight line a normal latent is shorter than any that G was trained on.
     """
-    from zoo.metrics.path_length import lerp, slerp
+    from zoo.nn.interpolation import lerp, slerp
 
     t = torch.linspace(0, 1, steps)[None, :, None]  # [1, steps, 1]
     a, b = a[:, None], b[:, None]
@@ -94,11 +94,12 @@ def between(a: Tensor, b: Tensor, *, steps: int, bounded: Tensor) -> Tensor:
 
 def traversals(module: AdversarialModule, *, rows: int, seed: int) -> dict[str, Tensor]:
     """InfoGAN's codes varied one by one: {"c1": [rows, columns, C, H, W] in [-1, 1], ...}."""
+    from zoo.experiments import infogan
     from zoo.models.infogan import InfoGAN
 
     if not isinstance(module, InfoGAN):
         raise SamplingError(f"{type(module).__name__} has no codes to vary: `zoo traverse` is for InfoGAN")
-    return module.traversals(rows=rows, seed=seed)
+    return infogan.traversals(module, rows=rows, seed=seed)
 
 
 def mixed_styles(module: AdversarialModule, *, rows: int, columns: int, kind: str, seed: int) -> Tensor:

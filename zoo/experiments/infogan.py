@@ -1,14 +1,20 @@
-"""Figures 1 and 2 of Chen et al. 2016: the information curve, and what each code changes in the images."""
+"""Section 7 of Chen et al. 2016: the information curve (figure 1), what each code changes (2), what the codes tell."""
 
 import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor
 
+from zoo.data import ImageDataModule
+from zoo.experiments.experiment import Experiment, Measured
 from zoo.experiments.pictures.drawing import BLUE, ORANGE, Drawings, new_figure, series, show_images
+from zoo.metrics.batchnorm import batchnorm_statistics
 from zoo.models.infogan import InfoGAN
 from zoo.models.trained import FinishedRun
+from zoo.nn.modes import in_eval_mode
+from zoo.nn.seeds import mix_seed
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -16,7 +22,7 @@ if TYPE_CHECKING:
 
 def run_figures(module: InfoGAN, run: FinishedRun) -> Drawings:
     """`traversals`: each code varied from left to right; `information`: L_I while training."""
-    yield "traversals", panels({code_title(name, module): images for name, images in module.traversals().items()})
+    yield "traversals", panels({code_title(name, module): images for name, images in traversals(module).items()})
     yield "information", information_curves({"InfoGAN": [run]}, categories=module.layout.categories)
 
 
@@ -31,13 +37,13 @@ def mnist_figures(runs: Mapping[str, FinishedRun]) -> Drawings:
     plain: Any = control[0].module()
     for run in infogan:
         module: Any = run.module()
-        codes = module.traversals()
+        codes = traversals(module)
         yield (
             f"figure2_traversals_seed{module.seed}",
             panels(
                 {
                     "(a) varying c1 on InfoGAN (digit type)": codes["c1"],
-                    "(b) varying c1 on the control, a GAN without the information term": plain.traversals()["c1"],
+                    "(b) varying c1 on the control, a GAN without the information term": traversals(plain)["c1"],
                     "(c) varying c2 from -2 to 2 on InfoGAN": codes["c2"],
                     "(d) varying c3 from -2 to 2 on InfoGAN": codes["c3"],
                 }
@@ -89,3 +95,101 @@ def information_curves(groups: Mapping[str, list[FinishedRun]], *, categories: i
     ax.set_ylim(bottom=min(0.0, ax.get_ylim()[0]))
     ax.legend(frameon=False, loc="center right", fontsize=8)
     return figure
+
+
+def measure(module: InfoGAN, data: ImageDataModule, *, seed: int) -> Measured:
+    """L_I of 10,000 fakes in nats (section 7.1), and the error of the first categorical code (section 7.2).
+
+    `code_error` matches categories and classes one to one, as well as can be; `code_error_majority` gives each
+    category its most frequent class. On the labelled test images (training images where there is no test split):
+    the labels serve the matching alone. BatchNorm statistics are re-estimated on fakes for L_I and on training
+    images for the errors, which D and Q saw in batches of their own.
+    """
+    values = estimate_information(module, seed=seed)
+    protocol = {"measure": "L_I of fakes, nats", "n_fake": 10_000, "seed": seed, "batchnorm": "reestimated(2000)"}
+    if data.num_classes and module.layout.codes:
+        split = data.split("test" if "test" in data.splits else "train")
+        assert split.labels is not None
+        predicted = predict_codes(module, split.images, reference=data.split("train").images)
+        one_to_one, majority = code_errors(
+            predicted, split.labels, categories=module.layout.categories, classes=data.num_classes
+        )
+        values |= {"code_error": one_to_one, "code_error_majority": majority}
+        protocol["measure"] = "L_I of fakes, nats; errors of argmax Q(c1|x) on real images"
+        protocol |= {"n_real": len(split.images), "dataset_fingerprint": split.fingerprint}
+    return Measured(values, protocol)
+
+
+@torch.no_grad()
+def estimate_information(module: InfoGAN, *, seed: int, n: int = 10_000, block: int = 500) -> dict[str, float]:
+    """L_I in nats over n fakes, and its categorical part; latents are a function of the seed and n."""
+
+    def information(k: int) -> dict[str, Tensor]:
+        generator = torch.Generator().manual_seed(mix_seed(seed, "information", k))
+        z = module.latents(block, generator=generator).to(module.device)
+        return module.mutual_information(module.layout.codes_of(z), module.D.with_codes(module.G(z))[1])
+
+    blocks = n // block
+    with in_eval_mode(module), batchnorm_statistics(module, "reestimated", lambda k: information(blocks + k), draws=4):
+        parts = [information(k) for k in range(blocks)]
+    return {name: float(torch.stack([part[name] for part in parts]).mean()) for name in parts[0]}
+
+
+@torch.no_grad()
+def predict_codes(module: InfoGAN, images: Tensor, *, reference: Tensor, block: int = 500) -> Tensor:
+    """argmax Q(c1|x) [N] of uint8 images [N, C, H, W]; BatchNorm statistics come from `reference`'s first 2,000."""
+
+    def logits(part: Tensor) -> Tensor:
+        return module.D.with_codes(module.preprocess(part.to(module.device)))[1].categorical  # [n, M, K]
+
+    draws: tuple[Tensor, ...] = reference[:2_000].split(block)  # type: ignore[no-untyped-call]
+    with (
+        in_eval_mode(module),
+        batchnorm_statistics(module.D, "reestimated", lambda k: logits(draws[k]), draws=len(draws)),
+    ):
+        parts = images.split(block)  # type: ignore[no-untyped-call]
+        return torch.cat([logits(part)[:, 0].argmax(1) for part in parts]).cpu()
+
+
+@torch.no_grad()
+def traversals(module: InfoGAN, *, rows: int = 5, columns: int = 10, seed: int = 0) -> dict[str, Tensor]:
+    """Figure 2: each code varies from left to right, all else is fixed in a row.
+
+    Returns:
+        `c1`, `c2`, ... as images [rows, columns, C, H, W] in [-1, 1]: the categorical codes over their K categories
+        (K columns), then the continuous ones over [-2, 2].
+    """
+    start = module.latents(rows, generator=torch.Generator().manual_seed(seed))  # [rows, z_dim]
+    layout, grids = module.layout, []
+    for m in range(layout.codes):
+        at = layout.noise + m * layout.categories
+        z = start.repeat_interleave(layout.categories, dim=0)
+        z[:, at : at + layout.categories] = torch.eye(layout.categories).repeat(rows, 1)
+        grids.append(z)
+    for i in range(layout.continuous):
+        z = start.repeat_interleave(columns, dim=0)
+        z[:, layout.z_dim - layout.continuous + i] = torch.linspace(-2, 2, columns).repeat(rows)
+        grids.append(z)
+    with in_eval_mode(module):
+        images = [module.generate(z.to(module.device), None).float().cpu() for z in grids]
+    return {f"c{i + 1}": image.unflatten(0, (rows, -1)) for i, image in enumerate(images)}  # type: ignore[no-untyped-call]
+
+
+def code_errors(predicted: Tensor, labels: Tensor, *, categories: int, classes: int) -> tuple[float, float]:
+    """Share of images whose category is not matched to their class: best one-to-one matching, and majority vote.
+
+    Args:
+        predicted: category of each image, int64 [N].
+        labels: class of each image, int64 [N].
+        categories: number of categories.
+        classes: number of classes.
+    """
+    from scipy.optimize import linear_sum_assignment
+
+    counts = torch.bincount(predicted * classes + labels, minlength=categories * classes).view(categories, classes)
+    matched = counts.numpy()[linear_sum_assignment(counts.numpy(), maximize=True)].sum()
+    n = len(labels)
+    return 1 - float(matched) / n, 1 - float(counts.amax(1).sum()) / n
+
+
+EXPERIMENT = Experiment(while_training=measure)

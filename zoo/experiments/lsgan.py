@@ -1,11 +1,15 @@
-"""The mixture experiment of Mao et al. 2017: the density of the generator's samples while training."""
+"""The mixture experiment of Mao et al. 2017: the density of the generator's samples while training, and their modes."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from zoo.data import ImageDataModule
+from zoo.experiments.experiment import NOTHING, Experiment, Measured
 from zoo.experiments.pictures.drawing import Drawings, density, new_figure, without_ticks
+from zoo.metrics.points import exact_wasserstein, mode_shares
 from zoo.models.lsgan import LSGAN
 from zoo.models.trained import FinishedRun
+from zoo.nn.seeds import mix_seed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -69,3 +73,27 @@ def draw_density(ax: "Axes", points: Any) -> None:
     values = density(points, extent=EXTENT)
     ax.imshow(values, cmap="Blues", origin="lower", vmax=max(float(values.max()) * 0.7, 1e-9))
     without_ticks(ax)
+
+
+def measure(module: LSGAN, data: ImageDataModule, *, seed: int) -> Measured:
+    """On the ring, ours: share of modes covered and of samples within 3 sigma of a mode, of 10,000 samples.
+
+    Stray samples are enough to cover a mode; what is missing of the ring shows in `wasserstein_exact`, the exact
+    Wasserstein-1 distance of the first 1,000 samples to as many points of the test split.
+    """
+    modes: Any = getattr(data, "modes", None)
+    if module.network != "ring" or modes is None:
+        return NOTHING
+    samples = module.sample(10_000, seed=mix_seed(seed, "points"))
+    shares = mode_shares(samples, modes, std=data.mode_std)  # type: ignore[attr-defined]
+    test = data.split("test")
+    values = {
+        "share_modes_covered": shares.covered,
+        "share_high_quality": shares.high_quality,
+        "wasserstein_exact": exact_wasserstein(samples[:1_000], test.images[:1_000]),
+    }
+    protocol = {"measure": "share of modes and of samples within 3 sigma; exact W1 of 1,000", "n_fake": 10_000}
+    return Measured(values, {**protocol, "seed": seed, "dataset_fingerprint": test.fingerprint})
+
+
+EXPERIMENT = Experiment(while_training=measure)

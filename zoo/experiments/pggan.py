@@ -2,9 +2,11 @@
 
 import torch
 
+from zoo.experiments.experiment import Experiment
 from zoo.experiments.pictures.captions import captioned
 from zoo.experiments.pictures.drawing import Drawings
 from zoo.experiments.pictures.growing import growing_figures, latents
+from zoo.models.base.growing import GrowingModule
 from zoo.models.pggan import PGGAN
 from zoo.models.trained import FinishedRun
 
@@ -19,3 +21,11 @@ def run_figures(module: PGGAN, run: FinishedRun) -> Drawings:
     frames = module.walk(9 * 60, every=15, label=None if labels is None else 0)
     frames = frames.view(4, 9, *frames.shape[1:])
     yield "walk", captioned(frames, title="Frames of one walk through the latents, row by row")
+
+
+def of_pixels(module: GrowingModule) -> tuple[str, ...]:
+    """Section 5: the sliced Wasserstein distance and MS-SSIM, where the images have the 16 pixels that both need."""
+    return ("swd", "ms_ssim") if module.growth.final >= 16 else ()
+
+
+EXPERIMENT: Experiment[PGGAN] = Experiment(of_pixels=of_pixels)

@@ -1,19 +1,26 @@
-"""Figures 3, 4, 5 and 8 of Karras, Laine, Aila 2019: style mixing, what the noise does, truncation.
+"""Figures 3, 4, 5 and 8 of Karras, Laine, Aila 2019: style mixing, what the noise does, truncation; path lengths.
 
 Seeds stand for latents: seed s is the first latent of a generator seeded by s. The averaged weights draw.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor
 
+from zoo.data import ImageDataModule
+from zoo.experiments.experiment import NOTHING, Experiment, Measured
+from zoo.experiments.pggan import of_pixels
 from zoo.experiments.pictures.captions import captioned
 from zoo.experiments.pictures.drawing import Drawings
 from zoo.experiments.pictures.growing import growing_figures, labelled, latents
+from zoo.metrics.lenet import LeNetExtractor
+from zoo.metrics.path_length import ExtractorDistance, perceptual_path_length
 from zoo.models.stylegan import StyleGAN
 from zoo.models.trained import FinishedRun
 
+PATHS = 10_000  # of a path length on `test`
 PSIS = (1.0, 0.7, 0.5, 0.0, -0.5, -1.0)
 
 
@@ -161,3 +168,69 @@ def noise_deviation(module: StyleGAN, *, seeds: Sequence[int], draws: int = 100,
         shown = (deviation * brightness - 1).clamp(max=1).expand_as(images[0])  # in units of 127.5 grey levels
         rows.append(torch.stack([images[0], shown]))
     return torch.stack(rows)
+
+
+def path_length(
+    module: StyleGAN,
+    distance: Callable[[Tensor, Tensor], Tensor],
+    *,
+    space: Literal["w", "z"] = "w",
+    sampling: Literal["full", "end"] = "full",
+    pairs: int = 100_000,
+    face_crop: bool = False,
+    seed: int = 0,
+) -> float:
+    """Perceptual path length (section 4.1), without truncation and with the constant noise.
+
+    Args:
+        module: the model.
+        distance: `VGG16LPIPS` for the paper's figure; see zoo.metrics.path_length.
+        space: where the paths run.
+        sampling: "full" takes points anywhere on a path, "end" at its beginning.
+        pairs: number of paths.
+        face_crop: compare the centre of the face only, as the paper does.
+        seed: of the paths.
+    """
+
+    def synthesize(points: Tensor) -> Tensor:
+        return module.render(points if space == "w" else module.styles(points), noise="const")
+
+    value = perceptual_path_length(
+        synthesize,
+        distance,
+        latents=lambda n, generator: module.latents(n, generator=generator).to(module.device),
+        mapping=module.styles if space == "w" else None,
+        sampling=sampling,
+        pairs=pairs,
+        face_crop=face_crop,
+        seed=seed,
+    )
+    return float(value)
+
+
+def measure_on_test(module: StyleGAN, data: ImageDataModule, *, seed: int) -> Measured:
+    """Path lengths of digits by the project's LeNet, full and end, in W (without mapping layers: in Z).
+
+    They are figures of that network alone. The paper's, by VGG-16 with LPIPS' weights, are `path_length`'s.
+    """
+    if data.name not in ("MNIST", "Digits"):
+        return NOTHING
+    lenet = LeNetExtractor().to(module.device)
+    distance = ExtractorDistance(lenet)
+    space: Literal["w", "z"] = "w" if len(module.G.mapping) > 1 else "z"
+    values = {
+        f"ppl_{sampling}_{space}_lenet{PATHS // 1000}k": path_length(
+            module, distance, space=space, sampling=sampling, pairs=PATHS, seed=seed
+        )
+        for sampling in ("full", "end")
+    }
+    protocol = {"measure": "perceptual path length, epsilon 1e-4", "n_pairs": PATHS, "weights": "ema"}
+    protocol |= {
+        "extractor": lenet.name,
+        "extractor_sha256": lenet.sha256,
+        "sampling": "no truncation, const noise",
+    }
+    return Measured(values, {**protocol, "seed": seed})
+
+
+EXPERIMENT = Experiment(on_test=measure_on_test, of_pixels=of_pixels)

@@ -1,10 +1,12 @@
 """The settings `--evaluation.*` made concrete: which measures a run takes, of how many samples."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from zoo.data import ImageDataModule, cache_dir
 from zoo.errors import UsageError
+from zoo.experiments import cgan, dcgan, gan, infogan, lsgan, pggan, stylegan, wgan, wgan_gp_critic
+from zoo.experiments.experiment import Experiment, Measured
 from zoo.metrics.batchnorm import suitable_mode
 from zoo.metrics.evaluator import Evaluator
 from zoo.metrics.features import FeatureExtractor
@@ -15,6 +17,19 @@ from zoo.metrics.protocol import protocol_hash
 from zoo.metrics.resnet import ResNetExtractor
 from zoo.models.base.module import AdversarialModule
 from zoo.runs.measures import is_spread
+
+#: By the name of the paper; one that measures nothing of its own has no entry.
+EXPERIMENTS: dict[str, Experiment[Any]] = {
+    "gan": gan.EXPERIMENT,
+    "dcgan": dcgan.EXPERIMENT,
+    "cgan": cgan.EXPERIMENT,
+    "infogan": infogan.EXPERIMENT,
+    "lsgan": lsgan.EXPERIMENT,
+    "wgan": wgan.EXPERIMENT,
+    "wgan_gp": wgan_gp_critic.EXPERIMENT,
+    "pggan": pggan.EXPERIMENT,
+    "stylegan": stylegan.EXPERIMENT,
+}
 
 MNIST_LIKE = ("MNIST", "Digits")  # where the project's LeNet knows what it sees
 FULL = {"lenet": 10_000, "resnet": 10_000, "inception": 50_000}  # generated images of a figure worth reporting
@@ -66,9 +81,11 @@ class Measurement:
         self._evaluators: list[Evaluator] | None = None
 
     def __call__(self, module: AdversarialModule) -> dict[str, float]:
+        experiment = EXPERIMENTS.get(module.paper, Experiment())
         if self._evaluators is None:
             extractors = self._extractors()
-            of_pixels = [()] * (len(extractors) - 1) + [module.pixel_measures]  # of the last, with the most samples
+            pixels = tuple(experiment.of_pixels(module)) if experiment.of_pixels else ()
+            of_pixels = [()] * (len(extractors) - 1) + [pixels]  # of the last, with the most samples
             self._evaluators = [
                 self._evaluator(extractor, module, measures=(*WHILE_TRAINING, *more))
                 for extractor, more in zip(extractors, of_pixels, strict=False)
@@ -79,10 +96,7 @@ class Measurement:
             result = evaluator.run(module)
             self.latest |= result.values
             protocols |= {name: protocol.as_dict() for name, protocol in result.protocols.items()}
-        taken = [module.paper_measures(self.data, seed=TEST_SEED if self.testing else TRAINING_SEED)]
-        if self.testing:
-            taken += [module.test_measures(self.data, seed=TEST_SEED), module.log_measures(self.log())]
-        for values, protocol in taken:
+        for values, protocol in self._of_paper(experiment, module):
             self.latest |= values
             protocols |= dict.fromkeys(values, protocol)
         for name in self.latest:
@@ -90,6 +104,15 @@ class Measurement:
                 self.hashes[name] = protocol_hash(protocols[name])
                 self.protocols[self.hashes[name]] = protocols[name]
         return self.latest
+
+    def _of_paper(self, experiment: Experiment[Any], module: AdversarialModule) -> Iterator[Measured]:
+        """What the paper measures of its own."""
+        seed = TEST_SEED if self.testing else TRAINING_SEED
+        for measure in (experiment.while_training, experiment.on_test if self.testing else None):
+            if measure is not None:
+                yield measure(module, self.data, seed=seed)
+        if self.testing and experiment.of_log is not None:
+            yield experiment.of_log(self.log())
 
     def _evaluator(
         self, extractor: FeatureExtractor, module: AdversarialModule, *, measures: Sequence[str]

@@ -1,7 +1,7 @@
 """Figures of Arjovsky et al. 2017: 1 (parallel lines), 2 (two Gaussians), 3 (the critic's estimate), 4 (the GAN's)."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,14 +9,17 @@ import numpy as np
 import torch
 from torch import nn
 
+from zoo.experiments.experiment import NOTHING, Experiment, Measured
 from zoo.experiments.pictures.drawing import BLUE, GREY, ORANGE, Array, Drawings, new_figure, series, without_ticks
 from zoo.models.trained import FinishedRun
-from zoo.models.wgan import MEDIAN_WIDTH, WGAN, running_median
+from zoo.models.wgan import WGAN
 from zoo.nn.losses import bce_discriminator_loss, wasserstein_critic_loss
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+MEDIAN_WIDTH = 101  # generator updates, of the filter behind figure 3
 
 
 def run_figures(module: WGAN, run: FinishedRun) -> Drawings:
@@ -214,3 +217,43 @@ def trained_on_gaussians(kind: str, *, steps: int, seed: int) -> nn.Module:
                 for parameter in net.parameters():
                     parameter.clamp_(-0.1, 0.1)
     return net
+
+
+def column(rows: Sequence[Mapping[str, Any]], name: str) -> Array:
+    """A column of metrics.jsonl, float64 [rows], nan where there is no finite value."""
+    values = (row.get(name) for row in rows)
+    return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
+
+
+def running_median(values: Array, *, width: int) -> Array:
+    """Centred running median of odd `width` of values [n]; windows are cut short at both ends."""
+    half = width // 2
+    return np.array([np.median(values[max(0, i - half) : i + half + 1]) for i in range(len(values))])
+
+
+def measure_log(rows: Sequence[Mapping[str, Any]]) -> Measured:
+    """Whether the critic's estimate tells the quality of samples (section 4.2, figure 3), as a number (ours).
+
+    `wasserstein_estimate`: the last value of the estimate after a median filter over 101 generator updates, in the
+    critic's units. `wasserstein_spearman_X`: its rank correlation with each Frechet distance X that was taken while
+    training (from the first evaluation after the start; at least five).
+    """
+    from scipy.stats import spearmanr
+
+    images, estimate = (column(rows, name) for name in ("images_seen", "wasserstein_estimate"))
+    logged = ~np.isnan(estimate)
+    if not logged.any():
+        return NOTHING
+    images, smooth = images[logged], running_median(estimate[logged], width=MEDIAN_WIDTH)
+    values = {"wasserstein_estimate": float(smooth[-1])}
+    for name in sorted({key for row in rows for key in row if key.startswith(("fd_", "fid")) and "/" not in key}):
+        distance = column(rows, name)
+        taken = ~np.isnan(distance) & (column(rows, "images_seen") > 0)
+        if taken.sum() >= 5:
+            at = np.interp(column(rows, "images_seen")[taken], images, smooth)
+            values[f"wasserstein_spearman_{name}"] = float(spearmanr(at, distance[taken]).statistic)
+    protocol = {"measure": "critic's estimate", "median_filter": MEDIAN_WIDTH, "generator_updates": len(smooth)}
+    return Measured(values, protocol)
+
+
+EXPERIMENT: Experiment[WGAN] = Experiment(of_log=measure_log)

@@ -9,9 +9,10 @@ from torch import Tensor
 
 from zoo.data.toy import draw
 from zoo.experiments.pictures.drawing import GREY, ORANGE, SERIES, Drawings, new_figure, series, without_ticks
+from zoo.experiments.wgan import MEDIAN_WIDTH, running_median
+from zoo.experiments.wgan_gp_critic import critic_surface, critic_weights, gradient_norms_by_layer
 from zoo.metrics.points import exact_wasserstein
 from zoo.models.trained import FinishedRun
-from zoo.models.wgan import MEDIAN_WIDTH, running_median
 from zoo.models.wgan_gp import WGANGP
 from zoo.runs.study import values_of
 
@@ -104,7 +105,7 @@ def value_bar(figure: "Figure", axes: "Sequence[Sequence[Axes]]") -> None:
 
 def draw_surface(ax: "Axes", module: WGANGP, data: "ImageDataModule") -> None:
     """Value surface of the critic, high values light; data orange, samples of a generator that moved green."""
-    surface = module.critic_surface(extent=EXTENT).T.cpu().numpy()  # contour takes [y, x]
+    surface = critic_surface(module, extent=EXTENT).T.cpu().numpy()  # contour takes [y, x]
     line = np.linspace(-EXTENT, EXTENT, surface.shape[0])
     ax.contourf(line, line, surface, levels=24, cmap="Greys_r", alpha=ALPHA)
     ax.contour(line, line, surface, levels=24, colors="black", linewidths=0.35, linestyles="solid")
@@ -161,7 +162,7 @@ def layers(runs: Mapping[str, FinishedRun]) -> "Figure":
         norms = gradient_norms(module, run.data)
         # what a shallow and a deep critic have in common is the order: 1 is next to the points
         left.plot(range(1, len(norms) + 1), norms, "o-", color=colour, markersize=3, linewidth=1.1, label=label)
-        weights = module.critic_weights().cpu().numpy()
+        weights = critic_weights(module).cpu().numpy()
         ax.hist(weights, bins=60, range=tuple(np.quantile(weights, (0.0005, 0.9995))), color=colour, density=True)
         ax.set_title(label, fontsize=9)
         ax.set_xlabel("weight (inner 99.9 %)")
@@ -175,12 +176,12 @@ def layers(runs: Mapping[str, FinishedRun]) -> "Figure":
 
 
 def gradient_norms(module: WGANGP, data: "ImageDataModule") -> Sequence[float]:
-    """`WGANGP.gradient_norms_by_layer` on 256 points of the data, against as many samples."""
+    """`gradient_norms_by_layer` on 256 points of the data, against as many samples."""
     x = data.split("test").images[:256]
     generator = torch.Generator().manual_seed(0)
     noise = torch.randn(x.shape, generator=generator)
     fake = x + noise if module.fixed_generator else module.sample(256, seed=0).cpu()
-    norms: list[float] = module.gradient_norms_by_layer(x, fake).tolist()
+    norms: list[float] = gradient_norms_by_layer(module, x, fake).tolist()
     return norms
 
 

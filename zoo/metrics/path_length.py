@@ -12,6 +12,7 @@ from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
 from zoo.metrics.features import FeatureExtractor, full_float32
+from zoo.nn.interpolation import lerp, slerp
 
 EPSILON = 1e-4
 LARGEST = 256  # images are brought down to it by box means before they are compared
@@ -98,20 +99,6 @@ def two_points(
     a, b = (mapping(ends) if mapping else ends).chunk(2)  # [n, ...] each
     t = t.to(a).view(-1, *[1] * (a.ndim - 1))
     return torch.cat([along(a, b, t), along(a, b, t + epsilon)])
-
-
-def lerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
-    """The straight line from a to b."""
-    return a + (b - a) * t
-
-
-def slerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
-    """The great circle from a to b, both brought to unit length first; [n, d], t [n, 1]."""
-    a, b = F.normalize(a, dim=-1), F.normalize(b, dim=-1)
-    dot = (a * b).sum(dim=-1, keepdim=True).clamp(-1, 1)
-    angle = t * dot.acos()
-    across = F.normalize(b - dot * a, dim=-1)
-    return F.normalize(a * angle.cos() + across * angle.sin(), dim=-1)
 
 
 def prepare(images: Tensor, *, face_crop: bool) -> Tensor:

@@ -17,11 +17,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from zoo.errors import UnsupportedSettingError
-from zoo.models.base.module import AdversarialModule, PaperMeasures
+from zoo.models.base.module import AdversarialModule
 from zoo.nn.layers import Maxout, uniform_
 from zoo.nn.losses import bce_discriminator_loss, non_saturating_generator_loss
 from zoo.nn.schedules import SGDSchedule
-from zoo.nn.seeds import mix_seed
 
 if TYPE_CHECKING:
     from zoo.data.base import ImageDataModule
@@ -287,53 +286,6 @@ class CGAN(AdversarialModule):
         images: Tensor = self.G(z, self.one_hot(y, n=len(z)))
         return images * 2 - 1 if self.network == "mnist" else images
 
-    def sample_classes(self, n: int, *, seed: int) -> tuple[Tensor, Tensor]:
-        """n images of each class, [K n, C, H, W] in [-1, 1] on the CPU, sorted by class, and their labels [K n]."""
-        labels = torch.arange(self.num_classes).repeat_interleave(n)  # [K n]
-        parts = [
-            self.sample(len(part), labels=part, seed=mix_seed(seed, "classes", i)).cpu()
-            for i, part in enumerate(labels.split(500))  # type: ignore[no-untyped-call]
-        ]
-        return torch.cat(parts), labels
-
-    def paper_measures(self, data: "ImageDataModule", *, seed: int) -> PaperMeasures:
-        """Of 1,000 samples of each class of digits: Table 1's Parzen-window log-likelihood, and label accuracy.
-
-        `parzen_ll` in nats, sigma chosen on the first 1,000 validation images: needs 28x28 images, a validation split
-        (data.train_images) and a test split. `accuracy_lenet` (not in the paper): the share of the samples that
-        the project's LeNet takes for their label.
-        """
-        from zoo.metrics.parzen import parzen_measures
-
-        if data.name not in ("MNIST", "Digits") or self.num_classes != 10:
-            return PaperMeasures({}, {})
-        images, labels = self.sample_classes(1_000, seed=seed)
-        values, protocol = {"accuracy_lenet": label_accuracy(images, labels)}, {"measure": "label accuracy by LeNet"}
-        if {"validation", "test"} <= set(data.splits) and self.image_shape == (1, 28, 28):
-            validation, test = (data.split(name).images.flatten(1).float() / 255 for name in ("validation", "test"))
-            samples = images.add(1).div(2).clamp(0, 1).flatten(1)
-            rank, world_size = (self.global_rank, self.trainer.world_size) if self._trainer else (0, 1)
-            values |= parzen_measures(samples, validation=validation, test=test, rank=rank, world_size=world_size)
-            protocol["measure"] += (
-                "; Parzen log-likelihood of the test images, nats, sigma from 1,000 validation images"
-            )
-        reference = data.split("test" if "test" in data.splits else "train")
-        return PaperMeasures(
-            values,
-            protocol
-            | {
-                "n_fake": len(images),
-                "dataset_fingerprint": reference.fingerprint,
-                "seed": seed,
-                "batchnorm": "none" if self.network == "mnist" else "running",
-            },
-        )
-
-    def figures(self) -> dict[str, Tensor]:
-        """Figure 2: one class in each row, ten samples of each, `class_rows` [K, 10, C, H, W] in [-1, 1]."""
-        images, _ = self.sample_classes(10, seed=0)
-        return {"class_rows": images.view(self.num_classes, 10, *self.image_shape)}
-
 
 def decompose(resolution: int) -> tuple[int, int]:
     """(base, doublings) with resolution = base * 2^doublings, base in 4..7 and at least one doubling."""
@@ -343,12 +295,3 @@ def decompose(resolution: int) -> tuple[int, int]:
     if not (4 <= base <= 7 and doublings):
         raise ValueError(f"resolution must be 4, 5, 6 or 7 times a power of two from 2 on, not {resolution}")
     return base, doublings
-
-
-def label_accuracy(images: Tensor, labels: Tensor) -> float:
-    """Share of images [N, C, H, W] in [-1, 1] of digits that the project's LeNet takes for their label [N]."""
-    from zoo.metrics.lenet import LeNetExtractor
-    from zoo.metrics.quantize import to_uint8
-
-    classified = LeNetExtractor()(to_uint8(images)).logits.argmax(1)
-    return float((classified == labels).float().mean())

@@ -14,20 +14,15 @@ They are in networks/dcgan.py. Techniques of later papers can be switched on (zo
 """
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from zoo.errors import UnsupportedSettingError
-from zoo.models.base.module import AdversarialModule, PaperMeasures
+from zoo.models.base.module import AdversarialModule
 from zoo.models.networks.dcgan import Network, initialise, players
 from zoo.nn.losses import bce_discriminator_loss, feature_matching_loss, non_saturating_generator_loss
-from zoo.nn.seeds import mix_seed
 from zoo.nn.techniques import Techniques, last_layer
-
-if TYPE_CHECKING:
-    from zoo.data.base import ImageDataModule
 
 
 class DCGAN(AdversarialModule):
@@ -187,34 +182,8 @@ class DCGAN(AdversarialModule):
         for optimizer in self.both_optimizers():
             optimizer.param_groups[0]["lr"] = self.lr * max(0.0, share)
 
-    def paper_measures(self, data: "ImageDataModule", *, seed: int) -> PaperMeasures:
-        """The appendix's measure: error of a 1-nearest-neighbour classifier fitted to 50,000 labelled samples.
-
-        Euclidean distance in pixel space, scored on the real test digits; the conditional network only.
-        """
-        if self.num_classes is None or "test" not in data.splits:
-            return PaperMeasures({}, {})
-        labels = torch.arange(500) % 10
-        samples = [self.sample(500, labels=labels, seed=mix_seed(seed, "1nn", i)).cpu() for i in range(100)]
-        test = data.split("test")
-        assert test.labels is not None
-        real = test.images.float().div(127.5).sub(1).flatten(1)
-        nearest = nearest_rows(real, torch.cat(samples).flatten(1))
-        error = (labels.repeat(100)[nearest] != test.labels).double().mean()
-        protocol = {"measure": "1-NN error", "n_fake": 50_000, "n_test": len(test), "seed": seed}
-        return PaperMeasures(
-            {"error_1nn50k": float(error)},
-            {**protocol, "batchnorm": "running", "dataset_fingerprint": test.fingerprint},
-        )
-
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         return [
             torch.optim.Adam(net.parameters(), lr=self.lr, betas=self.betas, weight_decay=self.l2)
             for net in (self.D, self.G)
         ]
-
-
-def nearest_rows(x: Tensor, points: Tensor) -> Tensor:
-    """For each row of x [N, D], the number of the nearest of points [M, D] by Euclidean distance: int64 [N]."""
-    norms = points.square().sum(1)
-    return torch.cat([(norms - 2 * part @ points.T).argmin(1) for part in torch.split(x, 500)])

@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import Tensor, nn
 
-from zoo.models.base.module import AdversarialModule, Batch, PaperMeasures
+from zoo.models.base.module import AdversarialModule, Batch
 from zoo.nn.layers import Maxout, uniform_
 from zoo.nn.losses import bce_discriminator_loss, non_saturating_generator_loss
 from zoo.nn.schedules import SGDSchedule
-from zoo.nn.seeds import mix_seed
 
 if TYPE_CHECKING:
     from zoo.data.base import ImageDataModule
@@ -270,37 +269,6 @@ class GAN(AdversarialModule):
             x = images[:10_000].float().div(127.5).sub(1).flatten(1)
             self.brightness.copy_(x.mean())
             self.contrast.copy_((x - x.mean(1, keepdim=True)).norm(dim=1).mean() / 55)
-
-    def paper_measures(self, data: "ImageDataModule", *, seed: int) -> PaperMeasures:
-        """Table 1's measure: the Parzen-window log-likelihood of the test images in nats.
-
-        10,000 samples, sigma chosen on the first 1,000 validation images (Breuleux et al. 2011). Taken with the MNIST
-        network on data that has a validation split (data.train_images) and a test split; otherwise nothing.
-        """
-        from zoo.metrics.parzen import parzen_measures
-
-        if self.network != "mnist" or not {"validation", "test"} <= set(data.splits):
-            return PaperMeasures({}, {})
-        samples = torch.cat([self.sample(500, seed=mix_seed(seed, "parzen", i)) for i in range(20)])
-        validation, test = (unit_vectors(data.split(name).images) for name in ("validation", "test"))
-        samples = samples.cpu().add(1).div(2).clamp(0, 1).flatten(1)
-        rank, world_size = (self.global_rank, self.trainer.world_size) if self._trainer else (0, 1)
-        values = parzen_measures(samples, validation=validation, test=test, rank=rank, world_size=world_size)
-        return PaperMeasures(
-            values,
-            {
-                "measure": "Parzen log-likelihood, nats",
-                "n_fake": 10_000,
-                "n_validation": 1_000,
-                "n_test": len(test),
-            }
-            | {"dataset_fingerprint": data.split("test").fingerprint, "seed": seed, "batchnorm": "none"},
-        )
-
-
-def unit_vectors(images: Tensor) -> Tensor:
-    """uint8 [N, C, H, W] to float [N, C*H*W] in [0, 1]."""
-    return images.flatten(1).float() / 255
 
 
 def contrast_normalise(x: Tensor, *, scale: float = 55.0) -> Tensor:

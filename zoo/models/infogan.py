@@ -9,12 +9,12 @@ players minimise -lambda L_I: D's optimizer moves the trunk and the heads of D a
 """
 
 import math
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
 
-from zoo.models.base.module import AdversarialModule, PaperMeasures
+from zoo.models.base.module import AdversarialModule
 from zoo.models.networks.infogan import (
     LAYOUTS,
     CodeLayout,
@@ -27,11 +27,6 @@ from zoo.models.networks.infogan import (
     mnist_trunk,
 )
 from zoo.nn.losses import bce_discriminator_loss, non_saturating_generator_loss
-from zoo.nn.modes import in_eval_mode
-from zoo.nn.seeds import mix_seed
-
-if TYPE_CHECKING:
-    from zoo.data.base import ImageDataModule
 
 Network = Literal["mnist", "celeba"]
 
@@ -199,102 +194,3 @@ class InfoGAN(AdversarialModule):
         """G(z) as images [N, C, H, W] in [-1, 1]."""
         images: Tensor = self.G(z)
         return images * 2 - 1 if self.network == "mnist" else images
-
-    # Section 7.
-
-    def paper_measures(self, data: "ImageDataModule", *, seed: int) -> PaperMeasures:
-        """L_I of 10,000 fakes in nats (section 7.1), and the error of the first categorical code (section 7.2).
-
-        `code_error` matches categories and classes one to one, as well as can be; `code_error_majority` gives each
-        category its most frequent class. On the labelled test images (training images where there is no test split):
-        the labels serve the matching alone. BatchNorm statistics are re-estimated on fakes for L_I and on training
-        images for the errors, which D and Q saw in batches of their own.
-        """
-        values = self.estimate_information(seed=seed)
-        protocol = {"measure": "L_I of fakes, nats", "n_fake": 10_000, "seed": seed, "batchnorm": "reestimated(2000)"}
-        if data.num_classes and self.layout.codes:
-            split = data.split("test" if "test" in data.splits else "train")
-            assert split.labels is not None
-            predicted = self.predict_codes(split.images, reference=data.split("train").images)
-            one_to_one, majority = code_errors(
-                predicted, split.labels, categories=self.layout.categories, classes=data.num_classes
-            )
-            values |= {"code_error": one_to_one, "code_error_majority": majority}
-            protocol["measure"] = "L_I of fakes, nats; errors of argmax Q(c1|x) on real images"
-            protocol |= {"n_real": len(split.images), "dataset_fingerprint": split.fingerprint}
-        return PaperMeasures(values, protocol)
-
-    @torch.no_grad()
-    def estimate_information(self, *, seed: int, n: int = 10_000, block: int = 500) -> dict[str, float]:
-        """L_I in nats over n fakes, and its categorical part; latents are a function of the seed and n."""
-        from zoo.metrics.batchnorm import batchnorm_statistics
-
-        def measure(k: int) -> dict[str, Tensor]:
-            generator = torch.Generator().manual_seed(mix_seed(seed, "information", k))
-            z = self.latents(block, generator=generator).to(self.device)
-            return self.mutual_information(self.layout.codes_of(z), self.D.with_codes(self.G(z))[1])
-
-        blocks = n // block
-        with in_eval_mode(self), batchnorm_statistics(self, "reestimated", lambda k: measure(blocks + k), draws=4):
-            parts = [measure(k) for k in range(blocks)]
-        return {name: float(torch.stack([part[name] for part in parts]).mean()) for name in parts[0]}
-
-    @torch.no_grad()
-    def predict_codes(self, images: Tensor, *, reference: Tensor, block: int = 500) -> Tensor:
-        """argmax Q(c1|x) [N] of uint8 images [N, C, H, W]; BatchNorm statistics come from `reference`'s first 2,000."""
-        from zoo.metrics.batchnorm import batchnorm_statistics
-
-        def logits(part: Tensor) -> Tensor:
-            return self.D.with_codes(self.preprocess(part.to(self.device)))[1].categorical  # [n, M, K]
-
-        draws: tuple[Tensor, ...] = reference[:2_000].split(block)  # type: ignore[no-untyped-call]
-        with (
-            in_eval_mode(self),
-            batchnorm_statistics(self.D, "reestimated", lambda k: logits(draws[k]), draws=len(draws)),
-        ):
-            parts = images.split(block)  # type: ignore[no-untyped-call]
-            return torch.cat([logits(part)[:, 0].argmax(1) for part in parts]).cpu()
-
-    @torch.no_grad()
-    def traversals(self, *, rows: int = 5, columns: int = 10, seed: int = 0) -> dict[str, Tensor]:
-        """Figure 2: each code varies from left to right, all else is fixed in a row.
-
-        Returns:
-            `c1`, `c2`, ... as images [rows, columns, C, H, W] in [-1, 1]: the categorical codes over their K categories
-            (K columns), then the continuous ones over [-2, 2].
-        """
-        start = self.latents(rows, generator=torch.Generator().manual_seed(seed))  # [rows, z_dim]
-        layout, grids = self.layout, []
-        for m in range(layout.codes):
-            at = layout.noise + m * layout.categories
-            z = start.repeat_interleave(layout.categories, dim=0)
-            z[:, at : at + layout.categories] = torch.eye(layout.categories).repeat(rows, 1)
-            grids.append(z)
-        for i in range(layout.continuous):
-            z = start.repeat_interleave(columns, dim=0)
-            z[:, layout.z_dim - layout.continuous + i] = torch.linspace(-2, 2, columns).repeat(rows)
-            grids.append(z)
-        with in_eval_mode(self):
-            images = [self.generate(z.to(self.device), None).float().cpu() for z in grids]
-        return {f"c{i + 1}": image.unflatten(0, (rows, -1)) for i, image in enumerate(images)}  # type: ignore[no-untyped-call]
-
-    def figures(self) -> dict[str, Tensor]:
-        """The traversals of figure 2, each [5, 10, C, H, W] in [-1, 1]."""
-        return self.traversals()
-
-
-def code_errors(predicted: Tensor, labels: Tensor, *, categories: int, classes: int) -> tuple[float, float]:
-    """Share of images whose category is not matched to their class: best one-to-one matching, and majority vote.
-
-    Args:
-        predicted: category of each image, int64 [N].
-        labels: class of each image, int64 [N].
-        categories: number of categories.
-        classes: number of classes.
-    """
-    from scipy.optimize import linear_sum_assignment
-
-    counts = torch.bincount(predicted * classes + labels, minlength=categories * classes).view(categories, classes)
-    matched = counts.numpy()[linear_sum_assignment(counts.numpy(), maximize=True)].sum()
-    n = len(labels)
-    return 1 - float(matched) / n, 1 - float(counts.amax(1).sum()) / n

@@ -12,18 +12,14 @@ import math
 import warnings
 from itertools import pairwise
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from zoo.models.base.module import AdversarialModule, PaperMeasures
+from zoo.models.base.module import AdversarialModule
 from zoo.nn.layers import SameConv2d, SameConvTranspose2d
 from zoo.nn.losses import bce_discriminator_loss, non_saturating_generator_loss
-from zoo.nn.seeds import mix_seed
-
-if TYPE_CHECKING:
-    from zoo.data.base import ImageDataModule
 
 Network = Literal["lsun112", "dcgan", "ring"]
 Normalised = Literal["both", "discriminator", "none"]
@@ -247,25 +243,3 @@ class LSGAN(AdversarialModule):
         if self.optimizer == "rmsprop":  # TensorFlow's constants: its 1e-10 stands inside the root
             return [torch.optim.RMSprop(net.parameters(), lr=lr, alpha=0.9, eps=1e-5) for net, lr in players]
         return [torch.optim.Adam(net.parameters(), lr=lr, betas=self.betas) for net, lr in players]
-
-    def paper_measures(self, data: "ImageDataModule", *, seed: int) -> PaperMeasures:
-        """On the ring, ours: share of modes covered and of samples within 3 sigma of a mode, of 10,000 samples.
-
-        Stray samples are enough to cover a mode; what is missing of the ring shows in `wasserstein_exact`, the exact
-        Wasserstein-1 distance of the first 1,000 samples to as many points of the test split.
-        """
-        from zoo.metrics.points import exact_wasserstein, mode_shares
-
-        modes: Any = getattr(data, "modes", None)
-        if self.network != "ring" or modes is None:
-            return PaperMeasures({}, {})
-        samples = self.sample(10_000, seed=mix_seed(seed, "points"))
-        shares = mode_shares(samples, modes, std=data.mode_std)  # type: ignore[attr-defined]
-        test = data.split("test")
-        values = {
-            "share_modes_covered": shares.covered,
-            "share_high_quality": shares.high_quality,
-            "wasserstein_exact": exact_wasserstein(samples[:1_000], test.images[:1_000]),
-        }
-        protocol = {"measure": "share of modes and of samples within 3 sigma; exact W1 of 1,000", "n_fake": 10_000}
-        return PaperMeasures(values, {**protocol, "seed": seed, "dataset_fingerprint": test.fingerprint})

@@ -19,6 +19,7 @@ from torch.nn import functional as F
 from zoo.models.base.growing import GrowingModule, averaged_copy
 from zoo.models.base.module import Batch
 from zoo.models.networks.pggan import ROWS, Config, Discriminator, Generator
+from zoo.nn.interpolation import slerp
 from zoo.nn.layers import feature_maps, update_average
 from zoo.nn.losses import gradient_penalty, wasserstein_critic_loss, wasserstein_generator_loss
 from zoo.nn.modes import in_eval_mode
@@ -241,8 +242,6 @@ class PGGAN(GrowingModule):
         Returns:
             [N, steps, C, R, R] in [-1, 1].
         """
-        from zoo.metrics.path_length import slerp
-
         t = torch.linspace(0, 1, steps, device=a.device)[:, None]  # [steps, 1]
         z = slerp(a[:, None], b[:, None], t).flatten(0, 1) * self.z_dim**0.5  # as long as a latent is
         y = None if labels is None else labels.repeat_interleave(steps).to(self.device)

@@ -5,7 +5,7 @@ use; nothing here is copied from it).
 
 Here: the style-based generator (figure 1b) and every row of table 1, style mixing (section 3.1, table 2), the
 truncation trick (appendix B) and both losses (appendix C). The networks are in networks/stylegan.py, what draws figures
-2 to 5 and 8 in stylegan_sampling.py, progressive growing in zoo/models/base/growing.py.
+2 to 5 and 8 in networks/stylegan_sampling.py, progressive growing in zoo/models/base/growing.py.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ from torch import Tensor
 
 from zoo.models.base.growing import averaged_copy
 from zoo.models.networks.stylegan import Config, Discriminator, StyleGenerator
-from zoo.models.stylegan_sampling import StyleSampling
+from zoo.models.networks.stylegan_sampling import StyleSampling
 from zoo.nn.losses import (
     bce_discriminator_loss,
     gradient_penalty,

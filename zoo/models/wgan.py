@@ -8,22 +8,18 @@ and the generators and critics of figures 3 and 5 to 7: DCGAN, DCGAN without Bat
 The critic's estimate of the Wasserstein distance, the curve of figure 3, is logged as `wasserstein_estimate`.
 """
 
-from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Literal
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from zoo.models.base.module import AdversarialModule, Batch, PaperMeasures
+from zoo.models.base.module import AdversarialModule, Batch
 from zoo.nn.losses import wasserstein_critic_loss, wasserstein_generator_loss
 
 Generator = Literal["dcgan", "dcgan_nobn", "dcgan_nobn_constant", "mlp"]
 Critic = Literal["dcgan", "dcgan_nobn", "mlp"]
-MEDIAN_WIDTH = 101  # generator updates, of the filter behind figure 3
 
 
 def block(layer: nn.Module, channels: int, activation: nn.Module, *, batchnorm: bool) -> list[nn.Module]:
@@ -80,18 +76,6 @@ def initialise(net: nn.Module) -> None:
         elif isinstance(module, nn.BatchNorm2d):
             nn.init.normal_(module.weight, 1.0, 0.02)
             nn.init.zeros_(module.bias)
-
-
-def column(rows: Sequence[Mapping[str, Any]], name: str) -> npt.NDArray[np.float64]:
-    """A column of metrics.jsonl, float64 [rows], nan where there is no finite value."""
-    values = (row.get(name) for row in rows)
-    return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
-
-
-def running_median(values: npt.NDArray[np.float64], *, width: int) -> npt.NDArray[np.float64]:
-    """Centred running median of odd `width` of values [n]; windows are cut short at both ends."""
-    half = width // 2
-    return np.array([np.median(values[max(0, i - half) : i + half + 1]) for i in range(len(values))])
 
 
 class WGAN(AdversarialModule):
@@ -244,30 +228,6 @@ class WGAN(AdversarialModule):
         """G(z), cut to [-1, 1] (the MLP's images are not bounded)."""
         images: Tensor = self.G(z)
         return images.clamp(-1, 1)
-
-    def log_measures(self, rows: Sequence[Mapping[str, Any]]) -> PaperMeasures:
-        """Whether the critic's estimate tells the quality of samples (section 4.2, figure 3), as a number (ours).
-
-        `wasserstein_estimate`: the last value of the estimate after a median filter over 101 generator updates, in the
-        critic's units. `wasserstein_spearman_X`: its rank correlation with each Frechet distance X that was taken while
-        training (from the first evaluation after the start; at least five).
-        """
-        from scipy.stats import spearmanr
-
-        images, estimate = (column(rows, name) for name in ("images_seen", "wasserstein_estimate"))
-        logged = ~np.isnan(estimate)
-        if not logged.any():
-            return PaperMeasures({}, {})
-        images, smooth = images[logged], running_median(estimate[logged], width=MEDIAN_WIDTH)
-        values = {"wasserstein_estimate": float(smooth[-1])}
-        for name in sorted({key for row in rows for key in row if key.startswith(("fd_", "fid")) and "/" not in key}):
-            distance = column(rows, name)
-            taken = ~np.isnan(distance) & (column(rows, "images_seen") > 0)
-            if taken.sum() >= 5:
-                at = np.interp(column(rows, "images_seen")[taken], images, smooth)
-                values[f"wasserstein_spearman_{name}"] = float(spearmanr(at, distance[taken]).statistic)
-        protocol = {"measure": "critic's estimate", "median_filter": MEDIAN_WIDTH, "generator_updates": len(smooth)}
-        return PaperMeasures(values, protocol)
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         players = (self.D, self.G)

@@ -9,17 +9,16 @@ labels, and 64x64 images; the methods it is compared with (weight clipping, GAN,
 section 5.1. The networks are in networks/wgan_gp.py, random ones in networks/wgan_gp_random.py.
 """
 
-import copy
 import sys
 from collections.abc import Callable
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from zoo.models.base.module import AdversarialModule, PaperMeasures
+from zoo.models.base.module import AdversarialModule
 from zoo.models.networks.wgan_gp import Method, Network, players
 from zoo.models.networks.wgan_gp_random import draw_architecture
 from zoo.nn.losses import (
@@ -29,11 +28,6 @@ from zoo.nn.losses import (
     wasserstein_critic_loss,
     wasserstein_generator_loss,
 )
-from zoo.nn.modes import in_eval_mode
-from zoo.nn.seeds import mix_seed
-
-if TYPE_CHECKING:
-    from zoo.data.base import ImageDataModule, Split
 
 Optimizer = Literal["adam", "rmsprop"]
 
@@ -322,124 +316,3 @@ class WGANGP(AdversarialModule):
         if self.network == "cifar10_resnet":  # rounding (x + 1) * 127.5 afterwards is cutting off (samples + 1) * 128
             return samples.add(1).mul(128).sub(0.5).div(127.5).sub(1).clamp(-1, 1)
         return samples
-
-    # Figure 1.
-
-    @torch.no_grad()
-    def critic_surface(self, *, side: int = 128, extent: float = 3.0) -> Tensor:
-        """D on a grid over [-extent, extent]^2, [side, side] with x along the rows: the contours of figure 1a."""
-        line = torch.linspace(-extent, extent, side, device=self.device)
-        return self.score(torch.cartesian_prod(line, line)).view(side, side)
-
-    def gradient_norms_by_layer(self, x: Tensor, fake: Tensor) -> Tensor:
-        """Norms of the gradient of E D(fake) - E D(x) with respect to the layers' activations (figure 1b, left).
-
-        The norm is taken over the whole batch, [2N, units]. The penalty's own gradient is left out, so that methods
-        are compared by one quantity. In float64, for what vanishes in a clipped critic underflows in float32.
-
-        Args:
-            x: reals [N, 2].
-            fake: samples [N, 2].
-
-        Returns:
-            float64 [layers], from the layer next to the points to the critic's output: 4 for `toy`, 13 for `toy_deep`.
-
-        Raises:
-            ValueError: a network of images.
-        """
-        if not self.in_plane:
-            raise ValueError("gradient_norms_by_layer is of the MLPs in the plane: use network=toy or toy_deep")
-        activations: list[Tensor] = []
-        with torch.inference_mode(False), torch.enable_grad():
-            h = torch.cat([x, fake]).detach().double()
-            for layer in copy.deepcopy(self.D).double().children():
-                h = layer(h)
-                if not isinstance(layer, nn.Linear):
-                    activations.append(h)
-            real, samples = h[:, 0].chunk(2)
-            gradients = torch.autograd.grad(wasserstein_critic_loss(real, samples), [*activations, h])
-        return torch.stack([gradient.norm() for gradient in gradients])
-
-    @torch.no_grad()
-    def critic_weights(self) -> Tensor:
-        """All weights of the critic without biases and gains, [n]: the histograms of figure 1b, right."""
-        return torch.cat([parameter.flatten() for parameter in self.D.parameters() if parameter.dim() > 1])
-
-    # The paper's own measures.
-
-    def paper_measures(self, data: "ImageDataModule", *, seed: int) -> PaperMeasures:
-        """Gradient norms along interpolates; in the plane, distances of samples; with a validation split, overfitting.
-
-        On the first 1,000 images or points of each split, and as many samples.
-        """
-        splits: list[Split] = ["test" if "test" in data.splits else "train"]
-        if "validation" in data.splits:
-            splits += ["train", "validation"]
-        with in_eval_mode(self), torch.random.fork_rng():
-            torch.manual_seed(mix_seed(seed, "dequantise"))
-            reals = {name: self.preprocess(data.split(name).images[:1_000].to(self.device)) for name in splits}
-            fake = self.fixed_samples(seed=seed)
-            values = self.gradient_measures(reals[splits[0]], fake, seed=seed)
-            if self.in_plane and not self.fixed_generator:
-                values |= self.plane_measures(reals["test"], fake, data)
-            if "validation" in reals:
-                values |= self.overfitting_measures(reals["train"], reals["validation"], fake)
-        protocol = {
-            "measure": "norm of grad D along interpolates; exact W1; modes within 3 sigma; E D(x) - E D(G(z))",
-            "n_real": {name: len(x) for name, x in reals.items()},
-            "n_fake": len(fake),
-            "dataset_fingerprint": data.split(splits[0]).fingerprint,
-        }
-        return PaperMeasures(values, {**protocol, "seed": seed})
-
-    @torch.no_grad()
-    def fixed_samples(self, *, seed: int) -> Tensor:
-        """1,000 samples in the scale of D, with labels drawn uniformly where there are any."""
-        generator = torch.Generator().manual_seed(mix_seed(seed, "samples"))
-        z = self.latents(1_000, generator=generator).to(self.device)
-        y = torch.randint(self.num_classes or 1, (1_000,), generator=generator).to(self.device)
-        return torch.cat([self.samples(z[i : i + 250], y[i : i + 250]) for i in range(0, 1_000, 250)])
-
-    def gradient_measures(self, x: Tensor, fake: Tensor, *, seed: int) -> dict[str, float]:
-        """Mean and standard deviation of ||grad D(x_hat)|| over pairs of reals and what the critic is shown."""
-        generator = torch.Generator().manual_seed(mix_seed(seed, "interpolates"))
-        epsilon = torch.rand(len(x), generator=generator).to(x.device)
-        if self.fixed_generator:
-            fake = x + torch.randn(x.shape, generator=generator).to(x.device)
-        norms = self.gradient_norms(x, fake[: len(x)], epsilon=epsilon)
-        return {"critic_gradient_norm": float(norms.mean()), "critic_gradient_norm_std": float(norms.std())}
-
-    def gradient_norms(self, x: Tensor, fake: Tensor, *, epsilon: Tensor) -> Tensor:
-        """||grad D(x_hat)|| at x_hat = epsilon x + (1 - epsilon) fake for each pair, [N]; blocks of 100 at a time."""
-        norms = []
-        with torch.inference_mode(False), torch.enable_grad():
-            for a, b, e in zip(*(torch.split(part, 100) for part in (x, fake, epsilon)), strict=True):
-                e = e.view(-1, *[1] * (x.dim() - 1))  # [N, 1, 1, 1]
-                x_hat = (e * a + (1 - e) * b).detach().requires_grad_()
-                (gradient,) = torch.autograd.grad(self.score(x_hat).sum(), x_hat)
-                norms.append(gradient.flatten(1).norm(dim=1))
-        return torch.cat(norms)
-
-    def plane_measures(self, x: Tensor, fake: Tensor, data: "ImageDataModule") -> dict[str, float]:
-        """Exact Wasserstein distance of samples to test points; shares of modes found (ours)."""
-        from zoo.metrics.points import exact_wasserstein, mode_shares
-
-        values = {"wasserstein_exact": exact_wasserstein(fake, x)}
-        modes: Any = getattr(data, "modes", None)
-        if modes is not None:
-            shares = mode_shares(fake, modes, std=data.mode_std)  # type: ignore[attr-defined]
-            values |= {"share_modes_covered": shares.covered, "share_high_quality": shares.high_quality}
-        return values
-
-    @torch.no_grad()
-    def overfitting_measures(self, train: Tensor, validation: Tensor, fake: Tensor) -> dict[str, float]:
-        """E D(x) - E D(G(z)) on training and on held-out images (figure 5b)."""
-        baseline = self.mean_score(fake)
-        return {
-            "critic_gap_train": self.mean_score(train) - baseline,
-            "critic_gap_validation": self.mean_score(validation) - baseline,
-        }
-
-    def mean_score(self, x: Tensor) -> float:
-        """Mean of D over x, in blocks of 250."""
-        return float(torch.cat([self.score(block) for block in torch.split(x, 250)]).mean())

@@ -52,8 +52,6 @@ class GrowingModule(AdversarialModule):
         if image_shape[1:] != (growth.final, growth.final):
             raise ValueError(f"the schedule ends at {growth.final}x{growth.final}, the images have shape {image_shape}")
         self.growth = growth
-        if growth.final >= 16:  # what both measures need
-            self.pixel_measures = ("swd", "ms_ssim")
         self.ema_half_life = ema_half_life
         self._pinned: Stage | None = None
 

@@ -5,8 +5,8 @@ A paper subclasses `AdversarialModule`, sets `G` and `D`, and writes `discrimina
 `training_step` whole.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, cast
+from collections.abc import Mapping
+from typing import ClassVar, cast
 
 import torch
 from lightning.pytorch.core.optimizer import LightningOptimizer
@@ -18,17 +18,7 @@ from zoo.models.base.monitor import measured_step
 from zoo.models.base.state import ResumableModule
 from zoo.nn.modes import in_eval_mode
 
-if TYPE_CHECKING:
-    from zoo.data.base import ImageDataModule
-
 Batch = tuple[Tensor, Tensor | None]
-
-
-class PaperMeasures(NamedTuple):
-    """Values by name, and the protocol they were taken under (plain types)."""
-
-    values: dict[str, float]
-    protocol: dict[str, Any]
 
 
 class AdversarialModule(ResumableModule):
@@ -47,7 +37,6 @@ class AdversarialModule(ResumableModule):
     G: nn.Module
     D: nn.Module
     scores_are_logits: ClassVar[bool] = True  # of D; False for critics and regressors
-    pixel_measures: tuple[str, ...] = ()  # those of zoo.metrics.measures.OF_PIXELS that are taken with FID and IS
     remedies: ClassVar[Mapping[str, str]] = {}  # the paper's, for "collapse", "saturation", "divergence"
 
     def __init__(
@@ -251,18 +240,6 @@ class AdversarialModule(ResumableModule):
             labels = torch.randint(self.num_classes, (n,), generator=generator)
         with in_eval_mode(self):
             return self.generate(z, None if labels is None else labels.to(self.device)).float()
-
-    def paper_measures(self, data: "ImageDataModule", *, seed: int) -> PaperMeasures:
-        """The paper's own measures beside FID, IS and KID; runs on every rank and returns the same on each."""
-        return PaperMeasures({}, {})
-
-    def test_measures(self, data: "ImageDataModule", *, seed: int) -> PaperMeasures:
-        """As `paper_measures`, but taken on `test` alone: what is too dear while training."""
-        return PaperMeasures({}, {})
-
-    def log_measures(self, rows: Sequence[Mapping[str, Any]]) -> PaperMeasures:
-        """The paper's measures of a whole training, out of the rows of its metrics.jsonl; taken on `test`."""
-        return PaperMeasures({}, {})
 
     def predict_step(self, batch: tuple[int, int], batch_idx: int) -> Tensor:
         """`Trainer.predict` over pairs (number of images, seed): images [n, C, H, W] in [-1, 1]."""

@@ -1,25 +1,21 @@
-"""StyleGAN's sampling: truncation (appendix B), noise, style mixing (figure 3), interpolation, path length.
+"""StyleGAN's sampling: truncation (appendix B), noise, style mixing (figure 3), interpolation.
 
 Everything here is with the averaged weights unless ema=False, and at the resolution that training has reached.
 """
 
-from collections.abc import Callable, Container
-from typing import TYPE_CHECKING, Literal, cast
+from collections.abc import Container
+from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
 
 from zoo.models.base.growing import GrowingModule
-from zoo.models.base.module import PaperMeasures
 from zoo.models.networks.stylegan import Config, Noise, StyleGenerator
+from zoo.nn.interpolation import slerp
 from zoo.nn.layers import upscale2d
 from zoo.nn.modes import in_eval_mode
 from zoo.nn.seeds import mix_seed
 
-if TYPE_CHECKING:
-    from zoo.data.base import ImageDataModule
-
-PATHS = 10_000  # of a path length on `test`
 PIXELS_AT_A_TIME = 2**23  # of one map, when sampling: 8 images of 1024x1024, 8,192 of 32x32
 
 
@@ -215,8 +211,6 @@ class StyleSampling(GrowingModule):
         Returns:
             [N, steps, C, R, R] in [-1, 1].
         """
-        from zoo.metrics.path_length import slerp
-
         t = torch.linspace(0, 1, steps, device=a.device)[:, None]  # [steps, 1]
         if space == "z":
             z = slerp(a[:, None], b[:, None], t).flatten(0, 1)  # [N * steps, z_dim]
@@ -226,70 +220,6 @@ class StyleSampling(GrowingModule):
             w = torch.lerp(w_a, w_b, t[..., None])  # [N, steps, layers, w_dim]
             images = self.render(w.flatten(0, 1), noise=noise, ema=ema).clamp(-1, 1)
         return images.unflatten(0, (len(a), steps))  # type: ignore[no-any-return, no-untyped-call]
-
-    def path_length(
-        self,
-        distance: Callable[[Tensor, Tensor], Tensor],
-        *,
-        space: Literal["w", "z"] = "w",
-        sampling: Literal["full", "end"] = "full",
-        pairs: int = 100_000,
-        face_crop: bool = False,
-        seed: int = 0,
-    ) -> float:
-        """Perceptual path length (section 4.1), without truncation and with the constant noise.
-
-        Args:
-            distance: `VGG16LPIPS` for the paper's figure; see zoo.metrics.path_length.
-            space: where the paths run.
-            sampling: "full" takes points anywhere on a path, "end" at its beginning.
-            pairs: number of paths.
-            face_crop: compare the centre of the face only, as the paper does.
-            seed: of the paths.
-        """
-        from zoo.metrics.path_length import perceptual_path_length
-
-        def synthesize(points: Tensor) -> Tensor:
-            return self.render(points if space == "w" else self.styles(points), noise="const")
-
-        value = perceptual_path_length(
-            synthesize,
-            distance,
-            latents=lambda n, generator: self.latents(n, generator=generator).to(self.device),
-            mapping=self.styles if space == "w" else None,
-            sampling=sampling,
-            pairs=pairs,
-            face_crop=face_crop,
-            seed=seed,
-        )
-        return float(value)
-
-    def test_measures(self, data: "ImageDataModule", *, seed: int) -> PaperMeasures:
-        """Path lengths of digits by the project's LeNet, full and end, in W (without mapping layers: in Z).
-
-        They are figures of that network alone. The paper's, by VGG-16 with LPIPS' weights, are `path_length`'s.
-        """
-        from zoo.metrics.lenet import LeNetExtractor
-        from zoo.metrics.path_length import ExtractorDistance
-
-        if data.name not in ("MNIST", "Digits"):
-            return PaperMeasures({}, {})
-        lenet = LeNetExtractor().to(self.device)
-        distance = ExtractorDistance(lenet)
-        space: Literal["w", "z"] = "w" if len(self.G.mapping) > 1 else "z"
-        values = {
-            f"ppl_{sampling}_{space}_lenet{PATHS // 1000}k": self.path_length(
-                distance, space=space, sampling=sampling, pairs=PATHS, seed=seed
-            )
-            for sampling in ("full", "end")
-        }
-        protocol = {"measure": "perceptual path length, epsilon 1e-4", "n_pairs": PATHS, "weights": "ema"}
-        protocol |= {
-            "extractor": lenet.name,
-            "extractor_sha256": lenet.sha256,
-            "sampling": "no truncation, const noise",
-        }
-        return PaperMeasures(values, {**protocol, "seed": seed})
 
     def needs_styles(self, what: str) -> None:
         """Raises ValueError in rows A and B."""
