@@ -46,7 +46,7 @@ def make_run(
     values = {0: 600.0, 200: 50.0, 400: 60.0} if values is None else values
     run = RunDir.create(folder)
     end = max(values)
-    rows = [{"images_seen": at, "fd_lenet2k": value, "fd_lenet2k_error": 1.0} for at, value in values.items()]
+    rows = [{"images_seen": at, "fd_lenet2k": value, "fd_lenet2k_seed_std": 1.0} for at, value in values.items()]
     rows += [{"images_seen": at, "loss_generator": 1 + at / 1000} for at in range(100, end + 1, 100)]
     rows = [{"time": START + row["images_seen"] / SPEED, **row} for row in sorted(rows, key=lambda r: r["images_seen"])]
     write_rows(run.metrics, rows)

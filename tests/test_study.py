@@ -9,7 +9,9 @@ import pytest
 
 from zoo.commands.results import rows as reached
 from zoo.errors import RecordError, ZooError
-from zoo.runs.study import mean_and_spread, read_study, table, values_of
+from zoo.experiments.measures import mean_and_std, study_table
+from zoo.runs.study import read_study, values_of
+from zoo.runs.text import number
 from zoo.training.study import Member, Study, study_command
 
 ROOT = Path(__file__).parents[1]
@@ -34,7 +36,7 @@ else:
     record = json.loads((run / "result.json").read_text())
     name = arguments["--ckpt_path"]
     value = record["seed"] + (10.0 if name == "best" else 20.0)
-    values, protocols = {"fd": value, "fd_std": 0.1}, {"fd": "p"}
+    values, protocols = {"kd_x": value, "kd_x_std": 0.1}, {"kd_x": "p"}
     record["tests"].append({"checkpoint": f"{name}.ckpt", "images_seen": 5, "values": values, "protocols": protocols})
 (run / "result.json").write_text(json.dumps(record))
 """
@@ -124,22 +126,21 @@ def test_a_member_killed_before_its_first_checkpoint_begins_anew(
 def test_the_record_says_what_the_runs_reached_together(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
     place.run()
     study = read_study(place.folder / "study.json")
-    assert values_of(study["records"].values(), "fd", checkpoint="best") == [10, 13, 10]
+    assert values_of(study["records"].values(), "kd_x", checkpoint="best") == [10, 13, 10]
     spread = f"{3 / 2**0.5:.2g}"  # of 0 and 3
-    assert table(study) == [
-        ["A", "fd", f"11.5 +/- {spread}", f"21.5 +/- {spread}", "2"],
-        ["B", "fd", "10", "20", "1"],
+    assert study_table(study) == [
+        ["A", "kd_x", f"11.5 +/- {spread}", f"21.5 +/- {spread}", "2"],
+        ["B", "kd_x", "10", "20", "1"],
         ["all", "runs", "", "3", "3"],
     ]
-    assert "fd_std" not in capsys.readouterr().out
+    assert "kd_x_std" not in capsys.readouterr().out
 
 
 def test_spread_is_the_standard_deviation_over_runs() -> None:
     values = [1.0, 2.0, 4.5]
-    assert (
-        mean_and_spread(values) == f"{statistics.mean(values):.4g} +/- {statistics.stdev(values):.2g}" == "2.5 +/- 1.8"
-    )
-    assert mean_and_spread([3.0]) == "3"
+    assert mean_and_std(values) == pytest.approx((statistics.mean(values), statistics.stdev(values)))
+    assert number(*mean_and_std(values)) == "2.5 +/- 1.8"
+    assert number(*mean_and_std([3.0])) == "3"
 
 
 def test_the_tables_take_a_study(place: Place, tmp_path: Path) -> None:
@@ -151,8 +152,8 @@ def test_the_tables_take_a_study(place: Place, tmp_path: Path) -> None:
     assert file.name == "gan-study-three.json"
     rows = list(reached.rows(root / "reproductions"))
     assert [(row.paper, row.cells[0], row.cells[1]) for row in rows] == [
-        ("gan", "mnist, A", "fd"),
-        ("gan", "mnist, B", "fd"),
+        ("gan", "mnist, A", "kd_x"),
+        ("gan", "mnist, B", "kd_x"),
         ("gan", "study three", "runs"),
     ]
 

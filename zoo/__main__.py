@@ -58,8 +58,9 @@ def wandb_push(arguments: argparse.Namespace) -> None:
 
 def records(arguments: argparse.Namespace) -> None:
     """Prints what the records under a folder reached, one line for each measure."""
+    from zoo.experiments.measures import study_table
     from zoo.runs.record import read_result
-    from zoo.runs.study import is_study, read_study, table
+    from zoo.runs.study import is_study, read_study
 
     files = sorted(Path(arguments.folder).glob("**/*.json"))
     if not files:
@@ -68,7 +69,7 @@ def records(arguments: argparse.Namespace) -> None:
         if is_study(file):
             study = read_study(file)
             print(f"{file}: study {study['study']}, {len(study['records'])} runs")
-            for group, name, best, last, runs in table(study):
+            for group, name, best, last, runs in study_table(study):
                 print(f"  {group:24} {name:24} best {best or '-'}, last {last} ({runs} runs)")
             continue
         record = read_result(file)

@@ -27,3 +27,7 @@ class EvaluationError(ZooError, ValueError):
 
 class RecordError(ZooError):
     """A record that cannot be written or read; the text names the file and the field."""
+
+
+class UndeclaredMeasureError(ZooError):
+    """A value was measured, and no declaration says what it means."""

@@ -7,6 +7,7 @@ from zoo.data import ImageDataModule, cache_dir
 from zoo.errors import UsageError
 from zoo.experiments import cgan, dcgan, gan, infogan, lsgan, pggan, stylegan, wgan, wgan_gp_critic
 from zoo.experiments.experiment import Experiment, Measured
+from zoo.experiments.measures import MEASURES
 from zoo.metrics.batchnorm import suitable_mode
 from zoo.metrics.evaluator import Evaluator
 from zoo.metrics.features import FeatureExtractor
@@ -16,7 +17,6 @@ from zoo.metrics.measures import WHILE_TRAINING
 from zoo.metrics.protocol import protocol_hash
 from zoo.metrics.resnet import ResNetExtractor
 from zoo.models.base.module import AdversarialModule
-from zoo.runs.measures import is_spread
 
 #: By the name of the paper; one that measures nothing of its own has no entry.
 EXPERIMENTS: dict[str, Experiment[Any]] = {
@@ -100,7 +100,7 @@ class Measurement:
             self.latest |= values
             protocols |= dict.fromkeys(values, protocol)
         for name in self.latest:
-            if not is_spread(name, self.latest):
+            if not MEASURES.require(name).attached:
                 self.hashes[name] = protocol_hash(protocols[name])
                 self.protocols[self.hashes[name]] = protocols[name]
         return self.latest

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from zoo.experiments.experiment import NOTHING, Experiment, Measured
+from zoo.experiments.measures import MEASURES
 from zoo.experiments.pictures.drawing import BLUE, GREY, ORANGE, Array, Drawings, new_figure, series, without_ticks
 from zoo.models.trained import FinishedRun
 from zoo.models.wgan import WGAN
@@ -38,7 +39,7 @@ def against_gan_figures(runs: Mapping[str, FinishedRun]) -> Drawings:
 
 def distance_name(run: FinishedRun) -> str | None:
     """The Frechet distance that was taken while training, if any."""
-    names = sorted({name for row in run.rows for name in row if name.startswith(("fd_", "fid")) and "/" not in name})
+    names = MEASURES.distances({name for row in run.rows for name in row})
     return names[0] if names else None
 
 
@@ -246,7 +247,7 @@ def measure_log(rows: Sequence[Mapping[str, Any]]) -> Measured:
         return NOTHING
     images, smooth = images[logged], running_median(estimate[logged], width=MEDIAN_WIDTH)
     values = {"wasserstein_estimate": float(smooth[-1])}
-    for name in sorted({key for row in rows for key in row if key.startswith(("fd_", "fid")) and "/" not in key}):
+    for name in MEASURES.distances({key for row in rows for key in row}):
         distance = column(rows, name)
         taken = ~np.isnan(distance) & (column(rows, "images_seen") > 0)
         if taken.sum() >= 5:

@@ -384,8 +384,8 @@ class Evaluator:
                 values[full_name] = float(value.value)
                 own = {"n_fake": value.n_fake, "settings": value.settings}
                 protocols[full_name] = self.protocol(column, **changes, **own)
-                if value.measure.startswith("nn") and m.neighbours is not None:
-                    found = m.neighbours
+                if value.neighbours is not None:
+                    found = value.neighbours
                     if column is not None:  # of the pool, which is sorted
                         n_real = protocols[full_name].n_real
                         found = found._replace(nearest=pool_indices(n_real, size=self.pool)[found.nearest.cpu()])

@@ -55,6 +55,7 @@ class Value(NamedTuple):
     n_fake: int
     settings: str = ""
     part: str = ""  # follows the name: std, avg, 64
+    neighbours: Neighbours | None = None  # whose ratio it is
 
 
 class FeatureMeasures:
@@ -82,7 +83,6 @@ class FeatureMeasures:
         }
         if "nn" in wanted:
             self.pairs["nn"] = NearestNeighbours().to(device)
-        self.neighbours: Neighbours | None = None
 
     def start(self, statistics: RealStatistics | None, *, device: torch.device) -> None:
         """Count the reals: their statistics on process 0, None on the others, which count nothing."""
@@ -136,9 +136,9 @@ class FeatureMeasures:
                 named = pair.compute()._asdict()
                 found += [Value(measure, value, pooled, settings) for measure, value in named.items()]
             elif isinstance(pair, NearestNeighbours):
-                self.neighbours = pair.compute()
+                near = pair.compute()
                 settings = f"fake to real over real to real, {self.pool} reals at most"
-                found.append(Value("nn_ratio", self.neighbours.ratio, min(n, QUERIES), settings))
+                found.append(Value("nn_ratio", near.ratio, min(n, QUERIES), settings, neighbours=near))
         return found
 
 
@@ -151,7 +151,6 @@ class PixelMeasures:
         self.ssim = PairwiseMSSSIM().to(device) if "ms_ssim" in wanted else None
         self.nn = NearestNeighbours().to(device) if "nn_pixels" in wanted else None
         self.ndb: StatisticallyDifferentBins | None = None
-        self.neighbours: Neighbours | None = None
 
     def start(self, reals: Tensor, *, first_process: bool) -> None:
         """Count the reals, uint8 [N, C, H, W], on process 0; every process needs them for the bins."""
@@ -194,7 +193,7 @@ class PixelMeasures:
             bins, settings = self.ndb.compute(), f"{len(self.ndb.centres)} bins of {NDB_REALS} reals at most"
             found += [Value("ndb", bins.share, n, settings), Value("ndb_jsd", bins.jsd, n, settings)]
         if self.nn is not None:
-            self.neighbours = self.nn.compute()
+            near = self.nn.compute()
             settings = "fake to real over real to real, pixels"
-            found.append(Value("nn_pixel_ratio", self.neighbours.ratio, min(n, QUERIES), settings))
+            found.append(Value("nn_pixel_ratio", near.ratio, min(n, QUERIES), settings, neighbours=near))
         return found

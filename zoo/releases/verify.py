@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 from zoo.data import DataNotFoundError
+from zoo.experiments.measures import MEASURES
 from zoo.models.base.module import AdversarialModule
 from zoo.releases.card import GRID_FILE
 from zoo.releases.figures import Settings, grid_difference, measure, open_data
 from zoo.releases.release import Release
-from zoo.runs.measures import is_spread, spread_of
 
 GREY_LEVELS = 1  # processors differ in the last bit, and so may a pixel's rounding
-RELATIVE, SPREADS = 0.01, 0.1  # of a figure and of its own spread: what such pixels may do to it
+RELATIVE, ERRORS = 0.01, 0.1  # of a value and of its own error: what such pixels may do to it
 
 Verdict = Literal["holds", "fails", "not checked"]
 
@@ -63,12 +63,12 @@ def verify_figures(release: Release, module: AdversarialModule, *, data_dir: str
         return
     taken = measure(module, data, Settings(**card["evaluation"]))
     for name, claimed in card["figures"].items():
-        if is_spread(name, card["figures"]):
+        if MEASURES.is_attached(name):
             continue
         if name not in taken.latest or taken.hashes[name] != card["protocols"].get(name):
             text = f"{name} under protocol {card['protocols'].get(name)} (now {taken.hashes.get(name, 'not taken')})"
             yield Claim(text, "fails")
             continue
-        found, spread = taken.latest[name], spread_of(name, card["figures"]) or 0.0
-        close = math.isclose(found, claimed, rel_tol=RELATIVE, abs_tol=SPREADS * spread)
+        found, error = taken.latest[name], MEASURES.error(name, card["figures"]) or 0.0
+        close = math.isclose(found, claimed, rel_tol=RELATIVE, abs_tol=ERRORS * error)
         yield Claim(f"{name} {claimed:.6g} (now {found:.6g})", "holds" if close else "fails")

@@ -11,16 +11,15 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 from zoo.errors import RecordError
 from zoo.runs import schema
 from zoo.runs.environment import PACKAGES
 from zoo.runs.folder import RESULT_FILE, RunDir, write_atomically
+from zoo.runs.measures import Better
 
 SCHEMA_VERSION = 1
-
-Better = Literal["lower", "higher", "neither"]  # neither: a figure that describes, as a critic's gradient norm
 BETTER: tuple[Better, ...] = get_args(Better)
 
 

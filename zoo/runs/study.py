@@ -1,15 +1,12 @@
 """The record of a study: its members' records, and what they say together. No torch."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from statistics import mean, stdev
 from typing import Any
 
 from zoo.errors import RecordError
-from zoo.runs.measures import is_secondary
 from zoo.runs.record import validate_result
-from zoo.runs.text import number
 
 STUDY_FILE = "study.json"
 SCHEMA_VERSION = 1
@@ -74,25 +71,3 @@ def values_of(records: Iterable[Mapping[str, Any]], measure: str, *, checkpoint:
         if measure in at:
             values.append(at[measure])
     return values
-
-
-def measures_of(records: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Names of the measures of `test`, spreads left out, in the order they were taken."""
-    names = dict.fromkeys(name for record in records for test in record["tests"] for name in test["values"])
-    return [name for name in names if not is_secondary(name, names)]
-
-
-def mean_and_spread(values: Sequence[float]) -> str:
-    """Mean and standard deviation over runs (n - 1), four digits."""
-    return number(mean(values), stdev(values) if len(values) > 1 else None)
-
-
-def table(record: Mapping[str, Any]) -> list[list[str]]:
-    """Rows (group, measure, best, last, number of runs), then the findings."""
-    rows = []
-    for group, records in grouped(record).items():
-        for measure in measures_of(records):
-            best, last = (values_of(records, measure, checkpoint=name) for name in ("best", "last"))
-            rows.append([group, measure, mean_and_spread(best), mean_and_spread(last), str(len(last))])
-    n = str(len(record["records"]))
-    return rows + [["all", name, "", f"{value:.4g}", n] for name, value in record["findings"].items()]

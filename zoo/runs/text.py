@@ -5,9 +5,7 @@ import contextlib
 import math
 import sys
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-
-from zoo.runs.measures import spread_of
+from collections.abc import Iterator, Sequence
 
 
 def say(text: str) -> None:
@@ -48,17 +46,12 @@ def print_table(head: list[str], rows: list[list[str]]) -> None:
         say("  ".join(cells))
 
 
-def number(value: float | None, spread: float | None = None) -> str:
-    """Four significant digits of a figure and two of its spread, if there is one."""
+def number(value: float | None, error: float | None = None) -> str:
+    """Four significant digits of a value and two of its standard deviation or error, if there is one."""
     if value is None or not math.isfinite(value):
         return "not finite"
     # :.2g alone writes 230 as 2.3e+02
-    return f"{value:.4g}" + ("" if spread is None else f" +/- {float(f'{spread:.2g}'):g}")
-
-
-def with_spread(name: str, values: Mapping[str, float]) -> str:
-    """The figure `name` of `values`, and its standard deviation or error where one was taken."""
-    return number(values[name], spread_of(name, values))
+    return f"{value:.4g}" + ("" if error is None else f" +/- {float(f'{error:.2g}'):g}")
 
 
 def lined_up(rows: Sequence[Sequence[str]]) -> str:

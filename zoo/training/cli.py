@@ -21,6 +21,7 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
 from zoo.data import DATASETS, DataNotFoundError, ImageDataModule, ImageFolder, ToyPoints
 from zoo.errors import UnsupportedSettingError, UsageError, ZooError
+from zoo.experiments.measures import MEASURES
 from zoo.experiments.pictures.drawing import Drawings, write
 from zoo.experiments.pictures.grids import save_png
 from zoo.experiments.suite import Measurement
@@ -29,7 +30,6 @@ from zoo.models.base.module import AdversarialModule, refuse_float16
 from zoo.models.trained import FinishedRun
 from zoo.runs.checkpoints import AtomicCheckpointIO, check_compatible, read_checkpoint
 from zoo.runs.folder import RunDir
-from zoo.runs.measures import direction
 from zoo.runs.record import read_metrics
 from zoo.runs.text import plain_warnings
 from zoo.training.callbacks import (
@@ -131,7 +131,7 @@ class ReproductionCLI(LightningCLI):
         torch.set_float32_matmul_precision(config.matmul_precision if fitting else "highest")
         # Adam's moments of dead units sink below 1e-38, where a CPU takes many times as long for the same sum
         torch.set_flush_denormal(fitting)
-        if direction(config.keep.monitor or "") == "neither":
+        if config.keep.monitor and MEASURES.better(config.keep.monitor) == "neither":
             raise UsageError(
                 f"--keep.monitor {config.keep.monitor} describes the critic: of its values neither low nor high ones "
                 "are better, so they choose no checkpoint"
@@ -178,7 +178,7 @@ class ReproductionCLI(LightningCLI):
                 every=keep.checkpoint_every,
                 keep_every=keep.archive_every,
                 monitor=keep.monitor,
-                better=direction(keep.monitor or ""),
+                better=(MEASURES.better(keep.monitor) if keep.monitor else None) or "lower",
             )
             listener = SignalListener()
             callbacks = [

@@ -11,14 +11,14 @@ from lightning.pytorch import Callback, Trainer
 
 import zoo
 from zoo.data import ImageDataModule
+from zoo.experiments.measures import MEASURES, with_error
 from zoo.experiments.suite import Measurement
 from zoo.models.base.module import AdversarialModule
 from zoo.runs.checkpoints import read_checkpoint
 from zoo.runs.environment import describe_commit, describe_hardware, describe_versions
 from zoo.runs.folder import RunDir, write_atomically
-from zoo.runs.measures import direction
 from zoo.runs.record import read_metrics, read_result, summarise_measures, which_is_better, write_result
-from zoo.runs.text import number, print_table, say, with_spread
+from zoo.runs.text import number, print_table, say
 from zoo.training.plan import Plan, command_line
 
 
@@ -149,7 +149,7 @@ class RunReport(Callback):
         say(f"\n{self.plan.checkpoint} at {model.images_seen:,} images seen")
         print_table(
             ["measure", "value", "protocol"],
-            [[name, with_spread(name, measurement.latest), key] for name, key in measurement.hashes.items()],
+            [[name, with_error(name, measurement.latest), key] for name, key in measurement.hashes.items()],
         )
         for name, protocol in measurement.protocols.items():
             say(f"  {name}: " + ", ".join(f"{key} {short(value)}" for key, value in protocol.items()))
@@ -176,7 +176,7 @@ class RunReport(Callback):
     def measures(self, measurement: Measurement) -> dict[str, Any]:
         """First, best and last of each measure of this run's metrics.jsonl that `measurement` knows the protocol of."""
         rows = read_metrics(self.run.metrics) if self.run.metrics.exists() else []
-        better = {name: direction(name) for name in measurement.hashes}
+        better = {name: MEASURES.better(name) for name in measurement.hashes}
         return summarise_measures(rows, better, protocols=measurement.hashes)  # type: ignore[arg-type]
 
     def earlier(self, field: str, otherwise: Any) -> Any:

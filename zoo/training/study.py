@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import UsageError, ZooError
+from zoo.experiments.measures import study_table
 from zoo.experiments.pictures.drawing import Drawings, write
 from zoo.models.trained import FinishedRun
 from zoo.runs.folder import RunDir, write_atomically
-from zoo.runs.study import SCHEMA_VERSION, STUDY_FILE, table, validate_study
+from zoo.runs.study import SCHEMA_VERSION, STUDY_FILE, validate_study
 from zoo.runs.text import print_table, say
 from zoo.training.plan import take_option
 
@@ -98,7 +99,7 @@ def conduct(
         record = study_record(study, runs, name=name, paper=script.stem)
         validate_study(record)
         write_atomically(folder / STUDY_FILE, json.dumps(record, indent=2) + "\n")
-        print_table(["group", "measure", "best", "last", "runs"], table(record))
+        print_table(["group", "measure", "best", "last", "runs"], study_table(record))
         say(f"record  {folder / STUDY_FILE}")
 
 

@@ -68,8 +68,8 @@ def columns(points: Sequence[Point], *, best: Point | None = None) -> dict[str, 
         "t": [round(p.seconds, 1) for p in points],
         "y": [digits(p.value) for p in points],
     }
-    if any(p.spread is not None for p in points):
-        found["s"] = [digits(p.spread) for p in points]
+    if any(p.error is not None for p in points):
+        found["s"] = [digits(p.error) for p in points]
     return found | {"best": points.index(best) if best in points else None}
 
 

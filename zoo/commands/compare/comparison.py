@@ -9,8 +9,8 @@ from typing import Any
 from zoo.commands.compare.protocols import Conflict, conflict, groups_of
 from zoo.commands.compare.runs import ComparedRun
 from zoo.commands.results.reported import reported_by
-from zoo.runs.measures import is_secondary
-from zoo.runs.text import cores, number, with_spread
+from zoo.experiments.measures import MEASURES, with_error
+from zoo.runs.text import cores, number
 
 PLACES = ("data.init_args.root", "data_dir", "trainer.default_root_dir", "wandb")  # where, not what
 SECTIONS = ("", "model", "data", "evaluation", "keep", "trainer")  # the order of settings; "" are those of no section
@@ -93,7 +93,7 @@ class Comparison:
     def tested(self) -> dict[str, list[Figure]]:
         """{measure: figures of `test` beside what the papers report}."""
         names = dict.fromkeys(name for run in self.runs for t in run.tests.values() for name in t["values"])
-        return {name: self._tested(name) for name in names if not is_secondary(name, names)}
+        return {name: self._tested(name) for name in names if not MEASURES.is_secondary(name)}
 
     def _tested(self, name: str) -> list[Figure]:
         found = []
@@ -203,7 +203,7 @@ def circumstances(run: ComparedRun) -> Iterator[tuple[str, str]]:
 
 
 def tested_value(test: Mapping[str, Any] | None, name: str) -> str:
-    """A value of `test` with its spread, and at how many images seen."""
+    """A value of `test` with its error, and at how many images seen."""
     if test is None:
         return ""
-    return f"{with_spread(name, test['values'])} at {test['images_seen']:,}"
+    return f"{with_error(name, test['values'])} at {test['images_seen']:,}"

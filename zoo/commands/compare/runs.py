@@ -1,17 +1,16 @@
 """One run as it is compared: its curves, measures and figures of `test`. No torch, unless a run has not ended."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from zoo.runs.measures import is_spread, spread_of
+from zoo.experiments.measures import MEASURES
 from zoo.runs.record import summarise_measures
 
 Row = Mapping[str, Any]
 LOGGED = ("images_seen", "time", "resumed")  # fields of a line that are no values
-DIAGNOSTICS = ("variety",)  # logged apart from the losses, and yet no measures
 
 
 class Point(NamedTuple):
@@ -20,7 +19,7 @@ class Point(NamedTuple):
     images_seen: int
     seconds: float  # of training until then, pauses between resumes left out
     value: float | None  # None: not finite
-    spread: float | None = None  # standard deviation or error, where one was taken
+    error: float | None = None  # standard deviation or error, where one was taken
 
 
 @dataclass(frozen=True)
@@ -90,7 +89,7 @@ class ComparedRun:
 
     def _points(self, name: str, *, of_steps: bool) -> list[Point]:
         return [
-            Point(row["images_seen"], seconds, row[name], spread_of(name, row))
+            Point(row["images_seen"], seconds, row[name], MEASURES.error(name, row))
             for row, seconds in zip(self.rows, self.seconds, strict=True)
             if name in row and is_step(row) == of_steps
         ]
@@ -101,8 +100,9 @@ class ComparedRun:
         if self.record:
             return {name: dict(measure) for name, measure in self.record["measures"].items()}
         rows = [row for row in self.rows if not is_step(row)]
-        names = dict.fromkeys(name for row in rows for name in row if is_figure(name, row) and name not in DIAGNOSTICS)
-        found = summarise_measures(rows, {name: better(name) for name in names})  # type: ignore[misc]
+        names = [name for name in dict.fromkeys(name for row in rows for name in row) if is_value(name)]
+        declared = {name: better for name in names if (better := MEASURES.better(name)) is not None}
+        found = summarise_measures(rows, declared)
         return {name: {**measure, "protocol": None} for name, measure in found.items()}
 
     @cached_property
@@ -110,7 +110,7 @@ class ComparedRun:
         """Names of what is logged while training beside measures: losses and diagnostics."""
         names = dict.fromkeys(name for row in self.rows for name in row)
         in_steps = {name for row in self.rows if is_step(row) for name in row}
-        return [n for n in names if is_figure(n, names) and (n not in self.measures or n in in_steps)]
+        return [n for n in names if is_value(n) and (n not in self.measures or n in in_steps)]
 
     def protocol(self, key: str | None) -> dict[str, Any] | None:
         """The protocol behind a hash."""
@@ -134,16 +134,9 @@ def is_step(row: Row) -> bool:
     return any(name.startswith("loss_") for name in row)
 
 
-def is_figure(name: str, names: Collection[str]) -> bool:
-    """Whether a field is a value of its own: not the spread of another among `names`, and not the logger's."""
-    return not (name in LOGGED or is_spread(name, names) or name.endswith("_nonfinite"))
-
-
-def better(name: str) -> str:
-    """Whether "lower" or "higher" values of a measure are better, or "neither"."""
-    from zoo.runs.measures import direction
-
-    return direction(name)
+def is_value(name: str) -> bool:
+    """Whether a field is a value of its own: not the error of a measure, and not the logger's."""
+    return not (name in LOGGED or MEASURES.is_attached(name) or name.endswith("_nonfinite"))
 
 
 def training_seconds(rows: Sequence[Row]) -> list[float]:

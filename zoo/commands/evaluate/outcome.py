@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo.errors import EvaluationError
-from zoo.runs.measures import is_spread
+from zoo.experiments.measures import MEASURES
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,25 +28,18 @@ class Outcome:
 
 
 def table(outcome: Outcome) -> str:
-    """Name, value and spread, protocol hash; then what the hashes stand for."""
+    """Name, value and errors, protocol hash; then what the hashes stand for."""
     values, protocols = outcome.result.values, outcome.result.protocols
     rows = [("figure", "value", "+/-", "protocol")]
     for name, value in values.items():
-        if not is_spread(name, values):
-            spreads = [f"{values[n]:.3g}{why}" for n, why in spreads_of(name, values)]
-            rows.append((name, f"{value:.6g}", ", ".join(spreads), protocols[name].hash))
+        if not MEASURES.is_attached(name):
+            errors = [f"{error:.3g} over {what}" for error, what in MEASURES.errors(name, values)]
+            rows.append((name, f"{value:.6g}", ", ".join(errors), protocols[name].hash))
     widths = [max(len(row[i]) for row in rows) for i in range(4)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     described = {protocols[name].hash: protocols[name].describe() for name in values}
     lines += ["", *described.values()]
     return "\n".join([*lines, *(f"note: {note}" for note in outcome.notes)])
-
-
-def spreads_of(name: str, values: dict[str, float]) -> list[tuple[str, str]]:
-    """The values that are spreads of a figure, each with what it is over."""
-    draws = " over splits" if name.startswith("is") else " over subsets"  # of the Inception Score, of a kernel distance
-    kinds = ((f"{name}_seed_std", " over seeds"), (f"{name}_std", draws))
-    return [(spread, why) for spread, why in kinds if spread in values]
 
 
 def as_json(outcome: Outcome) -> dict[str, Any]:
@@ -76,7 +69,7 @@ def draw_neighbours(outcome: Outcome, path: Path) -> None:
         torch.cat([fake[None], outcome.reals[near.cpu()]])
         for fake, near in zip(samples, found.nearest[: len(samples)], strict=True)
     ]
-    space = "pixels" if name.startswith("nn_pixel") else "features"
+    space = "pixels" if MEASURES.require(name).measure.of_pixels else "features"
     picture = captioned(
         torch.stack(rows).float() / 127.5 - 1,
         title=f"Samples, and their nearest training images with their distances in {space} ({name})",

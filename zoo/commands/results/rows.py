@@ -15,19 +15,17 @@ from typing import Any, NamedTuple
 
 from zoo.commands.results.tables import for_readme, for_results, of_paper, page_tables, plain_table, short_table
 from zoo.errors import RecordError, ZooError
+from zoo.experiments.measures import MEASURES, mean_and_std, measures_of, with_error
 from zoo.runs.folder import RunDir, write_atomically
-from zoo.runs.measures import is_secondary
 from zoo.runs.record import read_result, set_beside, without_folders
 from zoo.runs.study import (
     STUDY_FILE,
     grouped,
     is_study,
-    mean_and_spread,
-    measures_of,
     read_study,
     values_of,
 )
-from zoo.runs.text import with_spread
+from zoo.runs.text import number
 
 BEGIN, END = "Reported and reached (written by `python -m zoo reached --write`)", "End of the table"
 BUDGET = ("--images", "--trainer.precision")  # options that say how long and how precisely, not what
@@ -84,7 +82,7 @@ def rows(folder: Path) -> Iterator[Row]:
         if "last" not in tests:
             raise ZooError(f"{file} needs `test` on last.ckpt; it has {sorted(tests) or 'no test'}")
         for name in tests["last"]["values"]:
-            if not is_secondary(name, tests["last"]["values"]):
+            if not MEASURES.is_secondary(name):
                 yield row(record, name, best=tests.get("best"), last=tests["last"], recipe=recipes[record["recipe"]])
 
 
@@ -106,8 +104,8 @@ def study_rows(study: dict[str, Any], folder: Path) -> Iterator[Row]:
                 recipe,
                 name,
                 own.reported.get(name, "not reported"),
-                mean_and_spread(best),
-                mean_and_spread(last),
+                number(*mean_and_std(best)),
+                number(*mean_and_std(last)),
                 f"{first['images_seen']:,}",
                 seeds(records),
                 commits(records),
@@ -151,8 +149,8 @@ def row(record: dict[str, Any], name: str, *, best: Any, last: Any, recipe: Any)
         record["recipe"],
         name,
         recipe.reported.get(name, "not reported"),
-        f"{with_spread(name, best['values'])} at {best['images_seen']:,}" if best else "not chosen",
-        with_spread(name, last["values"]),
+        f"{with_error(name, best['values'])} at {best['images_seen']:,}" if best else "not chosen",
+        with_error(name, last["values"]),
         f"{record['images_seen']:,}",
         str(record["seed"]),
         (record["commit"] or "unknown")[:7],

@@ -8,6 +8,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from zoo.experiments.measures import MEASURES
 from zoo.runs.record import hardware, set_beside
 from zoo.runs.text import duration
 
@@ -106,7 +107,7 @@ def for_readme(reached: list[Row], missing: list[Row], recipes: Mapping[str, Any
         return order.index(name) if name in order else len(order)
 
     reported = sorted((row for row in [*reached, *missing] if row.cells[2] != "not reported"), key=place)
-    distances = sorted((row for row in reached if row.cells[1].startswith(("fd", "fid"))), key=place)
+    distances = sorted((row for row in reached if MEASURES.compared_by(row.cells[1]) == "distance"), key=place)
     if reported and reported[0] in reached:
         return reported[:2]
     done = [row for row in reported if row in reached] + distances
@@ -119,11 +120,11 @@ def for_results(table: list[Row]) -> list[Row]:
     Of a recipe without either (points in the plane, or in a study's variants alone) all rows but what merely describes
     a critic; of a study's variants of a recipe that is shown, the reported alone.
     """
-    compared = {row for row in table if row.cells[1].startswith(("fd", "fid", "is")) and ", " not in row.cells[0]}
+    compared = {row for row in table if MEASURES.compared_by(row.cells[1]) and ", " not in row.cells[0]}
     shown = {row for row in table if row in compared or row.cells[2] != "not reported"}
     done = {row.cells[0].partition(", ")[0] for row in shown}
     others = {row for row in table if row.cells[0].partition(", ")[0] not in done}
-    return [row for row in table if row in shown or (row in others and not row.cells[1].startswith("critic_"))]
+    return [row for row in table if row in shown or (row in others and MEASURES.better(row.cells[1]) != "neither")]
 
 
 def cost_rows(records: Iterable[Mapping[str, Any]]) -> Iterable[tuple[str, ...]]:

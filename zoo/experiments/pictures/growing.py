@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
+from zoo.experiments.measures import MEASURES
 from zoo.experiments.pictures.captions import captioned
 from zoo.experiments.pictures.drawing import GREY, SERIES, Drawings, new_figure, series, show_images
 from zoo.models.base.growing import GrowingModule
@@ -28,7 +29,7 @@ def growing_figures(module: GrowingModule, run: FinishedRun) -> Drawings:
     """`growth`: the same latents at the end of each phase; `measures` over the images seen; `resolutions`."""
     if grids(run):
         yield "growth", growth_strip(run, module.growth)
-    if any(key.startswith("swd") for row in run.rows for key in row):
+    if levels_in(run):
         yield "measures", measures(run, module.growth)
     times = max(1, 2 * TILE // module.growth.final)
     canvas = multi_resolution(module).repeat_interleave(times, 3).repeat_interleave(times, 4)
@@ -83,9 +84,7 @@ def measures(run: FinishedRun, growth: GrowthSchedule) -> "Figure":
 
     (Figure 4 of Karras et al. 2018 has the first over time.)
     """
-    names = sorted({key for row in run.rows for key in row if "/" not in key})
-    levels = [name for name in names if name.startswith("swd")]
-    distances = [name for name in names if name.startswith(("fd_", "fid"))]
+    levels, distances = levels_in(run), MEASURES.distances({key for row in run.rows for key in row})
     figure, [axes] = new_figure(1, 2, width=9, height=3.4)
     for ax, chosen in zip(axes, (levels, distances), strict=True):
         for colour, name in zip(SERIES, chosen, strict=False):
@@ -102,6 +101,12 @@ def measures(run: FinishedRun, growth: GrowthSchedule) -> "Figure":
     axes[0].set_ylabel(r"sliced Wasserstein distance $\times 10^3$")
     axes[1].set_ylabel("Frechet distance")
     return figure
+
+
+def levels_in(run: FinishedRun) -> list[str]:
+    """The sliced Wasserstein distances that were taken while training, and their mean."""
+    names = sorted({key for row in run.rows for key in row})
+    return [name for name in names if (found := MEASURES.find(name)) and found.measure.name == "swd"]
 
 
 @torch.no_grad()

@@ -1,0 +1,65 @@
+"""The measures that papers take of their own, beside the shared ones, and the table of all. No torch.
+
+A paper's experiment (`zoo.experiments.<paper>`) takes them; a value that is not declared is refused where it is taken.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from statistics import mean, stdev
+from typing import Any
+
+from zoo.runs.measures import SHARED, Measure, Measures
+from zoo.runs.study import grouped, values_of
+from zoo.runs.text import number
+
+DCGAN = (Measure("error_1nn50k", "lower", "error of a 1-nearest-neighbour classifier fitted to 50,000 samples"),)
+CGAN = (Measure("accuracy_lenet", "higher", "share of samples that the project's LeNet takes for their label"),)
+INFOGAN = (
+    Measure("mutual_information", "higher", "lower bound L_I of fakes, nats"),
+    Measure("mutual_information_categorical", "higher", "its categorical part, nats"),
+    Measure("code_error", "lower", "error of the first code as a classifier, categories matched one to one"),
+    Measure("code_error_majority", "lower", "as code_error, each category as its most frequent class"),
+)
+WGAN = (
+    Measure("wasserstein_estimate", "lower", "the critic's estimate at the end, filtered, in its own units"),
+    Measure(
+        "wasserstein_spearman",
+        "higher",
+        "rank correlation of the critic's estimate with a Frechet distance",
+        names=r"wasserstein_spearman_\S+",
+    ),
+)
+WGAN_GP = (
+    Measure("critic_gradient_norm", "neither", "norm of the critic's gradient at interpolates", error="std"),
+    Measure("critic_gap_train", "neither", "E D(x) - E D(G(z)) on training images"),
+    Measure("critic_gap_validation", "neither", "E D(x) - E D(G(z)) on held-out images"),
+)
+STYLEGAN = (Measure("ppl", "lower", "perceptual path length", names=r"ppl_(?:full|end)_[wz]_\S+"),)
+
+MEASURES = Measures([*SHARED, *DCGAN, *CGAN, *INFOGAN, *WGAN, *WGAN_GP, *STYLEGAN])
+
+
+def with_error(name: str, values: Mapping[str, float]) -> str:
+    """The value `name` of `values`, and its standard deviation or error where one was taken."""
+    return number(values[name], MEASURES.error(name, values))
+
+
+def measures_of(records: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Names of the measures of `test`, errors left out, in the order they were taken."""
+    names = dict.fromkeys(name for record in records for test in record["tests"] for name in test["values"])
+    return [name for name in names if not MEASURES.is_secondary(name)]
+
+
+def mean_and_std(values: Sequence[float]) -> tuple[float, float | None]:
+    """Mean and standard deviation over runs (n - 1); of one run, no deviation."""
+    return mean(values), stdev(values) if len(values) > 1 else None
+
+
+def study_table(record: Mapping[str, Any]) -> list[list[str]]:
+    """Rows (group, measure, best, last, number of runs) of a study's record, then the findings."""
+    rows = []
+    for group, records in grouped(record).items():
+        for measure in measures_of(records):
+            best, last = (values_of(records, measure, checkpoint=name) for name in ("best", "last"))
+            rows.append([group, measure, number(*mean_and_std(best)), number(*mean_and_std(last)), str(len(last))])
+    n = str(len(record["records"]))
+    return rows + [["all", name, "", f"{value:.4g}", n] for name, value in record["findings"].items()]
