@@ -10,7 +10,7 @@ from wandb_files import history, ids, wandb_records, without_account
 
 from zoo.__main__ import main
 from zoo.commands.results.reported import reproductions
-from zoo.commands.results.rows import recipes_of
+from zoo.commands.results.results import recipes_of
 from zoo.models import MODELS
 from zoo.runs.record import read_metrics
 from zoo.training.cli import reproduce

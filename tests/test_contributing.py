@@ -17,7 +17,8 @@ from toys import same, state_of
 
 from zoo.__main__ import parser as zoo_parser
 from zoo.commands.papers import Paper
-from zoo.commands.results import rows as reached
+from zoo.commands.results.documents import with_table
+from zoo.commands.results.results import recipes_of
 from zoo.models import MODELS
 from zoo.models.base.module import AdversarialModule
 from zoo.releases.weights import load_model
@@ -57,7 +58,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_example_trains_resumes_and_samples(checkout: Path) -> None:
-    script = reached.recipes_of(checkout / "reproductions/rgan.py")
+    script = recipes_of(checkout / "reproductions/rgan.py")
 
     def fit(run: str, *options: str) -> None:
         reproduce(MODELS["rgan"], script, arguments=["fit", "--run_dir", str(checkout / run), *options])
@@ -102,11 +103,11 @@ def test_its_places_fit(checkout: Path) -> None:
     added = yaml.safe_load(cited)["references"][-1]
     assert (added["title"], added["year"], added["url"].rpartition("/")[2]) == paper
     for name in ("docs/rgan.md", "reproductions/rgan.py"):
-        assert "the figures\n" in reached.with_table(EXAMPLE[name], "the figures\n", file=Path(name))
+        assert "the figures\n" in with_table(EXAMPLE[name], "the figures\n", file=Path(name))
 
 
 def test_its_commands_are_known(checkout: Path) -> None:
-    recipes = reached.recipes_of(checkout / "reproductions/rgan.py")
+    recipes = recipes_of(checkout / "reproductions/rgan.py")
     lines = [line for line in commands(section(TEXT, "A tenth paper in an hour")) if line.startswith("python")]
     assert len(lines) >= 5
     (checkout / "RUN").mkdir()

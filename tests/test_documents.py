@@ -30,7 +30,7 @@ from pages import (
 import zoo.data
 from zoo.__main__ import parser as zoo_parser
 from zoo.commands.papers import PAPERS
-from zoo.commands.results import rows as reached
+from zoo.commands.results.results import Result, Value, recipes_of
 from zoo.errors import UsageError, ZooError
 from zoo.models import MODELS
 from zoo.releases.find import SHIPPED, list_pretrained
@@ -111,7 +111,7 @@ def parser_of() -> Callable[[str], Any]:
 
 
 def recipes(paper: str) -> dict[str, Any]:
-    return dict(reached.recipes_of(ROOT / f"reproductions/{paper}.py"))
+    return dict(recipes_of(ROOT / f"reproductions/{paper}.py"))
 
 
 def check_script(words: list[str], parser_of: Callable[[str], Any]) -> None:
@@ -279,7 +279,8 @@ def test_what_runs_cost() -> None:
             "commands": [["python", "reproductions/gan.py", "fit", "--recipe=mnist", "--images=1000", *options]],
         }
 
-    row = reached.Row("gan", ("mnist", "fd", "not reported", "1", "2", "1,000", "0", "abc", "def"), "MNIST")
+    known: Any = {"data": "MNIST", "images": 1_000, "seeds": (0,), "commits": ("abc",), "protocol": "def"}
+    row = (Result("gan", "mnist", measure="fd", best=Value(1.0), last=Value(2.0), **known),)
     text = page_tables([row], [run(10.4, 95, []), run(12, 80, []), run(900, 1.2, ["A GPU"])])
     assert "| mnist | MNIST | fd | not reported | 1 | 2 | 1,000 | 0 | abc | def |" in text
     assert "| mnist | 2 | 1,000 | 10 to 12 | 0:01:20 to 0:01:35 | 32-true | A CPU, 2 cores |" in text

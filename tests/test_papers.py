@@ -9,8 +9,8 @@ from made_runs import make_run
 
 from zoo.commands.papers import PAPERS, as_text, table
 from zoo.commands.results.reported import reported_by, reproductions
-from zoo.commands.results.rows import data_of, not_run, recipes_of, rows
-from zoo.commands.results.tables import markdown_table
+from zoo.commands.results.results import data_of, not_run, recipes_of, results
+from zoo.commands.results.tables import cells, markdown_table
 from zoo.errors import ZooError
 from zoo.models import MODELS
 
@@ -40,7 +40,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_reported_reached_and_not_run(folder: Path) -> None:
-    found = list(table("gan", folder, list(rows(folder))))
+    found = list(table("gan", folder, list(results(folder))))
     assert found == [
         ("mnist", "MNIST", "parzen_ll", "225 +/- 2", "150 at 400", "140"),
         ("cifar10_fully_connected", "CIFAR10", "", "not reported", "not run", ""),
@@ -48,20 +48,20 @@ def test_reported_reached_and_not_run(folder: Path) -> None:
         ("digits", "Digits", "", "not reported", "not run", ""),
     ]
     (folder / "records/gan-mnist-seed0.json").unlink()
-    found = list(table("gan", folder, list(rows(folder))))
+    found = list(table("gan", folder, list(results(folder))))
     assert found[0] == ("mnist", "MNIST", "parzen_ll", "225 +/- 2", "not run", "")
 
 
 def test_what_was_not_run_stands_in_readme(folder: Path) -> None:
     recipes = recipes_of(folder / "gan.py")
-    assert list(not_run("gan", recipes, list(rows(folder)))) == []
-    (row,) = not_run("gan", recipes, [])
-    assert row.cells[:5] == ("mnist", "parzen_ll", "225 +/- 2", "not run", "not run")
-    line = markdown_table([row]).strip().splitlines()[-1]
-    assert line.startswith("| gan | MNIST | mnist | parzen_ll | 225 +/- 2 | not run | not run |")
-    assert line.endswith("| `reproductions/gan.py fit --recipe mnist` |")
-    (row,) = not_run("lsgan", recipes_of(folder / "lsgan.py"), [])  # reports nothing that can be tabulated
-    assert row.cells[2:5] == ("not reported", "not run", "not run")
+    assert list(not_run("gan", recipes, list(results(folder)))) == []
+    (line,) = not_run("gan", recipes, [])
+    assert cells(line)[:5] == ("mnist", "parzen_ll", "225 +/- 2", "not run", "not run")
+    text = markdown_table([line]).strip().splitlines()[-1]
+    assert text.startswith("| gan | MNIST | mnist | parzen_ll | 225 +/- 2 | not run | not run |")
+    assert text.endswith("| `reproductions/gan.py fit --recipe mnist` |")
+    (line,) = not_run("lsgan", recipes_of(folder / "lsgan.py"), [])  # reports nothing that can be tabulated
+    assert cells(line)[2:5] == ("not reported", "not run", "not run")
 
 
 def test_the_seeds_of_a_study_and_its_findings(folder: Path) -> None:
@@ -70,7 +70,7 @@ def test_the_seeds_of_a_study_and_its_findings(folder: Path) -> None:
     study |= {"groups": {"a": "GAN", "b": "GAN"}, "records": {"a": record, "b": record | {"seed": 1}}}
     (folder / "records/gan-mnist-seed0.json").unlink()
     (folder / "records/gan-study-seeds.json").write_text(json.dumps(study))
-    found = list(table("gan", folder, list(rows(folder))))
+    found = list(table("gan", folder, list(results(folder))))
     assert found[0] == ("mnist", "MNIST", "parzen_ll", "225 +/- 2", "150 +/- 0", "140 +/- 0")
     assert found[-1] == ("study seeds", "", "agreement", "not reported", "", "0.5")
 

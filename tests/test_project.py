@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 from zoo import SPINS
-from zoo.commands.results import rows as reached
+from zoo.commands.results.documents import documents
+from zoo.commands.results.results import results
 from zoo.errors import ZooError
 from zoo.models import MODELS
 
@@ -23,17 +24,17 @@ def run_zoo(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_the_tables_of_reached_figures_are_those_of_the_records() -> None:
     """Fails when a record changed: run `python -m zoo reached --write`."""
-    documents = reached.documents(ROOT)
-    for file, text in documents.items():
+    wanted = documents(ROOT)
+    for file, text in wanted.items():
         assert file.read_text() == text, f"{file} is stale"
-    short, whole = (documents[ROOT / name] for name in ("README.md", "docs/results.md"))
+    short, whole = (wanted[ROOT / name] for name in ("README.md", "docs/results.md"))
     for name in MODELS:
         assert 1 <= short.count(f"\n| {name} |") <= 2
         assert whole.count(f"\n## {name}\n") == 1
 
 
 def test_a_record_without_the_test_of_its_end_is_refused(tmp_path: Path) -> None:
-    assert list(reached.rows(ROOT / "reproductions"))
+    assert list(results(ROOT / "reproductions"))
     folder = tmp_path / "reproductions"
     (folder / "records").mkdir(parents=True)
     for script in (ROOT / "reproductions").glob("*.py"):
@@ -41,7 +42,7 @@ def test_a_record_without_the_test_of_its_end_is_refused(tmp_path: Path) -> None
     record = ROOT / "reproductions/records/gan-mnist-seed0.json"
     (folder / "records" / record.name).write_text(record.read_text().replace("last.ckpt", "other.ckpt"))
     with pytest.raises(ZooError, match=r"needs `test` on last\.ckpt; it has \['best', 'other'\]"):
-        list(reached.rows(folder))
+        list(results(folder))
 
 
 def test_every_paper_has_a_model_a_script_and_a_line() -> None:

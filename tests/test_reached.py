@@ -1,11 +1,13 @@
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from made_runs import make_run
 
-from zoo.commands.results.rows import Row, keep, options_of_study, reached_by, rows
-from zoo.commands.results.tables import by_paper, for_readme, for_results, of_paper, short_table
+from zoo.commands.results.keep import keep
+from zoo.commands.results.results import Result, Value, options_of_study, reached_by, results
+from zoo.commands.results.tables import Line, by_paper, cells, for_readme, for_results, of_paper, short_table
 from zoo.errors import RecordError
 from zoo.runs.folder import RunDir
 from zoo.runs.record import read_result, without_folders, write_result
@@ -49,7 +51,9 @@ def test_a_run_that_lacks_a_test_leaves_the_records_as_they_were(tmp_path: Path)
     assert not (root / "reproductions/records").exists()
     best.unlink()  # none was chosen: no keep.monitor
     keep(run, root)
-    assert [row.cells[3:5] for row in rows(root / "reproductions")] == [("not chosen", "2")]
+    (result,) = results(root / "reproductions")
+    assert (result.best, result.last, result.reported) == (None, Value(2.0), None)
+    assert cells((result,))[2:5] == ("not reported", "not chosen", "2")
 
 
 def test_folders_of_a_machine_are_not_kept() -> None:
@@ -60,8 +64,32 @@ def test_folders_of_a_machine_are_not_kept() -> None:
     assert without_folders(["fit", "--init_from", "dcgan.mnist"])[1:] == ["--init_from", "dcgan.mnist"]
 
 
-def reached_row(recipe: str, measure: str, reported: str = "not reported") -> Row:
-    return Row("gan", (recipe, measure, reported, "1", "2", "3", "0", "abc", "def"))
+def reached_row(recipe: str, measure: str, reported: str | None = None, **more: Any) -> Line:
+    name, _, variant = recipe.partition(", ")
+    known = {"best": Value(1.0), "last": Value(2.0), "images": 3, "seeds": (0,), "commits": ("abc",), "protocol": "def"}
+    known |= {"variant": variant or None, "measure": measure, "reported": reported, "paper": "gan", "recipe": name}
+    return (Result(**(known | more)),)  # type: ignore[arg-type]
+
+
+def test_a_value_is_typed_and_its_text_a_rendering() -> None:
+    chosen = reached_row(
+        "digits", "is_lenet", "8.1", best=Value(9.2114, 0.1234, 60_000), images=100_000, seeds=(0, 1, 2)
+    )
+    assert cells(chosen) == (
+        "digits",
+        "is_lenet",
+        "8.1",
+        "9.211 +/- 0.12 at 60,000",
+        "2",
+        "100,000",
+        "0-2",
+        "abc",
+        "def",
+    )
+    finding = (Result("gan", study="two", measure="agreement", last=Value(0.5), seeds=(0, 2)),)
+    assert cells(finding) == ("study two", "agreement", "not reported", "", "0.5", "", "0, 2", "", "")
+    both = (*not_run_row("towers"), Result("gan", "towers", measure="fid50k", reported="3"))
+    assert cells(both) == ("towers", "is50k, fid50k", "7.9, 3", "not run", "not run", "", "", "", "")
 
 
 def test_results_show_the_figures_that_runs_are_compared_by() -> None:
@@ -71,8 +99,8 @@ def test_results_show_the_figures_that_runs_are_compared_by() -> None:
     assert for_results([*shown[:2], *hidden, shown[2]]) == shown
 
 
-def not_run_row(recipe: str, reported: str = "7.9") -> Row:
-    return Row("gan", (recipe, "is50k", reported, "not run", "not run", "", "", "", ""))
+def not_run_row(recipe: str, reported: str | None = "7.9") -> Line:
+    return (Result("gan", recipe, measure="is50k", reported=reported),)
 
 
 RECIPES = {name: Recipe(f"some {name}", {}) for name in ("towers", "faces", "digits")}
@@ -97,7 +125,7 @@ def test_readme_says_that_the_first_reported_figure_was_not_run_and_what_was() -
 
 def test_readme_shows_the_distance_of_the_first_image_run_of_a_paper_without_figures() -> None:
     study = [reached_row("digits, narrow", "is_lenet"), reached_row("digits, narrow", "fd_lenet")]
-    ring, unknown = reached_row("ring", "wasserstein_exact"), not_run_row("", "not reported")
+    ring, unknown = reached_row("ring", "wasserstein_exact"), not_run_row("", None)
     assert for_readme([ring, *study], [], RECIPES) == [study[1]]
     faces = reached_row("faces, wide", "fd_lenet")
     assert for_readme([ring, *study, faces], [], RECIPES) == [faces]
@@ -106,7 +134,7 @@ def test_readme_shows_the_distance_of_the_first_image_run_of_a_paper_without_fig
 
 
 def test_the_terminal_shows_whose_figures_they_are() -> None:
-    dcgan = reached_row("digits", "fd_lenet")._replace(paper="dcgan")
+    dcgan = reached_row("digits", "fd_lenet", paper="dcgan")
     shown = by_paper([reached_row("digits", "is_lenet"), reached_row("digits", "kd_lenet"), dcgan]).splitlines()
     assert [line for line in shown if not line.startswith(" ")] == ["gan", "", "dcgan"]
     assert [line.split()[1] for line in shown if "digits" in line] == ["is_lenet", "kd_lenet", "fd_lenet"]
@@ -114,9 +142,7 @@ def test_the_terminal_shows_whose_figures_they_are() -> None:
 
 
 def test_the_short_table_names_what_was_set_and_the_long_one_explains_its_recipes(tmp_path: Path) -> None:
-    row = reached_row("digits, narrow", "fd_lenet")._replace(
-        settings=" --model.width 32", command="x.py study --name n"
-    )
+    row = reached_row("digits, narrow", "fd_lenet", settings=" --model.width 32", command="x.py study --name n")
     line = short_table([row]).strip().splitlines()[-1]
     assert line == "| gan | digits, narrow `--model.width 32` | fd_lenet | not reported | 1 | 2 | 3 | 0 | def |"
     section = of_paper([row, row], [not_run_row("faces")], RECIPES, page=tmp_path / "gan.md")

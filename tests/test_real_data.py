@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from zoo.commands.results.rows import recipes_of
+from zoo.commands.results.results import recipes_of
 from zoo.models import MODELS
 from zoo.runs.record import read_result
 from zoo.training.cli import reproduce

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from zoo.commands.results import rows as reached
+from zoo.commands.results.keep import keep
+from zoo.commands.results.results import results
 from zoo.errors import RecordError, ZooError
 from zoo.experiments.measures import mean_and_std, study_table
 from zoo.runs.study import read_study, values_of
@@ -148,13 +149,13 @@ def test_the_tables_take_a_study(place: Place, tmp_path: Path) -> None:
     root = tmp_path / "root"
     (root / "reproductions").mkdir(parents=True)
     (root / "reproductions/gan.py").write_text((ROOT / "reproductions/gan.py").read_text())
-    file = reached.keep(place.folder, root)
+    file = keep(place.folder, root)
     assert file.name == "gan-study-three.json"
-    rows = list(reached.rows(root / "reproductions"))
-    assert [(row.paper, row.cells[0], row.cells[1]) for row in rows] == [
-        ("gan", "mnist, A", "kd_x"),
-        ("gan", "mnist, B", "kd_x"),
-        ("gan", "study three", "runs"),
+    found = list(results(root / "reproductions"))
+    assert [(r.paper, r.recipe, r.variant, r.study, r.measure) for r in found] == [
+        ("gan", "mnist", "A", None, "kd_x"),
+        ("gan", "mnist", "B", None, "kd_x"),
+        ("gan", None, None, "three", "runs"),
     ]
 
 

@@ -81,17 +81,19 @@ def records(arguments: argparse.Namespace) -> None:
 
 def reached(arguments: argparse.Namespace) -> None:
     """Prints the reached figures beside the reported ones; with --write, also into README, scripts and pages."""
-    from zoo.commands.results import rows as reached
-    from zoo.commands.results import tables as pages
+    from zoo.commands.results import documents
+    from zoo.commands.results.keep import keep
+    from zoo.commands.results.results import results
+    from zoo.commands.results.tables import by_paper
 
     root = Path(arguments.root)
     if not (root / "reproductions").is_dir():
         raise ZooError(f"{root.resolve()} has no folder reproductions: run this in a checkout, or name one with --root")
     if arguments.add is not None:
-        print(f"written: {reached.keep(Path(arguments.add), root)}")
-    print(pages.by_paper(list(reached.rows(root / "reproductions"))), end="")
+        print(f"written: {keep(Path(arguments.add), root)}")
+    print(by_paper([(result,) for result in results(root / "reproductions")]), end="")
     if arguments.write:
-        for file in reached.write(root):
+        for file in documents.write(root):
             print(f"written: {file}")
 
 
@@ -155,7 +157,9 @@ def parser() -> argparse.ArgumentParser:
     command = commands.add_parser("records", help="what the records under a folder reached")
     command.add_argument("folder", nargs="?", default="reproductions/records")
     command.set_defaults(run=records)
-    command = commands.add_parser("reached", help="reported beside reached, from the committed records")
+    command = commands.add_parser(
+        "results", aliases=["reached"], help="reported beside reached, from the committed records"
+    )
     command.add_argument("--root", default=".", help="a checkout of this project")
     command.add_argument("--add", metavar="RUN", help="first copy this run's result.json to the committed records")
     command.add_argument("--write", action="store_true", help="write the tables into README, the scripts and docs")

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from zoo.commands.results.reported import reproductions
-from zoo.commands.results.rows import recipes_of
+from zoo.commands.results.results import recipes_of
 from zoo.models import MODELS
 from zoo.models.trained import FinishedRun
 from zoo.releases import figures

@@ -4,7 +4,7 @@ import pytest
 
 from zoo.commands.pretrain import TARGETS, Target, pretrain, start, steps
 from zoo.commands.results.reported import reproductions
-from zoo.commands.results.rows import recipes_of
+from zoo.commands.results.results import recipes_of
 from zoo.models import MODELS
 from zoo.models.trained import FinishedRun
 from zoo.releases.card import ReleaseError

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from zoo.commands.results.reported import reproductions
-from zoo.commands.results.rows import recipes_of
+from zoo.commands.results.results import recipes_of
 from zoo.errors import ZooError
 from zoo.models import MODELS
 from zoo.models.base.module import AdversarialModule

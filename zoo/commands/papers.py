@@ -4,7 +4,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from zoo.commands.results.rows import Row, data_of, recipes_of, rows
+from zoo.commands.results.results import Result, data_of, recipes_of, results
+from zoo.commands.results.tables import cells
 from zoo.errors import ZooError
 from zoo.runs.text import lined_up
 
@@ -47,7 +48,7 @@ def as_text(folder: Path, *, names: Sequence[str] = ()) -> str:
     if unknown := [name for name in names if name not in PAPERS]:
         raise ZooError(f"there is no paper {unknown[0]!r}: the papers are {', '.join(PAPERS)}")
     there = folder.is_dir()
-    reached = list(rows(folder)) if there else []
+    reached = list(results(folder)) if there else []
     parts = []
     for name, paper in PAPERS.items():
         if names and name not in names:
@@ -61,24 +62,26 @@ def as_text(folder: Path, *, names: Sequence[str] = ()) -> str:
     return "\n\n".join(parts) + "\n" + note
 
 
-def table(paper: str, folder: Path, reached: list[Row]) -> Iterator[tuple[str, ...]]:
+def table(paper: str, folder: Path, reached: list[Result]) -> Iterator[tuple[str, ...]]:
     """The rows of one paper in the order of HEAD: each figure that is reported or was reached, and recipes without any.
 
     Args:
         paper: its name, and that of its script.
         folder: the reproductions of a checkout.
-        reached: of `zoo.commands.results.rows.rows`.
+        reached: of `zoo.commands.results.results.results`.
     """
-    mine = [row.cells for row in reached if row.paper == paper]
+    mine = [result for result in reached if result.paper == paper]
     for name, recipe in recipes_of(folder / f"{paper}.py").items():
-        own = [cells for cells in mine if cells[0] == name or cells[0].startswith(f"{name}, ")]
-        for cells in own:
-            yield cells[0], data_of(recipe.config), *cells[1:5]
-        missing = {m: text for m, text in recipe.reported.items() if m not in {cells[1] for cells in own}}
+        own = [result for result in mine if result.recipe == name]
+        for result in own:
+            shown, *values = cells((result,))
+            yield shown, data_of(recipe.config), *values[:4]
+        missing = {m: text for m, text in recipe.reported.items() if m not in {result.measure for result in own}}
         for measure, text in missing.items():
             yield name, data_of(recipe.config), measure, text, "not run", ""
         if not own and not missing:
             yield name, data_of(recipe.config), "", "not reported", "not run", ""
-    for cells in mine:
-        if cells[0].startswith("study "):
-            yield cells[0], "", *cells[1:5]
+    for result in mine:
+        if result.study is not None:
+            shown, *values = cells((result,))
+            yield shown, "", *values[:4]

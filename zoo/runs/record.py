@@ -217,8 +217,8 @@ def read_result(path: str | os.PathLike[str]) -> dict[str, Any]:
     return record
 
 
-def set_beside(record: Mapping[str, Any], *, leave_out: Sequence[str] = ()) -> str:
-    """What was set beside the recipe, in all `fit` commands of a run together: " --images 200 --model.width 32".
+def overrides(record: Mapping[str, Any], *, leave_out: Sequence[str] = ()) -> str:
+    """What overrides the recipe, in all `fit` commands of a run together: " --images 200 --model.width 32".
 
     Folders, time limits and what only looks on (evaluations, checkpoints, loggers) are left out, and `leave_out`.
     """

@@ -17,7 +17,7 @@ def reported_by(paper: str, recipe: str) -> Mapping[str, str]:
 
 @cache
 def _reported(paper: str) -> dict[str, Mapping[str, str]]:
-    from zoo.commands.results.rows import recipes_of  # running a script brings torch
+    from zoo.commands.results.results import recipes_of  # running a script brings torch
 
     script = reproductions() / f"{paper}.py"
     return {name: recipe.reported for name, recipe in recipes_of(script).items()} if script.is_file() else {}
@@ -25,7 +25,7 @@ def _reported(paper: str) -> dict[str, Mapping[str, str]]:
 
 def summary_of(paper: str, recipe: str) -> str | None:
     """The recipe's own line; None outside a checkout, and for a recipe that is not there any more."""
-    from zoo.commands.results.rows import recipes_of  # running a script brings torch
+    from zoo.commands.results.results import recipes_of  # running a script brings torch
 
     script = reproductions() / f"{paper}.py"
     recipes = recipes_of(script) if script.is_file() else {}

@@ -1,49 +1,78 @@
-"""What README, the pages in docs/ and the scripts say of runs: which rows of rows.py, and in what tables."""
-
-from __future__ import annotations
+"""What README, the pages in docs/, the scripts and the terminal say of runs: which results, and in what tables."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
-from operator import attrgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from zoo.commands.results.results import Result, Value
 from zoo.experiments.measures import MEASURES
-from zoo.runs.record import hardware, set_beside
-from zoo.runs.text import duration
+from zoo.runs.record import hardware, overrides
+from zoo.runs.text import duration, number
 
-if TYPE_CHECKING:
-    from zoo.commands.results.rows import Row
-
+Line = tuple[Result, ...]  # of a table: one result, or all of a recipe that were not run
 HEAD = ("recipe", "measure", "reported", "best", "last", "images", "seed", "commit", "protocol")
-FIGURES = (HEAD[0], "data", *HEAD[1:])
+VALUES = (HEAD[0], "data", *HEAD[1:])
 COSTS = ("recipe", "runs", "images", "images/s", "wall time", "precision", "hardware")
 NOT_A_COST = ("--images", "--trainer.precision", "--model.architecture_seed")  # have columns, or are averaged over
 NO_COST = "No run is recorded yet, and so no cost.\n"
 
 
-def page_tables(table: Sequence[Row], records: Iterable[Mapping[str, Any]]) -> str:
-    """Markdown: a paper's reported and reached figures, and the cost of its runs, evaluations included.
-
-    Args:
-        table: the rows of this paper, reached or not run.
-        records: of this paper's runs, those of studies too.
-    """
-    figures = [(row.cells[0], row.data, *row.cells[1:]) for row in table]
-    costs = list(cost_rows(records))
-    return f"\n{grid(FIGURES, figures)}\n" + (grid(COSTS, costs) if costs else NO_COST) + "\n"
+# A line as text.
 
 
-def grid(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table."""
-    return "".join("| " + " | ".join(line) + " |\n" for line in (head, ["---"] * len(head), *rows))
+def cells(line: Line) -> tuple[str, ...]:
+    """A line in the order of HEAD."""
+    first = line[0]
+    return (
+        name_of(first),
+        ", ".join(result.measure or "" for result in line),
+        ", ".join(result.reported or "not reported" for result in line),
+        best(first),
+        shown(first.last) if first.last else "not run",
+        "" if first.images is None else f"{first.images:,}",
+        span_of_seeds(first.seeds),
+        ", ".join(first.commits),
+        first.protocol or "",
+    )
 
 
-def plain_table(table: list[Row]) -> str:
+def name_of(result: Result) -> str:
+    """The recipe, and in a study with several of it the variant; or the study."""
+    if result.study is not None:
+        return f"study {result.study}"
+    return (result.recipe or "") + (f", {result.variant}" if result.variant is not None else "")
+
+
+def best(result: Result) -> str:
+    """The value at the best checkpoint, or why there is none."""
+    if result.best is not None:
+        return shown(result.best)
+    if result.last is None:
+        return "not run"
+    return "" if result.study is not None else "not chosen"
+
+
+def shown(value: Value) -> str:
+    """9.21 +/- 0.12 at 60,000."""
+    return number(value.number, value.error) + ("" if value.images is None else f" at {value.images:,}")
+
+
+def span_of_seeds(seeds: Sequence[int]) -> str:
+    """Sorted seeds, as "0-9" where they follow each other."""
+    if len(seeds) > 2 and list(seeds) == list(range(seeds[0], seeds[-1] + 1)):
+        return f"{seeds[0]}-{seeds[-1]}"
+    return ", ".join(map(str, seeds))
+
+
+# Tables: plain text, Markdown.
+
+
+def plain_table(table: Sequence[Line]) -> str:
     """For a docstring: columns lined up by spaces, indented by four."""
     if not table:
         return "    not run\n"
-    lines = [HEAD, *(row.cells for row in table)]
+    lines = [HEAD, *map(cells, table)]
     widths = [max(len(line[i]) for line in lines) for i in range(len(HEAD))]
     return "".join(
         "    " + "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() + "\n"
@@ -51,87 +80,120 @@ def plain_table(table: list[Row]) -> str:
     )
 
 
-def by_paper(table: list[Row]) -> str:
-    """For the terminal: a paper's name over its rows, which follow one another in `table`."""
-    papers = groupby(table, key=attrgetter("paper"))
+def by_paper(table: Sequence[Line]) -> str:
+    """For the terminal: a paper's name over its lines, which follow one another in `table`."""
+    papers = groupby(table, key=lambda line: line[0].paper)
     return "\n".join(f"{paper}\n{plain_table(list(own))}" for paper, own in papers) or plain_table([])
 
 
-def markdown_table(table: list[Row]) -> str:
-    """For docs/results.md. A cell may hold several figures, parted by commas."""
-    cells = [(row.paper, row.data, *row.cells, f"`{row.command}`" if row.command else "") for row in table]
-    return "\n" + grid(("paper", "data", *HEAD, "command"), cells) + "\n"
+def grid(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table."""
+    return "".join("| " + " | ".join(line) + " |\n" for line in (head, ["---"] * len(head), *rows))
 
 
-def short_table(table: list[Row]) -> str:
+def page_tables(table: Sequence[Line], records: Iterable[Mapping[str, Any]]) -> str:
+    """Markdown: a paper's results, and the cost of its runs, evaluations included.
+
+    Args:
+        table: the lines of this paper, reached or not run.
+        records: of this paper's runs, those of studies too.
+    """
+    values = [(recipe, line[0].data, *rest) for line in table for recipe, *rest in [cells(line)]]
+    costs = list(cost_rows(records))
+    return f"\n{grid(VALUES, values)}\n" + (grid(COSTS, costs) if costs else NO_COST) + "\n"
+
+
+def markdown_table(table: Sequence[Line]) -> str:
+    """For docs/results.md. A cell may hold several values, parted by commas."""
+    rows = [(r.paper, r.data, *cells(line), f"`{r.command}`" if r.command else "") for line in table for r in line[:1]]
+    return "\n" + grid(("paper", "data", *HEAD, "command"), rows) + "\n"
+
+
+def short_table(table: Sequence[Line]) -> str:
     """For README: without data, commit and command; beside the recipe what was set, the budget aside."""
     head = [name for name in HEAD if name != "commit"]
-    cells = []
-    for row in table:
-        recipe, *figures, _, protocol = row.cells
-        cells.append((row.paper, recipe + (f" `{row.settings.strip()}`" if row.settings else ""), *figures, protocol))
-    return "\n" + grid(("paper", *head), cells) + "\n"
+    rows = []
+    for line in table:
+        recipe, *values, _, protocol = cells(line)
+        settings = line[0].settings.strip()
+        rows.append((line[0].paper, recipe + (f" `{settings}`" if settings else ""), *values, protocol))
+    return "\n" + grid(("paper", *head), rows) + "\n"
 
 
-def in_details(table: list[Row]) -> str:
+def in_details(table: Sequence[Line]) -> str:
     """A table that the reader must open."""
     return f"<details><summary>Reported, not run here</summary>\n{markdown_table(table)}</details>\n\n" if table else ""
 
 
-def of_paper(table: list[Row], folded: list[Row], recipes: Mapping[str, Any], *, page: Path) -> str:
-    """A paper's section of docs/results.md: its rows, what each recipe in them is, and what was not run.
+def of_paper(table: Sequence[Line], folded: Sequence[Line], recipes: Mapping[str, Any], *, page: Path) -> str:
+    """A paper's section of docs/results.md: its results, what each recipe in them is, and what was not run.
 
     Args:
-        table: rows to show, at least one.
-        folded: rows that the reader must open.
+        table: lines to show, at least one.
+        folded: lines that the reader must open.
         recipes: of its script.
         page: of the paper, which says more, where it is there.
     """
-    paper = table[0].paper
-    names = dict.fromkeys(row.cells[0].partition(", ")[0] for row in table)
-    notes = [f"- `{name}`: {recipes[name].summary}.\n" for name in names if name in recipes]
+    names = dict.fromkeys(line[0].recipe for line in table)
+    notes = [f"- `{name}`: {recipes[name].summary}.\n" for name in names if name in recipes and name is not None]
     notes += [f"- More in [{page.name}]({page.name}#reported-and-reached).\n"] if page.is_file() else []
-    return f"## {paper}\n{markdown_table(table)}{''.join(notes)}\n{in_details(folded)}"
+    return f"## {table[0][0].paper}\n{markdown_table(table)}{''.join(notes)}\n{in_details(folded)}"
 
 
-def for_readme(reached: list[Row], missing: list[Row], recipes: Mapping[str, Any]) -> list[Row]:
-    """README's rows of a paper, at most two: its first reported figures, in the order of its script's recipes.
+# Which results.
+
+
+def for_readme(reached: Sequence[Line], missing: Sequence[Line], recipes: Mapping[str, Any]) -> list[Line]:
+    """README's lines of a paper, at most two: its first reported measures, in the order of its script's recipes.
 
     Where the first of them was not run, it stands alone beside the first that was: a reported one, else the Fréchet
-    distance of an image run. A paper without reported figures has that distance alone.
+    distance of an image run. A paper without reported measures has that distance alone.
     """
     order = list(recipes)
 
-    def place(row: Row) -> int:
-        name = row.cells[0].partition(", ")[0]
-        return order.index(name) if name in order else len(order)
+    def place(line: Line) -> int:
+        return order.index(line[0].recipe) if line[0].recipe in order else len(order)
 
-    reported = sorted((row for row in [*reached, *missing] if row.cells[2] != "not reported"), key=place)
-    distances = sorted((row for row in reached if MEASURES.compared_by(row.cells[1]) == "distance"), key=place)
+    reported = sorted((line for line in [*reached, *missing] if line[0].reported is not None), key=place)
+    distances = sorted((line for line in reached if compared_by(line[0]) == "distance"), key=place)
     if reported and reported[0] in reached:
         return reported[:2]
-    done = [row for row in reported if row in reached] + distances
+    done = [line for line in reported if line in reached] + distances
     return (reported[:1] + done[:1]) or [*reached, *missing][:1]
 
 
-def for_results(table: list[Row]) -> list[Row]:
-    """What docs/results.md shows of a paper's rows: reported figures, and the distance and the score of all images.
+def for_results(table: Sequence[Line]) -> list[Line]:
+    """What docs/results.md shows of a paper's results: the reported, and the distance and the score of all images.
 
-    Of a recipe without either (points in the plane, or in a study's variants alone) all rows but what merely describes
-    a critic; of a study's variants of a recipe that is shown, the reported alone.
+    Of a recipe without either (points in the plane, or in a study's variants alone) all but what merely describes;
+    of a study's variants of a recipe that is shown, the reported alone.
     """
-    compared = {row for row in table if MEASURES.compared_by(row.cells[1]) and ", " not in row.cells[0]}
-    shown = {row for row in table if row in compared or row.cells[2] != "not reported"}
-    done = {row.cells[0].partition(", ")[0] for row in shown}
-    others = {row for row in table if row.cells[0].partition(", ")[0] not in done}
-    return [row for row in table if row in shown or (row in others and MEASURES.better(row.cells[1]) != "neither")]
+    shown = {
+        line for line in table if line[0].reported is not None or (compared_by(line[0]) and line[0].variant is None)
+    }
+    done = {(line[0].recipe, line[0].study) for line in shown}
+    others = {line for line in table if (line[0].recipe, line[0].study) not in done}
+    return [line for line in table if line in shown or (line in others and not describes(line[0]))]
+
+
+def compared_by(result: Result) -> str:
+    """Whether a result is the "distance" or the "score" that runs on images are compared by."""
+    return MEASURES.compared_by(result.measure or "")
+
+
+def describes(result: Result) -> bool:
+    """Whether neither low nor high values are better."""
+    return MEASURES.better(result.measure or "") == "neither"
+
+
+# What runs cost.
 
 
 def cost_rows(records: Iterable[Mapping[str, Any]]) -> Iterable[tuple[str, ...]]:
     """One row for all runs of a recipe with the same settings on the same hardware, in the order of COSTS."""
     alike: dict[tuple[str, str, str], list[Mapping[str, Any]]] = {}
     for record in records:
-        recipe = record["recipe"] + set_beside(record, leave_out=NOT_A_COST)
+        recipe = record["recipe"] + overrides(record, leave_out=NOT_A_COST)
         alike.setdefault((recipe, record["precision"], hardware(record)), []).append(record)
     for (recipe, precision, machine), runs in alike.items():
         yield (

@@ -1,0 +1,61 @@
+"""Copies a run's record and pictures to the committed ones."""
+
+import json
+import shutil
+from pathlib import Path
+
+from zoo.errors import RecordError
+from zoo.runs.folder import RunDir, write_atomically
+from zoo.runs.record import read_result, without_folders
+from zoo.runs.study import STUDY_FILE, read_study
+
+
+def keep(run: Path, root: Path) -> Path:
+    """Copies a run's result.json, its last grid and its last figures to reproductions/records.
+
+    Folders in its commands are called DIR and RUN there.
+
+    Of a study: its study.json and its figures.
+
+    Raises:
+        RecordError: no valid record in the run, one that lacks a test, or one of a fine-tuning run, which is none of
+            its recipe.
+    """
+    if (run / STUDY_FILE).is_file():
+        return keep_study(run, root)
+    record = read_result(run)
+    if "finetune" in record:
+        start = record["finetune"]["init_from"] or "other settings"
+        raise RecordError(
+            f"{run} was fine-tuned or augmented (from {start}): it is no run of the recipe {record['recipe']!r} and is "
+            "not kept beside those; a study keeps such runs"
+        )
+    there = {"last"} | ({"best"} if RunDir(run).best_checkpoint.is_file() else set())
+    tested = {Path(test["checkpoint"]).stem for test in record["tests"]}
+    if missing := sorted(there - tested):
+        raise RecordError(f"{run} is not measured at its {missing[0]} checkpoint: `test --ckpt_path {missing[0]}` does")
+    record["commands"] = [without_folders(command) for command in record["commands"]]
+    file = root / "reproductions/records" / f"{record['paper']}-{record['recipe']}-seed{record['seed']}.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(file, json.dumps(record, indent=2) + "\n")
+    for samples in sorted(RunDir(run).grids.glob("*.png"))[-1:]:
+        shutil.copyfile(samples, file.with_suffix(".png"))
+    latest = {figure.stem.rpartition("-")[0]: figure for figure in sorted(RunDir(run).figures.glob("*-*.png"))}
+    for name, figure in latest.items():
+        shutil.copyfile(figure, file.with_name(f"{file.stem}-{name}.png"))
+    return file
+
+
+def keep_study(folder: Path, root: Path) -> Path:
+    """Copies a study's record and its figures."""
+    study = read_study(folder / STUDY_FILE)
+    for record in study["records"].values():
+        record["commands"] = [without_folders(command) for command in record["commands"]]
+        if "finetune" in record and record["finetune"]["init_from"]:
+            record["finetune"]["init_from"] = Path(record["finetune"]["init_from"]).name
+    file = root / "reproductions/records" / f"{study['paper']}-study-{study['study']}.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(file, json.dumps(study, indent=1) + "\n")
+    for figure in sorted((folder / "figures").glob("*.png")):
+        shutil.copyfile(figure, file.with_name(f"{file.stem}-{figure.name}"))
+    return file

@@ -1,0 +1,229 @@
+"""Reported beside reached, out of the committed records, as typed results (`zoo.commands.results.tables` shows them).
+
+A record is the result.json of a run whose `test` was run on best.ckpt and on last.ckpt. Both stand in the table: the
+best checkpoint was chosen on other latents (or on validation images) while training, and never stands alone.
+"""
+
+import importlib.util
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from zoo.errors import ZooError
+from zoo.experiments.measures import MEASURES, mean_and_std, measures_of
+from zoo.runs.record import overrides, read_result
+from zoo.runs.study import grouped, is_study, read_study, values_of
+
+BUDGET = ("--images", "--trainer.precision")  # options that say how long and how precisely, not what
+
+
+@dataclass(frozen=True)
+class Value:
+    """A number with its standard deviation or standard error.
+
+    Attributes:
+        number: of one run, or the mean over runs; None: not finite.
+        error: that was taken with it, or the deviation over runs.
+        images: real images seen by the checkpoint; None where it is the end, or another in each run.
+    """
+
+    number: float | None
+    error: float | None = None
+    images: int | None = None
+
+
+@dataclass(frozen=True)
+class Result:
+    """One measure of one record or of a group of a study's, or one that is reported and was not run.
+
+    Attributes:
+        paper: its name.
+        recipe: of its script; None for the finding of a study, and for a paper of which nothing is known.
+        variant: the group, where a study has several of one recipe.
+        study: whose finding it is.
+        measure: name of the measure or of the finding.
+        reported: by the paper, in its words.
+        best: at the best checkpoint; None where none was chosen, and for findings.
+        last: at the end of training; None: not run.
+        images: real images seen.
+        seeds: of the runs.
+        commits: of the code that trained them, shortened.
+        protocol: its hash.
+        data: the data set, and its resolution where it is set.
+        command: that reaches the value, arguments of python.
+        settings: what was set beside the recipe, but for the budget and the precision: " --model.width 32".
+    """
+
+    paper: str
+    recipe: str | None = None
+    variant: str | None = None
+    study: str | None = None
+    measure: str | None = None
+    reported: str | None = None
+    best: Value | None = None
+    last: Value | None = None
+    images: int | None = None
+    seeds: tuple[int, ...] = ()
+    commits: tuple[str, ...] = ()
+    protocol: str | None = None
+    data: str = ""
+    command: str = ""
+    settings: str = ""
+
+
+def recipes_of(script: Path) -> Mapping[str, Any]:
+    """The RECIPES of a reproduction script."""
+    return dict(imported(script).RECIPES)
+
+
+def imported(script: Path) -> Any:
+    """A reproduction script as a module."""
+    spec = importlib.util.spec_from_file_location(f"reproduction_{script.stem}", script)
+    if spec is None or spec.loader is None:
+        raise ZooError(f"{script} cannot be imported")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def results(folder: Path) -> Iterator[Result]:
+    """What every record below `folder`/records says, by paper, recipe and seed.
+
+    Raises:
+        ZooError: a record without both tests, or of a recipe that its script does not have.
+    """
+    for file in sorted((folder / "records").glob("*.json")):
+        if is_study(file):
+            yield from of_study(read_study(file), folder)
+            continue
+        record = read_result(file)
+        recipes = recipes_of(folder / f"{record['paper']}.py")
+        if record["recipe"] not in recipes:
+            raise ZooError(f"{file} is of recipe {record['recipe']!r}, which {record['paper']}.py does not have")
+        if not any(Path(test["checkpoint"]).stem == "last" for test in record["tests"]):
+            tested = sorted(Path(test["checkpoint"]).stem for test in record["tests"])
+            raise ZooError(f"{file} needs `test` on last.ckpt; it has {tested or 'no test'}")
+        yield from of_run(record, recipes[record["recipe"]])
+
+
+def of_run(record: Mapping[str, Any], recipe: Any) -> Iterator[Result]:
+    """One result for each measure of a run's `test` at the end of its training."""
+    tests = {Path(test["checkpoint"]).stem: test for test in record["tests"]}
+    best, last = tests.get("best"), tests["last"]
+    for name in last["values"]:
+        if not MEASURES.is_secondary(name):
+            yield Result(
+                paper=record["paper"],
+                recipe=record["recipe"],
+                measure=name,
+                reported=recipe.reported.get(name),
+                best=value_of(best["values"], name, images=best["images_seen"]) if best else None,
+                last=value_of(last["values"], name),
+                images=record["images_seen"],
+                seeds=(record["seed"],),
+                commits=commits([record]),
+                protocol=last["protocols"].get(name),
+                data=data_of(recipe.config),
+                command=reached_by(record),
+                settings=overrides(record, leave_out=BUDGET),
+            )
+
+
+def value_of(values: Mapping[str, float], name: str, *, images: int | None = None) -> Value:
+    """A value of `test` with its error."""
+    return Value(values[name], MEASURES.error(name, values), images)
+
+
+def of_study(study: Mapping[str, Any], folder: Path) -> Iterator[Result]:
+    """One result a group and measure: mean and standard deviation over the group's runs; then the study's findings."""
+    groups, paper = grouped(study), study["paper"]
+    command = f"reproductions/{paper}.py study --name {study['study']}"
+    own_options = options_of_study(folder / f"{paper}.py", study["study"])
+    recipes = [records[0]["recipe"] for records in groups.values()]
+    for group, records in groups.items():
+        first = records[0]
+        recipe = recipes_of(folder / f"{first['paper']}.py")[first["recipe"]]
+        protocols = {name: key for test in first["tests"] for name, key in test["protocols"].items()}
+        for name in measures_of(records):
+            best, last = (values_of(records, name, checkpoint=which) for which in ("best", "last"))
+            yield Result(
+                paper=paper,
+                recipe=first["recipe"],
+                variant=group if recipes.count(first["recipe"]) > 1 else None,
+                measure=name,
+                reported=recipe.reported.get(name),
+                best=Value(*mean_and_std(best)),
+                last=Value(*mean_and_std(last)),
+                images=first["images_seen"],
+                seeds=seeds(records),
+                commits=commits(records),
+                protocol=protocols.get(name),
+                data=data_of(recipe.config),
+                command=command + overrides(first, leave_out=own_options),
+                settings=overrides(first, leave_out=[*own_options, *BUDGET]),
+            )
+    every = list(study["records"].values())
+    for name, value in study["findings"].items():
+        found = Result(paper, study=study["study"], measure=name, last=Value(value), command=command)
+        yield replace(found, seeds=seeds(every), commits=commits(every))
+
+
+def options_of_study(script: Path, name: str) -> list[str]:
+    """Names of the options that a study itself gives its members; none if the script has no such study any more."""
+    study = getattr(imported(script), "STUDIES", {}).get(name)
+    given = (
+        []
+        if study is None
+        else [*study.options, *(word for member in study.members.values() for word in member.options)]
+    )
+    return [word.partition("=")[0] for word in given if word.startswith("--")]
+
+
+def seeds(records: Sequence[Mapping[str, Any]]) -> tuple[int, ...]:
+    """The seeds of several runs."""
+    return tuple(sorted({record["seed"] for record in records}))
+
+
+def commits(records: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """The commits of several runs, shortened."""
+    return tuple(sorted({(record["commit"] or "unknown")[:7] for record in records}))
+
+
+def reached_by(record: Mapping[str, Any]) -> str:
+    """What trained a record: the recipe, and its overrides."""
+    return fit_command(record["paper"], record["recipe"]) + overrides(record)
+
+
+def fit_command(paper: str, recipe: str) -> str:
+    """What trains a recipe."""
+    return f"reproductions/{paper}.py fit --recipe {recipe}"
+
+
+def data_of(config: Mapping[str, Any]) -> str:
+    """The data set of a recipe, and its resolution where it is set."""
+    data = config.get("data")
+    if not data:
+        return "none"
+    name = str(data["class_path"]).rpartition(".")[2]
+    resolution = data.get("init_args", {}).get("resolution")
+    return name + (f" {resolution}x{resolution}" if resolution else "")
+
+
+def not_run(paper: str, recipes: Mapping[str, Any], reached: Sequence[Result]) -> Iterator[tuple[Result, ...]]:
+    """For each recipe the reported measures that nobody reached, where there are any; one of a paper without results.
+
+    Args:
+        paper: its name.
+        recipes: of its script.
+        reached: the results of this paper's records.
+    """
+    there, found = {(result.recipe, result.measure) for result in reached}, bool(reached)
+    for name, recipe in recipes.items():
+        empty = Result(paper, name, data=data_of(recipe.config), command=fit_command(paper, name))
+        missing = {measure: text for measure, text in recipe.reported.items() if (name, measure) not in there}
+        if missing:
+            yield tuple(replace(empty, measure=measure, reported=text) for measure, text in missing.items())
+            found = True
+    if not found:
+        yield (Result(paper),)
