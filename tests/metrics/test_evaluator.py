@@ -10,7 +10,7 @@ from metrics_toys import ToyData, ToyExtractor, ToyModule
 from safetensors.torch import load_file, save_file
 
 from zoo.metrics import Evaluator, FrechetDistance, InceptionScore, KernelDistance, to_uint8
-from zoo.metrics.evaluator import block_seed
+from zoo.metrics.sampling import block_seed
 
 SMALL = {"n_fake": 310, "block": 50}
 

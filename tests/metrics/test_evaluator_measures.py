@@ -14,11 +14,11 @@ import torch.multiprocessing as mp
 from metrics_toys import ToyData, ToyExtractor, ToyModule
 
 from zoo.metrics import Column, Evaluator, preset_columns, to_uint8
-from zoo.metrics.evaluator import block_seed
 from zoo.metrics.measures import ALL, OF_FEATURES, OF_PIXELS
 from zoo.metrics.pairs import SamplePairs
 from zoo.metrics.presets import PRESETS
 from zoo.metrics.real_statistics import pool_indices
+from zoo.metrics.sampling import block_seed
 from zoo.metrics.swd import SlicedWasserstein
 
 EVERY = [name for name in ALL if name != "ms_ssim"]  # 8 x 8 is too small for it

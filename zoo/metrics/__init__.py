@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from zoo.metrics.batchnorm import batchnorm_statistics as batchnorm_statistics
     from zoo.metrics.density_coverage import DensityCoverage as DensityCoverage
-    from zoo.metrics.evaluator import EvalResult as EvalResult
     from zoo.metrics.evaluator import Evaluator as Evaluator
     from zoo.metrics.features import FeatureExtractor as FeatureExtractor
     from zoo.metrics.features import Features as Features
@@ -39,6 +38,7 @@ if TYPE_CHECKING:
     from zoo.metrics.protocol import value_name as value_name
     from zoo.metrics.quantize import to_uint8 as to_uint8
     from zoo.metrics.resnet import ResNetExtractor as ResNetExtractor
+    from zoo.metrics.result import EvalResult as EvalResult
     from zoo.metrics.separability import linear_separability as linear_separability
     from zoo.metrics.swd import SlicedWasserstein as SlicedWasserstein
 
@@ -46,7 +46,7 @@ _MODULES = {
     "Column": "presets",
     "DensityCoverage": "density_coverage",
     "EvalProtocol": "protocol",
-    "EvalResult": "evaluator",
+    "EvalResult": "result",
     "Evaluator": "evaluator",
     "ExtractorDistance": "path_length",
     "FeatureExtractor": "features",

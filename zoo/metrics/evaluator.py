@@ -8,44 +8,35 @@ takes the blocks b with b % W == r, so 1, 2 or 8 devices look at the same images
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
 
 from zoo.errors import EvaluationError
 from zoo.metrics.batchnorm import batchnorm_statistics
 from zoo.metrics.features import FeatureExtractor, Features
-from zoo.metrics.frechet import FrechetDistance, covariance_root
-from zoo.metrics.kernel_distance import KernelDistance
 from zoo.metrics.measures import ALL, OF_FEATURES, OF_PIXELS, SPLITS, WHILE_TRAINING, FeatureMeasures, PixelMeasures
 from zoo.metrics.measures import Value as Value
 from zoo.metrics.nearest import Neighbours
 from zoo.metrics.presets import Column
+from zoo.metrics.processes import rank_and_world, state_device, told_by_first
 from zoo.metrics.protocol import BatchNormMode, EvalProtocol, Weights, value_name
 from zoo.metrics.quantize import to_uint8
-from zoo.metrics.real_statistics import RealStatistics, pool_indices, read_statistics, write_statistics
+from zoo.metrics.real_statistics import (
+    RealStatistics,
+    pass_of_reals,
+    pool_indices,
+    read_statistics,
+    write_statistics,
+)
+from zoo.metrics.result import EvalResult
+from zoo.metrics.sampling import Sampler, block_seed, undisturbed
 
 if TYPE_CHECKING:
     from zoo.data import ImageArray, ImageDataModule
-
-
-class Sampler(Protocol):
-    """What is evaluated: a torch.nn.Module that makes images. Every model of this zoo is one."""
-
-    image_shape: tuple[int, ...]
-
-    @property
-    def device(self) -> torch.device: ...
-
-    def sample(self, n: int, *, seed: int | None = None) -> Tensor:
-        """n images [n, C, H, W] in [-1, 1]."""
 
 
 SHOWN = 10  # fakes in a figure of neighbours
@@ -53,21 +44,6 @@ POOL = 10_000  # features a side that measures of pairs draw on
 WITH_POOL = ("kd", "pr", "dc", "nn")
 
 Fakes = Callable[[int], Tensor]  # the number of a block to its uint8 images [n, C, H, W]
-
-
-@dataclass(frozen=True)
-class EvalResult:
-    """Values by name (fd_lenet, fid50k, is50k_std, ...), and the protocol behind each name.
-
-    neighbours: for the measures "nn" and "nn_pixels", by the name of their number: which images of the reference are
-    nearest to the first fakes.
-    samples: the first fakes, uint8 [n, C, H, W] on the CPU, for a figure of these neighbours (on process 0).
-    """
-
-    values: dict[str, float]
-    protocols: dict[str, EvalProtocol]
-    neighbours: dict[str, Neighbours] = field(default_factory=dict, compare=False)
-    samples: Tensor | None = field(default=None, compare=False, repr=False)
 
 
 class Evaluator:
@@ -170,7 +146,7 @@ class Evaluator:
         labels = "uniform" if getattr(module, "num_classes", None) else ""
         changes = {"labels": labels, "sampling": getattr(module, "sampling", "")}
         network = cast(nn.Module, module)
-        with _undisturbed(network):
+        with undisturbed(network):
             started = self._start(module.device)  # the reals' pass leaves G's statistics as they are
             with batchnorm_statistics(network, self.batchnorm, fresh, draws=self.batchnorm_draws):
                 return self._finish(started, fakes, device=module.device, changes=changes)
@@ -267,7 +243,7 @@ class Evaluator:
     def _start(self, device: torch.device) -> tuple[list[FeatureMeasures], PixelMeasures | None]:
         """Fresh metrics that already hold the reals (on process 0; the sums over the processes do the
         rest)."""
-        states = _state_device(device)
+        states = state_device(device)
         of_features, of_pixels = [], None
         for column in self.columns if any(name in OF_FEATURES for name in self.measures) else []:
             column.extractor.to(device)
@@ -279,7 +255,7 @@ class Evaluator:
             of_features.append(m)
         if self._of_pixels():
             of_pixels = PixelMeasures(self.measures, n_fake=self.n_fake, device=states)
-            of_pixels.start(self._reference(None).images, first_process=_rank_and_world()[0] == 0)
+            of_pixels.start(self._reference(None).images, first_process=rank_and_world()[0] == 0)
         return of_features, of_pixels
 
     def _finish(
@@ -292,7 +268,7 @@ class Evaluator:
     ) -> EvalResult:
         """Count the fakes, one pass of each extractor, and compute; changes are the protocol's."""
         of_features, of_pixels = started
-        states = _state_device(device)
+        states = state_device(device)
         shown = None
         for b in self._blocks(self.n_fake, "fakes"):
             start, stop = b * self.block, min((b + 1) * self.block, self.n_fake)
@@ -312,7 +288,7 @@ class Evaluator:
 
     def _real_statistics(self, column: Column, *, device: torch.device) -> RealStatistics | None:
         """From the cache or from the images; None on the processes other than 0."""
-        rank, _ = _rank_and_world()
+        rank, _ = rank_and_world()
         extractor, real = column.extractor, self._reference(column)
         pool = self.pool if any(name in WITH_POOL for name in self.measures) else 0
         key = {
@@ -326,46 +302,19 @@ class Evaluator:
             "pool": pool,
         }
         found = read_statistics(self.cache_dir, key) if self.cache_dir is not None and rank == 0 else None
-        if _told_by_first(found is not None):
+        if told_by_first(found is not None):
             return found
-        computed = self._compute_real(extractor, real, pool=pool, device=device)
+        blocks = self._blocks(len(real), f"reals ({extractor.name})")
+        computed = pass_of_reals(extractor, real, pool=pool, device=device, blocks=blocks, size=self.block)
         if computed is not None and self.cache_dir is not None:
             write_statistics(self.cache_dir, key, computed)
         return computed
-
-    def _compute_real(
-        self, extractor: FeatureExtractor, real: ImageArray, *, pool: int, device: torch.device
-    ) -> RealStatistics | None:
-        states = _state_device(device)
-        fd, kept = (
-            FrechetDistance(extractor.dim).to(states),
-            KernelDistance().to(states),
-        )  # the second as a bank of features
-        in_pool = torch.zeros(len(real), dtype=torch.bool)
-        in_pool[pool_indices(len(real), size=pool)] = True
-        none = torch.zeros(0, extractor.dim, device=states)
-        fd.update(none, side="real")
-        kept.update(none, index=torch.arange(0, device=states), side="real")
-        for b in self._blocks(len(real), f"reals ({extractor.name})"):
-            index = torch.arange(b * self.block, min((b + 1) * self.block, len(real)))
-            features = extractor(real.images[index[0] : index[-1] + 1].to(device)).features.to(states)
-            fd.update(features, side="real")
-            mine = in_pool[index]
-            kept.update(features[mine.to(states)], index=index[mine].to(states), side="real")
-        fd.flush("real")
-        with fd.sync_context(), kept.sync_context():
-            if _rank_and_world()[0] != 0:
-                return None
-            n, total, outer = (t.cpu().clone() for t in (fd.real_n, fd.real_sum, fd.real_outer))
-            count, mean = int(n), total / n
-            cov = (outer - count * torch.outer(mean, mean)) / max(count - 1, 1)
-            return RealStatistics(n, total, outer, kept.sorted_samples("real").cpu().clone(), covariance_root(cov))
 
     def _blocks(self, n: int, what: str) -> Iterator[int]:
         """The numbers of this process's blocks of n images, with a bar on process 0."""
         from tqdm import tqdm
 
-        rank, world = _rank_and_world()
+        rank, world = rank_and_world()
         mine = range(rank, -(-n // self.block), world)
         yield from tqdm(mine, desc=what, unit="block", leave=False, disable=not self.progress or rank != 0)
 
@@ -395,40 +344,3 @@ class Evaluator:
     def _name(self, value: Value, column: Column | None) -> str:
         extractor, split = (column.extractor.name, column.split) if column else ("", self.split)
         return value_name(value.measure, extractor, value.n_fake, split=split)
-
-
-def block_seed(seed: int, stream: str, block: int) -> int:
-    """The seed of one block of fakes: 48 bits that differ between evaluations, streams and blocks."""
-    return int.from_bytes(hashlib.sha256(f"{seed}/{stream}/{block}".encode()).digest()[:6], "big")
-
-
-@contextmanager
-def _undisturbed(module: nn.Module) -> Iterator[None]:
-    """Global random states and the submodules' train/eval modes are put back on leaving."""
-    modes = [(m, m.training) for m in module.modules()]
-    devices = sorted({p.device.index for p in module.parameters() if p.device.type == "cuda"})
-    try:
-        with torch.random.fork_rng(devices=devices):
-            yield
-    finally:
-        for m, training in modes:
-            m.training = training
-
-
-def _state_device(device: torch.device) -> torch.device:
-    return torch.device("cpu") if device.type == "mps" else device  # mps has no float64
-
-
-def _rank_and_world() -> tuple[int, int]:
-    if dist.is_available() and dist.is_initialized():
-        return dist.get_rank(), dist.get_world_size()
-    return 0, 1
-
-
-def _told_by_first(value: bool) -> bool:
-    """Process 0's answer on every process: they must agree on whether the reals are computed together."""
-    if _rank_and_world()[1] == 1:
-        return value
-    answer = [value]
-    dist.broadcast_object_list(answer, src=0)
-    return answer[0]

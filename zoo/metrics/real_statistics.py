@@ -8,12 +8,20 @@ import hashlib
 import json
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
+
+from zoo.metrics.features import FeatureExtractor
+from zoo.metrics.frechet import FrechetDistance, covariance_root
+from zoo.metrics.kernel_distance import KernelDistance
+from zoo.metrics.processes import rank_and_world, state_device
+
+if TYPE_CHECKING:
+    from zoo.data import ImageArray
 
 VERSION = 2  # raised when the meaning of the stored tensors changes
 
@@ -89,3 +97,48 @@ def _digest(statistics: RealStatistics) -> str:
     for tensor in statistics:
         digest.update(tensor.contiguous().numpy().tobytes())
     return digest.hexdigest()
+
+
+def pass_of_reals(
+    extractor: FeatureExtractor,
+    real: ImageArray,
+    *,
+    pool: int,
+    device: torch.device,
+    blocks: Iterable[int],
+    size: int,
+) -> RealStatistics | None:
+    """The statistics of all reals, each process counting its own blocks of `size`; None on the others than the first.
+
+    Args:
+        extractor: of the features.
+        real: the reference.
+        pool: features to keep for the measures of pairs.
+        device: of the forward passes.
+        blocks: numbers of this process's blocks.
+        size: images of a block.
+    """
+    states = state_device(device)
+    fd, kept = (
+        FrechetDistance(extractor.dim).to(states),
+        KernelDistance().to(states),
+    )  # the second as a bank of features
+    in_pool = torch.zeros(len(real), dtype=torch.bool)
+    in_pool[pool_indices(len(real), size=pool)] = True
+    none = torch.zeros(0, extractor.dim, device=states)
+    fd.update(none, side="real")
+    kept.update(none, index=torch.arange(0, device=states), side="real")
+    for b in blocks:
+        index = torch.arange(b * size, min((b + 1) * size, len(real)))
+        features = extractor(real.images[index[0] : index[-1] + 1].to(device)).features.to(states)
+        fd.update(features, side="real")
+        mine = in_pool[index]
+        kept.update(features[mine.to(states)], index=index[mine].to(states), side="real")
+    fd.flush("real")
+    with fd.sync_context(), kept.sync_context():
+        if rank_and_world()[0] != 0:
+            return None
+        n, total, outer = (t.cpu().clone() for t in (fd.real_n, fd.real_sum, fd.real_outer))
+        count, mean = int(n), total / n
+        cov = (outer - count * torch.outer(mean, mean)) / max(count - 1, 1)
+        return RealStatistics(n, total, outer, kept.sorted_samples("real").cpu().clone(), covariance_root(cov))

@@ -12,7 +12,7 @@ from zoo.experiments.measures import MEASURES
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from zoo.metrics.evaluator import EvalResult
+    from zoo.metrics.result import EvalResult
 
 SCHEMA = 1
 

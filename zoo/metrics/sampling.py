@@ -1,0 +1,41 @@
+"""Whose samples are evaluated, from which seeds, and how the model is left as it was."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+
+class Sampler(Protocol):
+    """What is evaluated: a torch.nn.Module that makes images. Every model of this zoo is one."""
+
+    image_shape: tuple[int, ...]
+
+    @property
+    def device(self) -> torch.device: ...
+
+    def sample(self, n: int, *, seed: int | None = None) -> Tensor:
+        """n images [n, C, H, W] in [-1, 1]."""
+
+
+def block_seed(seed: int, stream: str, block: int) -> int:
+    """The seed of one block of fakes: 48 bits that differ between evaluations, streams and blocks."""
+    return int.from_bytes(hashlib.sha256(f"{seed}/{stream}/{block}".encode()).digest()[:6], "big")
+
+
+@contextmanager
+def undisturbed(module: nn.Module) -> Iterator[None]:
+    """Global random states and the submodules' train/eval modes are put back on leaving."""
+    modes = [(m, m.training) for m in module.modules()]
+    devices = sorted({p.device.index for p in module.parameters() if p.device.type == "cuda"})
+    try:
+        with torch.random.fork_rng(devices=devices):
+            yield
+    finally:
+        for m, training in modes:
+            m.training = training
