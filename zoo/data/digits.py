@@ -21,6 +21,7 @@ class Digits(ImageDataModule):
     """
 
     name = "Digits"
+    extractor = "lenet"
     licence = "CC BY-SA 3.0, 5,000 images of MNIST, Y. LeCun and C. Cortes"
     labelled_classes = 10
     channels = 1

@@ -32,6 +32,7 @@ class MNIST(ImageDataModule):
     """
 
     name = "MNIST"
+    extractor = "lenet"
     licence = "CC BY-SA 3.0, Y. LeCun and C. Cortes"
     labelled_classes = 10
     channels = 1

@@ -45,7 +45,7 @@ def measure(module: CGAN, data: ImageDataModule, *, seed: int) -> Measured:
     (data.train_images) and a test split. `accuracy_lenet` (not in the paper): the share of the samples that
     the project's LeNet takes for their label.
     """
-    if data.name not in ("MNIST", "Digits") or module.num_classes != 10:
+    if data.extractor != "lenet" or module.num_classes != 10:
         return NOTHING
     images, labels = sample_classes(module, 1_000, seed=seed)
     values, what = {"accuracy_lenet": label_accuracy(images, labels)}, "label accuracy by LeNet"

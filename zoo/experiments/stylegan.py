@@ -213,7 +213,7 @@ def measure_on_test(module: StyleGAN, data: ImageDataModule, *, seed: int) -> Me
 
     They are figures of that network alone. The paper's, by VGG-16 with LPIPS' weights, are `path_length`'s.
     """
-    if data.name not in ("MNIST", "Digits"):
+    if data.extractor != "lenet":
         return NOTHING
     lenet = LeNetExtractor().to(module.device)
     distance = ExtractorDistance(lenet)

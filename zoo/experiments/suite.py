@@ -1,9 +1,11 @@
 """The settings `--evaluation.*` made concrete: which measures a run takes, of how many samples."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any, cast
 
 from zoo.data import ImageDataModule, cache_dir
+from zoo.data.base import Split
 from zoo.errors import UsageError
 from zoo.experiments import cgan, dcgan, gan, infogan, lsgan, pggan, stylegan, wgan, wgan_gp_critic
 from zoo.experiments.experiment import Experiment, Measured
@@ -14,7 +16,8 @@ from zoo.metrics.features import FeatureExtractor
 from zoo.metrics.inception import InceptionExtractor, InceptionUnavailableError
 from zoo.metrics.lenet import LeNetExtractor
 from zoo.metrics.measures import WHILE_TRAINING
-from zoo.metrics.protocol import protocol_hash
+from zoo.metrics.presets import Column
+from zoo.metrics.protocol import Weights, protocol_hash
 from zoo.metrics.resnet import ResNetExtractor
 from zoo.models.base.module import AdversarialModule
 
@@ -31,19 +34,71 @@ EXPERIMENTS: dict[str, Experiment[Any]] = {
     "stylegan": stylegan.EXPERIMENT,
 }
 
-MNIST_LIKE = ("MNIST", "Digits")  # where the project's LeNet knows what it sees
 FULL = {"lenet": 10_000, "resnet": 10_000, "inception": 50_000}  # generated images of a figure worth reporting
 TEST_SEED, TRAINING_SEED = 0, 1  # the best checkpoint is chosen on other latents than it is reported on
 
 
-class EvaluationSettings(Protocol):
-    """The settings `--evaluation.*`."""
+@dataclass
+class EvaluationSettings:
+    """Which measures a run takes, and when: the settings `--evaluation.*`."""
 
-    samples: int
-    test_samples: int | None
-    real_images: int | None
-    extractors: Sequence[str] | None
-    batchnorm: Any
+    every: int | None = None
+    """Images between evaluations while training."""
+    samples: int = 2_000
+    """Generated images per evaluation while training."""
+    test_samples: int | None = None
+    """The same for test (default: full)."""
+    real_images: int | None = None
+    """Reference images (default: all)."""
+    extractors: list[str] | None = None
+    """inception, lenet, resnet; default: what suits the data."""
+    batchnorm: str = "reestimated"
+    """G's BatchNorm: running, reestimated, batch"""
+
+
+def build_evaluator(
+    module: AdversarialModule | None,
+    data: ImageDataModule,
+    *,
+    columns: Sequence[Column],
+    measures: Sequence[str],
+    n_fake: int,
+    n_real: int | None = None,
+    split: Split = "train",
+    weights: Weights | None = None,
+    batchnorm: str = "reestimated",
+    batchnorm_samples: int = 10_000,
+    seed: int = 0,
+) -> Evaluator:
+    """The evaluator of a module (None: of images that are there already) against a data set.
+
+    Args:
+        module: whose samples are measured.
+        data: the reference.
+        columns: extractors, each with its part of the reference.
+        measures: names of zoo.metrics.measures.ALL.
+        n_fake: generated images.
+        n_real: reference images of the measures of pixels; None: all.
+        split: of the reference, likewise.
+        weights: None takes the average where a paper keeps one, as the papers that do so evaluate it.
+        batchnorm: of G; see zoo.metrics.batchnorm.
+        batchnorm_samples: fakes for "reestimated" statistics.
+        seed: of the latents.
+    """
+    return Evaluator(
+        columns=columns,
+        data=data,
+        measures=measures,
+        split=split,
+        n_real=n_real,
+        n_fake=n_fake,
+        weights=weights or ("ema" if hasattr(module, "G_ema") else "raw"),
+        batchnorm="running" if module is None else suitable_mode(module.G, cast("Any", batchnorm)),
+        batchnorm_samples=batchnorm_samples,
+        seed=seed,
+        cache_dir=cache_dir(),
+        progress=True,
+    )
 
 
 class Measurement:
@@ -118,27 +173,24 @@ class Measurement:
         self, extractor: FeatureExtractor, module: AdversarialModule, *, measures: Sequence[str]
     ) -> Evaluator:
         full = FULL.get(extractor.name, FULL["inception"])
-        return Evaluator(
-            [extractor],
-            data=self.data,
+        return build_evaluator(
+            module,
+            self.data,
+            columns=[Column(extractor, "train", self.settings.real_images)],
             measures=measures,
             n_real=self.settings.real_images,
             n_fake=(self.settings.test_samples or full) if self.testing else self.settings.samples,
-            weights="ema" if hasattr(module, "G_ema") else "raw",  # papers that average evaluate the average
-            batchnorm=suitable_mode(module.G, self.settings.batchnorm),
+            batchnorm=self.settings.batchnorm,
             batchnorm_samples=10_000 if self.testing else 2_000,
             seed=TEST_SEED if self.testing else TRAINING_SEED,
-            cache_dir=cache_dir(),
-            progress=True,
         )
 
     def _extractors(self) -> list[FeatureExtractor]:
-        """Those asked for; else LeNet for MNIST-like data, Inception on `test` and for all other images."""
+        """Those asked for; else the data's own, and on `test` Inception too."""
         asked = self.settings.extractors
         if len(self.data.image_shape) != 3:
             return []  # points in the plane have the paper's own measures only
-        mnist_like = self.data.name in MNIST_LIKE
-        names = list(asked) if asked else ["lenet"] * mnist_like + ["inception"] * (self.testing or not mnist_like)
+        names = list(asked) if asked else [self.data.extractor, *["inception"] * self.testing]
         extractors: list[FeatureExtractor] = [LeNetExtractor()] if "lenet" in names else []
         if "resnet" in names:
             extractors.append(ResNetExtractor())
@@ -146,7 +198,7 @@ class Measurement:
             try:
                 extractors.append(InceptionExtractor())
             except InceptionUnavailableError as error:
-                if asked or not mnist_like:
+                if asked or self.data.extractor == "inception":
                     raise
                 self.notes.append(f"FID, IS and KID of Inception features were not taken. {error}")
         return extractors

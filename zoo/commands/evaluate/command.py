@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from zoo.commands.evaluate.extractors import load_extractors
 from zoo.commands.evaluate.outcome import Outcome, as_json, draw_neighbours, table
@@ -24,6 +24,7 @@ from zoo.runs.text import positive, say
 if TYPE_CHECKING:
     from zoo.data import ImageDataModule
     from zoo.metrics.evaluator import Evaluator
+    from zoo.models.base.module import AdversarialModule
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -107,14 +108,11 @@ def of_folders(arguments: argparse.Namespace) -> Outcome:
 
 def of_data(arguments: argparse.Namespace) -> Outcome:
     """Figures of a data set's test images against its training images: where a perfect generator would stand."""
-    from zoo.experiments.suite import MNIST_LIKE
-
     data = load_data(arguments.data, arguments.data_dir, resolution=arguments.resolution)
     if "test" not in data.splits or arguments.split == "test":
         raise EvaluationError(f"no test images of {data.name} to set against its {arguments.split} images")
     fake = data.split("test")
-    default = "lenet" if data.name in MNIST_LIKE else "inception"
-    evaluator = make_evaluator(arguments, data, default=default, n_fake=arguments.samples or len(fake))
+    evaluator = make_evaluator(arguments, data, default=data.extractor, n_fake=arguments.samples or len(fake))
     result = evaluator.run_images(fake.images, device=device_of(arguments))
     subject = {"fake": f"{data.name}:test", "fake_fingerprint": fake.fingerprint, "real": f"{data.name}:train"}
     return Outcome(subject, result, data.split("train").images)
@@ -122,26 +120,15 @@ def of_data(arguments: argparse.Namespace) -> Outcome:
 
 def of_run(arguments: argparse.Namespace) -> Outcome:
     """Figures of a run's generator against the run's own data."""
-    from zoo.experiments.suite import FULL, MNIST_LIKE
-    from zoo.metrics.batchnorm import suitable_mode
+    from zoo.experiments.suite import FULL
 
     module, data, checkpoint = load_subject(arguments.target, dataset=arguments.data, data_dir=arguments.data_dir)
     if len(module.image_shape) != 3:
         raise EvaluationError(f"{checkpoint} makes points in the plane; see the measures of its run's `test`")
-    averaged = hasattr(module, "G_ema")
-    if arguments.weights == "ema" and not averaged:
+    if arguments.weights == "ema" and not hasattr(module, "G_ema"):
         raise EvaluationError(f"{checkpoint}: {type(module).__name__} keeps no averaged weights; leave --weights out")
-    weights: Literal["raw", "ema"] = arguments.weights or ("ema" if averaged else "raw")
-    default = "lenet" if data.name in MNIST_LIKE else "inception"
-    n_fake = arguments.samples or FULL[default]
-    evaluator = make_evaluator(
-        arguments,
-        data,
-        default=default,
-        n_fake=n_fake,
-        weights=weights,
-        batchnorm=suitable_mode(module.G, arguments.batchnorm),
-    )
+    n_fake = arguments.samples or FULL[data.extractor]
+    evaluator = make_evaluator(arguments, data, module, default=data.extractor, n_fake=n_fake)
     module = module.to(device_of(arguments))
     seeds = numbers(arguments.seeds)
     evaluator.seed = seeds[0]
@@ -158,15 +145,13 @@ def of_run(arguments: argparse.Namespace) -> Outcome:
 def make_evaluator(
     arguments: argparse.Namespace,
     data: ImageDataModule,
+    module: AdversarialModule | None = None,
     *,
     default: str,
     n_fake: int,
-    weights: Literal["raw", "ema"] = "raw",
-    batchnorm: Literal["running", "reestimated", "batch"] = "running",
 ) -> Evaluator:
     """The evaluator that the options ask for."""
-    from zoo.data import cache_dir
-    from zoo.metrics.evaluator import Evaluator
+    from zoo.experiments.suite import build_evaluator
     from zoo.metrics.inception import InceptionExtractor
     from zoo.metrics.measures import ALL, FOR_TEST, OF_FEATURES
     from zoo.metrics.presets import Column, preset_columns
@@ -189,17 +174,16 @@ def make_evaluator(
         columns = [Column(extractor, arguments.split, arguments.reals) for extractor in extractors]
     else:
         columns = []
-    return Evaluator(
-        data=data,
+    return build_evaluator(
+        module,
+        data,
         columns=columns,
         measures=measures,
         split=arguments.split,
         n_real=arguments.reals,
         n_fake=n_fake,
-        weights=weights,
-        batchnorm=batchnorm,
-        cache_dir=cache_dir(),
-        progress=True,
+        weights=arguments.weights if module is not None else None,
+        batchnorm=arguments.batchnorm,
     )
 
 

@@ -14,7 +14,6 @@ import yaml
 
 from zoo.data import ImageDataModule, ImageFolder
 from zoo.errors import UnsupportedSettingError, UsageError
-from zoo.experiments.suite import MNIST_LIKE
 from zoo.models import MODELS
 from zoo.models.base.module import AdversarialModule
 from zoo.releases.weights import Weights, open_weights
@@ -97,8 +96,7 @@ def suit_data(config: Any, source: Source, *, arguments: Sequence[str]) -> None:
         UsageError: what the data module refuses.
     """
     model, data = config.model, config.data.init_args
-    where, _, name = config.data.class_path.rpartition(".")
-    kind: type[ImageDataModule] = getattr(import_module(where), name)
+    kind = data_class(config)
     if len(source.module.image_shape) == 3:
         channels, side, _ = source.module.image_shape
         follow(model, data, "resolution", value=side, arguments=arguments)
@@ -117,6 +115,13 @@ def suit_data(config: Any, source: Source, *, arguments: Sequence[str]) -> None:
     if source.module.num_classes is not None and not given(arguments, "model.num_classes"):
         suit_classes(model, source, classes)
     suit_evaluation(config, arguments=arguments, colour=data.get("channels", kind.channels) == 3)
+
+
+def data_class(config: Any) -> type[ImageDataModule]:
+    """The class of the data set that is set."""
+    where, _, name = config.data.class_path.rpartition(".")
+    kind: type[ImageDataModule] = getattr(import_module(where), name)
+    return kind
 
 
 def follow(model: Any, data: Any, name: str, *, value: int, arguments: Sequence[str]) -> None:
@@ -168,7 +173,7 @@ def suit_evaluation(config: Any, *, arguments: Sequence[str], colour: bool) -> N
     monitor: str | None = config.keep.monitor
     if config.evaluation.extractors is not None or given(arguments, "evaluation.extractors"):
         return
-    if monitor is None or not monitor.startswith("fd_lenet") or config.data.class_path.split(".")[-1] in MNIST_LIKE:
+    if monitor is None or not monitor.startswith("fd_lenet") or data_class(config).extractor == "lenet":
         return
     config.evaluation.extractors = ["resnet" if colour else "lenet"]
     if colour and not given(arguments, "keep.monitor"):
