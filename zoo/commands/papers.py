@@ -63,7 +63,7 @@ def as_text(folder: Path, *, names: Sequence[str] = ()) -> str:
 
 
 def table(paper: str, folder: Path, reached: list[Result]) -> Iterator[tuple[str, ...]]:
-    """The rows of one paper in the order of HEAD: each figure that is reported or was reached, and recipes without any.
+    """The rows of one paper in the order of HEAD: each measure that is reported or was reached, and empty recipes.
 
     Args:
         paper: its name, and that of its script.

@@ -12,12 +12,12 @@ from zoo.models.trained import FinishedRun
 
 
 def run_figures(module: PGGAN, run: FinishedRun) -> Drawings:
-    """What growing networks share; `interpolation`, a way in each row; `walk`, frames of the paper's video."""
+    """What growing networks share; `interpolation`, one in each row; `walk`, frames of the paper's video."""
     yield from growing_figures(module, run)
     labels = None if module.num_classes is None else torch.arange(4) % module.num_classes
     a, b = latents(module, range(4)), latents(module, range(10, 14))
-    ways = module.interpolate(a, b, steps=9, labels=labels)
-    yield "interpolation", captioned(ways, title="A way in each row, from one latent (left) to another (right)")
+    images = module.interpolate(a, b, steps=9, labels=labels)
+    yield "interpolation", captioned(images, title="A way in each row, from one latent (left) to another (right)")
     frames = module.walk(9 * 60, every=15, label=None if labels is None else 0)
     frames = frames.view(4, 9, *frames.shape[1:])
     yield "walk", captioned(frames, title="Frames of one walk through the latents, row by row")

@@ -27,8 +27,8 @@ PSIS = (1.0, 0.7, 0.5, 0.0, -0.5, -1.0)
 def run_figures(module: StyleGAN, run: FinishedRun) -> Drawings:
     """What growing networks share; `interpolation`; `figure3` to `figure5` and `figure8` as far as the row has them."""
     yield from growing_figures(module, run)
-    ways = module.interpolate(latents(module, range(4)), latents(module, range(10, 14)), steps=9)
-    yield "interpolation", captioned(ways, title="Straight in W, from one latent (left) to another (right)")
+    images = module.interpolate(latents(module, range(4)), latents(module, range(10, 14)), steps=9)
+    yield "interpolation", captioned(images, title="Straight in W, from one latent (left) to another (right)")
     if module.config >= "C":
         groups = coarse_middle_fine(module)
         kinds = ["coarse"] * 3 + ["middle"] * 2 + ["fine"]  # the paper's six destinations
@@ -184,7 +184,7 @@ def path_length(
 
     Args:
         module: the model.
-        distance: `VGG16LPIPS` for the paper's figure; see zoo.metrics.path_length.
+        distance: `VGG16LPIPS` for the paper's value; see zoo.metrics.path_length.
         space: where the paths run.
         sampling: "full" takes points anywhere on a path, "end" at its beginning.
         pairs: number of paths.
@@ -211,7 +211,7 @@ def path_length(
 def measure_on_test(module: StyleGAN, data: ImageDataModule, *, seed: int) -> Measured:
     """Path lengths of digits by the project's LeNet, full and end, in W (without mapping layers: in Z).
 
-    They are figures of that network alone. The paper's, by VGG-16 with LPIPS' weights, are `path_length`'s.
+    They are values of that network alone. The paper's, by VGG-16 with LPIPS' weights, are `path_length`'s.
     """
     if data.extractor != "lenet":
         return NOTHING

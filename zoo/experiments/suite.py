@@ -34,7 +34,7 @@ EXPERIMENTS: dict[str, Experiment[Any]] = {
     "stylegan": stylegan.EXPERIMENT,
 }
 
-FULL = {"lenet": 10_000, "resnet": 10_000, "inception": 50_000}  # generated images of a figure worth reporting
+FULL = {"lenet": 10_000, "resnet": 10_000, "inception": 50_000}  # generated images of a value worth reporting
 TEST_SEED, TRAINING_SEED = 0, 1  # the best checkpoint is chosen on other latents than it is reported on
 
 
@@ -145,7 +145,7 @@ class Measurement:
                 self._evaluator(extractor, module, measures=(*WHILE_TRAINING, *more))
                 for extractor, more in zip(extractors, of_pixels, strict=False)
             ]
-        protocols: dict[str, dict[str, Any]] = {}  # by the figure's name
+        protocols: dict[str, dict[str, Any]] = {}  # by the value's name
         self.latest = {}
         for evaluator in self._evaluators:
             result = evaluator.run(module)

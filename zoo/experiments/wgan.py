@@ -148,9 +148,9 @@ def line_distances(theta: float, *, n: int = 200, seed: int = 0) -> tuple[float,
     p, q = (np.histogram2d(points[:, 0], points[:, 1], bins=edges)[0] / n for points in (a, b))
     mixture = (p + q) / 2
     js = 0.0
-    for law in (p, q):
-        held = law > 0
-        js += 0.5 * float((law[held] * np.log(law[held] / mixture[held])).sum())
+    for density in (p, q):
+        held = density > 0
+        js += 0.5 * float((density[held] * np.log(density[held] / mixture[held])).sum())
     return w, js
 
 
@@ -187,8 +187,8 @@ def two_gaussians(*, steps: int = 1_500, seed: int = 0) -> "Figure":
     critic = (critic - critic.mean()) / (critic.max() - critic.min())
     figure, [[ax]] = new_figure(1, 1, width=5.6, height=3.4)
     for centre, colour, label in ((-1.0, "#3a8f5c", "density of real"), (1.5, GREY, "density of fake")):
-        law = torch.exp(-0.5 * ((line - centre) / 0.5) ** 2) / (0.5 * math.sqrt(2 * math.pi))
-        ax.fill_between(line, law * 0.5, color=colour, alpha=0.25, linewidth=0, label=label)
+        density = torch.exp(-0.5 * ((line - centre) / 0.5) ** 2) / (0.5 * math.sqrt(2 * math.pi))
+        ax.fill_between(line, density * 0.5, color=colour, alpha=0.25, linewidth=0, label=label)
     ax.plot(line, discriminator, color=ORANGE, label="GAN discriminator D(x)")
     ax.plot(line, critic, color=BLUE, label="WGAN critic (scaled)")
     ax.set_xlabel("x")

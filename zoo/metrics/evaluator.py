@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from zoo.data import ImageArray, ImageDataModule
 
 
-SHOWN = 10  # fakes in a figure of neighbours
+SHOWN = 10  # fakes in a picture of neighbours
 POOL = 10_000  # features a side that measures of pairs draw on
 WITH_POOL = ("kd", "pr", "dc", "nn")
 

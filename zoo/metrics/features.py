@@ -1,6 +1,6 @@
 """What a feature extractor is: uint8 images in, fp32 features and logits out, the same for every caller.
 
-A figure is only comparable if the network, its weights, its resize and its precision are: an extractor
+A value is only comparable if the network, its weights, its resize and its precision are: an extractor
 carries the first three as text (they go into `EvalProtocol`) and fixes the last.
 """
 
@@ -31,7 +31,7 @@ class Features(NamedTuple):
 
 @contextlib.contextmanager
 def full_float32(device: torch.device) -> Iterator[None]:
-    """No autocast and no TF32 or bf16 shortcuts inside: a figure must not depend on the trainer's precision
+    """No autocast and no TF32 or bf16 shortcuts inside: a value must not depend on the trainer's precision
     flags."""
     with torch.autocast(device.type, enabled=False), _ieee_kernels():
         yield
@@ -107,7 +107,7 @@ class ModuleExtractor(FeatureExtractor):
 
     Args:
         net: the module; it is set to eval mode and frozen.
-        name: what the figures are called after, fd_<name>: letters, digits and "_" only.
+        name: what the values are called after, fd_<name>: letters, digits and "_" only.
         image_shape: (C, H, W) of the images that will come; d and K are found by a pass of two grey ones.
 
     Raises EvaluationError for another name, or where the module cannot take such images or returns something else.

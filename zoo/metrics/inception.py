@@ -1,7 +1,7 @@
 """The Inception network of 2015-12-05, as torch-fidelity ported it: the only features that may be called FID,
 IS, KID.
 
-Same figures as torch-fidelity's own module (features equal to 1e-4), about twice as fast on a CPU: BatchNorm
+Same values as torch-fidelity's own module (features equal to 1e-4), about twice as fast on a CPU: BatchNorm
 folded into the convolutions, channels_last, small inner batches, and the TF1 resize as two matrix products.
 """
 
@@ -43,10 +43,10 @@ class InceptionExtractor(FeatureExtractor):
 
     Weights: the argument, else the environment variable ZOO_INCEPTION_WEIGHTS, else torch hub's cache, else
     (with `download`) torch-fidelity's release. A file with another sha256 than the official port's is
-    accepted, but its figures are named fd_inception-<sha8> and so on. Raises InceptionUnavailableError.
+    accepted, but its values are named fd_inception-<sha8> and so on. Raises InceptionUnavailableError.
 
     dialect: how images are brought to 299 x 299 (see `zoo.metrics.resize`); any but the papers' "tf1" is part of the
-    figures' names.
+    values' names.
     """
 
     def __init__(self, weights: Path | str | None = None, *, download: bool = True, dialect: Dialect = "tf1") -> None:

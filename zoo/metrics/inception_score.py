@@ -10,7 +10,7 @@ from torchmetrics import Metric
 
 
 class MeanStd(NamedTuple):
-    """A figure with its spread, each float64 []."""
+    """A mean with its standard deviation, each float64 []."""
 
     mean: Tensor
     std: Tensor

@@ -82,7 +82,7 @@ class LeNetExtractor(FeatureExtractor):
                 f"{path}: sha256 is {self.sha256}, but {path.with_suffix('.json').name} says "
                 f"{self.card['sha256']}: the file is damaged or was replaced; {REMEDY}"
             )
-        # A figure's name tells which network it came from: another training of the LeNet has another name.
+        # A value's name tells which network it came from: another training of the LeNet has another name.
         self.name = "lenet" if self.sha256 == SHIPPED_SHA256 else f"lenet-{self.sha256[:8]}"
         self.dim, self.num_classes = DIM, NUM_CLASSES
         self.resize = "grey; 28x28 zero-padded to 32x32, other sizes bilinear antialias to 32x32; /255"

@@ -48,7 +48,7 @@ NDB_REALS = 50_000  # 500 a bin
 
 
 class Value(NamedTuple):
-    """One figure before it has its full name: fd, is_std, swd_avg; n_fake samples, settings for the protocol."""
+    """One value before it has its full name: fd, is_std, swd_avg; n_fake samples, settings for the protocol."""
 
     measure: str
     value: Tensor

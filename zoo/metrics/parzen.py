@@ -69,7 +69,7 @@ class ParzenLogLikelihood(Metric):
 def parzen_measures(
     samples: Tensor, *, validation: Tensor, test: Tensor, rank: int = 0, world_size: int = 1
 ) -> dict[str, float]:
-    """The papers' figure and what belongs to it: all images as floats [n, D] in [0, 1].
+    """The papers' value and what belongs to it: all images as floats [n, D] in [0, 1].
 
     sigma is chosen on `validation`; every process counts its share of `test` and returns the same values.
 

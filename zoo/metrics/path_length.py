@@ -114,7 +114,7 @@ def prepare(images: Tensor, *, face_crop: bool) -> Tensor:
 
 
 class ExtractorDistance(nn.Module):
-    """Squared distance of two images' features after both were brought to unit length: a figure of that extractor
+    """Squared distance of two images' features after both were brought to unit length: a value of that extractor
     only, which takes its name (ppl_lenet, ppl_inception)."""
 
     def __init__(self, extractor: FeatureExtractor) -> None:

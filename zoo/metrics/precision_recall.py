@@ -22,7 +22,7 @@ class PrecisionRecall(SamplePairs):
     """precision: share of fakes inside the ball of any real; recall: share of reals inside the ball of any fake.
 
     The ball of a point reaches to its k-th nearest neighbour in its own set (eq. 1), edge included. The paper takes
-    k = 3, 50,000 samples a side and VGG-16 features: other features give other figures.
+    k = 3, 50,000 samples a side and VGG-16 features: other features give other values.
     """
 
     higher_is_better = True

@@ -14,7 +14,7 @@ from zoo.metrics.resize import Dialect
 
 @dataclass(frozen=True)
 class Column:
-    """One set of figures: an extractor against a reference, with so many fakes.
+    """One set of values: an extractor against a reference, with so many fakes.
 
     split: of the data set. n_real: the first so many of it, or all. n_fake: None for the evaluator's own number.
     """
@@ -27,7 +27,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Preset:
-    """What a part of the literature calls FID; the protocol stored beside a figure spells it out."""
+    """What a part of the literature calls FID; the protocol stored beside a value spells it out."""
 
     split: Literal["train", "test"]
     n_fake: int
@@ -49,7 +49,7 @@ def preset_columns(
 ) -> list[Column]:
     """Columns of several presets that share one network and one pass over the fakes.
 
-    n_fake: fewer fakes than the presets ask for (the figures' names say so). splits: those that the data set has; where
+    n_fake: fewer fakes than the presets ask for (the values' names say so). splits: those that the data set has; where
     given, a preset on another raises ValueError. ValueError for an unknown name, too.
     """
     speaking: dict[Dialect, FeatureExtractor] = {}

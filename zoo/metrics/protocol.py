@@ -1,4 +1,4 @@
-"""How a figure was made, as an object whose hash is stored beside the figure (DESIGN section 6)."""
+"""How a value was made, as an object whose hash is stored beside the value (DESIGN section 6)."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ BatchNormMode = Literal["running", "reestimated", "batch"]
 QUANTISATION = "((x.clamp(-1, 1) + 1) * 127.5).round() to uint8, once"
 LENET_FULL = 10_000
 INCEPTION_NAMES = {"fd": "fid", "is": "is", "kd": "kid", "fd_infinity": "fid_infinity"}
-SINCE_LATER = ("settings", "labels", "sampling")  # left out of the hash where empty: earlier figures keep theirs
+SINCE_LATER = ("settings", "labels", "sampling")  # left out of the hash where empty: earlier values keep theirs
 
 
 @dataclass(frozen=True)
 class EvalProtocol:
-    """Everything that a figure depends on besides the generator; two figures compare only if their hashes are
+    """Everything that a value depends on besides the generator; two values compare only if their hashes are
     equal."""
 
     dataset: str  # name of the reference data set
@@ -37,7 +37,7 @@ class EvalProtocol:
     seed: int
     block: int  # fakes are drawn `block` at a time, each block from its own seed
     settings: str = ""  # of the measure, where it has any
-    labels: str = ""  # the law that a conditional generator's labels were drawn from
+    labels: str = ""  # the distribution that a conditional generator's labels were drawn from
     sampling: str = ""  # what the module does to its samples to compare them, where it does anything
     quantisation: str = QUANTISATION
     version: int = 1  # raised when a measure's definition changes under the same fields
@@ -81,7 +81,7 @@ def protocol_hash(fields: Mapping[str, object]) -> str:
 
 
 def value_name(measure: str, extractor: str, n_fake: int, *, split: str = "train") -> str:
-    """The name a figure goes by: fid50k, is5k, kid500; fd_lenet (10,000 fakes), fd_lenet2k; fd_<other
+    """The name a value goes by: fid50k, is5k, kid500; fd_lenet (10,000 fakes), fd_lenet2k; fd_<other
     extractor>10k; fid50k_clean, fid10k_test; swd16384.
 
     Only the 2015 Inception network, whose extractor is named "inception", gives FID, IS and KID. The number

@@ -1,4 +1,4 @@
-"""From generated floats to the uint8 images that every figure is computed on: once, in one place."""
+"""From generated floats to the uint8 images that every value is computed on: once, in one place."""
 
 import torch
 from torch import Tensor

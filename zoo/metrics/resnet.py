@@ -1,6 +1,6 @@
 """The project's own feature network for small natural images: a ResNet that `train_resnet.py` trains on CIFAR-10.
 
-For those who have no Inception weights at hand. Its figures are named `fd_resnet`, `is_resnet` and `kd_resnet`, never
+For those who have no Inception weights at hand. Its values are named `fd_resnet`, `is_resnet` and `kd_resnet`, never
 FID. The weights that ship classify 90.39 % of CIFAR-10's test images correctly, as measured on a copy whose images were
 re-encoded as JPEG of quality 75, which it was also trained on (35 epochs, then 8 more with `--start`; see their card).
 """

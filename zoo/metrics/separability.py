@@ -11,7 +11,7 @@ def linear_separability(latents: Tensor, logits: Tensor, *, keep: float = 0.5) -
 
     Y_i is the class that a classifier gives attribute i of the image, X_i the side of a linear SVM's plane that the
     latent lies on. The SVM is fitted to, and scored on, the `keep` share of samples that the classifier is surest of
-    (the paper: 100,000 of 200,000, 40 attributes of CelebA-HQ). Classifiers of one's own give figures of one's own.
+    (the paper: 100,000 of 200,000, 40 attributes of CelebA-HQ). Classifiers of one's own give values of one's own.
 
     Args:
         latents: z or w of the samples, [N, d].

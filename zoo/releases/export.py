@@ -15,12 +15,13 @@ from zoo.models.base.module import AdversarialModule
 from zoo.models.base.state import COUNTERS
 from zoo.models.trained import FinishedRun
 from zoo.releases.card import FORMAT, GRID_FILE, NAME, NETWORKS, ReleaseError, write_card
-from zoo.releases.figures import GRID_IMAGES, GRID_SEED, draw_grid, grey_levels, measure, settings_for
+from zoo.releases.claims import GRID_IMAGES, GRID_SEED, draw_grid, grey_levels, measure, settings_for
 from zoo.releases.find import add_to_index
 from zoo.releases.precision import pack, unpack
 from zoo.runs.environment import describe_versions
 from zoo.runs.record import without_folders
 
+EVALUATION = ("extractors", "batchnorm", "real_images", "test_samples", "samples")  # settings that a card holds
 MEAN_GREY_LEVELS = 1.0  # rounding that changes images by more, on average, is refused
 
 
@@ -168,7 +169,7 @@ def figures_entry(run: FinishedRun, module: AdversarialModule) -> dict[str, Any]
     settings = settings_for(run.data)
     taken = measure(module, run.data, settings)
     return {
-        "evaluation": {name: value for name, value in vars(settings).items() if name != "every"},
+        "evaluation": {name: getattr(settings, name) for name in EVALUATION},
         "figures": taken.latest,
         "protocols": taken.hashes,
         "protocol_texts": taken.protocols,

@@ -11,7 +11,7 @@ from zoo.experiments.measures import MEASURES
 from zoo.experiments.suite import EvaluationSettings
 from zoo.models.base.module import AdversarialModule
 from zoo.releases.card import GRID_FILE
-from zoo.releases.figures import grid_difference, measure, open_data
+from zoo.releases.claims import grid_difference, measure, open_data
 from zoo.releases.release import Release
 
 GREY_LEVELS = 1  # processors differ in the last bit, and so may a pixel's rounding

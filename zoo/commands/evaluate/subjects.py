@@ -40,7 +40,7 @@ def load_release(
     target: str, *, dataset: str | None, data_dir: str | None
 ) -> tuple[AdversarialModule, ImageDataModule, Path]:
     """Module and data of a release: those of its card, unless another data set is named."""
-    from zoo.releases.figures import open_data
+    from zoo.releases.claims import open_data
     from zoo.releases.find import release_folder
     from zoo.releases.release import Release
 

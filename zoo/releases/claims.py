@@ -1,4 +1,4 @@
-"""What a card claims and anyone can compute again: the grid of seed 0, and the figures under their protocols."""
+"""What a card claims and anyone can compute again: the grid of seed 0, and the values under their protocols."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def settings_for(data: ImageDataModule) -> EvaluationSettings:
 
 
 def measure(module: AdversarialModule, data: ImageDataModule, settings: EvaluationSettings) -> Measurement:
-    """Takes the figures of `test`; they lie in the measurement's `latest`, `hashes` and `protocols`."""
+    """Takes the measures of `test`; they lie in the measurement's `latest`, `hashes` and `protocols`."""
     measurement = Measurement(data, settings=settings, testing=True)
     with torch.random.fork_rng(devices=[]):
         measurement(module)
