@@ -33,9 +33,10 @@ def count(net: nn.Module) -> int:
 
 
 class LabelledDigits(ToyData):
-    """A few 28x28 images under MNIST's name, with all splits."""
+    """A few 28x28 images that LeNet knows, as MNIST, with all splits."""
 
     name = "MNIST"
+    extractor = "lenet"
     labelled_classes = 10
     native_resolution = 28
     splits = ("train", "validation", "test")  # type: ignore[assignment]
