@@ -9,7 +9,6 @@ labels, and 64x64 images; the methods it is compared with (weight clipping, GAN,
 section 5.1. The networks are in networks/wgan_gp.py, random ones in networks/wgan_gp_random.py.
 """
 
-import sys
 from collections.abc import Callable
 from types import MappingProxyType
 from typing import Literal, NamedTuple
@@ -174,7 +173,7 @@ class WGANGP(AdversarialModule):
         super().__init__(
             image_shape=(channels, 32, 32) if network == "random" else own.image_shape,
             z_dim=own.z_dim,
-            n_critic=sys.maxsize if fixed_generator else n_critic,  # G's turn never comes
+            n_critic=n_critic,
             num_classes=num_classes,
         )
         self.save_hyperparameters()
@@ -190,7 +189,6 @@ class WGANGP(AdversarialModule):
         self.generator_batch = generator_batch or own.generator_batch
         self.decay_steps = own.decay_steps if decay_steps is None else decay_steps
         self.acgan_weight_D, self.acgan_weight_G = acgan_weight_D, acgan_weight_G
-        self.beside: dict[str, Tensor] = {}  # what is reported beside the losses
         drawn = draw_architecture(architecture_seed, filters or (32, 64, 128))
         self.architecture = drawn if network == "random" else None
         self.G, self.D = players(
@@ -221,10 +219,11 @@ class WGANGP(AdversarialModule):
         real, samples = real_out[:, 0], fake_out[:, 0]
         self.note_scores(real, samples)
         loss = self.objective.D(real, samples)
-        self.beside = {"wasserstein_estimate": -loss.detach()} if self.method in ("wgan-gp", "wgan") else {}
+        if self.method in ("wgan-gp", "wgan"):
+            self.log_extra(wasserstein_estimate=-loss)
         if self.method == "wgan-gp":
             penalty = gradient_penalty(self.score, x, fake, one_sided=self.one_sided)
-            self.beside["gradient_penalty"] = penalty.detach()
+            self.log_extra(gradient_penalty=penalty)
             loss = loss + self.gp_weight * penalty
         if y is not None:
             loss = loss + self.acgan_weight_D * F.cross_entropy(real_out[:, 1:], y)
@@ -273,6 +272,10 @@ class WGANGP(AdversarialModule):
             raise ValueError("num_classes is set, but the data has no labels: leave model.num_classes out")
         return None if self.num_classes is None else y
 
+    def generator_is_due(self) -> bool:
+        """Never, where the generator is fixed."""
+        return not self.fixed_generator and super().generator_is_due()
+
     def before_update(self) -> None:
         """Linear decay; the authors count an iteration as one generator update, then the critic's."""
         if self.decay_steps:
@@ -280,9 +283,6 @@ class WGANGP(AdversarialModule):
             for optimizer, iteration in ((optimizer_D, self.generator_steps), (optimizer_G, self.generator_steps + 1)):
                 for group in optimizer.param_groups:
                     group["lr"] = self.lr * max(0.0, 1 - iteration / self.decay_steps)
-
-    def report(self, losses: dict[str, Tensor]) -> None:
-        super().report({**losses, **self.beside})
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         return [self.make_optimizer(self.D, weight_decay=self.weight_decay), self.make_optimizer(self.G)]

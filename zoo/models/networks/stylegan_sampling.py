@@ -33,6 +33,7 @@ class StyleSampling(GrowingModule):
     G_ema: StyleGenerator
     config: Config
     truncation_cutoff: int
+    has_truncation = True
 
     @torch.no_grad()
     def styles(
@@ -121,40 +122,10 @@ class StyleSampling(GrowingModule):
         images = self.render(w, noise=noise, noise_layers=noise_layers, seed=seed, ema=ema, upscale=upscale)
         return images.clamp(-1, 1)
 
-    def sample(
-        self,
-        n: int,
-        *,
-        labels: Tensor | None = None,
-        seed: int | None = None,
-        truncation_psi: float | None = None,
-        noise: Noise = "random",
-        noise_layers: Container[int] | None = None,
-        ema: bool = True,
-        upscale: bool = True,
+    def images_of(
+        self, z: Tensor, y: Tensor | None, *, seed: int | None, truncation_psi: float | None, ema: bool
     ) -> Tensor:
-        """n images [n, C, R, R] in [-1, 1] from a bare module.
-
-        Args:
-            n: number of images.
-            labels: refused, the paper is unconditional.
-            seed: makes the result a function of weights, n and seed; None draws from torch's global generator.
-            truncation_psi: psi of the truncation trick; None (as for all figures of merit) does not truncate.
-            noise: see `render`; likewise `noise_layers`, `ema` and `upscale`.
-            noise_layers: of the ablation.
-            ema: use the averaged weights.
-            upscale: to the final resolution.
-        """
-        z, _ = self.draw(n, labels=labels, seed=seed)
-        return self.images_from(
-            z,
-            truncation_psi=truncation_psi,
-            noise=noise,
-            noise_layers=noise_layers,
-            seed=seed,
-            ema=ema,
-            upscale=upscale,
-        )
+        return self.images_from(z, seed=seed, truncation_psi=truncation_psi, ema=ema)
 
     def style_mix(
         self,
