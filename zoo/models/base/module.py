@@ -147,7 +147,6 @@ class AdversarialModule(MonitoredModule, SamplingModule):
         """uint8 images [N, C, H, W] to what D is trained on: float32 in [-1, 1] unless the paper says otherwise."""
         return x.float().div_(127.5).sub_(1.0)
 
-
     def test_step(self, batch: object, batch_idx: int) -> None:
         """Nothing: the evaluation callback measures samples, which no test set feeds."""
 

@@ -73,9 +73,8 @@ class StyleSampling(GrowingModule):
         noise_layers: Container[int] | None = None,
         seed: int | None = None,
         ema: bool = True,
-        upscale: bool = True,
     ) -> Tensor:
-        """Styles [N, layers, w_dim] to float32 images, not cut off at -1 and 1.
+        """Styles [N, layers, w_dim] to float32 images [N, C, R, R], not cut off at -1 and 1.
 
         Args:
             w: a style for each layer.
@@ -83,7 +82,6 @@ class StyleSampling(GrowingModule):
             noise_layers: numbers of the layers that get noise; None: all.
             seed: of random noise; None draws from torch's global generator.
             ema: use the averaged weights.
-            upscale: [N, C, R, R], nearest neighbours repeated; else [N, C, r, r], the stage's own resolution.
         """
         synthesis, stage = (self.G_ema if ema else self.G).synthesis, self.stage
         generator = None if seed is None else torch.Generator().manual_seed(mix_seed(seed, "noise"))
@@ -95,7 +93,7 @@ class StyleSampling(GrowingModule):
                 )
                 blocks.append(synthesis(block, maps, resolution=stage.resolution, alpha=stage.alpha).float())
         images = torch.cat(blocks)
-        while upscale and images.shape[3] < self.growth.final:
+        while images.shape[3] < self.growth.final:
             images = upscale2d(images)
         return images
 
@@ -115,11 +113,10 @@ class StyleSampling(GrowingModule):
         noise_layers: Container[int] | None = None,
         seed: int | None = None,
         ema: bool = True,
-        upscale: bool = True,
     ) -> Tensor:
         """Images [N, C, R, R] in [-1, 1] of latents z [N, z_dim]; arguments as for `styles` and `render`."""
         w = self.styles(z, truncation_psi=truncation_psi, truncation_cutoff=truncation_cutoff, ema=ema)
-        images = self.render(w, noise=noise, noise_layers=noise_layers, seed=seed, ema=ema, upscale=upscale)
+        images = self.render(w, noise=noise, noise_layers=noise_layers, seed=seed, ema=ema)
         return images.clamp(-1, 1)
 
     def images_of(
