@@ -48,9 +48,10 @@ Differences from the paper and from the authors' code
  6. `community` (4x4 kernels, 64 filters, normal latents) is the Torch port's network, not the authors'.
  7. The CIFAR-10 classification with ImageNet-trained features (82.8 %) needs ImageNet-1k and is not run.
  8. `digits` and `mnist` pad the 28x28 digits to 32x32 with black, as LeNet-5 did.
- 9. Techniques of later papers (zoo/nn/techniques.py) are off in every recipe. To switch them on: `--model.feature_matching
-    true`, `--model.minibatch_discrimination true`, `--model.historical_averaging 0.01`, `--model.label_smoothing 0.9`,
-    `--model.virtual_batchnorm true`, `--model.instance_noise 0.1` (Salimans et al. 2016; Sønderby et al. 2017).
+ 9. Techniques of a later paper (zoo/models/improved_gan.py) are off in every recipe. To switch them on:
+    `--model.techniques.feature_matching true`, and likewise `minibatch_discrimination true`, `historical_averaging
+    0.01`, `label_smoothing 0.9`, `virtual_batchnorm true`, `instance_noise 0.1` (Salimans et al. 2016; Sønderby et al.
+    2017).
 """
 
 from zoo.experiments.finetune import study_figures, study_findings

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from toys import Recorder, ToyGAN, fit
 
-from zoo.models.base.monitor import measured_step, variety
+from zoo.models.base.monitor import mean_pairwise_distance, measured_step
 
 
 def test_measured_step_against_a_flat_vector() -> None:
@@ -22,11 +22,11 @@ def test_measured_step_against_a_flat_vector() -> None:
     assert float(seen["update_ratio_G"]) == pytest.approx(0.5 * float(gradient.norm() / weights.norm()), rel=1e-5)
 
 
-def test_variety_is_the_mean_distance_of_pairs() -> None:
+def test_pairwise_distance_is_the_mean_distance_of_pairs() -> None:
     images = torch.randn(5, 1, 2, 3)
     pairs = [(images[i] - images[j]).norm() for i in range(5) for j in range(i)]
-    assert variety(images) == pytest.approx(float(torch.stack(pairs).mean()), rel=1e-5)
-    assert variety(images[:1].expand(4, -1, -1, -1)) == 0
+    assert mean_pairwise_distance(images) == pytest.approx(float(torch.stack(pairs).mean()), rel=1e-5)
+    assert mean_pairwise_distance(images[:1].expand(4, -1, -1, -1)) == 0
 
 
 class Noting(ToyGAN):

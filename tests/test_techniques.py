@@ -13,11 +13,12 @@ from toys import fit, same, state_of
 
 from zoo.data import Digits
 from zoo.models.dcgan import DCGAN
+from zoo.models.improved_gan import Techniques
+from zoo.models.trained import current_settings, load_module
 from zoo.nn.losses import bce_discriminator_loss, feature_matching_loss
 from zoo.nn.techniques import (
     HistoricalAverage,
     MinibatchDiscrimination,
-    Techniques,
     VirtualBatchNorm,
     WithReference,
     with_minibatch_discrimination,
@@ -25,6 +26,7 @@ from zoo.nn.techniques import (
 )
 from zoo.training.callbacks import CounterCheckpoint
 from zoo.training.cli import reproduce
+from zoo.training.plan import inherited_settings
 from zoo.training.recipes import Recipe
 
 RECIPES = {
@@ -47,7 +49,7 @@ SWITCHES: dict[str, Any] = {
 
 
 def small(*, resolution: int = 8, **techniques: Any) -> DCGAN:
-    return DCGAN(network="community", resolution=resolution, channels=1, width=4, z_dim=6, **techniques)
+    return DCGAN(network="community", resolution=resolution, channels=1, width=4, z_dim=6, techniques=techniques)
 
 
 # Losses.
@@ -245,7 +247,7 @@ def test_each_player_pays_for_leaving_its_own_past() -> None:
     torch.manual_seed(0)
     module, x = small(historical_averaging=0.25), torch.rand(6, 1, 8, 8)
     plain = copy.deepcopy(module)
-    plain.techniques.history.clear()
+    plain.techniques = None
     module.after_discriminator_update()
     module.after_generator_update()
     with torch.no_grad():
@@ -267,6 +269,7 @@ def test_smoothing_reaches_the_discriminators_loss() -> None:
     module, x = small(label_smoothing=0.8), torch.rand(6, 1, 8, 8)
     losses = []
     for target in (0.8, 1.0):
+        assert module.techniques is not None
         module.techniques.real_label = target
         module.latent_generator.manual_seed(2)
         losses.append(module.discriminator_loss(x, None).item())
@@ -275,7 +278,8 @@ def test_smoothing_reaches_the_discriminators_loss() -> None:
 
 def test_switched_off_they_leave_no_trace() -> None:
     assert not any("techniques" in name for name in small().state_dict())
-    assert small().techniques.historical_cost("D", nn.Linear(1, 1)) == 0
+    assert small().techniques is None
+    assert Techniques().historical_cost("D", nn.Linear(1, 1)) == 0
     assert set(small(historical_averaging=0.1).state_dict()) - set(small().state_dict()) == {
         f"techniques.history.{player}.{name}" for player in "DG" for name in ("average", "updates")
     }
@@ -300,15 +304,16 @@ def test_a_run_with_a_technique_resumes_to_the_bit(tmp_path: Path, technique: st
     assert same(state_of(tmp_path / "whole/last.ckpt"), state_of(tmp_path / "parts/last.ckpt"))
     assert torch.equal(whole.sample(3, seed=1), resumed.sample(3, seed=1))
     if technique in ("historical_averaging", "all"):
+        assert whole.techniques is not None
         assert [int(history.updates) for history in whole.techniques.history.values()] == [10, 10]
 
 
 def test_all_of_them_from_the_command_line(tmp_path: Path) -> None:
-    options = [part for name, value in SWITCHES.items() for part in (f"--model.{name}", str(value).lower())]
+    options = [part for name, value in SWITCHES.items() for part in (f"--model.techniques.{name}", str(value).lower())]
     budget = ["--images", "24", "--run_dir", str(tmp_path / "run")]
     reproduce(DCGAN, RECIPES, arguments=["fit", *options, *budget])
     model = yaml.safe_load((tmp_path / "run/config.yaml").read_text())["model"]
-    assert {name: model[name] for name in SWITCHES} == SWITCHES
+    assert model["techniques"] == SWITCHES
     state = torch.load(tmp_path / "run/checkpoints/last.ckpt", weights_only=True)["state_dict"]
     assert {"G.reference", "techniques.history.D.average"} < set(state)
 
@@ -321,29 +326,57 @@ def test_all_of_them_from_the_command_line(tmp_path: Path) -> None:
         ({"historical_averaging": -0.1}, r"historical_averaging=-0\.1"),
         ({"instance_noise": -1.0}, r"instance_noise=-1\.0"),
         ({"instance_noise": 0.1, "instance_noise_images": 0}, "instance_noise_images=0 must be at least 1"),
-        (
-            {"network": "mnist_conditional", "feature_matching": True, "virtual_batchnorm": True},
-            "mnist_conditional.* has no feature_matching, virtual_batchnorm",
-        ),
     ],
 )
 def test_what_is_refused(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        DCGAN(**{"network": "faces64", "width": 2, **settings})
+        DCGAN(network="faces64", width=2, techniques=settings)  # type: ignore[arg-type]
+
+
+def test_the_conditional_network_refuses_other_layers() -> None:
+    with pytest.raises(ValueError, match=r"mnist_conditional.* has no feature_matching, virtual_batchnorm"):
+        DCGAN(network="mnist_conditional", techniques={"feature_matching": True, "virtual_batchnorm": True})
 
 
 def test_the_conditional_network_takes_the_other_techniques() -> None:
-    module = DCGAN(network="mnist_conditional", historical_averaging=0.1, label_smoothing=0.9, instance_noise=0.1)
+    techniques: Any = {"historical_averaging": 0.1, "label_smoothing": 0.9, "instance_noise": 0.1}
+    module = DCGAN(network="mnist_conditional", techniques=techniques)
     x, y = torch.rand(4, 1, 28, 28), torch.tensor([0, 1, 2, 3])
     assert module.discriminator_loss(x, y).isfinite()
     assert module.generator_loss(x, y).isfinite()
 
 
 def test_a_refusal_on_the_command_line_is_one_error(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    options = ["--model.label_smoothing", "0.1", "--run_dir", str(tmp_path / "run")]
+    options = ["--model.techniques.label_smoothing", "0.1", "--run_dir", str(tmp_path / "run")]
     with pytest.raises(SystemExit):
         reproduce(DCGAN, RECIPES, arguments=["fit", *options])
     printed = capsys.readouterr().err
     assert printed.count("error:") == 1
     assert "error: label_smoothing=0.1 is D's target for reals" in printed
     assert not (tmp_path / "run").exists()
+
+
+# Constructor arguments of earlier versions.
+
+
+def test_settings_of_earlier_versions_make_the_same_module(tmp_path: Path) -> None:
+    """The techniques were arguments of DCGAN's own; a checkpoint of then is loaded, and so is a config.yaml."""
+    torch.manual_seed(0)
+    module = small(**SWITCHES)
+    known = {name: value for name, value in module.hparams.items() if name != "techniques"}
+    old = {**known, **SWITCHES, "instance_noise_images": 100_000, "_instantiator": "lightning"}
+    assert current_settings("dcgan", old) == {**known, "techniques": {**SWITCHES, "instance_noise_images": 100_000}}
+    content: dict[str, Any] = {"pytorch-lightning_version": "2.6.6", "state_dict": module.state_dict()}
+    module.on_save_checkpoint(content)
+    torch.save({**content, "hyper_parameters": old}, tmp_path / "old.ckpt")
+    loaded = load_module(tmp_path / "old.ckpt", models={"dcgan": DCGAN})
+    assert same(loaded.state_dict(), module.state_dict())
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump({"model": old, "images": 3}))
+    assert inherited_settings(tmp_path / "config.yaml", paper="dcgan")["model"] == current_settings("dcgan", old)
+
+
+@pytest.mark.parametrize("off", [{}, {name: type(value)() for name, value in SWITCHES.items()}])
+def test_settings_without_techniques_stay_without(off: dict[str, Any]) -> None:
+    old = {"network": "community", **off, "label_smoothing": None, "instance_noise_images": 100_000}
+    assert current_settings("dcgan", old) == {"network": "community"}
+    assert current_settings("gan", {"feature_matching": 1}) == {"feature_matching": 1}  # no other paper's

@@ -52,8 +52,8 @@ def test_penalty_and_drift_in_closed_form(gamma: float, images_seen: int, side: 
         penalty = 10 / gamma**2 * (norm * side / 16 - gamma) ** 2
         expected = fakes.mean() - scores.mean() + penalty + 0.001 * scores.square().mean()
         assert loss == pytest.approx(float(expected), rel=1e-4, abs=1e-4)
-        assert module.beside["gradient_penalty"].item() == pytest.approx(penalty / 10, rel=1e-4)
-        assert module.beside["wasserstein_estimate"].item() == pytest.approx(
+        assert module.extra["gradient_penalty"].item() == pytest.approx(penalty / 10, rel=1e-4)
+        assert module.extra["wasserstein_estimate"].item() == pytest.approx(
             float(scores.mean() - fakes.mean()), rel=1e-3
         )
         assert module.adversary_loss(fake, None).item() == pytest.approx(-float(fakes.mean()), rel=1e-4)
@@ -72,7 +72,7 @@ def test_the_penalty_is_that_of_full_size_images() -> None:
     full.requires_grad_()
     (gradient,) = torch.autograd.grad(module.D(F.avg_pool2d(full, 2), alpha=module.stage.alpha).sum(), full)
     expected = (gradient.flatten(1).norm(dim=1) - 1).square().mean()
-    assert module.beside["gradient_penalty"].item() == pytest.approx(expected.item(), rel=1e-4)
+    assert module.extra["gradient_penalty"].item() == pytest.approx(expected.item(), rel=1e-4)
 
 
 def test_reals_and_samples_are_judged_apart() -> None:

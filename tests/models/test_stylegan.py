@@ -108,11 +108,11 @@ def test_penalties_below_the_final_resolution_are_those_of_enlarged_images() -> 
     module = tiny()
     stub(module, fake, slope)
     module.discriminator_loss(x, None)
-    torch.testing.assert_close(module.beside["r1_penalty"], squared.mean())
+    torch.testing.assert_close(module.extra["r1_penalty"], squared.mean())
     module = tiny(loss="wgan_gp")
     stub(module, fake, slope)
     module.discriminator_loss(x, None)
-    torch.testing.assert_close(module.beside["gradient_penalty"], (squared.sqrt() - 1).square().mean())
+    torch.testing.assert_close(module.extra["gradient_penalty"], (squared.sqrt() - 1).square().mean())
 
 
 def test_the_losses_reach_their_own_player() -> None:

@@ -17,10 +17,9 @@ from zoo.models.networks.stylegan import (
     Mapping,
     StyleGenerator,
     Synthesis,
-    adain,
-    blur2d,
     stage_of,
 )
+from zoo.models.networks.stylegan_layers import adain, blur2d
 from zoo.nn.layers import EqualizedConv2d, downscale2d, upscale2d
 
 SIZES_G = {32: 22_841_356, 64: 25_137_935, 128: 25_843_858, 256: 26_086_229, 1024: 26_219_627}

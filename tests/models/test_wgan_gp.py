@@ -49,8 +49,8 @@ def test_critic_loss_against_hand_values(weight: float, one_sided: bool) -> None
     assert len(set(epsilon)) == 3  # one for each sample
     penalty = sum(max(0, value) ** 2 if one_sided else value**2 for value in excess) / 3
     assert loss == pytest.approx(2.0 - 8.0 + weight * penalty, rel=1e-5)  # E D(fake) - E D(x) + ...
-    assert module.beside["wasserstein_estimate"].item() == pytest.approx(6.0)
-    assert module.beside["gradient_penalty"].item() == pytest.approx(penalty, rel=1e-5)
+    assert module.extra["wasserstein_estimate"].item() == pytest.approx(6.0)
+    assert module.extra["gradient_penalty"].item() == pytest.approx(penalty, rel=1e-5)
     assert module.generator_loss(x, None).item() == pytest.approx(-2.0)
 
 
@@ -69,7 +69,7 @@ def test_losses_of_the_other_methods_by_hand(method: Any, loss_D: float, loss_G:
     x = torch.tensor([[4.0, 0.0]]).repeat(3, 1)
     assert module.discriminator_loss(x, None).item() == pytest.approx(loss_D, rel=1e-5)
     assert module.generator_loss(x, None).item() == pytest.approx(loss_G, rel=1e-5)
-    assert set(module.beside) == ({"wasserstein_estimate"} if method == "wgan" else set())
+    assert set(module.extra) == ({"wasserstein_estimate"} if method == "wgan" else set())
     assert module.scores_are_logits == (method == "gan")
 
 

@@ -92,7 +92,7 @@ def build_evaluator(
         split=split,
         n_real=n_real,
         n_fake=n_fake,
-        weights=weights or ("ema" if hasattr(module, "G_ema") else "raw"),
+        weights=weights or ("raw" if module is None or module.G_ema is None else "ema"),
         batchnorm="running" if module is None else suitable_mode(module.G, cast("Any", batchnorm)),
         batchnorm_samples=batchnorm_samples,
         seed=seed,

@@ -134,7 +134,7 @@ class Evaluator:
                     f"the module makes images of shape {tuple(module.image_shape)}, but {self.data.name} has "
                     f"{tuple(real.images.shape[1:])}: set the data's resolution to the module's"
                 )
-        if self.weights == "ema" and not hasattr(module, "G_ema"):
+        if self.weights == "ema" and getattr(module, "G_ema", None) is None:
             raise EvaluationError(f"{type(module).__name__} keeps no averaged weights (G_ema): use weights='raw'")
 
         def fakes(block: int) -> Tensor:
@@ -234,7 +234,7 @@ class Evaluator:
 
     def _sample(self, module: Sampler, *, stream: str, block: int) -> Tensor:
         seed = block_seed(self.seed, stream, block)
-        if hasattr(module, "G_ema"):
+        if getattr(module, "G_ema", None) is not None:
             averaged: Any = module  # papers with averaged weights add the keyword to their sample()
             images: Tensor = averaged.sample(self.block, seed=seed, ema=self.weights == "ema")
             return images

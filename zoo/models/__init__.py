@@ -1,6 +1,9 @@
-"""One file per paper. `MODELS[name]()` builds the paper's first network with the paper's constants."""
+"""One file per paper. `MODELS[name]()` builds the paper's first network with the paper's constants.
 
-from zoo.models.base.module import AdversarialModule
+What such a file holds, README.md says.
+"""
+
+from zoo.models.base.module import AdversarialModule as AdversarialModule
 from zoo.models.cgan import CGAN
 from zoo.models.dcgan import DCGAN
 from zoo.models.gan import GAN

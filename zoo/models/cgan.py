@@ -122,7 +122,7 @@ class ConvolutionalDiscriminator(nn.Module):
 
 
 def initialise(net: nn.Module) -> None:
-    """Weights N(0, 0.02), BatchNorm gains N(1, 0.02), BatchNorm biases 0 (DCGAN's law, for the extension)."""
+    """Weights N(0, 0.02), BatchNorm gains N(1, 0.02), BatchNorm biases 0 (as in DCGAN, for the extension)."""
     for module in net.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
             nn.init.normal_(module.weight, 0.0, 0.02)

@@ -10,19 +10,18 @@ fully connected layers, ReLU in G and leaky ReLU in D) in four networks, each na
 - `mnist_conditional`: the authors' network of the appendix's MNIST experiment (section 8.1), label at every layer;
 - `community`: the variant most implementations mean by DCGAN (4x4 kernels, 64 filters, normal z), from the Torch port.
 
-They are in networks/dcgan.py. Techniques of later papers can be switched on (zoo/nn/techniques.py).
+They are in networks/dcgan.py. Techniques of a later paper can be switched on (improved_gan.py).
 """
 
 from types import MappingProxyType
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from zoo.errors import UnsupportedSettingError
 from zoo.models.base.module import AdversarialModule
-from zoo.models.networks.dcgan import Network, initialise, players
-from zoo.nn.losses import bce_discriminator_loss, feature_matching_loss, non_saturating_generator_loss
-from zoo.nn.techniques import Techniques, last_layer
+from zoo.models.improved_gan import Switches, Techniques
+from zoo.models.networks.dcgan import Network, build_networks, initialise
+from zoo.nn.losses import bce_discriminator_loss, non_saturating_generator_loss
 
 
 class DCGAN(AdversarialModule):
@@ -42,13 +41,8 @@ class DCGAN(AdversarialModule):
             2.5e-5 in their MNIST script.
         constant_images: images after which the learning rate falls linearly; None keeps it constant.
         decay_images: images that it takes to fall to 0.
-        feature_matching: G matches the mean features before D's last layer instead of deceiving D.
-        minibatch_discrimination: D also sees how close an image is to the others of its batch.
-        historical_averaging: weight of each player's squared distance to the mean of its past parameters; 0 is off.
-        label_smoothing: D's target for reals, such as 0.9 (that of samples stays 0); None is 1.
-        virtual_batchnorm: G is normalised by a fixed reference batch of 64 latents instead of the batch at hand.
-        instance_noise: standard deviation of the noise on D's images at the start, of pixels in [-1, 1]; 0 is off.
-        instance_noise_images: images in which that falls linearly to 0.
+        techniques: those of "Improved Techniques for Training GANs" to switch on, by name, such as
+            {"feature_matching": true}: zoo/models/improved_gan.py has them all; None is the paper.
 
     Raises:
         ValueError: a resolution that the network does not have; a technique that it cannot be given, or a value of one
@@ -77,13 +71,7 @@ class DCGAN(AdversarialModule):
         l2: float = 0.0,
         constant_images: int | None = None,
         decay_images: int = 5_000_000,
-        feature_matching: bool = False,
-        minibatch_discrimination: bool = False,
-        historical_averaging: float = 0.0,
-        label_smoothing: float | None = None,
-        virtual_batchnorm: bool = False,
-        instance_noise: float = 0.0,
-        instance_noise_images: int = 100_000,
+        techniques: Switches | None = None,
     ) -> None:
         own = {"faces64": 64, "imagenet32": 32, "mnist_conditional": 28}.get(network)
         resolution = resolution or own or 64
@@ -101,21 +89,10 @@ class DCGAN(AdversarialModule):
         self.constant_images, self.decay_images = constant_images, decay_images
         self.lr, self.betas, self.l2 = lr, (beta1, beta2), l2
         width = width or (64 if network == "community" else 128)
-        G, D = players(network, z_dim=z_dim, width=width, channels=channels, resolution=resolution)
-        self.techniques = Techniques(
-            feature_matching=feature_matching,
-            minibatch_discrimination=minibatch_discrimination,
-            historical_averaging=historical_averaging,
-            label_smoothing=label_smoothing,
-            virtual_batchnorm=virtual_batchnorm,
-            instance_noise=instance_noise,
-            instance_noise_images=instance_noise_images,
-        )
-        if conditional and (asked := self.techniques.of_layers):
-            raise UnsupportedSettingError(
-                f"network mnist_conditional, whose layers all take the label, has no {', '.join(asked)}"
-            )
-        self.G, self.D = self.techniques.built_into(G, D, latents=self.latents)
+        self.techniques = Techniques(**techniques) if techniques else None
+        self.G, self.D = build_networks(network, z_dim=z_dim, width=width, channels=channels, resolution=resolution)
+        if self.techniques is not None:
+            self.G, self.D = self.techniques.built_into(self.G, self.D, latents=self.latents, conditional=conditional)
         initialise(self)
         self.to(memory_format=torch.channels_last)  # same values, faster convolutions
 
@@ -127,44 +104,37 @@ class DCGAN(AdversarialModule):
 
     def discriminator_loss(self, x: Tensor, y: Tensor | None) -> Tensor:
         """Reals and fakes pass through D separately: a joint batch would mix BatchNorm's statistics."""
-        label = () if self.num_classes is None else (y,)  # fakes take the labels of the reals
-        fake = self.G(self.sample_z(len(x)), *label)
-        real_logits, fake_logits = self.D(self.noisy(x), *label), self.D(self.noisy(fake), *label)
+        if self.techniques is not None:
+            return self.techniques.discriminator_loss(self, x, self.label(y))
+        fake = self.G(self.sample_z(len(x)), *self.label(y))
+        real_logits, fake_logits = self.D(x, *self.label(y)), self.D(fake, *self.label(y))
         self.note_scores(real_logits, fake_logits)
-        loss = bce_discriminator_loss(real_logits, fake_logits, real_label=self.techniques.real_label)
-        return loss + self.techniques.historical_cost("D", self.D)
+        return bce_discriminator_loss(real_logits, fake_logits)
 
     def generator_loss(self, x: Tensor, y: Tensor | None) -> Tensor:
-        label = () if self.num_classes is None else (y,)
-        fake = self.noisy(self.G(self.sample_z(len(x)), *label))
-        if self.techniques.feature_matching:
-            loss = feature_matching_loss(self.features(self.noisy(x)), self.features(fake))
-        else:
-            loss = non_saturating_generator_loss(self.D(fake, *label))
-        return loss + self.techniques.historical_cost("G", self.G)
+        if self.techniques is not None:
+            return self.techniques.generator_loss(self, x, self.label(y))
+        fake = self.G(self.sample_z(len(x)), *self.label(y))
+        return non_saturating_generator_loss(self.D(fake, *self.label(y)))
 
-    def noisy(self, x: Tensor) -> Tensor:
-        """What D sees of images x: themselves, unless there is instance noise."""
-        return self.techniques.noisy(x, images_seen=self.images_seen)
-
-    def features(self, x: Tensor) -> Tensor:
-        """What D's last layer is given, [N, ...]."""
-        assert isinstance(self.D, nn.Sequential)
-        hidden: Tensor = self.D[: last_layer(self.D)](x)
-        return hidden
+    def label(self, y: Tensor | None) -> tuple[Tensor | None, ...]:
+        """What the networks take besides: the labels of the reals, fakes have the same; nothing if unconditional."""
+        return () if self.num_classes is None else (y,)
 
     def after_discriminator_update(self) -> None:
-        self.techniques.remember("D", self.D)
+        if self.techniques is not None:
+            self.techniques.remember("D", self.D)
 
     def after_generator_update(self) -> None:
-        self.techniques.remember("G", self.G)
+        if self.techniques is not None:
+            self.techniques.remember("G", self.G)
 
     def preprocess(self, x: Tensor) -> Tensor:
         """uint8 to [-1, 1]; to [0, 1] for the conditional network, whose images end in a sigmoid."""
         return x.float().div_(255) if self.num_classes is not None else super().preprocess(x)
 
     def score(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        scores: Tensor = self.D(x, *(() if self.num_classes is None else (y,)))
+        scores: Tensor = self.D(x, *self.label(y))
         return scores
 
     def generate(self, z: Tensor, y: Tensor | None) -> Tensor:

@@ -124,7 +124,6 @@ class InfoGAN(AdversarialModule):
         self.information_weight, self.maximise_information = information_weight, maximise_information
         self.learn_sigma = learn_sigma
         self.lr_D, self.lr_G, self.beta1 = lr_D, lr_G, beta1
-        self.information: dict[str, Tensor] = {}
         if mnist:
             self.G = mnist_generator(self.z_dim)
             trunk, features = mnist_trunk(slope), 1024
@@ -167,15 +166,11 @@ class InfoGAN(AdversarialModule):
         z = self.sample_z(len(x))
         fake_logits, q = self.D.with_codes(self.G(z))
         information = self.mutual_information(self.layout.codes_of(z), q)
-        self.information = {name: value.detach() for name, value in information.items()}
+        self.log_extra(**information)
         loss = non_saturating_generator_loss(fake_logits)
         if self.maximise_information:
             loss = loss - self.information_weight * information["mutual_information"]
         return loss
-
-    def report(self, losses: dict[str, Tensor]) -> None:
-        """The losses, and L_I as it was in G's step."""
-        super().report({**losses, **self.information})
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         """No third optimizer: Q belongs to D's."""

@@ -191,12 +191,12 @@ class LSGAN(AdversarialModule):
         self.lr_D, self.lr_G = (own if lr is None else lr for own, lr in zip(rates, (lr_D, lr_G), strict=True))
         self.betas = (beta1, 0.999)
         self.z: Tensor | None = None  # D's latents, for G's turn
-        self.G, self.D = self.players(width=width or (128 if network == "ring" else 64), batchnorm=batchnorm)
+        self.G, self.D = self.build_networks(width=width or (128 if network == "ring" else 64), batchnorm=batchnorm)
         if network != "ring":
             initialise(self)
             self.to(memory_format=torch.channels_last)  # same values, faster convolutions
 
-    def players(self, *, width: int, batchnorm: Normalised) -> Pair:
+    def build_networks(self, *, width: int, batchnorm: Normalised) -> Pair:
         """The networks."""
         if self.network == "ring":
             return ring_networks(z_dim=self.z_dim, width=width)

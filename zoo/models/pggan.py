@@ -161,7 +161,6 @@ class PGGAN(GrowingModule):
         self.beta2 = row.beta2 if beta2 is None else beta2
         self.ema_beta = row.ema_beta if ema_beta is None else ema_beta
         self.joint_update = joint_update
-        self.beside: dict[str, Tensor] = {}  # what is reported beside the losses
         self.G = Generator(
             resolution, channels=channels, z_dim=self.z_dim, width=width, row=row, num_classes=num_classes
         )
@@ -191,7 +190,7 @@ class PGGAN(GrowingModule):
         scale, gamma = self.gradient_scale, self.gp_target
         penalty = scale**2 * gradient_penalty(self.score, x, fake, target=gamma / scale)
         loss: Tensor = wasserstein_critic_loss(scores, fake_out[:, 0])
-        self.beside = {"wasserstein_estimate": -loss.detach(), "gradient_penalty": penalty.detach() / gamma**2}
+        self.log_extra(wasserstein_estimate=-loss, gradient_penalty=penalty / gamma**2)
         loss = loss + self.gp_weight / gamma**2 * penalty + self.drift_weight * scores.square().mean()
         if fake_labels is not None:
             if y is None:
@@ -311,9 +310,6 @@ class PGGAN(GrowingModule):
     def after_generator_update(self) -> None:
         """The average has a decay per update, whatever the batch (unlike what `ema_half_life` gives)."""
         update_average(self.G_ema, self.G, beta=self.ema_beta)
-
-    def report(self, losses: dict[str, Tensor]) -> None:
-        super().report({**losses, **self.beside})
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         lr, betas = self.growth.at(0).lr, (0.0, self.beta2)

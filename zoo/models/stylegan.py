@@ -126,7 +126,6 @@ class StyleGAN(StyleSampling):
         self.mixing_prob = mixing_prob if mixing_prob is not None else 0.9 if config == "F" else 0.0
         self.w_average_beta, self.truncation_cutoff = w_average_beta, truncation_cutoff
         self.betas = (float(beta1), float(beta2))  # Adam refuses integers
-        self.beside: dict[str, Tensor] = {}  # what is reported beside the losses
         self.G = StyleGenerator(
             resolution,
             channels=channels,
@@ -153,11 +152,11 @@ class StyleGAN(StyleSampling):
         self.note_scores(real_scores, fake_scores)
         if self.loss == "r1":
             penalty = self.gradient_scale**2 * r1_penalty(self.score, x)
-            self.beside = {"r1_penalty": penalty.detach()}
+            self.log_extra(r1_penalty=penalty)
             return bce_discriminator_loss(real_scores, fake_scores) + self.r1_gamma / 2 * penalty
         unit = 1 / self.gradient_scale  # a norm of 1 with respect to full-size images
         penalty = gradient_penalty(self.score, x, fake, target=unit) / unit**2
-        self.beside = {"gradient_penalty": penalty.detach()}
+        self.log_extra(gradient_penalty=penalty)
         drift = real_scores.square().mean()
         return wasserstein_critic_loss(real_scores, fake_scores) + self.gp_weight * penalty + self.drift * drift
 
@@ -202,9 +201,6 @@ class StyleGAN(StyleSampling):
             second: Tensor = self.G.mapping(self.sample_z(len(w)))
             styles = torch.cat([styles, second[:, None].expand(-1, layers - crossover, -1)], 1)
         return styles
-
-    def report(self, losses: dict[str, Tensor]) -> None:
-        super().report({**losses, **self.beside})
 
     @property
     def sampling(self) -> str:

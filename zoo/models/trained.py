@@ -11,9 +11,24 @@ import yaml
 from zoo.data import ImageDataModule
 from zoo.errors import UsageError
 from zoo.models.base.module import AdversarialModule
+from zoo.models.improved_gan import Switches
 from zoo.runs.checkpoints import CheckpointError, check_compatible, read_checkpoint
 from zoo.runs.folder import RunDir
 from zoo.runs.record import read_metrics, read_result
+
+
+def current_settings(paper: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Constructor arguments of a paper's module as they are today, whichever version wrote them.
+
+    DCGAN's techniques (zoo/models/improved_gan.py) used to be arguments of their own.
+    """
+    known = {name: value for name, value in settings.items() if not name.startswith("_")}  # those are Lightning's own
+    if paper != "dcgan":
+        return known
+    switches = {name: known.pop(name) for name in Switches.__annotations__ if name in known}
+    if any(value for name, value in switches.items() if name != "instance_noise_images"):
+        known["techniques"] = switches
+    return known
 
 
 def load_module(path: Path, *, models: Mapping[str, type[AdversarialModule]]) -> AdversarialModule:
@@ -27,8 +42,7 @@ def load_module(path: Path, *, models: Mapping[str, type[AdversarialModule]]) ->
     if paper not in models:
         raise CheckpointError(f"{path} is of no model of this zoo ({paper!r}): choose from {', '.join(models)}")
     kind = models[paper]
-    settings = content["hyper_parameters"]  # names with an underscore are Lightning's own
-    module = kind(**{name: value for name, value in settings.items() if not name.startswith("_")})
+    module = kind(**current_settings(paper, content["hyper_parameters"]))
     check_compatible(content, module, path)
     module.load_state_dict(content["state_dict"])
     return module

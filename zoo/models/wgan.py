@@ -15,7 +15,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from zoo.models.base.module import AdversarialModule, Batch
+from zoo.models.base.module import AdversarialModule
 from zoo.nn.losses import wasserstein_critic_loss, wasserstein_generator_loss
 
 Generator = Literal["dcgan", "dcgan_nobn", "dcgan_nobn_constant", "mlp"]
@@ -176,30 +176,17 @@ class WGAN(AdversarialModule):
         """-(E f(x) - E f(G(z))): line 5 ascends its negative. Each half passes through BatchNorm separately."""
         real, fake = self.D(x), self.D(self.G(self.sample_z(len(x))))
         self.note_scores(real, fake)
-        return wasserstein_critic_loss(real, fake)
+        loss = wasserstein_critic_loss(real, fake)
+        self.log_extra(wasserstein_estimate=-loss)
+        return loss
 
     def generator_loss(self, x: Tensor, y: Tensor | None) -> Tensor:
         """-E f(G(z)), line 10."""
         return wasserstein_generator_loss(self.D(self.G(self.sample_z(len(x)))))
 
-    def training_step(self, batch: Batch, batch_idx: int) -> None:
-        """One critic update (lines 3 to 7); after as many as are due, one generator update (lines 9 to 11)."""
-        x, y = batch
-        optimizer_D, optimizer_G = self.both_optimizers()
-        if self.clip_when == "before":
-            self.clip_weights()
-        with self.toggled_optimizer(optimizer_D):
-            loss_D = self.discriminator_loss(x, y)
-            self.descend(optimizer_D, loss_D)
-        self.count_discriminator_step(x)
-        losses = {"loss_discriminator": loss_D.detach(), "wasserstein_estimate": -loss_D.detach()}
-        if self.discriminator_steps >= self.critic_steps_before(self.generator_steps):
-            with self.toggled_optimizer(optimizer_G):
-                loss_G = self.generator_loss(x, y)
-                self.descend(optimizer_G, loss_G)
-            self.count_generator_step()
-            losses["loss_generator"] = loss_G.detach()
-        self.report(losses)
+    def generator_is_due(self) -> bool:
+        """After as many critic updates as the warm start and `n_critic` ask for (line 2)."""
+        return self.discriminator_steps >= self.critic_steps_before(self.generator_steps)
 
     def report_due(self, losses: dict[str, Tensor]) -> bool:
         """At each generator update, as in the authors' script: their curve is of these, through a median filter."""
@@ -219,6 +206,10 @@ class WGAN(AdversarialModule):
         for parameter in self.D.parameters():
             if parameter.requires_grad:  # not so if frozen
                 parameter.clamp_(-self.clip, self.clip)
+
+    def before_update(self) -> None:
+        if self.clip_when == "before":
+            self.clip_weights()
 
     def after_discriminator_update(self) -> None:
         if self.clip_when == "after":

@@ -3,94 +3,22 @@
 I. Gulrajani, F. Ahmed, M. Arjovsky, V. Dumoulin, A. Courville. NIPS 2017, arXiv 1704.00028.
 Authors' code: github.com/igul222/improved_wgan_training.
 
-Here: Algorithm 1 (the gradient penalty of section 4 in place of weight clipping) with the constants of the authors'
-scripts for points in the plane (figure 1), MNIST, CIFAR-10 (figure 3), the CIFAR-10 ResNets of table 3 with and without
-labels, and 64x64 images; the methods it is compared with (weight clipping, GAN, LSGAN); the random architectures of
-section 5.1. The networks are in networks/wgan_gp.py, random ones in networks/wgan_gp_random.py.
+Here: Algorithm 1 (the gradient penalty of section 4 in place of weight clipping) on points in the plane (figure 1),
+MNIST, CIFAR-10 (figure 3; ResNets with and without labels, table 3), 64x64 images and the random architectures of
+section 5.1. The networks and what the authors' scripts fix with them are in networks/wgan_gp.py, random ones in
+networks/wgan_gp_random.py; what the paper compares with is in wgan_gp_baselines.py, and so is AC-GAN.
 """
 
-import sys
-from collections.abc import Callable
 from types import MappingProxyType
-from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from zoo.models.base.module import AdversarialModule
-from zoo.models.networks.wgan_gp import Method, Network, players
+from zoo.models.networks.wgan_gp import SCRIPTS, Method, Network, Script, build_networks
 from zoo.models.networks.wgan_gp_random import draw_architecture
-from zoo.nn.losses import (
-    bce_discriminator_loss,
-    gradient_penalty,
-    non_saturating_generator_loss,
-    wasserstein_critic_loss,
-    wasserstein_generator_loss,
-)
-
-Optimizer = Literal["adam", "rmsprop"]
-
-
-class Constants(NamedTuple):
-    """What a network's script fixes; lr and beta1 are those of Adam with the penalty."""
-
-    image_shape: tuple[int, ...]
-    z_dim: int
-    width: int
-    lr: float
-    beta1: float
-    gp_weight: float
-    generator_batch: int = 1
-    decay_steps: int | None = None
-
-
-CONSTANTS: dict[Network, Constants] = {
-    "toy": Constants((2,), z_dim=2, width=512, lr=1e-4, beta1=0.5, gp_weight=0.1),
-    "toy_deep": Constants((2,), z_dim=2, width=512, lr=1e-4, beta1=0.5, gp_weight=10.0),
-    "mnist": Constants((1, 28, 28), z_dim=128, width=64, lr=1e-4, beta1=0.5, gp_weight=10.0),
-    "cifar10": Constants((3, 32, 32), z_dim=128, width=128, lr=1e-4, beta1=0.5, gp_weight=10.0),
-    "cifar10_resnet": Constants(
-        (3, 32, 32), z_dim=128, width=128, lr=2e-4, beta1=0.0, gp_weight=10.0, generator_batch=2, decay_steps=100_000
-    ),
-    "resnet64": Constants((3, 64, 64), z_dim=128, width=64, lr=1e-4, beta1=0.5, gp_weight=10.0),
-    "random": Constants((3, 32, 32), z_dim=128, width=0, lr=1e-4, beta1=0.0, gp_weight=10.0),
-}
-
-
-class Objective(NamedTuple):
-    """What D (of scores of reals and of samples) and G (of scores of samples) minimise, with recommended constants."""
-
-    D: Callable[[Tensor, Tensor], Tensor]
-    G: Callable[[Tensor], Tensor]
-    optimizer: Optimizer
-    lr: float
-    beta1: float
-    beta2: float
-    n_critic: int
-
-
-def mean_bce_loss(real: Tensor, fake: Tensor) -> Tensor:
-    """The scripts' "dcgan" mode averages the two terms of D's loss."""
-    return bce_discriminator_loss(real, fake) / 2
-
-
-def least_squares_loss(real: Tensor, fake: Tensor) -> Tensor:
-    """0-1 coding: (E (D(x) - 1)^2 + E D(G(z))^2) / 2."""
-    return ((real - 1).square().mean() + fake.square().mean()) / 2
-
-
-def least_squares_generator_loss(fake: Tensor) -> Tensor:
-    """E (D(G(z)) - 1)^2."""
-    return (fake - 1).square().mean()
-
-
-OBJECTIVES: dict[Method, Objective] = {  # appendix E, the scripts, and for RMSProp with the penalty figure 3
-    "wgan-gp": Objective(wasserstein_critic_loss, wasserstein_generator_loss, "adam", 5e-5, 0.5, 0.9, n_critic=5),
-    "wgan": Objective(wasserstein_critic_loss, wasserstein_generator_loss, "rmsprop", 5e-5, 0.5, 0.9, n_critic=5),
-    "gan": Objective(mean_bce_loss, non_saturating_generator_loss, "adam", 2e-4, 0.5, 0.999, n_critic=1),
-    "lsgan": Objective(least_squares_loss, least_squares_generator_loss, "rmsprop", 1e-4, 0.5, 0.999, n_critic=1),
-}
+from zoo.models.wgan_gp_baselines import CONSTANTS, Constants, Optimizer, baseline_of, classes_of
+from zoo.nn.losses import gradient_penalty, wasserstein_critic_loss, wasserstein_generator_loss
 
 
 class WGANGP(AdversarialModule):
@@ -98,10 +26,9 @@ class WGANGP(AdversarialModule):
 
     Args:
         network: which of the authors' scripts; "toy_deep", figure 1b's two MLPs of 12 ReLU layers for points in the
-            plane (512 units: our choice); or "random", architecture number `architecture_seed` of section 5.1. It
-            fixes the constants that are None below.
+            plane (512 units: our choice); or "random", architecture number `architecture_seed` of section 5.1.
         method: "wgan-gp", or what the paper compares it with: "wgan" (weight clipping), "gan" (the scripts' "dcgan"),
-            "lsgan". It fixes the constants that are None below, and where the networks have BatchNorm.
+            "lsgan". It also fixes where the networks have BatchNorm.
         num_classes: labels condition the generator's BatchNorm, and the critic classifies (AC-GAN; `cifar10_resnet`
             only). None is unconditional.
         channels: of the images of `random`.
@@ -169,35 +96,34 @@ class WGANGP(AdversarialModule):
             raise ValueError(f"network {network} takes no labels: leave num_classes out, or use cifar10_resnet")
         if fixed_generator and not in_plane:
             raise ValueError("fixed_generator is an experiment in the plane: use network=toy")
-        own, objective = CONSTANTS[network], OBJECTIVES[method]
-        n_critic = objective.n_critic if n_critic is None else n_critic
+        script, constants = SCRIPTS[network], CONSTANTS[method]
         super().__init__(
-            image_shape=(channels, 32, 32) if network == "random" else own.image_shape,
-            z_dim=own.z_dim,
-            n_critic=sys.maxsize if fixed_generator else n_critic,  # G's turn never comes
+            image_shape=(channels, 32, 32) if network == "random" else script.image_shape,
+            z_dim=script.z_dim,
+            n_critic=constants.n_critic if n_critic is None else n_critic,
             num_classes=num_classes,
         )
         self.save_hyperparameters()
-        self.network, self.method, self.objective, self.in_plane = network, method, objective, in_plane
+        self.network, self.in_plane, self.fixed_generator = network, in_plane, fixed_generator
+        self.baseline = baseline_of(method, clip=clip)  # None: Algorithm 1
+        self.classes = classes_of(num_classes, weight_D=acgan_weight_D, weight_G=acgan_weight_G)
         self.scores_are_logits = method == "gan"  # type: ignore[misc]
-        self.optimizer: Optimizer = optimizer or objective.optimizer
-        recommended: Constants | Objective = own if (method, self.optimizer) == ("wgan-gp", "adam") else objective
-        self.lr = recommended.lr if lr is None else lr
-        self.beta1 = recommended.beta1 if beta1 is None else beta1
-        self.beta2 = objective.beta2 if beta2 is None else beta2
-        self.gp_weight = own.gp_weight if gp_weight is None else gp_weight
-        self.one_sided, self.clip, self.fixed_generator = one_sided, clip, fixed_generator
-        self.generator_batch = generator_batch or own.generator_batch
-        self.decay_steps = own.decay_steps if decay_steps is None else decay_steps
-        self.acgan_weight_D, self.acgan_weight_G = acgan_weight_D, acgan_weight_G
-        self.beside: dict[str, Tensor] = {}  # what is reported beside the losses
+        self.optimizer: Optimizer = optimizer or constants.optimizer
+        own: Script | Constants = script if (method, self.optimizer) == ("wgan-gp", "adam") else constants
+        self.lr = own.lr if lr is None else lr
+        self.beta1 = own.beta1 if beta1 is None else beta1
+        self.beta2 = constants.beta2 if beta2 is None else beta2
+        self.gp_weight = script.gp_weight if gp_weight is None else gp_weight
+        self.one_sided = one_sided
+        self.generator_batch = generator_batch or script.generator_batch
+        self.decay_steps = script.decay_steps if decay_steps is None else decay_steps
         drawn = draw_architecture(architecture_seed, filters or (32, 64, 128))
         self.architecture = drawn if network == "random" else None
-        self.G, self.D = players(
+        self.G, self.D = build_networks(
             network,
             method=method,
             z_dim=self.z_dim,
-            width=width or own.width,
+            width=width or script.width,
             num_classes=num_classes,
             channels=channels,
             architecture=self.architecture,
@@ -208,43 +134,37 @@ class WGANGP(AdversarialModule):
         if not in_plane:
             self.to(memory_format=torch.channels_last)  # same values, faster convolutions
 
-    # Algorithm 1.
+    # Algorithm 1. A baseline has an objective of its own and no penalty; `classes` adds AC-GAN's terms.
 
     def discriminator_loss(self, x: Tensor, y: Tensor | None) -> Tensor:
-        """E D(G(z)) - E D(x) + lambda E (||grad D(x_hat)|| - 1)^2 (line 7), and AC-GAN's cross-entropy on the reals.
-
-        The other methods have their own objective in the place of the first two terms, and no penalty.
-        """
-        y = self.labels_of(y)
+        """E D(G(z)) - E D(x) + lambda E (||grad D(x_hat)|| - 1)^2 (line 7)."""
+        y = self.classes.of_reals(y)
         fake = self.fakes(x, y)
         real_out, fake_out = self.outputs(x, fake)
         real, samples = real_out[:, 0], fake_out[:, 0]
         self.note_scores(real, samples)
-        loss = self.objective.D(real, samples)
-        self.beside = {"wasserstein_estimate": -loss.detach()} if self.method in ("wgan-gp", "wgan") else {}
-        if self.method == "wgan-gp":
-            penalty = gradient_penalty(self.score, x, fake, one_sided=self.one_sided)
-            self.beside["gradient_penalty"] = penalty.detach()
-            loss = loss + self.gp_weight * penalty
-        if y is not None:
-            loss = loss + self.acgan_weight_D * F.cross_entropy(real_out[:, 1:], y)
-        return loss
-
-    def after_discriminator_update(self) -> None:
-        """w <- clip(w, -c, c) for every parameter of the critic: what the penalty replaces."""
-        if self.method == "wgan":
-            for parameter in self.D.parameters():
-                if parameter.requires_grad:  # not so if frozen
-                    parameter.clamp_(-self.clip, self.clip)
+        if self.baseline is not None:
+            return self.classes.discriminator_loss(self.baseline.discriminator_loss(self, real, samples), real_out, y)
+        loss = wasserstein_critic_loss(real, samples)
+        penalty = gradient_penalty(self.score, x, fake, one_sided=self.one_sided)
+        self.log_extra(wasserstein_estimate=-loss, gradient_penalty=penalty)
+        return self.classes.discriminator_loss(loss + self.gp_weight * penalty, real_out, y)
 
     def generator_loss(self, x: Tensor, y: Tensor | None) -> Tensor:
-        """-E D(G(z)) (line 12) or another method's, and AC-GAN's cross-entropy on labels drawn uniformly."""
+        """-E D(G(z)) (line 12)."""
         n = self.generator_batch * len(x)
-        if self.num_classes is None:
-            return self.objective.G(self.score(self.samples(self.sample_z(n), None)))
-        labels = torch.randint(self.num_classes, (n,), generator=self.latent_generator).to(x.device)
+        labels = self.classes.draw(n, generator=self.latent_generator, device=x.device)
         out = self.D(self.samples(self.sample_z(n), labels))
-        return self.objective.G(out[:, 0]) + self.acgan_weight_G * F.cross_entropy(out[:, 1:], labels)
+        minimised = wasserstein_generator_loss if self.baseline is None else self.baseline.generator_loss
+        return self.classes.generator_loss(minimised(out[:, 0]), out, labels)
+
+    def after_discriminator_update(self) -> None:
+        if self.baseline is not None:
+            self.baseline.after_discriminator_update(self.D)
+
+    def generator_is_due(self) -> bool:
+        """Never, where the generator is fixed."""
+        return not self.fixed_generator and super().generator_is_due()
 
     def outputs(self, x: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
         """D of reals and of samples: two passes where BatchNorm would mix them, otherwise in one."""
@@ -267,12 +187,6 @@ class WGANGP(AdversarialModule):
         out: Tensor = self.D(x)
         return out[:, 0]
 
-    def labels_of(self, y: Tensor | None) -> Tensor | None:
-        """The labels where they are used; ValueError where they are needed and absent."""
-        if self.num_classes is not None and y is None:
-            raise ValueError("num_classes is set, but the data has no labels: leave model.num_classes out")
-        return None if self.num_classes is None else y
-
     def before_update(self) -> None:
         """Linear decay; the authors count an iteration as one generator update, then the critic's."""
         if self.decay_steps:
@@ -280,9 +194,6 @@ class WGANGP(AdversarialModule):
             for optimizer, iteration in ((optimizer_D, self.generator_steps), (optimizer_G, self.generator_steps + 1)):
                 for group in optimizer.param_groups:
                     group["lr"] = self.lr * max(0.0, 1 - iteration / self.decay_steps)
-
-    def report(self, losses: dict[str, Tensor]) -> None:
-        super().report({**losses, **self.beside})
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         return [self.make_optimizer(self.D, weight_decay=self.weight_decay), self.make_optimizer(self.G)]

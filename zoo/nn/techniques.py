@@ -1,21 +1,13 @@
-"""Six techniques that steady a GAN's training, each a switch; all of them are off unless asked for.
+"""The layers of "Improved Techniques for Training GANs"; what switches them on is zoo/models/improved_gan.py.
 
-T. Salimans, I. Goodfellow, W. Zaremba, V. Cheung, A. Radford, X. Chen, "Improved Techniques for Training GANs", NIPS
-2016, arXiv 1606.03498, section 3: feature matching (3.1), minibatch discrimination (3.2), historical averaging (3.3),
-one-sided label smoothing (3.4), virtual batch normalization (3.5). Instance noise: C. K. Sønderby et al., "Amortised
-MAP Inference for Image Super-resolution", ICLR 2017, arXiv 1610.04490; M. Arjovsky, L. Bottou, "Towards Principled
-Methods for Training GANs", ICLR 2017, arXiv 1701.04862, section 3.
-
-The losses among them are in losses.py. A paper's module composes `Techniques` in; each class stands on its own too.
+T. Salimans, I. Goodfellow, W. Zaremba, V. Cheung, A. Radford, X. Chen, NIPS 2016, arXiv 1606.03498, section 3:
+minibatch discrimination (3.2), historical averaging (3.3), virtual batch normalization (3.5).
 """
 
-from collections.abc import Callable
-from typing import Literal, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
-
-from zoo.errors import UnsupportedSettingError
 
 REFERENCE = 64  # latents in the reference batch of virtual batch normalization
 KERNELS, KERNEL_DIM = 100, 5  # B and C of minibatch discrimination in the authors' CIFAR-10 script
@@ -158,89 +150,3 @@ def with_minibatch_discrimination(D: nn.Sequential) -> nn.Sequential:
     features = logit.weight.numel()
     head = nn.Linear(features + KERNELS, 1, bias=logit.bias is not None)
     return nn.Sequential(*D[:last], nn.Flatten(), MinibatchDiscrimination(features), head)
-
-
-class Techniques(nn.Module):
-    """The switches, and what the techniques have to remember.
-
-    Args:
-        feature_matching: G minimises the distance of mean features (`feature_matching_loss`) instead of D's verdict.
-        minibatch_discrimination: D sees how close an image is to the others of its batch.
-        historical_averaging: weight of each player's squared distance to its past mean; 0 is off.
-        label_smoothing: D's target for reals, such as 0.9; that of samples stays 0. None is 1.
-        virtual_batchnorm: G is normalised by a fixed reference batch; each of its passes costs `REFERENCE` more images.
-        instance_noise: standard deviation of Gaussian noise on all that D sees, at the start; 0 is off.
-        instance_noise_images: real images in which that falls linearly to 0.
-
-    Raises:
-        UnsupportedSettingError: a value out of range.
-    """
-
-    def __init__(
-        self,
-        *,
-        feature_matching: bool = False,
-        minibatch_discrimination: bool = False,
-        historical_averaging: float = 0.0,
-        label_smoothing: float | None = None,
-        virtual_batchnorm: bool = False,
-        instance_noise: float = 0.0,
-        instance_noise_images: int = 100_000,
-    ) -> None:
-        super().__init__()
-        if label_smoothing is not None and not 0.5 < label_smoothing <= 1:
-            raise UnsupportedSettingError(
-                f"label_smoothing={label_smoothing} is D's target for reals and must lie above 0.5 and up to 1 "
-                "(0.9 takes a tenth off)"
-            )
-        if min(historical_averaging, instance_noise) < 0:
-            raise UnsupportedSettingError(
-                f"historical_averaging={historical_averaging} and instance_noise={instance_noise} must not be negative"
-            )
-        if instance_noise_images < 1:
-            raise UnsupportedSettingError(f"instance_noise_images={instance_noise_images} must be at least 1")
-        self.feature_matching, self.minibatch_discrimination = feature_matching, minibatch_discrimination
-        self.historical_averaging, self.virtual_batchnorm = historical_averaging, virtual_batchnorm
-        self.real_label = 1.0 if label_smoothing is None else label_smoothing
-        self.instance_noise, self.instance_noise_images = instance_noise, instance_noise_images
-        self.history = nn.ModuleDict()  # of "D" and "G"
-
-    @property
-    def of_layers(self) -> list[str]:
-        """Those switched on that need a D or G which is a plain sequence of layers."""
-        return [
-            name
-            for name in ("feature_matching", "minibatch_discrimination", "virtual_batchnorm")
-            if getattr(self, name)
-        ]
-
-    def built_into(
-        self, G: nn.Module, D: nn.Module, *, latents: Callable[[int], Tensor]
-    ) -> tuple[nn.Module, nn.Module]:
-        """The players with the layers that were asked for; `latents` draws the reference batch."""
-        if self.virtual_batchnorm:
-            G = with_virtual_batchnorm(G, latents(REFERENCE))
-        if self.minibatch_discrimination:
-            assert isinstance(D, nn.Sequential)
-            D = with_minibatch_discrimination(D)
-        if self.historical_averaging:
-            self.history.update({"D": HistoricalAverage(D), "G": HistoricalAverage(G)})
-        return G, D
-
-    def sigma(self, images_seen: int) -> float:
-        """Standard deviation of the instance noise at this moment of the run."""
-        return self.instance_noise * max(0.0, 1 - images_seen / self.instance_noise_images)
-
-    def noisy(self, x: Tensor, *, images_seen: int) -> Tensor:
-        """x + sigma epsilon with epsilon ~ N(0, I) from torch's global stream, which checkpoints carry."""
-        sigma = self.sigma(images_seen)
-        return x if sigma == 0 else torch.add(x, torch.randn_like(x), alpha=sigma)
-
-    def historical_cost(self, player: Literal["D", "G"], net: nn.Module) -> Tensor | float:
-        """What is added to this player's loss."""
-        return self.historical_averaging * self.history[player](net) if self.history else 0.0
-
-    def remember(self, player: Literal["D", "G"], net: nn.Module) -> None:
-        """To be called after each update of this player."""
-        if self.history:
-            cast(HistoricalAverage, self.history[player]).update(net)

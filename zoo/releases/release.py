@@ -11,6 +11,7 @@ from zoo.metrics.features import sha256_of
 from zoo.models import MODELS
 from zoo.models.base.module import AdversarialModule
 from zoo.models.base.state import COUNTERS
+from zoo.models.trained import current_settings
 from zoo.releases.card import CARD_FILE, GRID_FILE, ReleaseError, read_card
 from zoo.releases.precision import unpack
 from zoo.runs.checkpoints import tensor_differences
@@ -74,13 +75,13 @@ class Release:
 
     def module(self) -> AdversarialModule:
         """The module with the released weights, in evaluation mode on the CPU."""
-        name, settings = self.card["paper"], self.card["hyperparameters"]
+        name = self.card["paper"]
         where = self.folder / CARD_FILE
         if name not in MODELS:
             raise ReleaseError(f"{where}: paper is {name!r}, which is none of {', '.join(MODELS)}")
         try:
             with torch.random.fork_rng(devices=[]):  # the initial weights are overwritten, but drawing them counts
-                module = MODELS[name](**settings)
+                module = MODELS[name](**current_settings(name, self.card["hyperparameters"]))
         except (TypeError, ValueError) as error:
             raise ReleaseError(f"{where}: {MODELS[name].__name__} refuses its hyperparameters: {error}") from error
         tensors = self.tensors()

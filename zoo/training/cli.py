@@ -26,7 +26,8 @@ from zoo.experiments.pictures.drawing import Drawings, write
 from zoo.experiments.pictures.grids import save_png
 from zoo.experiments.suite import Measurement
 from zoo.models import MODELS
-from zoo.models.base.module import AdversarialModule, refuse_float16
+from zoo.models.base.module import AdversarialModule
+from zoo.models.base.refusals import refuse_float16
 from zoo.models.trained import FinishedRun
 from zoo.runs.checkpoints import AtomicCheckpointIO, check_compatible, read_checkpoint
 from zoo.runs.folder import RunDir

@@ -103,7 +103,7 @@ def make_plan(arguments: list[str], *, paper: str, recipes: Mapping[str, Recipe]
             run.refuse_second_run()
         base: Mapping[str, Any] = recipes[recipe or "digits"].config
     elif started or inspecting:
-        base = inherited_settings(run.config) if started else recipes[recipe or "digits"].config
+        base = inherited_settings(run.config, paper=paper) if started else recipes[recipe or "digits"].config
     elif ckpt_path in (None, "last", "best"):
         raise UsageError(no_run_message(folder, subcommand=subcommand, paper=paper))
     else:
@@ -119,12 +119,17 @@ def make_plan(arguments: list[str], *, paper: str, recipes: Mapping[str, Recipe]
     return Plan(subcommand, recipe, {**base, "recipe": recipe}, folder, checkpoint, rest, by_default)
 
 
-def inherited_settings(config: Path) -> dict[str, Any]:
+def inherited_settings(config: Path, *, paper: str) -> dict[str, Any]:
     """The settings of an earlier `fit`, out of its config.yaml."""
     settings = yaml.safe_load(config.read_text())
     if not isinstance(settings, dict):
         raise UsageError(f"{config} is not the settings of a run (empty or damaged): start a new run")
-    return {key: value for key, value in settings.items() if key in INHERITED}
+    inherited = {key: value for key, value in settings.items() if key in INHERITED}
+    if inherited.get("model"):
+        from zoo.models.trained import current_settings
+
+        inherited["model"] = current_settings(paper, inherited["model"])
+    return inherited
 
 
 def no_run_message(folder: Path, *, subcommand: str, paper: str) -> str:

@@ -86,7 +86,7 @@ class RunReport(Callback):
         if self.plan.by_default:
             say("no --recipe was given: this is digits, and `--recipe nonsense` lists all")
         say(f"{type(model).__name__}, recipe {self.plan.recipe}: G {sizes[0]:,} and D {sizes[1]:,} parameters")
-        batch = "by resolution" if hasattr(model, "growth") else data.batch_size  # a schedule has its own
+        batch = data.batch_size if model.growth is None else "by resolution"  # a schedule has its own
         say(f"data {data.name} {data.image_shape}, batch {batch}, seed {model.seed}, {budget}")
         say(f"run  {self.run.path}")
 

@@ -125,7 +125,7 @@ def of_run(arguments: argparse.Namespace) -> Outcome:
     module, data, checkpoint = load_subject(arguments.target, dataset=arguments.data, data_dir=arguments.data_dir)
     if len(module.image_shape) != 3:
         raise EvaluationError(f"{checkpoint} makes points in the plane; see the measures of its run's `test`")
-    if arguments.weights == "ema" and not hasattr(module, "G_ema"):
+    if arguments.weights == "ema" and module.G_ema is None:
         raise EvaluationError(f"{checkpoint}: {type(module).__name__} keeps no averaged weights; leave --weights out")
     n_fake = arguments.samples or FULL[data.extractor]
     evaluator = make_evaluator(arguments, data, module, default=data.extractor, n_fake=n_fake)

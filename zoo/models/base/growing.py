@@ -9,12 +9,10 @@ import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import torch
 from torch import Tensor, nn
 
 from zoo.models.base.module import AdversarialModule, Batch
 from zoo.nn.layers import downscale2d, fade, update_average, upscale2d
-from zoo.nn.modes import in_eval_mode
 from zoo.nn.schedules import GrowthSchedule, Stage
 
 
@@ -37,6 +35,7 @@ class GrowingModule(AdversarialModule):
     """
 
     G_ema: nn.Module
+    growth: GrowthSchedule
 
     def __init__(
         self,
@@ -103,6 +102,7 @@ class GrowingModule(AdversarialModule):
         for optimizer in self.both_optimizers():
             for group in optimizer.param_groups:
                 group["lr"] = self.stage.lr
+        self.log_extra(resolution=self.stage.resolution, alpha=self.stage.alpha)
 
     def after_generator_update(self) -> None:
         images = self.stage.batch_size * self.n_critic
@@ -120,12 +120,6 @@ class GrowingModule(AdversarialModule):
             return x
         return fade(upscale2d(downscale2d(x)), x, alpha=self.stage.alpha)
 
-    def report(self, losses: dict[str, Tensor]) -> None:
-        if self.report_due(losses):
-            stage = torch.tensor([self.stage.resolution, self.stage.alpha], device=self.device)
-            losses = {**losses, "resolution": stage[0], "alpha": stage[1]}
-        super().report(losses)
-
     def generate(self, z: Tensor, y: Tensor | None, *, ema: bool = True, upscale: bool = True) -> Tensor:
         """Images in [-1, 1] from latents z [N, z_dim] and labels y.
 
@@ -140,33 +134,10 @@ class GrowingModule(AdversarialModule):
             images = upscale2d(images)
         return images
 
-    @torch.no_grad()
-    def sample(
-        self,
-        n: int,
-        *,
-        labels: Tensor | None = None,
-        seed: int | None = None,
-        truncation_psi: float | None = None,
-        ema: bool = True,
-        upscale: bool = True,
+    def images_of(
+        self, z: Tensor, y: Tensor | None, *, seed: int | None, truncation_psi: float | None, ema: bool
     ) -> Tensor:
-        """n images from a bare module; see AdversarialModule.sample, and for `ema` and `upscale`, `generate`."""
-        if truncation_psi is not None:
-            raise ValueError(f"{type(self).__name__} has no truncation trick: leave truncation_psi out")
-        z, y = self.draw(n, labels=labels, seed=seed)
-        with in_eval_mode(self):
-            return self.generate(z, y, ema=ema, upscale=upscale).float()
-
-    def draw(self, n: int, *, labels: Tensor | None, seed: int | None) -> tuple[Tensor, Tensor | None]:
-        """Latents [n, z_dim] and labels [n] (drawn uniformly where not given; None if unconditional) of `sample`."""
-        if labels is not None and self.num_classes is None:
-            raise ValueError(f"{type(self).__name__} is unconditional: leave labels out")
-        generator = None if seed is None else torch.Generator().manual_seed(seed)
-        z = self.latents(n, generator=generator)
-        if labels is None and self.num_classes is not None:
-            labels = torch.randint(self.num_classes, (n,), generator=generator)
-        return z.to(self.device), None if labels is None else labels.to(self.device)
+        return self.generate(z, y, ema=ema)
 
 
 def averaged_copy(G: nn.Module) -> nn.Module:

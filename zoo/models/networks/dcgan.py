@@ -1,6 +1,6 @@
 """The networks of DCGAN (Radford et al. 2016): the authors' three, and the variant of the Torch port.
 
-Authors' code: github.com/Newmu/dcgan_code. `players` gives a generator and a discriminator by name.
+Authors' code: github.com/Newmu/dcgan_code. `build_networks` gives a generator and a discriminator by name.
 """
 
 from itertools import pairwise
@@ -22,7 +22,7 @@ class Pair(NamedTuple):
     D: nn.Module
 
 
-def players(network: Network, *, z_dim: int, width: int, channels: int, resolution: int) -> Pair:
+def build_networks(network: Network, *, z_dim: int, width: int, channels: int, resolution: int) -> Pair:
     """The networks of that name; `mnist_conditional` has one size, the others take theirs from the arguments.
 
     Args:

@@ -171,7 +171,7 @@ def celeba_trunk(slope: float, *, channels: int) -> nn.Sequential:
 
 
 def initialise(net: nn.Module) -> None:
-    """The authors' laws: weights N(0, 0.02), for convolutions truncated at 0.04; BatchNorm gains N(1, 0.02)."""
+    """Weights N(0, 0.02), for convolutions truncated at 0.04, as the authors'; BatchNorm gains N(1, 0.02)."""
     for module in net.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.trunc_normal_(module.weight, std=0.02, a=-0.04, b=0.04)

@@ -33,6 +33,7 @@ class StyleSampling(GrowingModule):
     G_ema: StyleGenerator
     config: Config
     truncation_cutoff: int
+    has_truncation = True
 
     @torch.no_grad()
     def styles(
@@ -72,9 +73,8 @@ class StyleSampling(GrowingModule):
         noise_layers: Container[int] | None = None,
         seed: int | None = None,
         ema: bool = True,
-        upscale: bool = True,
     ) -> Tensor:
-        """Styles [N, layers, w_dim] to float32 images, not cut off at -1 and 1.
+        """Styles [N, layers, w_dim] to float32 images [N, C, R, R], not cut off at -1 and 1.
 
         Args:
             w: a style for each layer.
@@ -82,7 +82,6 @@ class StyleSampling(GrowingModule):
             noise_layers: numbers of the layers that get noise; None: all.
             seed: of random noise; None draws from torch's global generator.
             ema: use the averaged weights.
-            upscale: [N, C, R, R], nearest neighbours repeated; else [N, C, r, r], the stage's own resolution.
         """
         synthesis, stage = (self.G_ema if ema else self.G).synthesis, self.stage
         generator = None if seed is None else torch.Generator().manual_seed(mix_seed(seed, "noise"))
@@ -94,7 +93,7 @@ class StyleSampling(GrowingModule):
                 )
                 blocks.append(synthesis(block, maps, resolution=stage.resolution, alpha=stage.alpha).float())
         images = torch.cat(blocks)
-        while upscale and images.shape[3] < self.growth.final:
+        while images.shape[3] < self.growth.final:
             images = upscale2d(images)
         return images
 
@@ -114,47 +113,16 @@ class StyleSampling(GrowingModule):
         noise_layers: Container[int] | None = None,
         seed: int | None = None,
         ema: bool = True,
-        upscale: bool = True,
     ) -> Tensor:
         """Images [N, C, R, R] in [-1, 1] of latents z [N, z_dim]; arguments as for `styles` and `render`."""
         w = self.styles(z, truncation_psi=truncation_psi, truncation_cutoff=truncation_cutoff, ema=ema)
-        images = self.render(w, noise=noise, noise_layers=noise_layers, seed=seed, ema=ema, upscale=upscale)
+        images = self.render(w, noise=noise, noise_layers=noise_layers, seed=seed, ema=ema)
         return images.clamp(-1, 1)
 
-    def sample(
-        self,
-        n: int,
-        *,
-        labels: Tensor | None = None,
-        seed: int | None = None,
-        truncation_psi: float | None = None,
-        noise: Noise = "random",
-        noise_layers: Container[int] | None = None,
-        ema: bool = True,
-        upscale: bool = True,
+    def images_of(
+        self, z: Tensor, y: Tensor | None, *, seed: int | None, truncation_psi: float | None, ema: bool
     ) -> Tensor:
-        """n images [n, C, R, R] in [-1, 1] from a bare module.
-
-        Args:
-            n: number of images.
-            labels: refused, the paper is unconditional.
-            seed: makes the result a function of weights, n and seed; None draws from torch's global generator.
-            truncation_psi: psi of the truncation trick; None (as for all figures of merit) does not truncate.
-            noise: see `render`; likewise `noise_layers`, `ema` and `upscale`.
-            noise_layers: of the ablation.
-            ema: use the averaged weights.
-            upscale: to the final resolution.
-        """
-        z, _ = self.draw(n, labels=labels, seed=seed)
-        return self.images_from(
-            z,
-            truncation_psi=truncation_psi,
-            noise=noise,
-            noise_layers=noise_layers,
-            seed=seed,
-            ema=ema,
-            upscale=upscale,
-        )
+        return self.images_from(z, seed=seed, truncation_psi=truncation_psi, ema=ema)
 
     def style_mix(
         self,

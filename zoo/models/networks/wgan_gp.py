@@ -1,10 +1,11 @@
 """The networks of WGAN-GP's experiments (Gulrajani et al. 2017): those of the authors' scripts, and random ones.
 
-Authors' code: github.com/igul222/improved_wgan_training. `players` gives a generator and a critic by name.
+Authors' code: github.com/igul222/improved_wgan_training. `SCRIPTS` is what each of them fixes, `build_networks` gives a
+generator and a critic by name.
 """
 
 from itertools import pairwise
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -29,7 +30,31 @@ Network = Literal["toy", "toy_deep", "mnist", "cifar10", "cifar10_resnet", "resn
 Method = Literal["wgan-gp", "wgan", "gan", "lsgan"]
 
 
-def players(
+class Script(NamedTuple):
+    """What a network's script fixes; lr and beta1 are those of Adam with the penalty."""
+
+    image_shape: tuple[int, ...]
+    z_dim: int = 128
+    width: int = 64
+    lr: float = 1e-4
+    beta1: float = 0.5
+    gp_weight: float = 10.0
+    generator_batch: int = 1
+    decay_steps: int | None = None
+
+
+SCRIPTS: dict[Network, Script] = {
+    "toy": Script((2,), z_dim=2, width=512, gp_weight=0.1),
+    "toy_deep": Script((2,), z_dim=2, width=512),
+    "mnist": Script((1, 28, 28)),
+    "cifar10": Script((3, 32, 32), width=128),
+    "cifar10_resnet": Script((3, 32, 32), width=128, lr=2e-4, beta1=0.0, generator_batch=2, decay_steps=100_000),
+    "resnet64": Script((3, 64, 64)),
+    "random": Script((3, 32, 32), width=0, beta1=0.0),
+}
+
+
+def build_networks(
     network: Network,
     *,
     method: Method,

@@ -9,7 +9,7 @@ import torch
 from lightning.pytorch import Callback, Trainer
 
 from zoo.models.base.module import AdversarialModule
-from zoo.models.base.monitor import variety
+from zoo.models.base.monitor import mean_pairwise_distance
 from zoo.training.callbacks.budget import Every
 
 PATIENCE = 10  # logged points in a row
@@ -83,8 +83,8 @@ class HealthWatch(Callback):
         """Collapse, of samples of the same latents each time."""
         if self.real_variety is None:
             reals = trainer.datamodule.split("train").images[: self.n]  # type: ignore[attr-defined]
-            self.real_variety = variety(reals if reals.is_floating_point() else reals / 127.5)
-        ratio = variety(module.sample(self.n, seed=0)) / self.real_variety
+            self.real_variety = mean_pairwise_distance(reals if reals.is_floating_point() else reals / 127.5)
+        ratio = mean_pairwise_distance(module.sample(self.n, seed=0)) / self.real_variety
         for logger in trainer.loggers:
             logger.log_metrics({"variety": ratio}, step=module.images_seen)
         early = self.due.images is None or module.images_seen < 2 * self.due.images

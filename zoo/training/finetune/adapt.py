@@ -101,7 +101,7 @@ def transfer(source: Source, module: AdversarialModule) -> Transfer:
     check_paper(source, module)
     report = Transfer(source.origin)
     for player in PLAYERS:
-        if hasattr(module, player):
+        if getattr(module, player) is not None:
             Player(player, source.module, module).load(report)
     state = module.state_dict()
     taken = {name.split(".")[0] for name in (*report.matched, *report.adapted) if state[name].dim()}  # no mere counters

@@ -1,0 +1,75 @@
+"""The contract of a paper's file: its page's example runs, and every paper keeps it."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from pages import ROOT, blocks
+from registry import small_data, small_model
+from toys import Recorder, fit, same, state_of
+
+from zoo.models import MODELS, AdversarialModule
+from zoo.training.callbacks import CounterCheckpoint
+
+PAGE = ROOT / "zoo/models/README.md"
+LOOPS = {"gan": "training_step", "pggan": "training_step"}  # both move from one set of gradients
+
+
+def test_the_example_of_the_page_trains_resumes_and_samples(tmp_path: Path) -> None:
+    (example,) = (block.text for block in blocks(PAGE.read_text()) if block.language == "python")
+    names: dict[str, Any] = {}
+    exec(compile(example, str(PAGE), "exec"), names)
+    logged = Recorder(lambda module: dict(module.latest))
+
+    def run(folder: str, batches: int, **settings: Any) -> AdversarialModule:
+        torch.manual_seed(0)
+        module: AdversarialModule = names["TinyGAN"](width=8)
+        module.log_every = 1
+        keeper = CounterCheckpoint(tmp_path / folder)
+        fit(module, logged, keeper, data=small_data("gan"), images=8 * batches, **settings)  # type: ignore[arg-type]
+        return module
+
+    module = run("whole", 6)
+    run("parts", 3)
+    run("parts", 6, ckpt_path=tmp_path / "parts/last.ckpt")
+    assert same(state_of(tmp_path / "whole/last.ckpt"), state_of(tmp_path / "parts/last.ckpt"))
+    assert module.generator_steps == module.discriminator_steps == 6
+    assert 0 <= logged.seen[-1]["share_of_fakes_believed"] <= 1
+    assert module.sample(3, seed=0).shape == (3, 1, 28, 28)
+
+
+@pytest.mark.parametrize("paper", MODELS)
+def test_a_module_is_a_function_of_latents(paper: str) -> None:
+    """`model(z)`, and `model(z, y)` where the paper is conditional, is what `generate` gives."""
+    module = small_model(paper).eval()
+    z, y = module.draw(3, seed=0)
+    arguments = (z,) if y is None else (z, y)
+    images = []
+    with torch.no_grad():
+        for call in (lambda: module(*arguments), lambda: module.generate(z, y)):
+            torch.manual_seed(1)  # of StyleGAN's noise
+            images.append(call())
+    assert torch.equal(*images)
+    assert images[0].shape == (3, *module.image_shape)
+
+
+@pytest.mark.parametrize("paper", MODELS)
+def test_no_paper_overrides_what_has_a_hook(paper: str) -> None:
+    kind = MODELS[paper]
+    for name in ("report", "sample", "forward", "training_step"):
+        own = name in vars(kind)
+        assert own == (LOOPS.get(paper) == name), f"{kind.__name__}.{name}"
+
+
+@pytest.mark.parametrize("paper", MODELS)
+def test_averages_and_growth_are_declared(paper: str) -> None:
+    module = small_model(paper)
+    growing = paper in ("pggan", "stylegan")
+    assert (module.G_ema is not None, module.growth is not None) == (growing, growing)
+    assert any(name.startswith("G_ema.") for name in module.state_dict()) == growing
+    if not growing:
+        assert torch.equal(module.sample(2, seed=0), module.sample(2, seed=0, ema=False))
+    if paper != "stylegan":
+        with pytest.raises(ValueError, match="truncation"):
+            module.sample(1, truncation_psi=0.5)

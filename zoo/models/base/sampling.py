@@ -1,0 +1,101 @@
+"""Latents and samples of a module: p(z), the training stream's draws, and images from a bare module."""
+
+from typing import ClassVar
+
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor, nn
+
+from zoo.nn.modes import in_eval_mode
+
+
+class SamplingModule(LightningModule):
+    """What a generator can be asked for.
+
+    Attributes:
+        G: the generator.
+        G_ema: the average of its weights, of the papers that sample with it; else None.
+        z_dim: dimension of the latent z.
+        num_classes: number of classes if G is conditional on a label, else None.
+        latent_generator: of this rank's training stream.
+        has_truncation: whether `sample` takes truncation_psi.
+    """
+
+    G: nn.Module
+    G_ema: nn.Module | None
+    z_dim: int
+    num_classes: int | None
+    latent_generator: torch.Generator
+    has_truncation: ClassVar[bool] = False
+
+    def latents(self, n: int, *, generator: torch.Generator | None = None) -> Tensor:
+        """n draws of the prior p(z), [n, z_dim] on the CPU: standard normal unless the paper says otherwise."""
+        return torch.randn(n, self.z_dim, generator=generator)
+
+    def sample_z(self, n: int) -> Tensor:
+        """n latents of this rank's training stream, [n, z_dim] on the module's device.
+
+        Drawn on the CPU: the stream is the same whatever the device, and its state fits every checkpoint.
+        """
+        return self.latents(n, generator=self.latent_generator).to(self.device, non_blocking=True)
+
+    def generate(self, z: Tensor, y: Tensor | None) -> Tensor:
+        """Images [N, C, H, W] in [-1, 1] from latents z and labels y; papers with another scale convert here."""
+        images: Tensor = self.G(z)
+        return images
+
+    def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        """`generate`, for what calls a module as a function."""
+        return self.generate(z, y)
+
+    @torch.no_grad()
+    def sample(
+        self,
+        n: int,
+        *,
+        labels: Tensor | None = None,
+        seed: int | None = None,
+        truncation_psi: float | None = None,
+        ema: bool = True,
+    ) -> Tensor:
+        """n images from a bare module: no trainer, no data set, no logger.
+
+        Args:
+            n: number of images.
+            labels: int64 [n] for conditional papers (default: drawn uniformly); unconditional papers refuse them.
+            seed: makes the result a function of weights, n and seed; None draws from torch's global generator.
+            truncation_psi: for the papers that have the truncation trick; the others refuse it.
+            ema: use the averaged weights, where the paper keeps them.
+
+        Returns:
+            float32 [n, C, H, W] in [-1, 1] on the module's device.
+
+        Raises:
+            ValueError: labels or truncation for a paper that has none.
+        """
+        if truncation_psi is not None and not self.has_truncation:
+            raise ValueError(f"{type(self).__name__} has no truncation trick: leave truncation_psi out")
+        z, y = self.draw(n, labels=labels, seed=seed)
+        with in_eval_mode(self):
+            return self.images_of(z, y, seed=seed, truncation_psi=truncation_psi, ema=ema).float()
+
+    def images_of(
+        self, z: Tensor, y: Tensor | None, *, seed: int | None, truncation_psi: float | None, ema: bool
+    ) -> Tensor:
+        """What `sample` makes of its latents; papers with averaged weights, truncation or noise look at the rest."""
+        return self.generate(z, y)
+
+    def draw(self, n: int, *, labels: Tensor | None = None, seed: int | None = None) -> tuple[Tensor, Tensor | None]:
+        """Latents [n, z_dim] and labels [n] (drawn uniformly where not given; None if unconditional) of `sample`."""
+        if labels is not None and self.num_classes is None:
+            raise ValueError(f"{type(self).__name__} is unconditional: leave labels out")
+        generator = None if seed is None else torch.Generator().manual_seed(seed)
+        z = self.latents(n, generator=generator)
+        if labels is None and self.num_classes is not None:
+            labels = torch.randint(self.num_classes, (n,), generator=generator)
+        return z.to(self.device), None if labels is None else labels.to(self.device)
+
+    def predict_step(self, batch: tuple[int, int], batch_idx: int) -> Tensor:
+        """`Trainer.predict` over pairs (number of images, seed): images [n, C, H, W] in [-1, 1]."""
+        n, seed = batch
+        return self.sample(n, seed=seed)
