@@ -22,14 +22,20 @@ Split = Literal["train", "validation", "test"]
 class ImageDataModule(LightningDataModule):
     """A data set of images as uint8 tensors.
 
-    root: folder with the files; None means the environment variable ZOO_DATA, else ./data.
-    batch_size: real images per discriminator update, summed over all devices (as the papers count them).
-    resolution: side of the square images in pixels; None is the data set's own.
-    horizontal_flip: mirror each image with probability 1/2, drawn anew each epoch.
-    train_images: train on the first n images only, the rest of the training split being
-    `split("validation")`;
-        None trains on all of them (there is no hidden hold-out).
-    seed: of the order of the images and of the flips.
+    Its constructor has the arguments that all data sets share. A data set that adds some takes these as `**base` and
+    passes them on: the command line finds their types, defaults and help by following that call.
+
+    Args:
+        root: folder with the files; None means the environment variable ZOO_DATA, else ./data.
+        batch_size: real images per discriminator update, summed over all devices (as the papers count them).
+        resolution: side of the square images in pixels; None is the data set's own.
+        horizontal_flip: mirror each image with probability 1/2, drawn anew each epoch.
+        train_images: train on the first n images only, the rest of the training split being the validation split;
+            None trains on all of them (there is no hidden hold-out).
+        seed: of the order of the images and of the flips.
+
+    Raises:
+        DataError: a size below 1.
     """
 
     name: str
