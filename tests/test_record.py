@@ -19,7 +19,7 @@ import torchvision
 import zoo
 from zoo.errors import RecordError
 from zoo.runs.environment import describe_commit, describe_hardware, describe_versions
-from zoo.runs.folder import RunDir, RunDirError, write_atomically
+from zoo.runs.folder import RunDir, RunDirError, replacing, write_atomically
 from zoo.runs.record import read_result, summarise_measures, validate_result, write_result
 
 # --- the folder ---
@@ -80,6 +80,54 @@ def test_atomic_writing_keeps_the_old_file_on_failure(tmp_path: Path, monkeypatc
     assert [file.name for file in tmp_path.iterdir()] == ["a.txt"]
     with pytest.raises(RecordError, match="nowhere"):
         write_atomically(tmp_path / "nowhere" / "a.txt", "x")
+
+
+@pytest.mark.parametrize("failing", ["body", "fsync", "rename", "interrupt"])
+def test_what_cannot_be_replaced_is_untouched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str) -> None:
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"old")
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    if failing in ("fsync", "rename"):
+        monkeypatch.setattr(*((os, "fsync", full) if failing == "fsync" else (Path, "replace", full)))
+
+    def write() -> None:
+        with replacing(path) as temporary:
+            temporary.write_bytes(b"half")
+            assert (temporary.parent, path.read_bytes()) == (tmp_path, b"old")
+            if failing == "body":
+                full()
+            if failing == "interrupt":
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt if failing == "interrupt" else OSError):
+        write()
+    assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [("a.bin", b"old")]
+
+
+def test_a_file_is_on_the_disk_before_it_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    order: list[str] = []
+    sync, replace = os.fsync, Path.replace
+    monkeypatch.setattr(os, "fsync", lambda file: (order.append("fsync"), sync(file))[1])
+    monkeypatch.setattr(Path, "replace", lambda self, to: (order.append("rename"), replace(self, to))[1])
+    write_atomically(tmp_path / "a.txt", "x")
+    assert order == ["fsync", "rename"]
+    with replacing(tmp_path / "b.png", sync=False) as temporary:
+        temporary.write_bytes(b"x")
+    assert order == ["fsync", "rename", "rename"]
+
+
+def test_names_by_images_seen_there_and_back(tmp_path: Path) -> None:
+    run = RunDir.create(tmp_path / "run")
+    for images_seen in (1_000_064, 0, 999_936):
+        run.grid_at(images_seen).touch()
+        run.checkpoint_at(images_seen).touch()
+    run.last_checkpoint.touch()
+    assert run.grid_at(64).name == "images-000000064.png"
+    assert list(run.all_grids().items()) == [(n, run.grid_at(n)) for n in (0, 999_936, 1_000_064)]
+    assert list(run.all_checkpoints().items()) == [(n, run.checkpoint_at(n)) for n in (0, 999_936, 1_000_064)]
 
 
 # --- measures ---

@@ -89,7 +89,7 @@ def test_training_learns_reproducibly_and_writes_a_loadable_pair(tmp_path, digit
     right = accuracy(net, digits.images[3000:], digits.labels[3000:])
     assert 0.7 < right < 1
     out = tmp_path / "new" / "net.safetensors"
-    write(net, out, card={"test_accuracy": right})
+    write(net.state_dict(), out, card={"test_accuracy": right})
     extractor = LeNetExtractor(out)
     assert extractor.name == f"lenet-{extractor.sha256[:8]}"
     assert sorted(f.name for f in out.parent.iterdir()) == ["net.json", "net.safetensors"]

@@ -6,7 +6,18 @@ import pytest
 import torch
 
 from zoo.commands import train_resnet as training
-from zoo.commands.train_resnet import Kept, ResumeError, accuracy, augment, cut_out, fit, move, one_cycle, write
+from zoo.commands.train_lenet import write
+from zoo.commands.train_resnet import (
+    Kept,
+    ResumeError,
+    accuracy,
+    augment,
+    cut_out,
+    fit,
+    in_half_precision,
+    move,
+    one_cycle,
+)
 from zoo.metrics import ResNetExtractor
 from zoo.metrics.resnet import SHIPPED_SHA256, WEIGHTS, ResNet, ResNetWeightsError, to_resnet_input
 
@@ -28,7 +39,7 @@ def trained(tmp_path_factory):
     net = fit(images, labels, seed=3, epochs=2, width=4)
     exact = copy.deepcopy(net.state_dict())
     file = tmp_path_factory.mktemp("resnet") / "resnet.safetensors"
-    write(net, file, card={"width": 4, "test_accuracy": 0.5})
+    write(in_half_precision(net), file, card={"width": 4, "test_accuracy": 0.5})
     return net, file, exact
 
 
@@ -179,7 +190,7 @@ def test_damaged_and_missing_files(trained, tmp_path):
         ResNetExtractor(file)
     other = ResNet(4)
     del other.trunk[3]
-    write(other, file, card={"width": 4})
+    write(in_half_precision(other), file, card={"width": 4})
     with pytest.raises(ResNetWeightsError, match="another network"):
         ResNetExtractor(file)
     file.with_suffix(".json").write_text(json.dumps({"sha256": "x"}))

@@ -77,7 +77,7 @@ class FinishedRun:
 
     def archived(self) -> list[Path]:
         """The checkpoints that were kept on the way (`--keep.archive_every`), earliest first."""
-        return sorted(self.dir.checkpoints.glob("images-*.ckpt"))
+        return list(self.dir.all_checkpoints().values())
 
     def module(self, checkpoint: Path | str = "last") -> AdversarialModule:
         """The module with the weights of a checkpoint ("last", "best", or a file), on the CPU.

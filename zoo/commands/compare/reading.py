@@ -91,7 +91,7 @@ def read_run(path: Path) -> ComparedRun:
     if record and record["interruptions"] and not any("resumed" in row for row in rows):
         notes.append("its log does not say when it was resumed: curves over wall time include the pauses")
     config = read_config(run, notes)
-    grids = {int(file.stem.removeprefix("images-")): file for file in sorted(run.grids.glob("images-*.png"))}
+    grids = run.all_grids()
     return ComparedRun(path, paper_of(run, record=record, config=config), record, config, rows, grids, tuple(notes))
 
 

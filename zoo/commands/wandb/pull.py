@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from zoo.commands.wandb.push import GRID, PushError, require_wandb
-from zoo.runs.folder import RESULT_FILE, RunDir
+from zoo.runs.folder import RESULT_FILE, RunDir, write_atomically
 
 
 def pull(project: str, folder: Path, *, api: Any = None) -> list[Path]:
@@ -55,13 +55,13 @@ def write_run(run: Any, path: Path) -> Path | None:
         return None
     place = RunDir.create(path, resume=True)
     config = {**run.config, "paper": run.config.get("paper") or run.group or "unknown paper"}
-    place.config.write_text(yaml.safe_dump(config, sort_keys=False))
+    write_atomically(place.config, yaml.safe_dump(config, sort_keys=False))
     rows = sorted(filter(None, map(as_row, history)), key=lambda row: row["images_seen"])
-    place.metrics.write_text("".join(json.dumps(row, allow_nan=False) + "\n" for row in rows))
+    write_atomically(place.metrics, "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows))
     for row in history:
         if isinstance(row.get(GRID), Mapping):
             file = Path(run.file(row[GRID]["path"]).download(root=str(path), replace=True).name)
-            file.replace(place.grids / f"images-{int(row['images_seen']):09d}.png")
+            file.replace(place.grid_at(int(row["images_seen"])))
     if any(file.name == RESULT_FILE for file in run.files()):
         run.file(RESULT_FILE).download(root=str(path), replace=True)
     return path
