@@ -20,7 +20,7 @@ import zoo
 from zoo.errors import RecordError
 from zoo.runs.environment import describe_commit, describe_hardware, describe_versions
 from zoo.runs.folder import RunDir, RunDirError, replacing, write_atomically
-from zoo.runs.record import read_result, summarise_measures, validate_result, write_result
+from zoo.runs.record import overridden, overrides, read_result, summarise_measures, validate_result, write_result
 
 # --- the folder ---
 
@@ -385,3 +385,27 @@ def test_records_are_read_without_torch(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout.strip()) == (0, "dcgan"), done.stderr
+
+
+# --- what a run overrides ---
+
+SCRIPT = ["python", "reproductions/dcgan.py", "fit", "--recipe=mnist", "--model.width", "32", "--run_dir=RUN"]
+ZOO = ["zoo", "fit", "dcgan", "--images=200", "--evaluation.every=50", "--keep.monitor", "fid5k", "--model.width=16"]
+TEST = ["zoo", "test", "dcgan", "--images=7"]
+
+
+def test_overrides_are_told_from_either_way_to_start_a_run() -> None:
+    assert overridden([SCRIPT, TEST]) == {"--model.width": "32"}
+    assert overridden([SCRIPT, ZOO, TEST]) == {"--model.width": "16", "--images": "200"}  # the last one counts
+    assert overridden([["zoo", "fit", "dcgan"], ["python", "reproductions/dcgan.py", "study", "fit"]]) == {}
+
+
+def test_the_record_says_what_was_overridden_and_old_records_are_asked_for_their_commands() -> None:
+    old = {**record(), "commands": [SCRIPT, ZOO]}
+    new = {**record(), "commands": [["unreadable"]], "overrides": overridden([SCRIPT, ZOO])}
+    for either in (old, new):
+        validate_result(either)
+        assert overrides(either) == " --model.width 16 --images 200"
+        assert overrides(either, leave_out=["--images"]) == " --model.width 16"
+    with pytest.raises(RecordError, match=r"overrides.--images must be a text, it is 200"):
+        validate_result({**record(), "overrides": {"--images": 200}})

@@ -17,7 +17,15 @@ from zoo.models.base.module import AdversarialModule
 from zoo.runs.checkpoints import read_checkpoint
 from zoo.runs.environment import describe_commit, describe_hardware, describe_versions
 from zoo.runs.folder import RunDir, write_atomically
-from zoo.runs.record import read_metrics, read_result, summarise_measures, which_is_better, write_result
+from zoo.runs.record import (
+    overridden,
+    read_metrics,
+    read_result,
+    summarise_measures,
+    which_is_better,
+    without_folders,
+    write_result,
+)
 from zoo.runs.text import number, print_table, say
 from zoo.training.callbacks.base import ZooCallback, data_of
 from zoo.training.plan import Plan, command_line
@@ -131,6 +139,7 @@ class RunReport(ZooCallback):
             "wall_time_s": round(seconds, 1),
             "images_per_second": round(model.images_seen / seconds, 1),
             "commands": stopwatch.commands,
+            "overrides": overridden(map(without_folders, stopwatch.commands)),
             "started": stopwatch.started,
             "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
             "interruptions": stopwatch.interruptions,
