@@ -22,7 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zoo.commands.train_lenet import write
-from zoo.errors import ZooError
+from zoo.errors import CheckpointError
 from zoo.metrics.resnet import WEIGHTS, WIDTH, ResNet, read_network, to_resnet_input
 from zoo.runs.folder import replacing
 
@@ -51,10 +51,6 @@ TRAINING = Cycle(peak=0.2, holes=True, average=None)
 REFINING = Cycle(peak=0.05, holes=False, average=0.998)
 
 
-class ResumeError(ZooError):
-    """The kept state of an interrupted training is damaged or belongs to other settings."""
-
-
 def train_resnet(
     root: str,
     *,
@@ -69,7 +65,7 @@ def train_resnet(
     refined, and their card stands in the new one.
 
     The state after each epoch is kept beside `out` (.resume) until the end; where it is found, training goes on from
-    it. Raises ResumeError where it is not of this run, and what the data module raises if the files are absent.
+    it. Raises CheckpointError where it is not of this run, and what the data module raises if the files are absent.
     """
     from zoo.data import CIFAR10
 
@@ -142,9 +138,9 @@ class Kept:
         try:
             state: dict[str, Any] = torch.load(self.file, weights_only=True)
         except (RuntimeError, pickle.UnpicklingError, EOFError) as error:
-            raise ResumeError(f"{self.file}: the state of an interrupted training is damaged; {remedy}") from error
+            raise CheckpointError(f"{self.file}: the state of an interrupted training is damaged; {remedy}") from error
         if state.get("run") != self.run:
-            raise ResumeError(
+            raise CheckpointError(
                 f"{self.file}: the state is of a training with {state.get('run')}, not {self.run}; {remedy}"
             )
         net.load_state_dict(state["net"])

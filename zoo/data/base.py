@@ -11,7 +11,7 @@ from lightning.pytorch import LightningDataModule
 from zoo.data.arrays import ImageArray
 from zoo.data.growing import GrowingStream, pyramid
 from zoo.data.stream import ImageStream
-from zoo.errors import DataError, ZooError
+from zoo.errors import DataError, DataNotFoundError
 
 if TYPE_CHECKING:
     from zoo.nn.schedules import GrowthSchedule
@@ -177,18 +177,6 @@ class OneEmptyBatch:
 
     def __iter__(self) -> Iterator[tuple[None, None]]:
         return iter([(None, None)])
-
-
-class DataNotFoundError(ZooError, FileNotFoundError):
-    """The files of a data set are absent and could not be downloaded."""
-
-    def __init__(self, name: str, *, looked_for: Iterable[Path | str], reason: str) -> None:
-        places = "\n".join(f"  {place}" for place in looked_for)
-        self.data, self.reason = name, reason
-        super().__init__(
-            f"{name} was not found. Looked for\n{places}\n{reason}\n"
-            "Name the folder that holds it with --data_dir (data.root) or the environment variable ZOO_DATA."
-        )
 
 
 def download(

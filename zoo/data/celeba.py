@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from zoo.data.arrays import ImageArray
-from zoo.data.base import DataNotFoundError, ImageDataModule, Split, download
+from zoo.data.base import ImageDataModule, Split, download
 from zoo.data.files import ImageFiles, Preparation, image_sizes, list_images, list_zip, load_files
-from zoo.errors import DataError
+from zoo.errors import DataError, DataNotFoundError
 
 SIZE = (178, 218)
 HALF_SIZE = (89, 109)

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from zoo.data.arrays import Decoded, ImageArray, Int64Array, UInt8Array, cached, digest, from_memory
-from zoo.data.base import DataNotFoundError, ImageDataModule, Split, download
+from zoo.data.base import ImageDataModule, Split, download
 from zoo.data.files import Preparation, list_images, load_files, resize, with_class_labels
-from zoo.errors import DataError
+from zoo.errors import DataError, DataNotFoundError
 
 SIDE = 32
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from zoo.data.arrays import ImageArray
-from zoo.data.base import DataNotFoundError, ImageDataModule, Split
+from zoo.data.base import ImageDataModule, Split
 from zoo.data.files import (
     EXTENSIONS,
     ImageFiles,
@@ -15,7 +15,7 @@ from zoo.data.files import (
     load_files,
     with_class_labels,
 )
-from zoo.errors import DataError
+from zoo.errors import DataError, DataNotFoundError
 
 FOLDERS: dict[Split, tuple[str, ...]] = {
     "train": ("train",),

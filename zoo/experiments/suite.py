@@ -4,14 +4,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from zoo.data import ImageDataModule, cache_dir
-from zoo.errors import UsageError
+from zoo.errors import UsageError, WeightsError
 from zoo.experiments import cgan, dcgan, gan, infogan, lsgan, pggan, stylegan, wgan, wgan_gp_critic
 from zoo.experiments.experiment import Experiment, Measured
 from zoo.experiments.measures import MEASURES
 from zoo.metrics.batchnorm import suitable_mode
 from zoo.metrics.evaluator import Evaluator
 from zoo.metrics.features import FeatureExtractor
-from zoo.metrics.inception import InceptionExtractor, InceptionUnavailableError
+from zoo.metrics.inception import InceptionExtractor
 from zoo.metrics.lenet import LeNetExtractor
 from zoo.metrics.measures import WHILE_TRAINING
 from zoo.metrics.protocol import protocol_hash
@@ -145,7 +145,7 @@ class Measurement:
         if "inception" in names:
             try:
                 extractors.append(InceptionExtractor())
-            except InceptionUnavailableError as error:
+            except WeightsError as error:
                 if asked or not mnist_like:
                     raise
                 self.notes.append(f"FID, IS and KID of Inception features were not taken. {error}")

@@ -9,9 +9,9 @@ from typing import Any
 import yaml
 
 from zoo.data import ImageDataModule
-from zoo.errors import UsageError
+from zoo.errors import CheckpointError, UsageError
 from zoo.models.base.module import AdversarialModule
-from zoo.runs.checkpoints import CheckpointError, check_compatible, read_checkpoint
+from zoo.runs.checkpoints import check_compatible, read_checkpoint
 from zoo.runs.folder import RunDir
 from zoo.runs.record import read_metrics, read_result
 

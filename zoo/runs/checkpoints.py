@@ -18,13 +18,12 @@ from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.pytorch import LightningModule
 from torch import Tensor
 
-from zoo.errors import ZooError
+from zoo.errors import CheckpointError
 from zoo.runs.folder import replacing
 
 __all__ = [
     "CHECKPOINT_FORMAT",
     "AtomicCheckpointIO",
-    "CheckpointError",
     "check_compatible",
     "collect_rng_state",
     "read_checkpoint",
@@ -33,10 +32,6 @@ __all__ = [
 ]
 
 CHECKPOINT_FORMAT = 1  # checkpoint["zoo"]["format"] of the files that this version writes
-
-
-class CheckpointError(ZooError):
-    """A checkpoint that cannot be written, read or used; the text says which, why, and what to do."""
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):

@@ -9,16 +9,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from zoo.errors import RecordError, ZooError
+from zoo.errors import RecordError
 
 CONFIG_FILE = "config.yaml"
 METRICS_FILE = "metrics.jsonl"
 RESULT_FILE = "result.json"
 WANDB_ID_FILE = "wandb_id"
-
-
-class RunDirError(ZooError):
-    """A folder that cannot take a new run."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +28,7 @@ class RunDir:
         """Make the folders of a run at `path`; figures and samples have theirs when they are written.
 
         Raises:
-            RunDirError: a run lies there already (unless `resume`), or `path` is no folder that can be made.
+            RecordError: a run lies there already (unless `resume`), or `path` is no folder that can be made.
         """
         run = cls(Path(path))
         if not resume:
@@ -41,7 +37,7 @@ class RunDir:
             for folder in (run.grids, run.checkpoints):
                 folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise RunDirError(f"cannot make the run's folder {run.path}: {error}; choose another --run_dir") from error
+            raise RecordError(f"cannot make the run's folder {run.path}: {error}; choose another --run_dir") from error
         return run
 
     @property
@@ -50,14 +46,14 @@ class RunDir:
         return bool(self._traces())
 
     def refuse_second_run(self) -> None:
-        """Raises RunDirError if a run lies here already."""
+        """Raises RecordError if a run lies here already."""
         if self.holds_run:
             if any(self.checkpoints.glob("*.ckpt")):
                 way = "resume with --ckpt_path last"
             else:
                 way = "no checkpoint of it is there to resume from, so remove the folder"
             traces = ", ".join(self._traces())
-            raise RunDirError(f"{self.path} holds a run already ({traces}): {way}, or choose another --run_dir/--name")
+            raise RecordError(f"{self.path} holds a run already ({traces}): {way}, or choose another --run_dir/--name")
 
     def _traces(self) -> list[str]:
         files = [file.name for file in (self.config, self.metrics) if file.exists()]

@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from zoo.commands.compare.runs import ComparedRun
-from zoo.errors import RecordError, ZooError
+from zoo.errors import CheckpointError, RecordError, ZooError
 from zoo.runs.folder import METRICS_FILE, RESULT_FILE, RunDir
 from zoo.runs.record import read_metrics, read_result
 from zoo.runs.study import is_study, read_study
@@ -135,7 +135,7 @@ def paper_of(run: RunDir, *, record: Mapping[str, Any] | None, config: Mapping[s
     """Whose paper a run is of: its record says so, or else its last checkpoint."""
     if record or "paper" in config:
         return str(record["paper"] if record else config["paper"])
-    from zoo.runs.checkpoints import CheckpointError, read_checkpoint  # brings torch
+    from zoo.runs.checkpoints import read_checkpoint
 
     try:
         return str(read_checkpoint(run.last_checkpoint)["zoo"]["paper"])

@@ -9,7 +9,8 @@ from typing import Any
 
 import yaml
 
-from zoo.commands.wandb.push import GRID, PushError, require_wandb
+from zoo.commands.wandb.push import GRID, require_wandb
+from zoo.errors import RecordError
 from zoo.runs.folder import RESULT_FILE, RunDir, write_atomically
 
 
@@ -25,27 +26,27 @@ def pull(project: str, folder: Path, *, api: Any = None) -> list[Path]:
         the folders, one a run.
 
     Raises:
-        PushError: wandb is not installed, there is no such project, or none of its runs has points.
+        RecordError: wandb is not installed, there is no such project, or none of its runs has points.
     """
     names = [(run, re.sub(r"[^-.=+\w]", "_", run.name)) for run in runs_of(project, api=api)]
     found = [write_run(run, folder / f"{name}-{run.id}") for run, name in names]
     folders = [path for path in found if path is not None]
     if not folders:
-        raise PushError(f"no run of the W&B project {project} holds points with images_seen")
+        raise RecordError(f"no run of the W&B project {project} holds points with images_seen")
     return folders
 
 
 def runs_of(project: str, *, api: Any) -> list[Any]:
     """The runs of a W&B project."""
     if project.count("/") != 1:
-        raise PushError(f"--wandb wants ENTITY/PROJECT, not {project!r}")
+        raise RecordError(f"--wandb wants ENTITY/PROJECT, not {project!r}")
     require_wandb()
     import wandb
 
     try:
         return list((api or wandb.Api()).runs(project))
     except (wandb.Error, ValueError) as error:
-        raise PushError(f"the runs of {project} cannot be read from W&B: {error}") from error
+        raise RecordError(f"the runs of {project} cannot be read from W&B: {error}") from error
 
 
 def write_run(run: Any, path: Path) -> Path | None:
