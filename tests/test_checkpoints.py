@@ -16,9 +16,9 @@ import torch
 from lightning.pytorch import LightningModule
 from torch import nn
 
+from zoo.errors import CheckpointError
 from zoo.runs.checkpoints import (
     AtomicCheckpointIO,
-    CheckpointError,
     check_compatible,
     collect_rng_state,
     read_checkpoint,

@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from zoo.commands.diff import Described, DiffError, arguments_in, as_text, called_in, code, described, layers
+from zoo.commands.diff import Described, arguments_in, as_text, called_in, code, described, layers
+from zoo.errors import UsageError
 from zoo.nn.losses import bce_discriminator_loss, gradient_penalty
 
 
@@ -64,9 +65,9 @@ def test_a_paper_and_itself_and_a_recipe() -> None:
 
 
 def test_unknown_names() -> None:
-    with pytest.raises(DiffError, match="there is no paper 'vae': name two of gan, dcgan"):
+    with pytest.raises(UsageError, match="there is no paper 'vae': name two of gan, dcgan"):
         as_text("wgan", "vae")
-    with pytest.raises(DiffError, match="wgan has no recipe 'moon': there are bedrooms"):
+    with pytest.raises(UsageError, match="wgan has no recipe 'moon': there are bedrooms"):
         as_text("wgan:moon", "wgan")
 
 

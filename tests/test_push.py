@@ -13,8 +13,8 @@ from wandb_files import history, ids, wandb_records, without_account
 
 from zoo.commands.compare.reading import read_run
 from zoo.commands.wandb.pull import pull
-from zoo.commands.wandb.push import PUSHED_FILE, PushError, push
-from zoo.errors import ZooError
+from zoo.commands.wandb.push import PUSHED_FILE, push
+from zoo.errors import RecordError, ZooError
 from zoo.runs.record import read_metrics
 
 
@@ -109,23 +109,23 @@ def test_a_push_that_broke_off_is_done_again_as_a_new_run(tmp_path: Path, monkey
     assert "that push broke off" in push(folder)
     assert (folder / "wandb_id").read_text() != first
     (folder / PUSHED_FILE).write_text("{}")
-    with pytest.raises(PushError, match=rf"{PUSHED_FILE} is damaged .*--again"):
+    with pytest.raises(RecordError, match=rf"{PUSHED_FILE} is damaged .*--again"):
         push(folder)
 
 
 def test_what_cannot_be_pushed_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(PushError, match=r"there is no run at .*absent"):
+    with pytest.raises(RecordError, match=r"there is no run at .*absent"):
         push(tmp_path / "absent")
     assert not (tmp_path / "absent").exists()
     folder = make_run(tmp_path / "run")
     with monkeypatch.context() as patch:
         patch.setitem(__import__("sys").modules, "wandb", None)
-        with pytest.raises(PushError, match=r"pip install wandb"):
+        with pytest.raises(RecordError, match=r"pip install wandb"):
             push(folder)
     pytest.importorskip("wandb")
     (folder / "config.yaml").write_text((folder / "config.yaml").read_text().replace("wandb: false", "wandb: true"))
     before = files_of(folder)
-    with pytest.raises(PushError, match=r"was mirrored to W&B while training.*wandb sync.*--again"):
+    with pytest.raises(RecordError, match=r"was mirrored to W&B while training.*wandb sync.*--again"):
         push(folder)
     assert files_of(folder) == before
 
@@ -185,10 +185,10 @@ def test_runs_are_fetched_as_folders_that_can_be_compared(tmp_path: Path) -> Non
 def test_projects_that_cannot_be_fetched(tmp_path: Path) -> None:
     pytest.importorskip("wandb")
     api = FakeApi(make_run(tmp_path / "local"))
-    with pytest.raises(PushError, match="--wandb wants ENTITY/PROJECT, not 'zoo'"):
+    with pytest.raises(RecordError, match="--wandb wants ENTITY/PROJECT, not 'zoo'"):
         pull("zoo", tmp_path / "fetched", api=api)
     with pytest.raises(ZooError, match="the runs of me/other cannot be read from W&B: Could not find project"):
         pull("me/other", tmp_path / "fetched", api=api)
     api.runs = lambda project: FakeApi.runs(api, "me/zoo")[:1]  # type: ignore[method-assign]
-    with pytest.raises(PushError, match="no run of the W&B project me/zoo holds points"):
+    with pytest.raises(RecordError, match="no run of the W&B project me/zoo holds points"):
         pull("me/zoo", tmp_path / "fetched", api=api)

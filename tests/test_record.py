@@ -1,10 +1,9 @@
-"""The run's folder and its result record."""
+"""The result record of a run."""
 
 from __future__ import annotations
 
 import copy
 import json
-import os
 import re
 import subprocess
 import sys
@@ -19,68 +18,8 @@ import torchvision
 import zoo
 from zoo.errors import RecordError
 from zoo.runs.environment import describe_commit, describe_hardware, describe_versions
-from zoo.runs.folder import RunDir, RunDirError, write_atomically
-from zoo.runs.record import read_result, summarise_measures, validate_result, write_result
-
-# --- the folder ---
-
-
-def test_a_run_has_these_names(tmp_path: Path) -> None:
-    run = RunDir.create(tmp_path / "runs" / "gan")
-    made = {path.relative_to(run.path).as_posix() for path in run.path.rglob("*")}
-    assert made == {"grids", "checkpoints"}
-    names = [run.config, run.metrics, run.result, run.wandb_id, run.last_checkpoint, run.best_checkpoint]
-    assert [path.relative_to(run.path).as_posix() for path in names] == [
-        "config.yaml",
-        "metrics.jsonl",
-        "result.json",
-        "wandb_id",
-        "checkpoints/last.ckpt",
-        "checkpoints/best.ckpt",
-    ]
-    assert run.checkpoint_at(25_000_000).name == "images-025000000.ckpt"
-    assert run.checkpoint_at(9_984) < run.checkpoint_at(10_048)  # names sort as numbers
-
-
-@pytest.mark.parametrize("trace", ["config.yaml", "metrics.jsonl", "checkpoints/last.ckpt"])
-def test_a_folder_that_holds_a_run_is_not_taken_again(tmp_path: Path, trace: str) -> None:
-    assert not RunDir(tmp_path / "absent").holds_run
-    run = RunDir.create(tmp_path / "run")
-    assert not run.holds_run  # empty folders are no run
-    RunDir.create(run.path)
-    (run.path / trace).write_text("x")
-    assert run.holds_run
-    way = "resume with --ckpt_path last" if trace.endswith(".ckpt") else "no checkpoint of it .* remove the folder"
-    with pytest.raises(RunDirError, match=rf"run holds a run already \({trace}\): {way}, or choose another"):
-        RunDir.create(run.path)
-    assert (run.path / trace).read_text() == "x"
-    assert RunDir.create(run.path, resume=True) == run
-
-
-def test_a_path_that_is_a_file_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(RunDirError, match=r"cannot make the run's folder .*file"):
-        RunDir.create(tmp_path / "file")
-
-
-def test_atomic_writing_keeps_the_old_file_on_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "a.txt"
-    write_atomically(path, "old")
-
-    def full(*_: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(RecordError, match=r"could not write .*a\.txt: .*No space left"):
-        write_atomically(path, "new")
-    assert path.read_text() == "old"
-    monkeypatch.undo()
-    write_atomically(path, "new é")
-    assert path.read_bytes() == "new é".encode()
-    assert [file.name for file in tmp_path.iterdir()] == ["a.txt"]
-    with pytest.raises(RecordError, match="nowhere"):
-        write_atomically(tmp_path / "nowhere" / "a.txt", "x")
-
+from zoo.runs.folder import RunDir
+from zoo.runs.record import overridden, overrides, read_result, summarise_measures, validate_result, write_result
 
 # --- measures ---
 
@@ -337,3 +276,27 @@ def test_records_are_read_without_torch(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout.strip()) == (0, "dcgan"), done.stderr
+
+
+# --- what a run overrides ---
+
+SCRIPT = ["python", "reproductions/dcgan.py", "fit", "--recipe=mnist", "--model.width", "32", "--run_dir=RUN"]
+ZOO = ["zoo", "fit", "dcgan", "--images=200", "--evaluation.every=50", "--keep.monitor", "fid5k", "--model.width=16"]
+TEST = ["zoo", "test", "dcgan", "--images=7"]
+
+
+def test_overrides_are_told_from_either_way_to_start_a_run() -> None:
+    assert overridden([SCRIPT, TEST]) == {"--model.width": "32"}
+    assert overridden([SCRIPT, ZOO, TEST]) == {"--model.width": "16", "--images": "200"}  # the last one counts
+    assert overridden([["zoo", "fit", "dcgan"], ["python", "reproductions/dcgan.py", "study", "fit"]]) == {}
+
+
+def test_the_record_says_what_was_overridden_and_old_records_are_asked_for_their_commands() -> None:
+    old = {**record(), "commands": [SCRIPT, ZOO]}
+    new = {**record(), "commands": [["unreadable"]], "overrides": overridden([SCRIPT, ZOO])}
+    for either in (old, new):
+        validate_result(either)
+        assert overrides(either) == " --model.width 16 --images 200"
+        assert overrides(either, leave_out=["--images"]) == " --model.width 16"
+    with pytest.raises(RecordError, match=r"overrides.--images must be a text, it is 200"):
+        validate_result({**record(), "overrides": {"--images": 200}})

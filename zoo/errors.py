@@ -1,24 +1,43 @@
 """The errors a user can mend. The command line prints their text without a traceback."""
 
+from collections.abc import Iterable
+from pathlib import Path
+
 
 class ZooError(Exception):
     """Base of every error that names a thing, where it was looked for, and what to do about it."""
 
 
-class NonFiniteLossError(ZooError, ArithmeticError):
-    """A loss became nan or infinite; training stopped before such weights reached a checkpoint."""
+class UsageError(ZooError):
+    """A command line that names something unknown, or leaves out something needed."""
 
 
 class UnsupportedSettingError(ZooError, ValueError):
     """A trainer setting that cannot work for a two-player module."""
 
 
+class NonFiniteLossError(ZooError, ArithmeticError):
+    """A loss became nan or infinite; training stopped before such weights reached a checkpoint."""
+
+
 class DataError(ZooError, ValueError):
     """A data set's files or settings that cannot be used."""
 
 
-class UsageError(ZooError):
-    """A command line that names something unknown, or leaves out something needed."""
+class DataNotFoundError(ZooError, FileNotFoundError):
+    """The files of a data set are absent and could not be downloaded."""
+
+    def __init__(self, name: str, *, looked_for: Iterable[Path | str], reason: str) -> None:
+        places = "\n".join(f"  {place}" for place in looked_for)
+        self.data, self.reason = name, reason
+        super().__init__(
+            f"{name} was not found. Looked for\n{places}\n{reason}\n"
+            "Name the folder that holds it with --data_dir (data.root) or the environment variable ZOO_DATA."
+        )
+
+
+class WeightsError(ZooError):
+    """The weights of a feature network, or their card, are absent and could not be fetched, or are damaged."""
 
 
 class EvaluationError(ZooError, ValueError):
@@ -26,8 +45,16 @@ class EvaluationError(ZooError, ValueError):
 
 
 class RecordError(ZooError):
-    """A record that cannot be written or read; the text names the file and the field."""
+    """A run's folder, its record, or their mirror at W&B that cannot be made, written or read."""
 
 
 class UndeclaredMeasureError(ZooError):
     """A value was measured, and no declaration says what it means."""
+
+
+class CheckpointError(ZooError):
+    """A checkpoint that cannot be written, read or used; the text says which, why, and what to do."""
+
+
+class ReleaseError(ZooError):
+    """A release that cannot be found, read, trusted or written; the text says which file, why, and what to do."""

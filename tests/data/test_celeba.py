@@ -10,7 +10,8 @@ import pytest
 import torch
 from PIL import Image
 
-from zoo.data import CelebA, DataNotFoundError
+from zoo.data import CelebA
+from zoo.errors import DataNotFoundError
 
 WriteImage = Callable[..., Path]
 NAMES = [f"{k:06}.png" for k in range(1, 6)]

@@ -10,8 +10,9 @@ import pytest
 import torch
 from PIL import Image
 
-from zoo.data import CIFAR10, DataNotFoundError
+from zoo.data import CIFAR10
 from zoo.data.cifar10 import CLASSES, read_batch
+from zoo.errors import DataNotFoundError
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (20, 3, 32, 32), dtype=np.uint8)
 LABELS = [int(k) for k in np.random.default_rng(1).integers(0, 10, 20)]

@@ -11,8 +11,9 @@ import torch
 from PIL import Image
 
 import zoo.data.files as files_module
-from zoo.data import DataNotFoundError, ImageFolder
+from zoo.data import ImageFolder
 from zoo.data.files import Preparation, list_images, list_zip, load_files, resize
+from zoo.errors import DataNotFoundError
 
 WriteImage = Callable[..., Path]
 

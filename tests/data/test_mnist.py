@@ -9,8 +9,9 @@ import pytest
 import torch
 from PIL import Image
 
-from zoo.data import MNIST, DataNotFoundError, Digits
+from zoo.data import MNIST, Digits
 from zoo.data.mnist import read_idx
+from zoo.errors import DataNotFoundError
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (12, 28, 28), dtype=np.uint8)
 LABELS = (np.arange(12) % 10).astype(np.uint8)

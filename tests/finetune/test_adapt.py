@@ -7,11 +7,11 @@ import torch
 from registry import SMALL
 from torch import Tensor
 
+from zoo.errors import CheckpointError
 from zoo.models import MODELS
 from zoo.models.base.module import AdversarialModule
 from zoo.nn.layers import EqualizedConv2d
 from zoo.releases.weights import Weights
-from zoo.runs.checkpoints import CheckpointError
 from zoo.training.finetune.adapt import Source, Transfer, rebuild, to_channels_of_G, transfer
 
 CONVOLUTIONAL: dict[str, dict[str, Any]] = {

@@ -4,7 +4,8 @@ from torch import nn
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 from torch_fidelity.interpolate_compat_tensorflow import interpolate_bilinear_2d_like_tensorflow1x
 
-from zoo.metrics import InceptionExtractor, InceptionUnavailableError, inception, value_name
+from zoo.errors import WeightsError
+from zoo.metrics import InceptionExtractor, inception, value_name
 from zoo.metrics.inception import FILE, OFFICIAL_SHA256, URL, VARIABLE
 from zoo.metrics.resize import resize_like_tf1
 
@@ -87,7 +88,7 @@ def test_absent_and_offline_is_one_clear_error(tmp_path, monkeypatch):
         raise OSError("no route to host")
 
     monkeypatch.setattr(torch.hub, "download_url_to_file", offline)
-    with pytest.raises(InceptionUnavailableError) as error:
+    with pytest.raises(WeightsError) as error:
         InceptionExtractor()
     for part in (
         VARIABLE,
@@ -98,12 +99,12 @@ def test_absent_and_offline_is_one_clear_error(tmp_path, monkeypatch):
         "resnet for small colour images",
     ):
         assert part in str(error.value)
-    with pytest.raises(InceptionUnavailableError, match="not allowed"):
+    with pytest.raises(WeightsError, match="not allowed"):
         InceptionExtractor(download=False)
-    with pytest.raises(InceptionUnavailableError, match=r"absent\.pth \(argument\)"):
+    with pytest.raises(WeightsError, match=r"absent\.pth \(argument\)"):
         InceptionExtractor(tmp_path / "absent.pth")
     monkeypatch.setenv(VARIABLE, str(tmp_path / "absent.pth"))
-    with pytest.raises(InceptionUnavailableError, match=VARIABLE):
+    with pytest.raises(WeightsError, match=VARIABLE):
         InceptionExtractor()
 
 
@@ -116,7 +117,7 @@ class Dangerous:
 def test_a_file_that_is_something_else_is_refused_without_running_it(tmp_path, content):
     file = tmp_path / "weights.pth"
     torch.save(content, file) if content is not None else file.write_bytes(b"<html>not found</html>")
-    with pytest.raises(InceptionUnavailableError, match="does not hold") as error:
+    with pytest.raises(WeightsError, match="does not hold") as error:
         InceptionExtractor(file)
     assert "ZeroDivisionError" not in str(error.value)
 
@@ -124,7 +125,7 @@ def test_a_file_that_is_something_else_is_refused_without_running_it(tmp_path, c
 def test_a_truncated_file_is_refused(reference, tmp_path):
     file = tmp_path / "half.pth"
     file.write_bytes(reference[1].read_bytes()[:100_000])
-    with pytest.raises(InceptionUnavailableError, match="does not hold"):
+    with pytest.raises(WeightsError, match="does not hold"):
         InceptionExtractor(file)
 
 

@@ -7,7 +7,8 @@ import torch
 
 from zoo.commands.train_lenet import accuracy, fit, shift, write
 from zoo.data import MNIST, Digits
-from zoo.metrics import LeNetExtractor, LeNetWeightsError
+from zoo.errors import WeightsError
+from zoo.metrics import LeNetExtractor
 from zoo.metrics.lenet import SHIPPED_SHA256, WEIGHTS, to_lenet_input
 
 
@@ -66,17 +67,17 @@ def test_input_is_padded_resized_and_greyed(lenet, digits):
 
 def test_damaged_missing_and_foreign_weights(tmp_path, lenet):
     copy = tmp_path / "lenet.safetensors"
-    with pytest.raises(LeNetWeightsError, match=str(copy)):
+    with pytest.raises(WeightsError, match=str(copy)):
         LeNetExtractor(copy)
     shutil.copy(WEIGHTS, copy)
-    with pytest.raises(LeNetWeightsError, match=r"lenet\.json is missing"):
+    with pytest.raises(WeightsError, match=r"lenet\.json is missing"):
         LeNetExtractor(copy)
     shutil.copy(WEIGHTS.with_suffix(".json"), tmp_path)
     assert LeNetExtractor(copy).name == "lenet"
     blob = bytearray(copy.read_bytes())
     blob[-1] ^= 1
     copy.write_bytes(blob)
-    with pytest.raises(LeNetWeightsError, match="damaged"):
+    with pytest.raises(WeightsError, match="damaged"):
         LeNetExtractor(copy)
 
 
@@ -89,7 +90,7 @@ def test_training_learns_reproducibly_and_writes_a_loadable_pair(tmp_path, digit
     right = accuracy(net, digits.images[3000:], digits.labels[3000:])
     assert 0.7 < right < 1
     out = tmp_path / "new" / "net.safetensors"
-    write(net, out, card={"test_accuracy": right})
+    write(net.state_dict(), out, card={"test_accuracy": right})
     extractor = LeNetExtractor(out)
     assert extractor.name == f"lenet-{extractor.sha256[:8]}"
     assert sorted(f.name for f in out.parent.iterdir()) == ["net.json", "net.safetensors"]

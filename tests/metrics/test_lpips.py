@@ -3,7 +3,8 @@ import torch
 from torch_fidelity import sample_similarity_lpips as theirs
 from torchvision.models.vgg import cfgs, make_layers
 
-from zoo.metrics.lpips import VGG16LPIPS, LPIPSWeightsError
+from zoo.errors import WeightsError
+from zoo.metrics.lpips import VGG16LPIPS
 
 
 @pytest.fixture(scope="module")
@@ -40,13 +41,13 @@ def test_equals_torch_fidelity(files, monkeypatch):
 
 def test_wrong_files_are_named(files, tmp_path):
     network, linear, _ = files
-    with pytest.raises(LPIPSWeightsError, match=r"no file .*absent\.pth.*https"):
+    with pytest.raises(WeightsError, match=r"no file .*absent\.pth.*https"):
         VGG16LPIPS(tmp_path / "absent.pth", linear)
     html = tmp_path / "page.pth"
     html.write_text("<html>not found</html>")
-    with pytest.raises(LPIPSWeightsError, match="no weights file"):
+    with pytest.raises(WeightsError, match="no weights file"):
         VGG16LPIPS(network, html)
-    with pytest.raises(LPIPSWeightsError, match=r"another network: features.0.weight is absent"):
+    with pytest.raises(WeightsError, match=r"another network: features.0.weight is absent"):
         VGG16LPIPS(linear, network)
     with pytest.raises(ValueError, match="16 pixels"):
         VGG16LPIPS(network, linear)(torch.zeros(1, 3, 8, 8), torch.zeros(1, 3, 8, 8))

@@ -6,9 +6,11 @@ import pytest
 import torch
 
 from zoo.commands import train_resnet as training
-from zoo.commands.train_resnet import Kept, ResumeError, accuracy, augment, cut_out, fit, move, one_cycle, write
+from zoo.commands.train_lenet import write
+from zoo.commands.train_resnet import Kept, accuracy, augment, cut_out, fit, in_half_precision, move, one_cycle
+from zoo.errors import CheckpointError, WeightsError
 from zoo.metrics import ResNetExtractor
-from zoo.metrics.resnet import SHIPPED_SHA256, WEIGHTS, ResNet, ResNetWeightsError, to_resnet_input
+from zoo.metrics.resnet import SHIPPED_SHA256, WEIGHTS, ResNet, to_resnet_input
 
 
 def blocks(n, *, seed):
@@ -28,7 +30,7 @@ def trained(tmp_path_factory):
     net = fit(images, labels, seed=3, epochs=2, width=4)
     exact = copy.deepcopy(net.state_dict())
     file = tmp_path_factory.mktemp("resnet") / "resnet.safetensors"
-    write(net, file, card={"width": 4, "test_accuracy": 0.5})
+    write(in_half_precision(net), file, card={"width": 4, "test_accuracy": 0.5})
     return net, file, exact
 
 
@@ -60,10 +62,10 @@ def test_an_interrupted_training_goes_on_to_the_same_bits(trained, tmp_path, mon
     again = fit(images, labels, seed=3, epochs=2, width=4, kept=kept)
     assert len(steps) == 768 // 128
     assert all(torch.equal(v, again.state_dict()[k]) for k, v in trained[2].items())
-    with pytest.raises(ResumeError, match=r"not \{'seed': 4\}; delete it"):
+    with pytest.raises(CheckpointError, match=r"not \{'seed': 4\}; delete it"):
         fit(images, labels, seed=4, epochs=2, width=4, kept=Kept(kept.file, run={"seed": 4}))
     kept.file.write_bytes(kept.file.read_bytes()[:1000])
-    with pytest.raises(ResumeError, match="damaged; delete it"):
+    with pytest.raises(CheckpointError, match="damaged; delete it"):
         fit(images, labels, seed=3, epochs=2, width=4, kept=kept)
 
 
@@ -169,19 +171,19 @@ def test_one_cycle_rises_and_falls_to_0():
 
 
 def test_damaged_and_missing_files(trained, tmp_path):
-    with pytest.raises(ResNetWeightsError, match=r"missing; reinstall the package, or train it with"):
+    with pytest.raises(WeightsError, match=r"missing; reinstall the package, or train it with"):
         ResNetExtractor(tmp_path / "absent.safetensors")
     file = tmp_path / "resnet.safetensors"
     file.write_bytes(trained[1].read_bytes()[:-1])
     card = trained[1].with_suffix(".json").read_text()
     file.with_suffix(".json").write_text(card)
-    with pytest.raises(ResNetWeightsError, match="sha256"):
+    with pytest.raises(WeightsError, match="sha256"):
         ResNetExtractor(file)
     other = ResNet(4)
     del other.trunk[3]
-    write(other, file, card={"width": 4})
-    with pytest.raises(ResNetWeightsError, match="another network"):
+    write(in_half_precision(other), file, card={"width": 4})
+    with pytest.raises(WeightsError, match="another network"):
         ResNetExtractor(file)
     file.with_suffix(".json").write_text(json.dumps({"sha256": "x"}))
-    with pytest.raises(ResNetWeightsError, match="no card"):
+    with pytest.raises(WeightsError, match="no card"):
         ResNetExtractor(file)

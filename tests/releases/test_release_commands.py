@@ -10,8 +10,8 @@ from registry import small_model
 from zoo.__main__ import main
 from zoo.commands.picture import draw_rows, framed
 from zoo.commands.releases import in_rows
-from zoo.commands.sampling import SamplingError, between, bounded_columns, mixed_styles, samples, traversals, ways
-from zoo.errors import ZooError
+from zoo.commands.sampling import between, bounded_columns, mixed_styles, samples, traversals, ways
+from zoo.errors import EvaluationError, ZooError
 from zoo.experiments.pictures.captions import captioned
 from zoo.releases.release import Release
 
@@ -138,7 +138,7 @@ def test_labels_are_gone_through_again_and_again():
     module = small_model("cgan").eval()
     seven = samples(module, 4, seed=3, labels=[7, 1])
     assert seven.equal(module.sample(4, labels=torch.tensor([7, 1, 7, 1]), seed=3))
-    with pytest.raises(SamplingError, match="labels are from 0 to 9"):
+    with pytest.raises(EvaluationError, match="labels are from 0 to 9"):
         samples(module, 4, seed=3, labels=[10])
 
 

@@ -11,7 +11,7 @@ from typing import ClassVar
 import pytest
 
 import zoo
-from zoo.releases.card import ReleaseError
+from zoo.errors import ReleaseError
 from zoo.releases.find import release_folder
 
 NAME = "dcgan.digits"

@@ -10,8 +10,9 @@ import pytest
 import torch
 
 import zoo
+from zoo.errors import ReleaseError
 from zoo.models import MODELS
-from zoo.releases.card import ReleaseError, read_card
+from zoo.releases.card import read_card
 from zoo.releases.find import add_to_index, list_pretrained, release_folder
 from zoo.releases.release import Release
 from zoo.releases.weights import load_model, open_weights

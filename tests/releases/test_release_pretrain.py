@@ -5,9 +5,9 @@ import pytest
 from zoo.commands.pretrain import TARGETS, Target, pretrain, start, steps
 from zoo.commands.results.reported import reproductions
 from zoo.commands.results.results import recipes_of
+from zoo.errors import ReleaseError
 from zoo.models import MODELS
 from zoo.models.trained import FinishedRun
-from zoo.releases.card import ReleaseError
 
 DIGITS = Target("dcgan", "digits", 90, ("--images=192",))
 

@@ -4,8 +4,9 @@ import shutil
 import pytest
 from PIL import Image
 
+from zoo.errors import ReleaseError
 from zoo.metrics.features import sha256_of
-from zoo.releases.card import GRID_FILE, ReleaseError, read_card
+from zoo.releases.card import GRID_FILE, read_card
 from zoo.releases.export import export
 from zoo.releases.release import Release
 from zoo.releases.verify import verify

@@ -17,7 +17,7 @@ from torch import nn
 
 from zoo.commands.results.reported import reproductions
 from zoo.commands.results.results import recipes_of
-from zoo.errors import ZooError
+from zoo.errors import UsageError
 from zoo.models import MODELS
 from zoo.models.base.module import AdversarialModule
 from zoo.nn import losses
@@ -35,10 +35,6 @@ LOOP = (
 COUNTED = ("n_critic", "z_dim", "image_shape", "num_classes")
 
 
-class DiffError(ZooError):
-    """A paper or recipe that is not there."""
-
-
 class Described:
     """One paper with the settings of one of its recipes, or its defaults.
 
@@ -46,14 +42,14 @@ class Described:
         name: PAPER or PAPER:RECIPE.
 
     Raises:
-        DiffError: an unknown paper or recipe.
+        UsageError: an unknown paper or recipe.
     """
 
     def __init__(self, name: str) -> None:
         self.name = name
         paper, _, recipe = name.partition(":")
         if paper not in MODELS:
-            raise DiffError(
+            raise UsageError(
                 f"there is no paper {paper!r}: name two of {', '.join(MODELS)}, each as PAPER or PAPER:RECIPE"
             )
         self.kind = MODELS[paper]
@@ -134,14 +130,14 @@ def recipe_of(paper: str, recipe: str) -> Mapping[str, Any]:
     """A recipe's settings.
 
     Raises:
-        DiffError: no such recipe, or no checkout of this project.
+        UsageError: no such recipe, or no checkout of this project.
     """
     script = reproductions() / f"{paper}.py"
     if not script.is_file():
-        raise DiffError(f"{paper}:{recipe} is a recipe of {script}, which is not there: recipes come with a checkout")
+        raise UsageError(f"{paper}:{recipe} is a recipe of {script}, which is not there: recipes come with a checkout")
     recipes = recipes_of(script)
     if recipe not in recipes:
-        raise DiffError(f"{paper} has no recipe {recipe!r}: there are {', '.join(recipes)}")
+        raise UsageError(f"{paper} has no recipe {recipe!r}: there are {', '.join(recipes)}")
     return dict(recipes[recipe].config)
 
 
@@ -272,7 +268,7 @@ def as_text(first: str, second: str) -> str:
         second: the same.
 
     Raises:
-        DiffError: an unknown paper or recipe.
+        UsageError: an unknown paper or recipe.
     """
     a, b = Described(first), Described(second)
     return "\n\n".join(f"{heading}\n{textwrap.indent(text, '  ')}" for heading, text in sections(a, b)) + "\n"

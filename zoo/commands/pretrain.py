@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zoo.commands.results.reported import reproductions
-from zoo.releases.card import ReleaseError
+from zoo.errors import ReleaseError
 from zoo.releases.find import read_index
 from zoo.runs.folder import RunDir
 from zoo.runs.record import read_result

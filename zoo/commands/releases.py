@@ -6,7 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo.releases.card import PRECISIONS, ReleaseError
+from zoo.errors import ReleaseError
+from zoo.releases.card import PRECISIONS
 from zoo.releases.find import SHIPPED, list_pretrained, release_folder
 from zoo.runs.text import positive, say
 

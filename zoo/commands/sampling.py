@@ -7,20 +7,16 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from zoo.errors import ZooError
+from zoo.errors import EvaluationError
 from zoo.experiments.pictures.grids import save_png
 from zoo.models.base.module import AdversarialModule
 from zoo.nn.modes import in_eval_mode
 
 
-class SamplingError(ZooError, ValueError):
-    """What a model cannot draw."""
-
-
 def require_images(module: AdversarialModule) -> None:
-    """Raises SamplingError for a model of points in the plane."""
+    """Raises EvaluationError for a model of points in the plane."""
     if len(module.image_shape) != 3:
-        raise SamplingError(f"this {type(module).__name__} makes points in the plane, not images")
+        raise EvaluationError(f"this {type(module).__name__} makes points in the plane, not images")
 
 
 def samples(
@@ -34,18 +30,18 @@ def samples(
     """n images [n, C, H, W] in [-1, 1]; a list of labels is gone through again and again.
 
     Raises:
-        SamplingError: labels, or truncation, that the model does not have.
+        EvaluationError: labels, or truncation, that the model does not have.
     """
     require_images(module)
     if labels is not None and module.num_classes is None:
-        raise SamplingError(f"this {type(module).__name__} is unconditional: leave --labels out")
+        raise EvaluationError(f"this {type(module).__name__} is unconditional: leave --labels out")
     if labels and module.num_classes is not None and not all(0 <= y < module.num_classes for y in labels):
-        raise SamplingError(f"--labels are from 0 to {module.num_classes - 1}, not {labels}")
+        raise EvaluationError(f"--labels are from 0 to {module.num_classes - 1}, not {labels}")
     try:
         chosen = None if labels is None else torch.tensor([labels[i % len(labels)] for i in range(n)])
         return module.sample(n, labels=chosen, seed=seed, truncation_psi=truncation_psi)
     except ValueError as error:
-        raise SamplingError(str(error).replace("truncation_psi", "--truncation")) from error
+        raise EvaluationError(str(error).replace("truncation_psi", "--truncation")) from error
 
 
 @torch.no_grad()
@@ -98,7 +94,7 @@ def traversals(module: AdversarialModule, *, rows: int, seed: int) -> dict[str, 
     from zoo.models.infogan import InfoGAN
 
     if not isinstance(module, InfoGAN):
-        raise SamplingError(f"{type(module).__name__} has no codes to vary: `zoo traverse` is for InfoGAN")
+        raise EvaluationError(f"{type(module).__name__} has no codes to vary: `zoo traverse` is for InfoGAN")
     return infogan.traversals(module, rows=rows, seed=seed)
 
 
@@ -111,7 +107,7 @@ def mixed_styles(module: AdversarialModule, *, rows: int, columns: int, kind: st
     from zoo.models.stylegan import StyleGAN
 
     if not isinstance(module, StyleGAN) or module.config < "C":
-        raise SamplingError(
+        raise EvaluationError(
             f"this {type(module).__name__} has no styles to mix: `zoo mix` is for StyleGAN from row C on"
         )
     sources, destinations = range(seed, seed + columns), range(seed + 1000, seed + 1000 + rows)

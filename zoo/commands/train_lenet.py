@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import platform
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from zoo.metrics.features import full_float32, sha256_of
 from zoo.metrics.lenet import WEIGHTS, LeNet, to_lenet_input
+from zoo.runs.folder import replacing, write_atomically
 
 BATCH, LEARNING_RATE, MAX_SHIFT = 128, 2e-3, 2
 
@@ -34,7 +36,7 @@ def train_lenet(root: str, *, seed: int = 0, out: Path | str = WEIGHTS, epochs: 
     net = fit(train.images, train.labels, seed=seed, epochs=epochs)
     result = accuracy(net, test.images, test.labels)
     write(
-        net,
+        net.state_dict(),
         Path(out),
         card={
             "architecture": "zoo.metrics.lenet.LeNet",
@@ -100,15 +102,12 @@ def accuracy(net: LeNet, images: Tensor, labels: Tensor) -> float:
     return right / len(images)
 
 
-def write(net: LeNet, out: Path, *, card: dict[str, object]) -> None:
-    """Weights first, card last, each under a temporary name: an interrupted run leaves no pair that passes
-    the check."""
+def write(tensors: Mapping[str, Tensor], out: Path, *, card: Mapping[str, object]) -> None:
+    """Weights first, card last, each in one step: an interrupted run leaves no pair that passes the check."""
     from safetensors.torch import save_file
 
     out.parent.mkdir(parents=True, exist_ok=True)
-    part = out.with_suffix(".part")
-    save_file({name: value.contiguous() for name, value in net.state_dict().items()}, part)
-    digest = sha256_of(part)
-    part.replace(out)
-    part.write_text(json.dumps({"sha256": digest, **card}, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    part.replace(out.with_suffix(".json"))
+    with replacing(out) as temporary:
+        save_file({name: value.contiguous() for name, value in tensors.items()}, temporary)
+    content = {"sha256": sha256_of(out), **card}
+    write_atomically(out.with_suffix(".json"), json.dumps(content, indent=2, sort_keys=True) + "\n")

@@ -10,7 +10,6 @@ trained weights with a second, lower cycle: no holes, and the weights are averag
 from __future__ import annotations
 
 import copy
-import json
 import pickle
 import platform
 import time
@@ -22,9 +21,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from zoo.errors import ZooError
-from zoo.metrics.features import sha256_of
+from zoo.commands.train_lenet import write
+from zoo.errors import CheckpointError
 from zoo.metrics.resnet import WEIGHTS, WIDTH, ResNet, read_network, to_resnet_input
+from zoo.runs.folder import replacing
 
 BATCH, MOMENTUM, DECAY, SMOOTHING = 128, 0.9, 5e-4, 0.1
 WARM_UP, CROP, CUT = 0.25, 4, 10  # share of the steps that the learning rate rises; pixels of padding; of the hole
@@ -51,10 +51,6 @@ TRAINING = Cycle(peak=0.2, holes=True, average=None)
 REFINING = Cycle(peak=0.05, holes=False, average=0.998)
 
 
-class ResumeError(ZooError):
-    """The kept state of an interrupted training is damaged or belongs to other settings."""
-
-
 def train_resnet(
     root: str,
     *,
@@ -69,7 +65,7 @@ def train_resnet(
     refined, and their card stands in the new one.
 
     The state after each epoch is kept beside `out` (.resume) until the end; where it is found, training goes on from
-    it. Raises ResumeError where it is not of this run, and what the data module raises if the files are absent.
+    it. Raises CheckpointError where it is not of this run, and what the data module raises if the files are absent.
     """
     from zoo.data import CIFAR10
 
@@ -99,7 +95,7 @@ def train_resnet(
     net = net.half().float()  # what is measured is what is kept
     result = accuracy(net, test.images, test.labels)
     write(
-        net,
+        in_half_precision(net),
         Path(out),
         card={
             "architecture": "zoo.metrics.resnet.ResNet",
@@ -130,10 +126,9 @@ class Kept:
     def save(self, net: nn.Module, optimizer: torch.optim.Optimizer, *, epoch: int) -> None:
         """The state after `epoch` epochs, with the global random state."""
         self.file.parent.mkdir(parents=True, exist_ok=True)
-        part = self.file.with_suffix(".resume.part")
         state = {"net": net.state_dict(), "optimizer": optimizer.state_dict(), "random": torch.get_rng_state()}
-        torch.save({"run": self.run, "epoch": epoch, **state}, part)
-        part.replace(self.file)
+        with replacing(self.file) as temporary:
+            torch.save({"run": self.run, "epoch": epoch, **state}, temporary)
 
     def load(self, net: nn.Module, optimizer: torch.optim.Optimizer) -> int:
         """Epochs done: 0 where nothing is kept. Sets both arguments and the global random state."""
@@ -143,9 +138,9 @@ class Kept:
         try:
             state: dict[str, Any] = torch.load(self.file, weights_only=True)
         except (RuntimeError, pickle.UnpicklingError, EOFError) as error:
-            raise ResumeError(f"{self.file}: the state of an interrupted training is damaged; {remedy}") from error
+            raise CheckpointError(f"{self.file}: the state of an interrupted training is damaged; {remedy}") from error
         if state.get("run") != self.run:
-            raise ResumeError(
+            raise CheckpointError(
                 f"{self.file}: the state is of a training with {state.get('run')}, not {self.run}; {remedy}"
             )
         net.load_state_dict(state["net"])
@@ -279,16 +274,6 @@ def accuracy(net: ResNet, images: Tensor, labels: Tensor) -> float:
     return right / len(images)
 
 
-def write(net: ResNet, out: Path, *, card: dict[str, object]) -> None:
-    """Weights in half precision first, card last, each under a temporary name: an interrupted run leaves no pair that
-    passes the check."""
-    from safetensors.torch import save_file
-
-    out.parent.mkdir(parents=True, exist_ok=True)
-    part = out.with_suffix(".part")
-    kept = {name: value.half().contiguous() for name, value in net.state_dict().items() if value.is_floating_point()}
-    save_file(kept, part)
-    digest = sha256_of(part)
-    part.replace(out)
-    part.write_text(json.dumps({"sha256": digest, **card}, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    part.replace(out.with_suffix(".json"))
+def in_half_precision(net: ResNet) -> dict[str, Tensor]:
+    """The state_dict as it is kept, without the counters of BatchNorm."""
+    return {name: value.half().contiguous() for name, value in net.state_dict().items() if value.is_floating_point()}

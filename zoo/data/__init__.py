@@ -1,7 +1,7 @@
 """Data sets as uint8 image tensors, and the resumable stream that trains on them."""
 
 from zoo.data.arrays import ImageArray, cache_dir
-from zoo.data.base import DataNotFoundError, ImageDataModule
+from zoo.data.base import ImageDataModule
 from zoo.data.celeba import CelebA
 from zoo.data.cifar10 import CIFAR10
 from zoo.data.digits import Digits
@@ -9,6 +9,7 @@ from zoo.data.folder import ImageFolder
 from zoo.data.mnist import MNIST
 from zoo.data.stream import ImageStream
 from zoo.data.toy import ToyPoints
+from zoo.errors import DataNotFoundError
 
 DATASETS: dict[str, type[ImageDataModule]] = {
     "Digits": Digits,

@@ -10,9 +10,8 @@ import hashlib
 import json
 import logging
 import os
-import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -23,6 +22,7 @@ import torch
 from torch import Tensor
 
 from zoo.errors import DataError
+from zoo.runs.folder import replacing
 
 log = logging.getLogger(__name__)
 
@@ -143,32 +143,11 @@ def cached(
     return array
 
 
-@contextmanager
-def atomic_write(path: Path) -> Iterator[IO[bytes]]:
-    """A binary file that appears under `path` complete or not at all."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.tmp")
-        file = temporary.open("wb")
-    except OSError as error:
-        raise OSError(
-            f"cannot write to {path.parent} ({error}); set ZOO_CACHE to a folder for the image cache"
-        ) from error
-    try:
-        with file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
 def _write(stem: Path, key: str, decoded: Decoded, *, recipe: Mapping[str, object]) -> None:
     pixels = hashlib.sha256()
     written = 0
     full_shape = (decoded.count, *decoded.shape)
-    with atomic_write(_file(stem, "images.npy")) as file:
+    with _replacing(_file(stem, "images.npy")) as file:
         header = {"descr": "|u1", "fortran_order": False, "shape": full_shape}
         np.lib.format.write_array_header_1_0(file, header)
         # Plain writes, not a writable memory map: a full disk is then an error and not a SIGBUS.
@@ -182,7 +161,7 @@ def _write(stem: Path, key: str, decoded: Decoded, *, recipe: Mapping[str, objec
         if written != decoded.count:
             raise ValueError(f"decoded {written} images, expected {decoded.count}")
     if decoded.labels is not None:
-        with atomic_write(_file(stem, "labels.npy")) as file:
+        with _replacing(_file(stem, "labels.npy")) as file:
             np.save(file, decoded.labels.astype(np.int64))
     meta = {
         "key": key,
@@ -193,8 +172,22 @@ def _write(stem: Path, key: str, decoded: Decoded, *, recipe: Mapping[str, objec
         "pixels_sha256": pixels.hexdigest(),
         "fingerprint": _fingerprint(pixels.hexdigest(), full_shape, labels=decoded.labels, recipe=recipe),
     }
-    with atomic_write(_file(stem, "json")) as file:  # last: without it the entry does not exist
+    with _replacing(_file(stem, "json")) as file:  # last: without it the entry does not exist
         file.write(json.dumps(meta, indent=1).encode())
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[IO[bytes]]:
+    """`zoo.runs.folder.replacing`, opened; its folder is made, and a folder that cannot be written is named."""
+    with ExitStack() as stack:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            file = stack.enter_context(stack.enter_context(replacing(path)).open("wb"))
+        except OSError as error:
+            raise OSError(
+                f"cannot write to {path.parent} ({error}); set ZOO_CACHE to a folder for the image cache"
+            ) from error
+        yield file
 
 
 def _read(stem: Path, key: str) -> ImageArray | None:

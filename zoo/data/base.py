@@ -11,7 +11,7 @@ from lightning.pytorch import LightningDataModule
 from zoo.data.arrays import ImageArray
 from zoo.data.growing import GrowingStream, pyramid
 from zoo.data.stream import ImageStream
-from zoo.errors import DataError, ZooError
+from zoo.errors import DataError, DataNotFoundError
 
 if TYPE_CHECKING:
     from zoo.nn.schedules import GrowthSchedule
@@ -22,14 +22,20 @@ Split = Literal["train", "validation", "test"]
 class ImageDataModule(LightningDataModule):
     """A data set of images as uint8 tensors.
 
-    root: folder with the files; None means the environment variable ZOO_DATA, else ./data.
-    batch_size: real images per discriminator update, summed over all devices (as the papers count them).
-    resolution: side of the square images in pixels; None is the data set's own.
-    horizontal_flip: mirror each image with probability 1/2, drawn anew each epoch.
-    train_images: train on the first n images only, the rest of the training split being
-    `split("validation")`;
-        None trains on all of them (there is no hidden hold-out).
-    seed: of the order of the images and of the flips.
+    Its constructor has the arguments that all data sets share. A data set that adds some takes these as `**base` and
+    passes them on: the command line finds their types, defaults and help by following that call.
+
+    Args:
+        root: folder with the files; None means the environment variable ZOO_DATA, else ./data.
+        batch_size: real images per discriminator update, summed over all devices (as the papers count them).
+        resolution: side of the square images in pixels; None is the data set's own.
+        horizontal_flip: mirror each image with probability 1/2, drawn anew each epoch.
+        train_images: train on the first n images only, the rest of the training split being the validation split;
+            None trains on all of them (there is no hidden hold-out).
+        seed: of the order of the images and of the flips.
+
+    Raises:
+        DataError: a size below 1.
     """
 
     name: str
@@ -172,18 +178,6 @@ class OneEmptyBatch:
 
     def __iter__(self) -> Iterator[tuple[None, None]]:
         return iter([(None, None)])
-
-
-class DataNotFoundError(ZooError, FileNotFoundError):
-    """The files of a data set are absent and could not be downloaded."""
-
-    def __init__(self, name: str, *, looked_for: Iterable[Path | str], reason: str) -> None:
-        places = "\n".join(f"  {place}" for place in looked_for)
-        self.data, self.reason = name, reason
-        super().__init__(
-            f"{name} was not found. Looked for\n{places}\n{reason}\n"
-            "Name the folder that holds it with --data_dir (data.root) or the environment variable ZOO_DATA."
-        )
 
 
 def download(

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from zoo.data.arrays import ImageArray
-from zoo.data.base import DataNotFoundError, ImageDataModule, Split, download
+from zoo.data.base import ImageDataModule, Split, download
 from zoo.data.files import ImageFiles, Preparation, image_sizes, list_images, list_zip, load_files
-from zoo.errors import DataError
+from zoo.errors import DataError, DataNotFoundError
 
 SIZE = (178, 218)
 HALF_SIZE = (89, 109)
@@ -16,18 +16,21 @@ PARTITIONS = {"train": 0, "validation": 1, "test": 2}
 
 
 class CelebA(ImageDataModule):
-    """Aligned CelebA, unlabelled, resized to resolution (default 64) after a central square of `crop` pixels
-    is cut out.
-
-    crop: side in pixels of the 178 x 218 images; 108 is the choice of most code that trains DCGAN on CelebA;
-    None takes the whole width. Images of half that size (89 x 109) are accepted with a warning, and cropped
-    at half the side. crop_top: first row of the square, None for the central one; Karras et al. 2018 take 57 with
-    crop=128, around the faces' centre.
+    """Aligned CelebA, unlabelled, resized after a square of `crop` pixels is cut out.
 
     Reads root/celeba/img_align_celeba/*.jpg (torchvision's layout), root/img_align_celeba, or the archive
     img_align_celeba.zip in either place, without unpacking it. With list_eval_partition.txt beside it the
     splits are the official ones; without, "train" is all images and there is no other split (but see
-    train_images). Downloads only on demand: the Google Drive folder's quota fails most users.
+    train_images). Images of half the size (89 x 109) are accepted with a warning, and cropped at half the side.
+
+    Args:
+        resolution: side of the square images in pixels; None is 64.
+        crop: side of the square in pixels of the 178 x 218 images; 108 is the choice of most code that trains DCGAN on
+            CelebA; None takes the whole width.
+        crop_top: first row of the square, None for the central one; Karras et al. 2018 take 57 with crop=128, around
+            the faces' centre.
+        download: try to download absent files; the quota of their Google Drive folder fails most users.
+        base: see ImageDataModule.
     """
 
     name = "CelebA"
@@ -38,24 +41,13 @@ class CelebA(ImageDataModule):
     def __init__(
         self,
         *,
-        root: str | None = None,
-        batch_size: int = 64,
         resolution: int | None = 64,
-        horizontal_flip: bool = False,
-        train_images: int | None = None,
-        seed: int = 0,
         crop: int | None = 108,
         crop_top: int | None = None,
         download: bool = False,
+        **base: Any,
     ) -> None:
-        super().__init__(
-            root=root,
-            batch_size=batch_size,
-            resolution=resolution,
-            horizontal_flip=horizontal_flip,
-            train_images=train_images,
-            seed=seed,
-        )
+        super().__init__(resolution=resolution, **base)
         if crop is not None and not 1 <= crop <= SIZE[0]:
             raise DataError(f"crop={crop} must be between 1 and {SIZE[0]}, the width of the aligned images")
         if crop_top is not None and not 0 <= crop_top <= SIZE[1] - (crop or SIZE[0]):

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from zoo.data.arrays import Decoded, ImageArray, Int64Array, UInt8Array, cached, digest, from_memory
-from zoo.data.base import DataNotFoundError, ImageDataModule, Split, download
+from zoo.data.base import ImageDataModule, Split, download
 from zoo.data.files import Preparation, list_images, load_files, resize, with_class_labels
-from zoo.errors import DataError
+from zoo.errors import DataError, DataNotFoundError
 
 SIDE = 32
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -20,13 +20,15 @@ BATCHES = {"train": tuple(f"data_batch_{k}" for k in range(1, 6)), "test": ("tes
 
 
 class CIFAR10(ImageDataModule):
-    """CIFAR-10, labelled, classes in the official order. resolution None or 32: as it is; else resized by
-    PIL.
+    """CIFAR-10, labelled, classes in the official order. resolution None or 32: as it is; else resized by PIL.
 
-    Reads torchvision's layout (root/cifar-10-batches-py, or root being that folder), or class folders of
-    images (root/cifar10/{train,test}/<class>/ or root/{train,test}/<class>/, the classes by name or as 0..9).
-    Where none of them exists and download is True, torchvision fetches it into root. split("validation")
-    needs train_images.
+    Reads torchvision's layout (root/cifar-10-batches-py, or root being that folder), or class folders of images
+    (root/cifar10/{train,test}/<class>/ or root/{train,test}/<class>/, the classes by name or as 0..9).
+    split("validation") needs train_images.
+
+    Args:
+        download: where no files are found, let torchvision fetch them into root.
+        base: see ImageDataModule.
     """
 
     name = "CIFAR10"
@@ -38,22 +40,10 @@ class CIFAR10(ImageDataModule):
     def __init__(
         self,
         *,
-        root: str | None = None,
-        batch_size: int = 64,
-        resolution: int | None = None,
-        horizontal_flip: bool = False,
-        train_images: int | None = None,
-        seed: int = 0,
         download: bool = True,
+        **base: Any,
     ) -> None:
-        super().__init__(
-            root=root,
-            batch_size=batch_size,
-            resolution=resolution,
-            horizontal_flip=horizontal_flip,
-            train_images=train_images,
-            seed=seed,
-        )
+        super().__init__(**base)
         self.download = download
 
     def _load(self, name: Split) -> ImageArray:

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from zoo.data.arrays import Decoded, ImageArray, cached, digest
-from zoo.data.base import DataNotFoundError, ImageDataModule, Split
+from zoo.data.base import ImageDataModule, Split
 from zoo.data.files import fixed_order
 from zoo.data.mnist import CLASSES, SIDE, digits_at
-from zoo.errors import DataError
+from zoo.errors import DataError, DataNotFoundError
 
 
 class Digits(ImageDataModule):

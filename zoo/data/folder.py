@@ -1,10 +1,10 @@
 """Any folder of images."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from zoo.data.arrays import ImageArray
-from zoo.data.base import DataNotFoundError, ImageDataModule, Split
+from zoo.data.base import ImageDataModule, Split
 from zoo.data.files import (
     EXTENSIONS,
     ImageFiles,
@@ -15,7 +15,7 @@ from zoo.data.files import (
     load_files,
     with_class_labels,
 )
-from zoo.errors import DataError
+from zoo.errors import DataError, DataNotFoundError
 
 FOLDERS: dict[Split, tuple[str, ...]] = {
     "train": ("train",),
@@ -30,14 +30,21 @@ class ImageFolder(ImageDataModule):
     Where all of them lie in two or more subfolders, these are the classes (labelled=False ignores them). Where root
     holds a folder `train`, that is the training split, and `validation` (or `val`) and `test` beside it are the others.
 
-    resolution: side to which images are brought; None keeps the size, which must then be the same for all.
-    crop: "center" cuts out the central square of the short side before resizing; "none" keeps the image whole (to be
-        resized it must be square).
-    channels: 3 converts grey, palette and transparent images to RGB (transparency is dropped), 1 converts all to grey.
-    allow_upscale: accept images smaller than resolution, and enlarge them.
+    They are brought to `resolution`; None keeps the size, which must then be the same for all.
 
-    Raises DataNotFoundError where there are no images; ValueError naming the file for a damaged one, for sizes that
-    differ, and naming the smallest where images are too small.
+    Args:
+        crop: "center" cuts out the central square of the short side before resizing; "none" keeps the image whole (to
+            be resized it must be square).
+        channels: 3 converts grey, palette and transparent images to RGB (transparency is dropped), 1 converts all to
+            grey.
+        allow_upscale: accept images smaller than resolution, and enlarge them.
+        labelled: take subfolders for classes.
+        base: see ImageDataModule.
+
+    Raises:
+        DataNotFoundError: there are no images.
+        DataError: a damaged file, or sizes that differ (both name the file), or images too small (it names the
+            smallest).
     """
 
     name = "ImageFolder"
@@ -46,25 +53,13 @@ class ImageFolder(ImageDataModule):
     def __init__(
         self,
         *,
-        root: str | None = None,
-        batch_size: int = 64,
-        resolution: int | None = None,
-        horizontal_flip: bool = False,
-        train_images: int | None = None,
-        seed: int = 0,
         crop: Literal["center", "none"] = "center",
         channels: Literal[1, 3] = 3,
         allow_upscale: bool = False,
         labelled: bool = True,
+        **base: Any,
     ) -> None:
-        super().__init__(
-            root=root,
-            batch_size=batch_size,
-            resolution=resolution,
-            horizontal_flip=horizontal_flip,
-            train_images=train_images,
-            seed=seed,
-        )
+        super().__init__(**base)
         if crop not in ("center", "none") or channels not in (1, 3):
             raise DataError(f"crop={crop!r}, channels={channels}: crop is 'center' or 'none', channels is 1 or 3")
         self.crop = crop

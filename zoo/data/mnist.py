@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from zoo.data.arrays import Decoded, ImageArray, Int64Array, UInt8Array, cached, digest, from_memory
-from zoo.data.base import DataNotFoundError, ImageDataModule, Split, download
+from zoo.data.base import ImageDataModule, Split, download
 from zoo.data.files import Preparation, list_images, load_files, resize, with_class_labels
-from zoo.errors import DataError
+from zoo.errors import DataError, DataNotFoundError
 
 SIDE = 28
 CLASSES = tuple("0123456789")
@@ -22,13 +22,15 @@ FILES = {
 
 
 class MNIST(ImageDataModule):
-    """MNIST, labelled. resolution None or 28: as it is; 32: a black border of 2 pixels, as LeNet-5 had it;
-    else resized.
+    """MNIST, labelled. resolution None or 28: as it is; 32: a black border of 2 pixels, as in LeNet-5; else resized.
 
-    Reads torchvision's layout (root/MNIST/raw/*-ubyte, also with .gz), root being that folder itself, or
-    class folders of images (root/MNIST/{train,test}/<digit>/ or root/{train,test}/<digit>/). Where none of
-    them exists and download is True, torchvision fetches the files into root. split("validation") needs
-    train_images. classes: the digits to keep, in each split; None keeps all. Labels stay what they are.
+    Reads torchvision's layout (root/MNIST/raw/*-ubyte, also with .gz), root being that folder itself, or class folders
+    of images (root/MNIST/{train,test}/<digit>/ or root/{train,test}/<digit>/). split("validation") needs train_images.
+
+    Args:
+        download: where no files are found, let torchvision fetch them into root.
+        classes: the digits to keep, in each split; None keeps all. Labels stay what they are.
+        base: see ImageDataModule.
     """
 
     name = "MNIST"
@@ -41,23 +43,11 @@ class MNIST(ImageDataModule):
     def __init__(
         self,
         *,
-        root: str | None = None,
-        batch_size: int = 64,
-        resolution: int | None = None,
-        horizontal_flip: bool = False,
-        train_images: int | None = None,
-        seed: int = 0,
         download: bool = True,
         classes: list[int] | None = None,
+        **base: Any,
     ) -> None:
-        super().__init__(
-            root=root,
-            batch_size=batch_size,
-            resolution=resolution,
-            horizontal_flip=horizontal_flip,
-            train_images=train_images,
-            seed=seed,
-        )
+        super().__init__(**base)
         self.download = download
         self.classes = classes
 

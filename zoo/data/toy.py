@@ -99,14 +99,15 @@ class PointStream(ImageStream):
 class ToyPoints(ImageDataModule):
     """Endless fresh points in the plane.
 
-    distribution: "8gaussians", "25gaussians" or "swissroll" of WGAN-GP (section 4.1; scaled to variance about 1),
-        or "ring" of LSGAN (radius 1, 8 modes, one with double weight).
-    batch_size: points per discriminator update, summed over all devices.
-    seed: of the points.
-    root: not used.
-
     `split("train")` and `split("test")` are 10,000 points each, the same for every seed and apart from those that are
     trained on; in them `images` is float32 [10000, 2].
+
+    Args:
+        distribution: "8gaussians", "25gaussians" or "swissroll" of WGAN-GP (section 4.1; scaled to variance about 1),
+            or "ring" of LSGAN (radius 1, 8 modes, one with double weight).
+        batch_size: points per discriminator update, summed over all devices.
+        seed: of the points.
+        root: not used.
     """
 
     licence = "made here"

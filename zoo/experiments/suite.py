@@ -6,14 +6,14 @@ from typing import Any, cast
 
 from zoo.data import ImageDataModule, cache_dir
 from zoo.data.base import Split
-from zoo.errors import UsageError
+from zoo.errors import UsageError, WeightsError
 from zoo.experiments import cgan, dcgan, gan, infogan, lsgan, pggan, stylegan, wgan, wgan_gp_critic
 from zoo.experiments.experiment import Experiment, Measured
 from zoo.experiments.measures import MEASURES
 from zoo.metrics.batchnorm import suitable_mode
 from zoo.metrics.evaluator import Evaluator
 from zoo.metrics.features import FeatureExtractor
-from zoo.metrics.inception import InceptionExtractor, InceptionUnavailableError
+from zoo.metrics.inception import InceptionExtractor
 from zoo.metrics.lenet import LeNetExtractor
 from zoo.metrics.measures import WHILE_TRAINING
 from zoo.metrics.presets import Column
@@ -197,7 +197,7 @@ class Measurement:
         if "inception" in names:
             try:
                 extractors.append(InceptionExtractor())
-            except InceptionUnavailableError as error:
+            except WeightsError as error:
                 if asked or self.data.extractor == "inception":
                     raise
                 self.notes.append(f"FID, IS and KID of Inception features were not taken. {error}")

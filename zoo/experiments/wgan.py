@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -83,21 +82,16 @@ def curve_above_grids(run: FinishedRun, *, columns: int = 5) -> "tuple[Figure, A
     ax = figure.add_subplot(layout[0, :])
     ax.spines[["top", "right"]].set_visible(False)
     ax.set_xlabel("real images seen (grey lines: when the samples below were drawn)")
-    files = sorted(run.dir.grids.glob("images-*.png"))
-    picked = [files[round(i * (len(files) - 1) / (columns - 1))] for i in range(columns)] if files else []
-    for i, file in enumerate(picked):
+    grids = list(run.dir.all_grids().items())
+    picked = [grids[round(i * (len(grids) - 1) / (columns - 1))] for i in range(columns)] if grids else []
+    for i, (images_seen, file) in enumerate(picked):
         small = figure.add_subplot(layout[1, i])
         with Image.open(file) as grid:
             small.imshow(grid.crop((0, 0, grid.width // 2, grid.height // 2)).convert("RGB"), interpolation="nearest")
-        small.set_title(f"{images_of(file):,}", fontsize=8)
+        small.set_title(f"{images_seen:,}", fontsize=8)
         without_ticks(small)
-        ax.axvline(images_of(file), color="black", linewidth=0.5, alpha=0.25)
+        ax.axvline(images_seen, color="black", linewidth=0.5, alpha=0.25)
     return figure, ax
-
-
-def images_of(grid: Path) -> int:
-    """Images seen, out of the name of a grid."""
-    return int(grid.stem.removeprefix("images-"))
 
 
 def correlation(run: FinishedRun, *, distance: str) -> "Figure":

@@ -17,11 +17,9 @@ if TYPE_CHECKING:
     from zoo.metrics.frechet import FrechetDistance as FrechetDistance
     from zoo.metrics.frechet_infinity import FrechetInfinity as FrechetInfinity
     from zoo.metrics.inception import InceptionExtractor as InceptionExtractor
-    from zoo.metrics.inception import InceptionUnavailableError as InceptionUnavailableError
     from zoo.metrics.inception_score import InceptionScore as InceptionScore
     from zoo.metrics.kernel_distance import KernelDistance as KernelDistance
     from zoo.metrics.lenet import LeNetExtractor as LeNetExtractor
-    from zoo.metrics.lenet import LeNetWeightsError as LeNetWeightsError
     from zoo.metrics.lpips import VGG16LPIPS as VGG16LPIPS
     from zoo.metrics.ms_ssim import PairwiseMSSSIM as PairwiseMSSSIM
     from zoo.metrics.ndb import StatisticallyDifferentBins as StatisticallyDifferentBins
@@ -55,10 +53,8 @@ _MODULES = {
     "FrechetInfinity": "frechet_infinity",
     "InceptionExtractor": "inception",
     "InceptionScore": "inception_score",
-    "InceptionUnavailableError": "inception",
     "KernelDistance": "kernel_distance",
     "LeNetExtractor": "lenet",
-    "LeNetWeightsError": "lenet",
     "ModuleExtractor": "features",
     "NearestNeighbours": "nearest",
     "PRESETS": "presets",

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from zoo.errors import EvaluationError, ZooError
+from zoo.errors import EvaluationError, WeightsError
 from zoo.metrics.features import FeatureExtractor, Features, sha256_of
 from zoo.metrics.resize import DESCRIPTIONS, Dialect, resize
 
@@ -32,18 +32,13 @@ OTHERWISE = (
 )
 
 
-class InceptionUnavailableError(ZooError):
-    """The Inception weights are not on this machine and could not be fetched, or the file is not what it
-    should be."""
-
-
 class InceptionExtractor(FeatureExtractor):
     """pool_3 features (d = 2048) and logits without the bias (K = 1008: what the reference Inception Score
     uses).
 
     Weights: the argument, else the environment variable ZOO_INCEPTION_WEIGHTS, else torch hub's cache, else
     (with `download`) torch-fidelity's release. A file with another sha256 than the official port's is
-    accepted, but its values are named fd_inception-<sha8> and so on. Raises InceptionUnavailableError.
+    accepted, but its values are named fd_inception-<sha8> and so on. Raises WeightsError.
 
     dialect: how images are brought to 299 x 299 (see `zoo.metrics.resize`); any but the papers' "tf1" is part of the
     values' names.
@@ -92,13 +87,13 @@ class InceptionExtractor(FeatureExtractor):
 
 
 def find_weights(weights: Path | str | None, *, download: bool) -> Path:
-    """Where the weights file is, fetching it if allowed. Raises InceptionUnavailableError naming every
+    """Where the weights file is, fetching it if allowed. Raises WeightsError naming every
     place."""
     named = weights or os.environ.get(VARIABLE)
     if named:
         if not Path(named).is_file():
             origin = "argument" if weights else f"environment variable {VARIABLE}"
-            raise InceptionUnavailableError(f"Inception weights: no file {named} ({origin}). {OTHERWISE}")
+            raise WeightsError(f"Inception weights: no file {named} ({origin}). {OTHERWISE}")
         return Path(named)
     cached = Path(torch.hub.get_dir()) / "checkpoints" / FILE
     if cached.is_file():
@@ -111,7 +106,7 @@ def find_weights(weights: Path | str | None, *, download: bool) -> Path:
             return cached
         except (OSError, RuntimeError) as error:  # URLError is an OSError; a wrong hash is a RuntimeError
             reason = f"downloading failed: {error}"
-    raise InceptionUnavailableError(
+    raise WeightsError(
         f"FID, IS and KID need Inception's weights, which are not here: no argument names them, {VARIABLE} is not set, "
         f"{reason}, and there is no\n  {cached}\nPut there, or name in {VARIABLE},\n  {URL}\n{OTHERWISE}"
     )
@@ -131,7 +126,7 @@ def load_network(path: Path) -> nn.Module:
         with torch.random.fork_rng(devices=[]):
             net: nn.Module = FeatureExtractorInceptionV3("inception", ["2048"], feature_extractor_weights_path=buffer)
     except Exception as error:
-        raise InceptionUnavailableError(
+        raise WeightsError(
             f"{path} does not hold the weights of torch-fidelity's InceptionV3 "
             f"({type(error).__name__}: {error}). The official file is {URL}. {OTHERWISE}"
         ) from error

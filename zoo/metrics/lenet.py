@@ -16,17 +16,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from zoo.errors import ZooError
+from zoo.errors import WeightsError
 from zoo.metrics.features import FeatureExtractor, Features
 
 WEIGHTS = Path(__file__).parent / "weights" / "lenet.safetensors"
 SHIPPED_SHA256 = "e451fd857cbe157d8adc7b1f5ae0ac3aae06038672268b4c9cffa79e5e382cc4"
 REMEDY = "reinstall the package or run `python -m zoo train-lenet`"
 DIM, NUM_CLASSES, SIZE = 128, 10, 32
-
-
-class LeNetWeightsError(ZooError):
-    """The LeNet's weights file or its card is missing or damaged."""
 
 
 class LeNet(nn.Module):
@@ -67,7 +63,7 @@ def to_lenet_input(images: Tensor) -> Tensor:
 class LeNetExtractor(FeatureExtractor):
     """LeNet features (d = 128, K = 10) with the shipped weights, or another file that `train_lenet` wrote.
 
-    Raises LeNetWeightsError if the weights or their card are missing, or if the file's sha256 is not the
+    Raises WeightsError if the weights or their card are missing, or if the file's sha256 is not the
     card's (checked before a byte is parsed).
     """
 
@@ -78,7 +74,7 @@ class LeNetExtractor(FeatureExtractor):
         blob = path.read_bytes()
         self.sha256 = hashlib.sha256(blob).hexdigest()
         if self.sha256 != self.card["sha256"]:
-            raise LeNetWeightsError(
+            raise WeightsError(
                 f"{path}: sha256 is {self.sha256}, but {path.with_suffix('.json').name} says "
                 f"{self.card['sha256']}: the file is damaged or was replaced; {REMEDY}"
             )
@@ -104,6 +100,6 @@ def read_card(weights: Path) -> dict[str, Any]:
     path = weights.with_suffix(".json")
     for file in (weights, path):
         if not file.is_file():
-            raise LeNetWeightsError(f"LeNet weights: {file} is missing; {REMEDY}")
+            raise WeightsError(f"LeNet weights: {file} is missing; {REMEDY}")
     card: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return card

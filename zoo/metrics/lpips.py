@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from zoo.errors import ZooError
+from zoo.errors import WeightsError
 from zoo.metrics.features import full_float32, sha256_of
 
 CHANNELS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))  # VGG-16's convolutions by block
@@ -19,10 +19,6 @@ NETWORK_URL = "https://download.pytorch.org/models/vgg16-397923af.pth"
 LINEAR_URL = "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-vgg16-lpips.pth"
 
 
-class LPIPSWeightsError(ZooError):
-    """A weights file for LPIPS is missing or is not what it should be."""
-
-
 class VGG16LPIPS(nn.Module):
     """LPIPS distance of images [n, 3, H, W] in 0..255 (floats, not quantised), 16 pixels or more a side.
 
@@ -30,7 +26,7 @@ class VGG16LPIPS(nn.Module):
         network: torchvision's VGG-16 weights (vgg16-397923af.pth).
         linear: LPIPS' linear layers for VGG-16 (vgg.pth of the authors, version 0.1).
 
-    Raises LPIPSWeightsError where a file is absent, damaged or of another network. `name` and `sha256` are for the
+    Raises WeightsError where a file is absent, damaged or of another network. `name` and `sha256` are for the
     protocol of a figure.
     """
 
@@ -82,13 +78,13 @@ class VGG16LPIPS(nn.Module):
 def _load(path: Path | str, url: str) -> dict[str, Tensor]:
     file = Path(path)
     if not file.is_file():
-        raise LPIPSWeightsError(f"LPIPS weights: no file {file}. Get it from {url} and name it")
+        raise WeightsError(f"LPIPS weights: no file {file}. Get it from {url} and name it")
     try:
         state = torch.load(file, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
-        raise LPIPSWeightsError(f"{file} is no weights file, or damaged ({type(error).__name__}). Get {url}") from error
+        raise WeightsError(f"{file} is no weights file, or damaged ({type(error).__name__}). Get {url}") from error
     if not isinstance(state, dict):
-        raise LPIPSWeightsError(f"{file} holds a {type(state).__name__}, not weights by name. Get {url}")
+        raise WeightsError(f"{file} holds a {type(state).__name__}, not weights by name. Get {url}")
     return state
 
 
@@ -96,8 +92,6 @@ def _copy(target: Tensor, state: dict[str, Tensor], name: str, *, source: Path |
     value = state.get(name)
     if value is None or value.shape != target.shape:
         found = "absent" if value is None else str(list(value.shape))
-        raise LPIPSWeightsError(
-            f"{source} has the weights of another network: {name} is {found}, not {list(target.shape)}"
-        )
+        raise WeightsError(f"{source} has the weights of another network: {name} is {found}, not {list(target.shape)}")
     with torch.no_grad():
         target.copy_(value)

@@ -3,10 +3,8 @@ evaluation."""
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import os
 import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -19,6 +17,7 @@ from zoo.metrics.features import FeatureExtractor
 from zoo.metrics.frechet import FrechetDistance, covariance_root
 from zoo.metrics.kernel_distance import KernelDistance
 from zoo.metrics.processes import rank_and_world, state_device
+from zoo.runs.folder import replacing
 
 if TYPE_CHECKING:
     from zoo.data import ImageArray
@@ -43,22 +42,17 @@ def statistics_path(folder: Path, key: Mapping[str, object]) -> Path:
 
 
 def write_statistics(folder: Path, key: Mapping[str, object], statistics: RealStatistics) -> None:
-    """Written under a temporary name, then renamed; a folder that cannot be written to costs a warning, not
-    the run."""
+    """Written in one step; a folder that cannot be written to costs a warning, not the run."""
     from safetensors.torch import save_file
 
     tensors = {name: value.contiguous() for name, value in statistics._asdict().items()}
     path = statistics_path(folder, key)
-    part = path.with_suffix(f".{os.getpid()}.part")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        save_file(tensors, part, metadata={"key": _text(key), "sha256": _digest(statistics)})
-        part.replace(path)
+        with replacing(path) as temporary:
+            save_file(tensors, temporary, metadata={"key": _text(key), "sha256": _digest(statistics)})
     except OSError as error:
         warnings.warn(f"real statistics are not cached: {error}", stacklevel=2)
-    finally:
-        with contextlib.suppress(OSError):
-            part.unlink()
 
 
 def read_statistics(folder: Path, key: Mapping[str, object]) -> RealStatistics | None:

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from zoo.errors import ZooError
+from zoo.errors import WeightsError
 from zoo.metrics.features import FeatureExtractor, Features
 
 WEIGHTS = Path(__file__).parent / "weights" / "resnet.safetensors"
@@ -25,10 +25,6 @@ SHIPPED_SHA256 = "38a55e1ac7c7a674a6877b784a4b4aa81179f07808b4d42100805b09f75139
 REMEDY = "reinstall the package, or train it with `python -m zoo train-resnet --data_dir DIR` and name the file"
 WIDTH, NUM_CLASSES, SIZE = 32, 10, 32
 MEAN, STD = (125.3, 123.0, 113.9), (63.0, 62.1, 66.7)  # of CIFAR-10's training images, in grey levels
-
-
-class ResNetWeightsError(ZooError):
-    """The ResNet's weights file or its card is missing or damaged."""
 
 
 class ConvBN(nn.Sequential):
@@ -91,7 +87,7 @@ def to_resnet_input(images: Tensor) -> Tensor:
 class ResNetExtractor(FeatureExtractor):
     """ResNet features (d = 256, K = 10) from weights that `train_resnet` wrote (kept in half, used in float32).
 
-    Raises ResNetWeightsError if the weights or their card are missing, or if the file's sha256 is not the card's.
+    Raises WeightsError if the weights or their card are missing, or if the file's sha256 is not the card's.
     """
 
     def __init__(self, weights: Path | str = WEIGHTS) -> None:
@@ -127,7 +123,7 @@ def read_network(path: Path) -> tuple[ResNet, dict[str, Any]]:
     blob = path.read_bytes()
     sha256 = hashlib.sha256(blob).hexdigest()
     if sha256 != card.get("sha256"):
-        raise ResNetWeightsError(
+        raise WeightsError(
             f"{path}: sha256 is {sha256}, but {path.with_suffix('.json').name} says {card.get('sha256')}: the file is "
             f"damaged or was replaced; {REMEDY}"
         )
@@ -138,9 +134,7 @@ def read_network(path: Path) -> tuple[ResNet, dict[str, Any]]:
     try:
         net.load_state_dict({**counts, **kept})
     except RuntimeError as error:
-        raise ResNetWeightsError(
-            f"{path} holds another network ({str(error).splitlines()[1].strip()}); {REMEDY}"
-        ) from error
+        raise WeightsError(f"{path} holds another network ({str(error).splitlines()[1].strip()}); {REMEDY}") from error
     return net, card
 
 
@@ -149,10 +143,10 @@ def read_card(weights: Path) -> dict[str, Any]:
     path = weights.with_suffix(".json")
     for file in (weights, path):
         if not file.is_file():
-            raise ResNetWeightsError(f"ResNet weights: {file} is missing; {REMEDY}")
+            raise WeightsError(f"ResNet weights: {file} is missing; {REMEDY}")
     try:
         card: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         int(card["width"])
     except (ValueError, KeyError, TypeError) as error:
-        raise ResNetWeightsError(f"{path} is no card of ResNet weights ({error!r}); {REMEDY}") from error
+        raise WeightsError(f"{path} is no card of ResNet weights ({error!r}); {REMEDY}") from error
     return card

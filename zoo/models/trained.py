@@ -9,10 +9,10 @@ from typing import Any
 import yaml
 
 from zoo.data import ImageDataModule
-from zoo.errors import UsageError
+from zoo.errors import CheckpointError, UsageError
 from zoo.models.base.module import AdversarialModule
 from zoo.models.improved_gan import Switches
-from zoo.runs.checkpoints import CheckpointError, check_compatible, read_checkpoint
+from zoo.runs.checkpoints import check_compatible, read_checkpoint
 from zoo.runs.folder import RunDir
 from zoo.runs.record import read_metrics, read_result
 
@@ -91,7 +91,7 @@ class FinishedRun:
 
     def archived(self) -> list[Path]:
         """The checkpoints that were kept on the way (`--keep.archive_every`), earliest first."""
-        return sorted(self.dir.checkpoints.glob("images-*.ckpt"))
+        return list(self.dir.all_checkpoints().values())
 
     def module(self, checkpoint: Path | str = "last") -> AdversarialModule:
         """The module with the weights of a checkpoint ("last", "best", or a file), on the CPU.

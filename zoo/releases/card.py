@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from zoo.errors import RecordError, ZooError
+from zoo.errors import RecordError, ReleaseError
 from zoo.runs import schema
 from zoo.runs.folder import write_atomically
 
@@ -19,10 +19,6 @@ NETWORKS = ("G", "G_ema", "D")
 PRECISIONS = ("float32", "float16", "int8")
 FORMAT = 1
 NAME = re.compile(r"[a-z0-9_]+\.[a-z0-9_]+")
-
-
-class ReleaseError(ZooError):
-    """A release that cannot be found, read, trusted or written; the text says which file, why, and what to do."""
 
 
 def _network(field: str, value: Any) -> None:

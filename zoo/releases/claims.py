@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from zoo.data import DATASETS, ImageDataModule
+from zoo.errors import ReleaseError
 from zoo.experiments.pictures.grids import save_png
 from zoo.experiments.suite import EvaluationSettings, Measurement
 from zoo.metrics.quantize import to_uint8
 from zoo.models.base.module import AdversarialModule
-from zoo.releases.card import ReleaseError
 
 GRID_IMAGES, GRID_SEED = 32, 0
 COLUMNS = 8

@@ -10,11 +10,12 @@ from typing import Any
 from torch import Tensor
 
 from zoo.data import DATASETS
+from zoo.errors import ReleaseError
 from zoo.metrics.features import sha256_of
 from zoo.models.base.module import AdversarialModule
 from zoo.models.base.state import COUNTERS
 from zoo.models.trained import FinishedRun
-from zoo.releases.card import FORMAT, GRID_FILE, NAME, NETWORKS, ReleaseError, write_card
+from zoo.releases.card import FORMAT, GRID_FILE, NAME, NETWORKS, write_card
 from zoo.releases.claims import GRID_IMAGES, GRID_SEED, draw_grid, grey_levels, measure, settings_for
 from zoo.releases.find import add_to_index
 from zoo.releases.precision import pack, unpack

@@ -15,8 +15,8 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from zoo.errors import DataError
-from zoo.releases.card import CARD_FILE, GRID_FILE, INDEX_FILE, NAME, ReleaseError, read_card
+from zoo.errors import DataError, ReleaseError
+from zoo.releases.card import CARD_FILE, GRID_FILE, INDEX_FILE, NAME, read_card
 from zoo.runs.folder import write_atomically
 
 SHIPPED = Path(__file__).parent / "shipped"

@@ -7,12 +7,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from zoo.errors import ReleaseError
 from zoo.metrics.features import sha256_of
 from zoo.models import MODELS
 from zoo.models.base.module import AdversarialModule
 from zoo.models.base.state import COUNTERS
 from zoo.models.trained import current_settings
-from zoo.releases.card import CARD_FILE, GRID_FILE, ReleaseError, read_card
+from zoo.releases.card import CARD_FILE, GRID_FILE, read_card
 from zoo.releases.precision import unpack
 from zoo.runs.checkpoints import tensor_differences
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
-from zoo.data import DataNotFoundError
+from zoo.errors import DataNotFoundError
 from zoo.experiments.measures import MEASURES
 from zoo.experiments.suite import EvaluationSettings
 from zoo.models.base.module import AdversarialModule

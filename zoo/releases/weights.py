@@ -5,10 +5,11 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
+from zoo.errors import ReleaseError
 from zoo.models import MODELS
 from zoo.models.base.module import AdversarialModule
 from zoo.models.trained import load_module
-from zoo.releases.card import CARD_FILE, NAME, ReleaseError
+from zoo.releases.card import CARD_FILE, NAME
 from zoo.releases.find import list_pretrained, release_folder
 from zoo.releases.release import Release
 

@@ -18,12 +18,12 @@ from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.pytorch import LightningModule
 from torch import Tensor
 
-from zoo.errors import ZooError
+from zoo.errors import CheckpointError
+from zoo.runs.folder import replacing
 
 __all__ = [
     "CHECKPOINT_FORMAT",
     "AtomicCheckpointIO",
-    "CheckpointError",
     "check_compatible",
     "collect_rng_state",
     "read_checkpoint",
@@ -32,10 +32,6 @@ __all__ = [
 ]
 
 CHECKPOINT_FORMAT = 1  # checkpoint["zoo"]["format"] of the files that this version writes
-
-
-class CheckpointError(ZooError):
-    """A checkpoint that cannot be written, read or used; the text says which, why, and what to do."""
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -54,33 +50,21 @@ class AtomicCheckpointIO(TorchCheckpointIO):
                 at `path` before is untouched.
         """
         path = Path(path)
-        temporary = path.with_name(f"{path.name}.tmp-{os.getpid()}")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with temporary.open("wb") as file:
+            with replacing(path) as temporary, temporary.open("wb") as file:
                 torch.save(checkpoint, file)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-            for stale in path.parent.glob(f"{path.name}.tmp-*"):  # of a run that was killed while it saved
-                _remove(stale)
         except Exception as error:
-            _remove(temporary)  # before the free space is measured
             raise CheckpointError(_save_failure(path, error)) from error
-        except BaseException:  # Ctrl-C
-            _remove(temporary)
-            raise
+        for stale in path.parent.glob(f"{path.name}.tmp-*"):  # of a run that was killed while it saved
+            with contextlib.suppress(OSError):
+                stale.unlink()
 
     def load_checkpoint(
         self, path: str | os.PathLike[str], map_location: Any = None, weights_only: bool | None = None
     ) -> dict[str, Any]:
         """`read_checkpoint(path)`: on the CPU and never executing code, whatever the options say."""
         return read_checkpoint(path)
-
-
-def _remove(path: Path) -> None:
-    with contextlib.suppress(OSError):  # the folder is gone or read-only: the error that led here says more
-        path.unlink(missing_ok=True)
 
 
 def _save_failure(path: Path, error: BaseException) -> str:

@@ -1,21 +1,20 @@
-"""The names of what lies in a run's folder, and how a file of it is written. No torch at import."""
+"""The names of what lies in a run's folder, and how a file is written in one step. No torch at import."""
 
 from __future__ import annotations
 
+import contextlib
 import os
+import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from zoo.errors import RecordError, ZooError
+from zoo.errors import RecordError
 
 CONFIG_FILE = "config.yaml"
 METRICS_FILE = "metrics.jsonl"
 RESULT_FILE = "result.json"
 WANDB_ID_FILE = "wandb_id"
-
-
-class RunDirError(ZooError):
-    """A folder that cannot take a new run."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +28,7 @@ class RunDir:
         """Make the folders of a run at `path`; figures and samples have theirs when they are written.
 
         Raises:
-            RunDirError: a run lies there already (unless `resume`), or `path` is no folder that can be made.
+            RecordError: a run lies there already (unless `resume`), or `path` is no folder that can be made.
         """
         run = cls(Path(path))
         if not resume:
@@ -38,7 +37,7 @@ class RunDir:
             for folder in (run.grids, run.checkpoints):
                 folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise RunDirError(f"cannot make the run's folder {run.path}: {error}; choose another --run_dir") from error
+            raise RecordError(f"cannot make the run's folder {run.path}: {error}; choose another --run_dir") from error
         return run
 
     @property
@@ -47,14 +46,14 @@ class RunDir:
         return bool(self._traces())
 
     def refuse_second_run(self) -> None:
-        """Raises RunDirError if a run lies here already."""
+        """Raises RecordError if a run lies here already."""
         if self.holds_run:
             if any(self.checkpoints.glob("*.ckpt")):
                 way = "resume with --ckpt_path last"
             else:
                 way = "no checkpoint of it is there to resume from, so remove the folder"
             traces = ", ".join(self._traces())
-            raise RunDirError(f"{self.path} holds a run already ({traces}): {way}, or choose another --run_dir/--name")
+            raise RecordError(f"{self.path} holds a run already ({traces}): {way}, or choose another --run_dir/--name")
 
     def _traces(self) -> list[str]:
         files = [file.name for file in (self.config, self.metrics) if file.exists()]
@@ -100,27 +99,67 @@ class RunDir:
     def best_checkpoint(self) -> Path:
         return self.checkpoints / "best.ckpt"
 
+    def grid_at(self, images_seen: int) -> Path:
+        """The sample grid at `images_seen`."""
+        return self.grids / f"{name_at(images_seen)}.png"
+
     def checkpoint_at(self, images_seen: int) -> Path:
-        """Name of the kept checkpoint at `images_seen`; nine digits, so that names sort as numbers."""
-        return self.checkpoints / f"images-{images_seen:09d}.ckpt"
+        """The kept checkpoint at `images_seen`."""
+        return self.checkpoints / f"{name_at(images_seen)}.ckpt"
+
+    def all_grids(self) -> dict[int, Path]:
+        """Files of sample grids by images seen, in this order."""
+        return at_images(self.grids, ".png")
+
+    def all_checkpoints(self) -> dict[int, Path]:
+        """Kept checkpoints by images seen, in this order; last.ckpt and best.ckpt are not among them."""
+        return at_images(self.checkpoints, ".ckpt")
+
+
+def name_at(images_seen: int) -> str:
+    """images-000001000: of nine digits, so that names sort as numbers."""
+    return f"images-{images_seen:09d}"
+
+
+def at_images(folder: Path, suffix: str) -> dict[int, Path]:
+    """The files of a folder that are named by `name_at`, by images seen, in this order."""
+    files = sorted(folder.glob(f"images-*{suffix}"))
+    return {int(file.name.removeprefix("images-").removesuffix(suffix)): file for file in files}
+
+
+@contextlib.contextmanager
+def replacing(path: Path, *, sync: bool = True) -> Iterator[Path]:
+    """Yields a temporary name in the folder of `path`; what was written there then stands at `path`, as a whole.
+
+    Where that fails, or is interrupted, what lay at `path` before is untouched and nothing is left behind.
+
+    Args:
+        path: the file, in a folder that exists.
+        sync: wait until it is on the disk, so that a power failure leaves no empty file; pictures can be drawn again.
+
+    Raises:
+        OSError: as the body, the disk or the folder has it.
+    """
+    temporary = path.with_name(f"{path.name}.tmp-{uuid.uuid4().hex[:12]}")
+    try:
+        yield temporary
+        if sync:
+            with temporary.open("rb+") as file:
+                os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        with contextlib.suppress(OSError):  # the folder is gone or read-only: the error that led here says more
+            temporary.unlink(missing_ok=True)
 
 
 def write_atomically(path: str | os.PathLike[str], text: str) -> None:
-    """Write `text` (UTF-8) to a temporary name in the same folder, then rename.
+    """Writes `text` (UTF-8) to a file in one step.
 
     Raises:
         RecordError: it could not be written; what lay at `path` before is untouched.
     """
-    path = Path(path)
-    temporary = path.with_name(f"{path.name}.tmp-{os.getpid()}")
     try:
-        with temporary.open("wb") as file:
-            file.write(text.encode())
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        with replacing(Path(path)) as temporary:
+            temporary.write_bytes(text.encode())
     except OSError as error:
         raise RecordError(f"could not write {path}: {error}; what lay there before is untouched") from error
-    finally:
-        if temporary.exists():
-            temporary.unlink()

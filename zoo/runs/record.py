@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
@@ -153,6 +153,10 @@ _FINETUNE = {
 }
 
 
+#: Fields that a record has or has not: `overrides` came later.
+_OPTIONAL = {"finetune": _FINETUNE, "overrides": schema.map_of(schema.string)}
+
+
 def validate_result(record: Any) -> None:
     """Check a result record against `RESULT_SCHEMA`, and that its parts agree.
 
@@ -161,8 +165,8 @@ def validate_result(record: Any) -> None:
     """
     if isinstance(record, dict) and "schema" in record:
         _schema_version("schema", record["schema"])  # first: another schema has other fields
-    finetune = {"finetune": _FINETUNE} if isinstance(record, dict) and "finetune" in record else {}
-    schema.check("", record, schema=RESULT_SCHEMA | finetune)
+    optional = {name: part for name, part in _OPTIONAL.items() if isinstance(record, dict) and name in record}
+    schema.check("", record, schema=RESULT_SCHEMA | optional)
     for name, measure in record["measures"].items():
         if measure["protocol"] not in record["protocols"]:
             raise RecordError(f"measures.{name}.protocol {measure['protocol']!r} is not among protocols")
@@ -217,21 +221,35 @@ def read_result(path: str | os.PathLike[str]) -> dict[str, Any]:
     return record
 
 
-def overrides(record: Mapping[str, Any], *, leave_out: Sequence[str] = ()) -> str:
-    """What overrides the recipe, in all `fit` commands of a run together: " --images 200 --model.width 32".
+#: What says where and how a run was made, or looks on, and so overrides nothing of its recipe.
+NO_OVERRIDES = ("--recipe", "--data_dir", "--run_dir", "--ckpt_path", "--seed_everything", "--devices", "--wandb")
+LOOKING_ON = ("--evaluation.", "--keep.", "--trainer.max_time", "--trainer.devices", "--trainer.logger")
 
-    Folders, time limits and what only looks on (evaluations, checkpoints, loggers) are left out, and `leave_out`.
+
+def overrides(record: Mapping[str, Any], *, leave_out: Sequence[str] = ()) -> str:
+    """What a run overrides of its recipe: " --images 200 --model.width 32", without the options in `leave_out`."""
+    # the record of a run from before this field was there has its commands alone
+    found = record["overrides"] if "overrides" in record else overridden(record["commands"])
+    return "".join(f" {name} {value}" for name, value in found.items() if name not in leave_out)
+
+
+def overridden(commands: Iterable[Sequence[str]]) -> dict[str, str]:
+    """{option: value}, all `fit` commands of a run together, the last one counting; for the record's `overrides`.
+
+    Folders, time limits and what only looks on (evaluations, checkpoints, loggers) are left out.
     """
     found: dict[str, str] = {}
-    for _, _, subcommand, *arguments in record["commands"]:
-        for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
+    for arguments in map(fit_arguments, commands):
+        for argument, following in pairwise([*arguments, ""]):
             name, is_set, value = argument.partition("=")
-            if subcommand == "fit" and name.startswith("--"):
+            if name.startswith("--"):
                 found[name] = value if is_set else following
-    unchanged = ("--recipe", "--data_dir", "--run_dir", "--ckpt_path", "--seed_everything", "--devices", "--wandb")
-    looking_on = ("--evaluation.", "--keep.", "--trainer.max_time", "--trainer.devices", "--trainer.logger")
-    names = [name for name in found if name not in (*unchanged, *leave_out) and not name.startswith(looking_on)]
-    return "".join(f" {name} {found[name]}" for name in names)
+    return {k: value for k, value in found.items() if k not in NO_OVERRIDES and not k.startswith(LOOKING_ON)}
+
+
+def fit_arguments(command: Sequence[str]) -> Sequence[str]:
+    """The options of a recorded `fit`, `python reproductions/dcgan.py fit ...` or `zoo fit dcgan ...`; else none."""
+    return command[3:] if "fit" in command[1:3] else ()
 
 
 def hardware(record: Mapping[str, Any]) -> str:

@@ -29,6 +29,11 @@ def text(field: str, value: Any) -> None:
     require(isinstance(value, str) and value != "", field=field, wants="a non-empty text", value=value)
 
 
+def string(field: str, value: Any) -> None:
+    """A text, which may be empty."""
+    require(isinstance(value, str), field=field, wants="a text", value=value)
+
+
 def integer(field: str, value: Any) -> None:
     """An integer."""
     require(type(value) is int, field=field, wants="an integer", value=value)

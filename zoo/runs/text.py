@@ -5,7 +5,7 @@ import contextlib
 import math
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 
 def say(text: str) -> None:
@@ -38,12 +38,7 @@ def plain_warnings() -> Iterator[None]:
 
 def print_table(head: list[str], rows: list[list[str]]) -> None:
     """A plain table, first column to the left, the others to the right."""
-    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
-    for row in [head, *rows]:
-        cells = [
-            cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))
-        ]
-        say("  ".join(cells))
+    say(lined_up([head, *rows], right=range(1, len(head))))
 
 
 def number(value: float | None, error: float | None = None) -> str:
@@ -54,15 +49,20 @@ def number(value: float | None, error: float | None = None) -> str:
     return f"{value:.4g}" + ("" if error is None else f" +/- {float(f'{error:.2g}'):g}")
 
 
-def lined_up(rows: Sequence[Sequence[str]]) -> str:
-    """Columns lined up by spaces: numbers to the right, all else to the left."""
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    right = [all(is_number(row[i]) for row in rows[1:]) for i in range(len(rows[0]))]
-    lines = []
-    for row in rows:
-        cells = [cell.rjust(w) if r else cell.ljust(w) for cell, w, r in zip(row, widths, right, strict=True)]
-        lines.append("  ".join(cells).rstrip())
-    return "\n".join(lines)
+def lined_up(rows: Sequence[Sequence[str]], *, right: Collection[int] | None = None, indent: str = "") -> str:
+    """Lines whose columns are lined up by spaces.
+
+    Args:
+        rows: of equally many cells each, the first being the head.
+        right: numbers of the columns that stand to the right; None: those with nothing but numbers below their head.
+        indent: what each line begins with.
+    """
+    columns = range(len(rows[0]))
+    widths = [max(len(row[i]) for row in rows) for i in columns]
+    if right is None:
+        right = [i for i in columns if all(is_number(row[i]) for row in rows[1:])]
+    lines = ([row[i].rjust(widths[i]) if i in right else row[i].ljust(widths[i]) for i in columns] for row in rows)
+    return "\n".join(indent + "  ".join(cells).rstrip() for cells in lines)
 
 
 def is_number(text: str) -> bool:

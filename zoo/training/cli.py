@@ -19,8 +19,8 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
-from zoo.data import DATASETS, DataNotFoundError, ImageDataModule, ImageFolder, ToyPoints
-from zoo.errors import UnsupportedSettingError, UsageError, ZooError
+from zoo.data import DATASETS, ImageDataModule, ImageFolder, ToyPoints
+from zoo.errors import DataNotFoundError, UnsupportedSettingError, UsageError, ZooError
 from zoo.experiments.measures import MEASURES
 from zoo.experiments.pictures.drawing import Drawings, write
 from zoo.experiments.pictures.grids import save_png

@@ -80,7 +80,7 @@ def make_plan(arguments: list[str], *, paper: str, recipes: Mapping[str, Recipe]
 
     Raises:
         UsageError: an unknown recipe, or a missing run.
-        RunDirError: `fit` into a folder that holds a run, without --ckpt_path.
+        RecordError: `fit` into a folder that holds a run, without --ckpt_path.
     """
     subcommand, rest = arguments[0], arguments[1:]
     recipe, rest = take_option(rest, "recipe")

@@ -34,7 +34,8 @@ def refusal(message: str, *, options: Iterable[str], data_sets: Sequence[str]) -
     keys = re.findall(r'Parser key "([^"]+)"', message)
     option = "--" + ".".join(keys)
     if stray := re.search(r"given class_path '([^']+)':\s*Option '([^']+)' is not accepted", message):
-        own = inspect.signature(pydoc.locate(stray[1])).parameters  # type: ignore[arg-type]
+        classes = inspect.getmro(pydoc.locate(stray[1]))  # type: ignore[arg-type]
+        own = [known for kind in classes if "__init__" in vars(kind) for known in inspect.signature(kind).parameters]
         name = f"{option}.{stray[2]}"
         return f"unknown option {name} of {stray[1]}{nearest(name, [f'{option}.{known}' for known in own])}"
     given = next((value for value in values(message) if not value.startswith("NestedArg")), None)

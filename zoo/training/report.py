@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from lightning.pytorch import Callback, Trainer
+from lightning.pytorch import Trainer
 
 import zoo
 from zoo.data import ImageDataModule
@@ -17,8 +17,17 @@ from zoo.models.base.module import AdversarialModule
 from zoo.runs.checkpoints import read_checkpoint
 from zoo.runs.environment import describe_commit, describe_hardware, describe_versions
 from zoo.runs.folder import RunDir, write_atomically
-from zoo.runs.record import read_metrics, read_result, summarise_measures, which_is_better, write_result
+from zoo.runs.record import (
+    overridden,
+    read_metrics,
+    read_result,
+    summarise_measures,
+    which_is_better,
+    without_folders,
+    write_result,
+)
 from zoo.runs.text import number, print_table, say
+from zoo.training.callbacks.base import ZooCallback, data_of
 from zoo.training.plan import Plan, command_line
 
 
@@ -56,7 +65,7 @@ class Stopwatch:
         self.commands = [*state_dict.get("commands", []), *self.commands]
 
 
-class RunReport(Callback):
+class RunReport(ZooCallback):
     """Writes the files that stay of a run, and prints what a person wants to know at its beginning and its end.
 
     As a callback it waits with the folders and config.yaml until data, model and checkpoint were found good: a command
@@ -69,12 +78,12 @@ class RunReport(Callback):
         self.settings = settings
         self.stopwatch = Stopwatch()
 
-    def on_train_start(self, trainer: Trainer, pl_module: AdversarialModule) -> None:  # type: ignore[override]
+    def begin(self, trainer: Trainer, module: AdversarialModule) -> None:
         self.stopwatch.start()
         if trainer.is_global_zero:
             RunDir.create(self.run.path, resume=True)  # a second run was refused with the plan
             write_atomically(self.run.config, yaml.safe_dump(dict(self.settings), sort_keys=False))
-            self.announce(pl_module, data=trainer.datamodule)  # type: ignore[attr-defined]
+            self.announce(module, data=data_of(trainer))
 
     def announce(self, model: AdversarialModule, *, data: ImageDataModule) -> None:
         """Prints what is about to be trained."""
@@ -100,7 +109,7 @@ class RunReport(Callback):
         self, trainer: Trainer, model: AdversarialModule, *, measurement: Measurement, more: Mapping[str, Any]
     ) -> dict[str, Any]:
         """Writes result.json (`more` are further fields) and prints first, best and last of each measure, returned."""
-        data: ImageDataModule = trainer.datamodule  # type: ignore[attr-defined]
+        data = data_of(trainer)
         train = data.split("train")
         stopwatch, seconds = self.stopwatch, self.stopwatch.seconds
         record: dict[str, Any] = {
@@ -130,6 +139,7 @@ class RunReport(Callback):
             "wall_time_s": round(seconds, 1),
             "images_per_second": round(model.images_seen / seconds, 1),
             "commands": stopwatch.commands,
+            "overrides": overridden(map(without_folders, stopwatch.commands)),
             "started": stopwatch.started,
             "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
             "interruptions": stopwatch.interruptions,

@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from zoo.commands.compare.runs import ComparedRun
-from zoo.errors import RecordError, ZooError
+from zoo.errors import CheckpointError, RecordError, ZooError
 from zoo.runs.folder import METRICS_FILE, RESULT_FILE, RunDir
 from zoo.runs.record import read_metrics, read_result
 from zoo.runs.study import is_study, read_study
@@ -91,7 +91,7 @@ def read_run(path: Path) -> ComparedRun:
     if record and record["interruptions"] and not any("resumed" in row for row in rows):
         notes.append("its log does not say when it was resumed: curves over wall time include the pauses")
     config = read_config(run, notes)
-    grids = {int(file.stem.removeprefix("images-")): file for file in sorted(run.grids.glob("images-*.png"))}
+    grids = run.all_grids()
     return ComparedRun(path, paper_of(run, record=record, config=config), record, config, rows, grids, tuple(notes))
 
 
@@ -135,7 +135,7 @@ def paper_of(run: RunDir, *, record: Mapping[str, Any] | None, config: Mapping[s
     """Whose paper a run is of: its record says so, or else its last checkpoint."""
     if record or "paper" in config:
         return str(record["paper"] if record else config["paper"])
-    from zoo.runs.checkpoints import CheckpointError, read_checkpoint  # brings torch
+    from zoo.runs.checkpoints import read_checkpoint
 
     try:
         return str(read_checkpoint(run.last_checkpoint)["zoo"]["paper"])

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from zoo.errors import EvaluationError
 from zoo.experiments.measures import MEASURES
+from zoo.runs.text import lined_up
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -35,11 +36,9 @@ def table(outcome: Outcome) -> str:
         if not MEASURES.is_attached(name):
             errors = [f"{error:.3g} over {what}" for error, what in MEASURES.errors(name, values)]
             rows.append((name, f"{value:.6g}", ", ".join(errors), protocols[name].hash))
-    widths = [max(len(row[i]) for row in rows) for i in range(4)]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     described = {protocols[name].hash: protocols[name].describe() for name in values}
-    lines += ["", *described.values()]
-    return "\n".join([*lines, *(f"note: {note}" for note in outcome.notes)])
+    lines = [lined_up(rows, right=()), "", *described.values(), *(f"note: {note}" for note in outcome.notes)]
+    return "\n".join(lines)
 
 
 def as_json(outcome: Outcome) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 from zoo.commands.results.results import Result, Value
 from zoo.experiments.measures import MEASURES
 from zoo.runs.record import hardware, overrides
-from zoo.runs.text import duration, number
+from zoo.runs.text import duration, lined_up, number
 
 Line = tuple[Result, ...]  # of a table: one result, or all of a recipe that were not run
 HEAD = ("recipe", "measure", "reported", "best", "last", "images", "seed", "commit", "protocol")
@@ -72,12 +72,7 @@ def plain_table(table: Sequence[Line]) -> str:
     """For a docstring: columns lined up by spaces, indented by four."""
     if not table:
         return "    not run\n"
-    lines = [HEAD, *map(cells, table)]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(HEAD))]
-    return "".join(
-        "    " + "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() + "\n"
-        for line in lines
-    )
+    return lined_up([HEAD, *map(cells, table)], right=(), indent="    ") + "\n"
 
 
 def by_paper(table: Sequence[Line]) -> str:

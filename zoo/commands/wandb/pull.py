@@ -9,8 +9,9 @@ from typing import Any
 
 import yaml
 
-from zoo.commands.wandb.push import GRID, PushError, require_wandb
-from zoo.runs.folder import RESULT_FILE, RunDir
+from zoo.commands.wandb.push import GRID, require_wandb
+from zoo.errors import RecordError
+from zoo.runs.folder import RESULT_FILE, RunDir, write_atomically
 
 
 def pull(project: str, folder: Path, *, api: Any = None) -> list[Path]:
@@ -25,27 +26,27 @@ def pull(project: str, folder: Path, *, api: Any = None) -> list[Path]:
         the folders, one a run.
 
     Raises:
-        PushError: wandb is not installed, there is no such project, or none of its runs has points.
+        RecordError: wandb is not installed, there is no such project, or none of its runs has points.
     """
     names = [(run, re.sub(r"[^-.=+\w]", "_", run.name)) for run in runs_of(project, api=api)]
     found = [write_run(run, folder / f"{name}-{run.id}") for run, name in names]
     folders = [path for path in found if path is not None]
     if not folders:
-        raise PushError(f"no run of the W&B project {project} holds points with images_seen")
+        raise RecordError(f"no run of the W&B project {project} holds points with images_seen")
     return folders
 
 
 def runs_of(project: str, *, api: Any) -> list[Any]:
     """The runs of a W&B project."""
     if project.count("/") != 1:
-        raise PushError(f"--wandb wants ENTITY/PROJECT, not {project!r}")
+        raise RecordError(f"--wandb wants ENTITY/PROJECT, not {project!r}")
     require_wandb()
     import wandb
 
     try:
         return list((api or wandb.Api()).runs(project))
     except (wandb.Error, ValueError) as error:
-        raise PushError(f"the runs of {project} cannot be read from W&B: {error}") from error
+        raise RecordError(f"the runs of {project} cannot be read from W&B: {error}") from error
 
 
 def write_run(run: Any, path: Path) -> Path | None:
@@ -55,13 +56,13 @@ def write_run(run: Any, path: Path) -> Path | None:
         return None
     place = RunDir.create(path, resume=True)
     config = {**run.config, "paper": run.config.get("paper") or run.group or "unknown paper"}
-    place.config.write_text(yaml.safe_dump(config, sort_keys=False))
+    write_atomically(place.config, yaml.safe_dump(config, sort_keys=False))
     rows = sorted(filter(None, map(as_row, history)), key=lambda row: row["images_seen"])
-    place.metrics.write_text("".join(json.dumps(row, allow_nan=False) + "\n" for row in rows))
+    write_atomically(place.metrics, "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows))
     for row in history:
         if isinstance(row.get(GRID), Mapping):
             file = Path(run.file(row[GRID]["path"]).download(root=str(path), replace=True).name)
-            file.replace(place.grids / f"images-{int(row['images_seen']):09d}.png")
+            file.replace(place.grid_at(int(row["images_seen"])))
     if any(file.name == RESULT_FILE for file in run.files()):
         run.file(RESULT_FILE).download(root=str(path), replace=True)
     return path

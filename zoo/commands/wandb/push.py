@@ -12,16 +12,12 @@ from typing import Any
 
 from zoo.commands.compare.reading import read_run
 from zoo.commands.compare.runs import ComparedRun
-from zoo.errors import ZooError
+from zoo.errors import RecordError
 from zoo.runs.folder import RunDir, write_atomically
 from zoo.runs.record import read_metrics
 
 PUSHED_FILE = "wandb_pushed.json"
 GRID = "grid"
-
-
-class PushError(ZooError):
-    """A run that cannot be pushed, or W&B runs that cannot be fetched."""
 
 
 def push(path: Path, *, project: str = "lightning-gan-zoo", again: bool = False) -> str:
@@ -39,19 +35,19 @@ def push(path: Path, *, project: str = "lightning-gan-zoo", again: bool = False)
         a line that says what was done.
 
     Raises:
-        PushError: W&B holds the run already (it was mirrored while training), or W&B is not installed.
+        RecordError: W&B holds the run already (it was mirrored while training), or W&B is not installed.
         RecordError: no run that can be read.
     """
     run = RunDir(path)
     if not run.holds_run:
-        raise PushError(f"there is no run at {path}: name the folder of one (runs/PAPER/RECIPE/NAME)")
+        raise RecordError(f"there is no run at {path}: name the folder of one (runs/PAPER/RECIPE/NAME)")
     content = Content(path)
     require_wandb()
     state = {} if again else pushed_before(run)
     if again:
         run.wandb_id.unlink(missing_ok=True)
     elif content.run.config.get("wandb") or (not state and mirrored(run)):
-        raise PushError(
+        raise RecordError(
             f"{path} was mirrored to W&B while training: there is nothing to push. A mirror that is still offline is"
             f" sent by `wandb sync {run.path / 'wandb'}/offline-run-*`; --again pushes the run a second time"
         )
@@ -73,11 +69,11 @@ def push(path: Path, *, project: str = "lightning-gan-zoo", again: bool = False)
 
 
 def require_wandb() -> None:
-    """Raises PushError where W&B is not installed."""
+    """Raises RecordError where W&B is not installed."""
     try:
         from wandb import init  # noqa: F401 - a mere folder named wandb imports too, as an empty package
     except ImportError as error:
-        raise PushError("wandb is not installed: pip install wandb") from error
+        raise RecordError("wandb is not installed: pip install wandb") from error
 
 
 def stored_run_id(path: Path) -> str:
@@ -96,7 +92,7 @@ def pushed_before(run: RunDir) -> dict[str, Any]:
         state = json.loads(path.read_bytes())
         return {name: state[name] for name in ("id", "project", "rows", "digest", "grids", "end")}
     except (ValueError, KeyError, TypeError) as error:
-        raise PushError(f"{path} is damaged ({error!r}): remove it and push with --again") from error
+        raise RecordError(f"{path} is damaged ({error!r}): remove it and push with --again") from error
 
 
 def mirrored(run: RunDir) -> bool:

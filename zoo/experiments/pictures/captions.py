@@ -3,7 +3,6 @@
 (`zoo.experiments.pictures.growing.labelled` has captions, too, but is a matplotlib figure, which resamples.)
 """
 
-import os
 from collections.abc import Sequence
 from functools import cache, partial
 from itertools import product
@@ -12,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
+
+from zoo.runs.folder import replacing
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -108,6 +109,5 @@ def wrapped(text: str, width: int) -> list[str]:
 def write_picture(picture: "Image", path: Path) -> None:
     """Writes a picture as PNG in one step."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.tmp-{os.getpid()}")
-    picture.save(temporary, format="PNG")
-    temporary.replace(path)
+    with replacing(path, sync=False) as temporary:
+        picture.save(temporary, format="PNG")

@@ -1,6 +1,5 @@
 """What the papers' figures share: axes, rows of images, and writing in one step."""
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +12,7 @@ from torch import Tensor
 
 from zoo.experiments.pictures.captions import write_picture
 from zoo.experiments.pictures.grids import save_png
+from zoo.runs.folder import replacing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -49,9 +49,8 @@ def write(drawings: Drawings, folder: Path, *, suffix: str = "") -> list[Path]:
         elif isinstance(drawing, Image):
             write_picture(drawing, path)
         else:
-            temporary = path.with_name(f"{path.name}.tmp-{os.getpid()}")
-            drawing.savefig(temporary, format="png", dpi=130, facecolor="white")
-            temporary.replace(path)
+            with replacing(path, sync=False) as temporary:
+                drawing.savefig(temporary, format="png", dpi=130, facecolor="white")
         written.append(path)
     return written
 

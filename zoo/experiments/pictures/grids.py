@@ -1,10 +1,11 @@
 """A batch of images or points as one picture."""
 
-import os
 from pathlib import Path
 
 import torch
 from torch import Tensor
+
+from zoo.experiments.pictures.captions import write_picture
 
 
 def save_png(images: Tensor, path: Path, *, columns: int | None = None) -> None:
@@ -16,11 +17,7 @@ def save_png(images: Tensor, path: Path, *, columns: int | None = None) -> None:
 
     pixels = to_uint8(images.cpu())
     grid = pixels[0] if len(pixels) == 1 else make_grid(pixels, nrow=columns or round(len(pixels) ** 0.5), padding=2)
-    array = grid.permute(1, 2, 0).squeeze(2).numpy()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.tmp-{os.getpid()}")
-    Image.fromarray(array).save(temporary, format="PNG")
-    os.replace(temporary, path)
+    write_picture(Image.fromarray(grid.permute(1, 2, 0).squeeze(2).numpy()), path)
 
 
 def plot_points(points: Tensor, *, extent: float = 2.0, side: int = 256) -> Tensor:

@@ -38,7 +38,7 @@ def growing_figures(module: GrowingModule, run: FinishedRun) -> Drawings:
 
 def grids(run: FinishedRun) -> dict[int, Path]:
     """The sample grids that were written on the way, by the images seen, earliest first."""
-    return {int(file.stem.removeprefix("images-")): file for file in sorted(run.dir.grids.glob("images-*.png"))}
+    return run.dir.all_grids()
 
 
 def growth_strip(run: FinishedRun, growth: GrowthSchedule, *, images: int = 6) -> "Figure":

@@ -1,10 +1,9 @@
 """When to act, and when to stop, by the module's own counters."""
 
-from typing import Any
-
-from lightning.pytorch import Callback, Trainer
+from lightning.pytorch import Trainer
 
 from zoo.models.base.module import AdversarialModule
+from zoo.training.callbacks.base import ZooCallback
 
 
 class Every:
@@ -26,7 +25,7 @@ class Every:
         return crossed
 
 
-class StopAtBudget(Callback):
+class StopAtBudget(ZooCallback):
     """Stops training once `images` real images were seen or `generator_steps` updates of G were made."""
 
     def __init__(self, *, images: int | None = None, generator_steps: int | None = None) -> None:
@@ -39,12 +38,10 @@ class StopAtBudget(Callback):
             self.generator_steps is not None and module.generator_steps >= self.generator_steps
         )
 
-    def on_train_start(self, trainer: Trainer, pl_module: AdversarialModule) -> None:  # type: ignore[override]
-        if self.spent(pl_module):  # a finished run that is resumed makes no further update
+    def begin(self, trainer: Trainer, module: AdversarialModule) -> None:
+        if self.spent(module):  # a finished run that is resumed makes no further update
             trainer.should_stop = True
 
-    def on_train_batch_end(  # type: ignore[override]
-        self, trainer: Trainer, pl_module: AdversarialModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        if self.spent(pl_module):
+    def after_batch(self, trainer: Trainer, module: AdversarialModule) -> None:
+        if self.spent(module):
             trainer.should_stop = True

@@ -11,10 +11,12 @@ from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
 from zoo.models.base.module import AdversarialModule
+from zoo.runs.folder import name_at, replacing
+from zoo.training.callbacks.base import ZooCallback
 from zoo.training.callbacks.budget import Every
 
 
-class CounterCheckpoint(Checkpoint):
+class CounterCheckpoint(ZooCallback, Checkpoint):
     """Writes `last.ckpt` every N images and at the end; `images-XXXXXXXXX.ckpt` where asked for; `best.ckpt`.
 
     Lightning's own callback counts optimizer steps and skips points when two optimizers step
@@ -51,21 +53,19 @@ class CounterCheckpoint(Checkpoint):
         path = self.folder / "last.ckpt"
         return str(path) if path.exists() else ""
 
-    def on_train_start(self, trainer: Trainer, pl_module: AdversarialModule) -> None:  # type: ignore[override]
-        self.last_due.last = self.keep_due.last = pl_module.images_seen
+    def begin(self, trainer: Trainer, module: AdversarialModule) -> None:
+        self.last_due.last = self.keep_due.last = module.images_seen
 
-    def on_train_batch_end(  # type: ignore[override]
-        self, trainer: Trainer, pl_module: AdversarialModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        keep = self.keep_due.due(pl_module.images_seen)
-        if self.last_due.due(pl_module.images_seen) or keep or trainer.should_stop:
-            self.save(trainer, pl_module)
+    def after_batch(self, trainer: Trainer, module: AdversarialModule) -> None:
+        keep = self.keep_due.due(module.images_seen)
+        if self.last_due.due(module.images_seen) or keep or trainer.should_stop:
+            self.save(trainer, module)
             if keep:
-                self.copy_last(f"images-{pl_module.images_seen:09d}.ckpt")
+                self.copy_last(f"{name_at(module.images_seen)}.ckpt")
 
-    def on_train_end(self, trainer: Trainer, pl_module: AdversarialModule) -> None:  # type: ignore[override]
-        if self.last_saved != pl_module.images_seen:
-            self.save(trainer, pl_module)
+    def end(self, trainer: Trainer, module: AdversarialModule) -> None:
+        if self.last_saved != module.images_seen:
+            self.save(trainer, module)
 
     def offer(self, trainer: Trainer, module: AdversarialModule, value: float) -> None:
         """Takes a new value of the monitored measure; keeps `best.ckpt` if none before was better.
@@ -89,12 +89,11 @@ class CounterCheckpoint(Checkpoint):
     @rank_zero_only
     def copy_last(self, name: str) -> None:
         """Gives the checkpoint just written a second name, in one step."""
-        temporary = self.folder / f"{name}.tmp-{os.getpid()}"
-        try:
-            os.link(self.folder / "last.ckpt", temporary)
-        except OSError:  # a file system without hard links
-            shutil.copyfile(self.folder / "last.ckpt", temporary)
-        os.replace(temporary, self.folder / name)
+        with replacing(self.folder / name) as temporary:
+            try:
+                os.link(self.folder / "last.ckpt", temporary)
+            except OSError:  # a file system without hard links
+                shutil.copyfile(self.folder / "last.ckpt", temporary)
 
     def state_dict(self) -> dict[str, Any]:
         return {"best_value": self.best_value}

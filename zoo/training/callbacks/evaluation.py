@@ -2,18 +2,19 @@
 
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import cast
 
-from lightning.pytorch import Callback, Trainer
+from lightning.pytorch import LightningModule, Trainer
 
 from zoo.models.base.module import AdversarialModule
+from zoo.training.callbacks.base import ZooCallback
 from zoo.training.callbacks.budget import Every
 from zoo.training.callbacks.checkpoint import CounterCheckpoint
 
 Measure = Callable[[AdversarialModule], dict[str, float]]
 
 
-class Evaluation(Callback):
+class Evaluation(ZooCallback):
     """Runs `measure` before training, every N images and at the end; on `test`, runs it once.
 
     Values go to every logger at `images_seen` (those of `test` as `test/NAME`: they follow another protocol than the
@@ -32,23 +33,21 @@ class Evaluation(Callback):
         self.taken_at: int | None = None
         self.noted = False
 
-    def on_train_start(self, trainer: Trainer, pl_module: AdversarialModule) -> None:  # type: ignore[override]
-        self.due.last = self.taken_at = pl_module.images_seen
-        if pl_module.images_seen == 0 and self.due.images is not None:
-            self.run(trainer, pl_module)
+    def begin(self, trainer: Trainer, module: AdversarialModule) -> None:
+        self.due.last = self.taken_at = module.images_seen
+        if module.images_seen == 0 and self.due.images is not None:
+            self.run(trainer, module)
 
-    def on_train_batch_end(  # type: ignore[override]
-        self, trainer: Trainer, pl_module: AdversarialModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        if self.due.due(pl_module.images_seen) or (trainer.should_stop and self.due.images is not None):
-            self.run(trainer, pl_module)
+    def after_batch(self, trainer: Trainer, module: AdversarialModule) -> None:
+        if self.due.due(module.images_seen) or (trainer.should_stop and self.due.images is not None):
+            self.run(trainer, module)
 
-    def on_train_end(self, trainer: Trainer, pl_module: AdversarialModule) -> None:  # type: ignore[override]
-        if self.due.images is not None and self.taken_at != pl_module.images_seen:  # a limit of the trainer's own
-            self.run(trainer, pl_module)
+    def end(self, trainer: Trainer, module: AdversarialModule) -> None:
+        if self.due.images is not None and self.taken_at != module.images_seen:  # a limit of the trainer's own
+            self.run(trainer, module)
 
-    def on_test_epoch_end(self, trainer: Trainer, pl_module: AdversarialModule) -> None:  # type: ignore[override]
-        self.run(trainer, pl_module)
+    def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.run(trainer, cast(AdversarialModule, pl_module))
 
     def run(self, trainer: Trainer, module: AdversarialModule) -> None:
         """Measures now."""

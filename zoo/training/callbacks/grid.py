@@ -1,17 +1,18 @@
 """Sample grids from fixed latents, so that the same digit or face is seen growing."""
 
 from pathlib import Path
-from typing import Any
 
 import torch
-from lightning.pytorch import Callback, Trainer
+from lightning.pytorch import Trainer
 
 from zoo.experiments.pictures.grids import plot_points, save_png
 from zoo.models.base.module import AdversarialModule
+from zoo.runs.folder import name_at
+from zoo.training.callbacks.base import ZooCallback
 from zoo.training.callbacks.budget import Every
 
 
-class SampleGrid(Callback):
+class SampleGrid(ZooCallback):
     """Writes `grids/images-XXXXXXXXX.png` from the same latents before training, every N images, and at the end.
 
     Args:
@@ -28,20 +29,18 @@ class SampleGrid(Callback):
         self.seed = seed
         self.written: int | None = None
 
-    def on_train_start(self, trainer: Trainer, pl_module: AdversarialModule) -> None:  # type: ignore[override]
-        self.due.last = pl_module.images_seen
-        if pl_module.images_seen == 0:
-            self.write(trainer, pl_module)
+    def begin(self, trainer: Trainer, module: AdversarialModule) -> None:
+        self.due.last = module.images_seen
+        if module.images_seen == 0:
+            self.write(trainer, module)
 
-    def on_train_batch_end(  # type: ignore[override]
-        self, trainer: Trainer, pl_module: AdversarialModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        if self.due.due(pl_module.images_seen) or trainer.should_stop:
-            self.write(trainer, pl_module)
+    def after_batch(self, trainer: Trainer, module: AdversarialModule) -> None:
+        if self.due.due(module.images_seen) or trainer.should_stop:
+            self.write(trainer, module)
 
-    def on_train_end(self, trainer: Trainer, pl_module: AdversarialModule) -> None:  # type: ignore[override]
-        if self.written != pl_module.images_seen:  # stopped by the trainer's own limit
-            self.write(trainer, pl_module)
+    def end(self, trainer: Trainer, module: AdversarialModule) -> None:
+        if self.written != module.images_seen:  # stopped by the trainer's own limit
+            self.write(trainer, module)
 
     @torch.no_grad()
     def write(self, trainer: Trainer, module: AdversarialModule) -> None:
@@ -49,7 +48,7 @@ class SampleGrid(Callback):
         self.written = module.images_seen
         if not trainer.is_global_zero:
             return
-        path = self.folder / f"images-{module.images_seen:09d}.png"
+        path = self.folder / f"{name_at(module.images_seen)}.png"
         if len(module.image_shape) == 3:
             save_png(module.sample(self.n, seed=self.seed), path)
         else:

@@ -3,13 +3,13 @@
 import statistics
 import sys
 from collections import deque
-from typing import Any
 
 import torch
-from lightning.pytorch import Callback, Trainer
+from lightning.pytorch import Trainer
 
 from zoo.models.base.module import AdversarialModule
 from zoo.models.base.monitor import mean_pairwise_distance
+from zoo.training.callbacks.base import ZooCallback, data_of
 from zoo.training.callbacks.budget import Every
 
 PATIENCE = 10  # logged points in a row
@@ -24,7 +24,7 @@ SYMPTOMS = {
 }
 
 
-class HealthWatch(Callback):
+class HealthWatch(ZooCallback):
     """Looks at what was logged, and now and then at a fixed batch of samples; prints each warning once.
 
     - collapse: the mean distance between two of 64 samples of fixed latents is below a quarter of that of reals;
@@ -48,18 +48,16 @@ class HealthWatch(Callback):
         self.norms: dict[str, deque[float]] = {}
         self.warned: set[str] = set()
 
-    def on_train_start(self, trainer: Trainer, pl_module: AdversarialModule) -> None:  # type: ignore[override]
-        self.due.last = pl_module.images_seen
+    def begin(self, trainer: Trainer, module: AdversarialModule) -> None:
+        self.due.last = module.images_seen
 
-    def on_train_batch_end(  # type: ignore[override]
-        self, trainer: Trainer, pl_module: AdversarialModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
+    def after_batch(self, trainer: Trainer, module: AdversarialModule) -> None:
         if not trainer.is_global_zero:
             return
-        if pl_module.reported_at == pl_module.images_seen:
-            self.look_at_log(pl_module)
-        if self.due.due(pl_module.images_seen):
-            self.look_at_samples(trainer, pl_module)
+        if module.reported_at == module.images_seen:
+            self.look_at_log(module)
+        if self.due.due(module.images_seen):
+            self.look_at_samples(trainer, module)
 
     def look_at_log(self, module: AdversarialModule) -> None:
         """Saturation and divergence, of the values just logged."""
@@ -82,7 +80,7 @@ class HealthWatch(Callback):
     def look_at_samples(self, trainer: Trainer, module: AdversarialModule) -> None:
         """Collapse, of samples of the same latents each time."""
         if self.real_variety is None:
-            reals = trainer.datamodule.split("train").images[: self.n]  # type: ignore[attr-defined]
+            reals = data_of(trainer).split("train").images[: self.n]
             self.real_variety = mean_pairwise_distance(reals if reals.is_floating_point() else reals / 127.5)
         ratio = mean_pairwise_distance(module.sample(self.n, seed=0)) / self.real_variety
         for logger in trainer.loggers:

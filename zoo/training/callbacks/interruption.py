@@ -4,13 +4,13 @@ import signal
 import sys
 import threading
 from types import FrameType
-from typing import Any
 
-from lightning.pytorch import Callback, Trainer
+from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
 from zoo.errors import ZooError
 from zoo.models.base.module import AdversarialModule
+from zoo.training.callbacks.base import ZooCallback
 from zoo.training.callbacks.checkpoint import CounterCheckpoint
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -28,7 +28,7 @@ class Interrupted(ZooError):
         self.status = 128 + number
 
 
-class SignalListener(Callback):
+class SignalListener(ZooCallback):
     """Takes note of the first SIGINT or SIGTERM while training runs, the measurement before it included.
 
     It replaces Lightning's own handlers, which broadcast in the midst of other collectives and can wait for ever; so it
@@ -41,7 +41,7 @@ class SignalListener(Callback):
     def __init__(self) -> None:
         self.received: int | None = None
 
-    def on_train_start(self, trainer: Trainer, pl_module: AdversarialModule) -> None:  # type: ignore[override]
+    def begin(self, trainer: Trainer, module: AdversarialModule) -> None:
         if threading.current_thread() is threading.main_thread():  # elsewhere Python takes no handlers
             for number in SIGNALS:
                 signal.signal(number, self.receive)  # Lightning's teardown puts back what was there before
@@ -54,7 +54,7 @@ class SignalListener(Callback):
         sys.stderr.write("\nstopping as soon as this update or measurement is over; once more: at once\n")
 
 
-class StopOnSignal(Checkpoint):
+class StopOnSignal(ZooCallback, Checkpoint):
     """After a signal, writes `last.ckpt` at the end of the batch and raises Interrupted.
 
     Of several processes one signalled is enough: they agree every `agree_every` batches. It is a Checkpoint, so that
@@ -71,13 +71,11 @@ class StopOnSignal(Checkpoint):
         self.keeper = keeper
         self.agree_every = agree_every
 
-    def on_train_batch_end(  # type: ignore[override]
-        self, trainer: Trainer, pl_module: AdversarialModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        if not trainer.should_stop and self.agreed(trainer, pl_module):
-            self.keeper.save(trainer, pl_module)
+    def after_batch(self, trainer: Trainer, module: AdversarialModule) -> None:
+        if not trainer.should_stop and self.agreed(trainer, module):
+            self.keeper.save(trainer, module)
             number = self.listener.received or signal.SIGTERM
-            raise Interrupted(f"stopped at {pl_module.images_seen:,} images", number=number)
+            raise Interrupted(f"stopped at {module.images_seen:,} images", number=number)
 
     def agreed(self, trainer: Trainer, module: AdversarialModule) -> bool:
         """Whether any process was signalled, the same answer on each."""

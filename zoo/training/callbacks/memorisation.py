@@ -1,16 +1,17 @@
 """An alarm when D knows its training images by heart, which is how trainings on few images go wrong."""
 
 import sys
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
-from lightning.pytorch import Callback, Trainer
+from lightning.pytorch import Trainer
 from torch import Tensor, nn
 
 from zoo.data import ImageArray, ImageDataModule
 from zoo.data.base import Split
 from zoo.models.base.module import AdversarialModule
 from zoo.nn.modes import in_eval_mode
+from zoo.training.callbacks.base import ZooCallback, data_of
 from zoo.training.callbacks.budget import Every
 from zoo.training.callbacks.checkpoint import CounterCheckpoint
 
@@ -44,7 +45,7 @@ class Scores(NamedTuple):
         return bool(gap > SURE * variance**0.5)
 
 
-class MemorisationWatch(Callback):
+class MemorisationWatch(ZooCallback):
     """Logs `r_v` and the mean scores behind it, and warns once when r_v exceeds 0.5 beyond chance.
 
     Held-out reals are the validation split, or else the test split. D judges in evaluation mode, without augmentation,
@@ -61,11 +62,11 @@ class MemorisationWatch(Callback):
         self.warned = False
         self.reals: tuple[ImageArray, ImageArray] | None = None
 
-    def on_train_start(self, trainer: Trainer, pl_module: AdversarialModule) -> None:  # type: ignore[override]
-        self.due.last = pl_module.images_seen
+    def begin(self, trainer: Trainer, module: AdversarialModule) -> None:
+        self.due.last = module.images_seen
         if not trainer.is_global_zero or self.due.images is None:
             return
-        data: ImageDataModule = trainer.datamodule  # type: ignore[attr-defined]
+        data = data_of(trainer)
         self.reals = self.compared(data)
         if self.reals is None:
             sys.stderr.write(
@@ -84,11 +85,9 @@ class MemorisationWatch(Callback):
         n -= n % (BLOCK if n >= BLOCK else FEWEST)  # groups of the minibatch statistic stay whole
         return (spread(train, n), spread(held_out, n)) if n else None
 
-    def on_train_batch_end(  # type: ignore[override]
-        self, trainer: Trainer, pl_module: AdversarialModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        if (self.due.due(pl_module.images_seen) or trainer.should_stop) and self.reals is not None:
-            self.look(trainer, pl_module, *self.reals)
+    def after_batch(self, trainer: Trainer, module: AdversarialModule) -> None:
+        if (self.due.due(module.images_seen) or trainer.should_stop) and self.reals is not None:
+            self.look(trainer, module, *self.reals)
 
     def look(self, trainer: Trainer, module: AdversarialModule, train: ImageArray, held_out: ImageArray) -> None:
         """Measures, logs, and warns where it is due."""

@@ -3,14 +3,15 @@
 import time
 from typing import Any
 
-from lightning.pytorch import Trainer
+from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ProgressBar
 from tqdm import tqdm
 
 from zoo.models.base.module import AdversarialModule
+from zoo.training.callbacks.base import ZooCallback
 
 
-class ImageProgress(ProgressBar):
+class ImageProgress(ZooCallback, ProgressBar):
     """Images seen of the budget, images per second, time left and the last logged losses.
 
     Args:
@@ -32,33 +33,29 @@ class ImageProgress(ProgressBar):
     def enable(self) -> None:
         self.enabled = True
 
-    def on_train_start(self, trainer: Trainer, pl_module: AdversarialModule) -> None:  # type: ignore[override]
+    def begin(self, trainer: Trainer, module: AdversarialModule) -> None:
         if self.enabled and trainer.is_global_zero:
             self.bar = tqdm(
                 total=self.images,
-                initial=pl_module.images_seen,
+                initial=module.images_seen,
                 unit="img",
                 unit_scale=True,
-                desc=pl_module.paper or type(pl_module).__name__,
+                desc=module.paper or type(module).__name__,
                 dynamic_ncols=True,
             )
 
-    def on_train_batch_end(  # type: ignore[override]
-        self, trainer: Trainer, pl_module: AdversarialModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
+    def after_batch(self, trainer: Trainer, module: AdversarialModule) -> None:
         if self.bar is not None and (trainer.should_stop or time.monotonic() - self.drawn_at > self.refresh_s):
             self.drawn_at = time.monotonic()
             names = {"loss_discriminator": "D", "loss_generator": "G"}
-            losses = {names[key]: f"{value:.3f}" for key, value in pl_module.latest.items() if key in names}
+            losses = {names[key]: f"{value:.3f}" for key, value in module.latest.items() if key in names}
             self.bar.set_postfix(losses, refresh=False)
-            self.bar.update(pl_module.images_seen - self.bar.n)
+            self.bar.update(module.images_seen - self.bar.n)
 
-    def on_train_end(self, trainer: Trainer, pl_module: AdversarialModule) -> None:  # type: ignore[override]
+    def end(self, trainer: Trainer, module: AdversarialModule) -> None:
         self.close()
 
-    def on_exception(  # type: ignore[override]
-        self, trainer: Trainer, pl_module: AdversarialModule, exception: BaseException
-    ) -> None:
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         self.close()
 
     def close(self) -> None:

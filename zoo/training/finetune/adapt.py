@@ -14,12 +14,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrize import type_before_parametrizations
 
+from zoo.errors import CheckpointError
 from zoo.models import MODELS
 from zoo.models.base.growing import GrowingModule
 from zoo.models.base.module import AdversarialModule
 from zoo.models.base.state import COUNTERS
 from zoo.releases.weights import Weights
-from zoo.runs.checkpoints import CheckpointError
 
 PLAYERS = ("G", "G_ema", "D")
 

@@ -3,12 +3,13 @@
 from typing import Any
 
 import torch
-from lightning.pytorch import Callback, Trainer
+from lightning.pytorch import Trainer
 
 from zoo.models.base.module import AdversarialModule
+from zoo.training.callbacks.base import ZooCallback
 
 
-class ScaledLearningRate(Callback):
+class ScaledLearningRate(ZooCallback):
     """Multiplies the learning rates of both players by `scale`, at the moment of each step.
 
     Between the steps the optimizers hold the paper's own rates, which schedules set and checkpoints keep.
@@ -25,7 +26,7 @@ class ScaledLearningRate(Callback):
             raise ValueError(f"lr_scale must be above 0, not {scale}")
         self.scale = scale
 
-    def on_train_start(self, trainer: Trainer, pl_module: AdversarialModule) -> None:  # type: ignore[override]
+    def begin(self, trainer: Trainer, module: AdversarialModule) -> None:
         for optimizer in trainer.optimizers:
             self.scale_steps(optimizer)
 

@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from lightning.pytorch import Callback, Trainer
+from lightning.pytorch import Trainer
 from PIL import Image
 
 from zoo.experiments.pictures.captions import captioned, write_picture
 from zoo.models.base.module import AdversarialModule
 from zoo.runs.folder import RunDir, write_atomically
 from zoo.runs.text import number, say
+from zoo.training.callbacks.base import ZooCallback
 from zoo.training.finetune.adapt import Transfer
 
 TRANSFER_FILE = "transfer.json"
@@ -21,7 +22,7 @@ SETTINGS = ("init_from", "freeze_d", "lr_scale", "augment")
 SHOWN = 8  # names of new tensors that are printed
 
 
-class FinetuneReport(Callback):
+class FinetuneReport(ZooCallback):
     """Prints and keeps what matched; at the end prints distances and writes the grids before and after side by side.
 
     Args:
@@ -35,7 +36,7 @@ class FinetuneReport(Callback):
         self.transfer = transfer
         self.frozen = frozen
 
-    def on_train_start(self, trainer: Trainer, pl_module: AdversarialModule) -> None:  # type: ignore[override]
+    def begin(self, trainer: Trainer, module: AdversarialModule) -> None:
         if not trainer.is_global_zero:
             return
         if self.transfer is not None:
@@ -70,12 +71,12 @@ def summary(transfer: Transfer) -> list[str]:
 
 def side_by_side(run: RunDir) -> Path | None:
     """The run's first and last grid in figures/before_after.png, each below what it is; None with fewer than two."""
-    grids = sorted(run.grids.glob("images-*.png"))
+    grids = run.all_grids()
     if len(grids) < 2:
         return None
-    pixels = [np.array(Image.open(grid).convert("RGB")) for grid in (grids[0], grids[-1])]  # [H, W, 3] each
+    seen = min(grids), max(grids)
+    pixels = [np.array(Image.open(grids[n]).convert("RGB")) for n in seen]  # [H, W, 3] each
     images = torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2)[None] / 127.5 - 1
-    seen = [int(grid.stem.removeprefix("images-")) for grid in (grids[0], grids[-1])]
     picture = captioned(
         images,
         title="The same latents before and after fine-tuning",

@@ -1,0 +1,114 @@
+"""The folder of a run: its names, and how a file of it is written in one step."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from zoo.errors import RecordError
+from zoo.runs.folder import RunDir, replacing, write_atomically
+
+
+def test_a_run_has_these_names(tmp_path: Path) -> None:
+    run = RunDir.create(tmp_path / "runs" / "gan")
+    made = {path.relative_to(run.path).as_posix() for path in run.path.rglob("*")}
+    assert made == {"grids", "checkpoints"}
+    names = [run.config, run.metrics, run.result, run.wandb_id, run.last_checkpoint, run.best_checkpoint]
+    assert [path.relative_to(run.path).as_posix() for path in names] == [
+        "config.yaml",
+        "metrics.jsonl",
+        "result.json",
+        "wandb_id",
+        "checkpoints/last.ckpt",
+        "checkpoints/best.ckpt",
+    ]
+    assert run.checkpoint_at(25_000_000).name == "images-025000000.ckpt"
+    assert run.checkpoint_at(9_984) < run.checkpoint_at(10_048)  # names sort as numbers
+
+
+@pytest.mark.parametrize("trace", ["config.yaml", "metrics.jsonl", "checkpoints/last.ckpt"])
+def test_a_folder_that_holds_a_run_is_not_taken_again(tmp_path: Path, trace: str) -> None:
+    assert not RunDir(tmp_path / "absent").holds_run
+    run = RunDir.create(tmp_path / "run")
+    assert not run.holds_run  # empty folders are no run
+    RunDir.create(run.path)
+    (run.path / trace).write_text("x")
+    assert run.holds_run
+    way = "resume with --ckpt_path last" if trace.endswith(".ckpt") else "no checkpoint of it .* remove the folder"
+    with pytest.raises(RecordError, match=rf"run holds a run already \({trace}\): {way}, or choose another"):
+        RunDir.create(run.path)
+    assert (run.path / trace).read_text() == "x"
+    assert RunDir.create(run.path, resume=True) == run
+
+
+def test_a_path_that_is_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RecordError, match=r"cannot make the run's folder .*file"):
+        RunDir.create(tmp_path / "file")
+
+
+def test_atomic_writing_keeps_the_old_file_on_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.txt"
+    write_atomically(path, "old")
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(RecordError, match=r"could not write .*a\.txt: .*No space left"):
+        write_atomically(path, "new")
+    assert path.read_text() == "old"
+    monkeypatch.undo()
+    write_atomically(path, "new é")
+    assert path.read_bytes() == "new é".encode()
+    assert [file.name for file in tmp_path.iterdir()] == ["a.txt"]
+    with pytest.raises(RecordError, match="nowhere"):
+        write_atomically(tmp_path / "nowhere" / "a.txt", "x")
+
+
+@pytest.mark.parametrize("failing", ["body", "fsync", "rename", "interrupt"])
+def test_what_cannot_be_replaced_is_untouched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str) -> None:
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"old")
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    if failing in ("fsync", "rename"):
+        monkeypatch.setattr(*((os, "fsync", full) if failing == "fsync" else (Path, "replace", full)))
+
+    def write() -> None:
+        with replacing(path) as temporary:
+            temporary.write_bytes(b"half")
+            assert (temporary.parent, path.read_bytes()) == (tmp_path, b"old")
+            if failing == "body":
+                full()
+            if failing == "interrupt":
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt if failing == "interrupt" else OSError):
+        write()
+    assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [("a.bin", b"old")]
+
+
+def test_a_file_is_on_the_disk_before_it_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    order: list[str] = []
+    sync, replace = os.fsync, Path.replace
+    monkeypatch.setattr(os, "fsync", lambda file: (order.append("fsync"), sync(file))[1])
+    monkeypatch.setattr(Path, "replace", lambda self, to: (order.append("rename"), replace(self, to))[1])
+    write_atomically(tmp_path / "a.txt", "x")
+    assert order == ["fsync", "rename"]
+    with replacing(tmp_path / "b.png", sync=False) as temporary:
+        temporary.write_bytes(b"x")
+    assert order == ["fsync", "rename", "rename"]
+
+
+def test_names_by_images_seen_there_and_back(tmp_path: Path) -> None:
+    run = RunDir.create(tmp_path / "run")
+    for images_seen in (1_000_064, 0, 999_936):
+        run.grid_at(images_seen).touch()
+        run.checkpoint_at(images_seen).touch()
+    run.last_checkpoint.touch()
+    assert run.grid_at(64).name == "images-000000064.png"
+    assert list(run.all_grids().items()) == [(n, run.grid_at(n)) for n in (0, 999_936, 1_000_064)]
+    assert list(run.all_checkpoints().items()) == [(n, run.checkpoint_at(n)) for n in (0, 999_936, 1_000_064)]

@@ -1,0 +1,40 @@
+"""The base of the callbacks: the moments they act at, with the module as what it is."""
+
+from typing import Any, cast
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from zoo.data import ImageDataModule
+from zoo.models.base.module import AdversarialModule
+
+
+class ZooCallback(Callback):
+    """Lightning's hooks `on_train_start`, `on_train_batch_end` and `on_train_end`, for this project's modules.
+
+    A callback overrides `begin`, `after_batch` and `end`, as many of them as it needs.
+    """
+
+    def begin(self, trainer: Trainer, module: AdversarialModule) -> None:
+        """Training starts, or is resumed."""
+
+    def after_batch(self, trainer: Trainer, module: AdversarialModule) -> None:
+        """A batch was trained on; the module's counters know it."""
+
+    def end(self, trainer: Trainer, module: AdversarialModule) -> None:
+        """Training has come to its end (not: was interrupted)."""
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.begin(trainer, cast(AdversarialModule, pl_module))
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        self.after_batch(trainer, cast(AdversarialModule, pl_module))
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.end(trainer, cast(AdversarialModule, pl_module))
+
+
+def data_of(trainer: Trainer) -> ImageDataModule:
+    """The trainer's data set."""
+    return cast(ImageDataModule, cast(Any, trainer).datamodule)
