@@ -5,7 +5,7 @@ import shutil
 import pytest
 import torch
 
-from zoo.commands.train_lenet import accuracy, fit, shift, write
+from zoo.commands.train_lenet.training import accuracy, fit, shift, write
 from zoo.data import MNIST, Digits
 from zoo.metrics import LeNetExtractor, LeNetWeightsError
 from zoo.metrics.lenet import SHIPPED_SHA256, WEIGHTS, to_lenet_input

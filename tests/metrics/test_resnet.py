@@ -5,8 +5,18 @@ import os
 import pytest
 import torch
 
-from zoo.commands import train_resnet as training
-from zoo.commands.train_resnet import Kept, ResumeError, accuracy, augment, cut_out, fit, move, one_cycle, write
+from zoo.commands.train_resnet import training
+from zoo.commands.train_resnet.training import (
+    Kept,
+    ResumeError,
+    accuracy,
+    augment,
+    cut_out,
+    fit,
+    move,
+    one_cycle,
+    write,
+)
 from zoo.metrics import ResNetExtractor
 from zoo.metrics.resnet import SHIPPED_SHA256, WEIGHTS, ResNet, ResNetWeightsError, to_resnet_input
 

@@ -2,13 +2,12 @@ from pathlib import Path
 
 import pytest
 
-from zoo.commands.results.reported import reproductions
-from zoo.commands.results.results import recipes_of
+from zoo.experiments.suite import EvaluationSettings
 from zoo.models import MODELS
 from zoo.models.trained import FinishedRun
-from zoo.releases import figures
 from zoo.releases.export import export
-from zoo.training.cli import reproduce
+from zoo.training import reproduce
+from zoo.training.scripts import script_of
 
 
 @pytest.fixture(scope="session")
@@ -18,7 +17,7 @@ def finished_run(tmp_path_factory: pytest.TempPathFactory, shared_cache: Path) -
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ZOO_CACHE", str(shared_cache))
         settings = ["--model.width=8", "--evaluation.samples=100", "--evaluation.real_images=500", "--images=192"]
-        recipes = recipes_of(reproductions() / "dcgan.py")
+        recipes = script_of("dcgan").recipes
         arguments = ["fit", f"--run_dir={folder}", *settings]
         patch.setattr("sys.argv", ["reproductions/dcgan.py", *arguments])  # for the record
         reproduce(MODELS["dcgan"], recipes, arguments=arguments)
@@ -29,7 +28,7 @@ def finished_run(tmp_path_factory: pytest.TempPathFactory, shared_cache: Path) -
 def released(finished_run: FinishedRun, tmp_path_factory: pytest.TempPathFactory, shared_cache: Path) -> Path:
     """A folder of releases with the run's own, measured on few samples. Copy it before changing it."""
     out = tmp_path_factory.mktemp("releases")
-    few = figures.Settings(extractors=["lenet"], test_samples=150)
+    few = EvaluationSettings(extractors=["lenet"], test_samples=150)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ZOO_CACHE", str(shared_cache))
         patch.setattr("zoo.releases.export.settings_for", lambda data: few)

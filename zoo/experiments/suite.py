@@ -1,7 +1,8 @@
 """The settings `--evaluation.*` made concrete: which measures a run takes, of how many samples."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any, cast
 
 from zoo.data import ImageDataModule, cache_dir
 from zoo.errors import UsageError
@@ -36,14 +37,22 @@ FULL = {"lenet": 10_000, "resnet": 10_000, "inception": 50_000}  # generated ima
 TEST_SEED, TRAINING_SEED = 0, 1  # the best checkpoint is chosen on other latents than it is reported on
 
 
-class EvaluationSettings(Protocol):
-    """The settings `--evaluation.*`."""
+@dataclass
+class EvaluationSettings:
+    """Which measures a run takes, and when: the settings `--evaluation.*`."""
 
-    samples: int
-    test_samples: int | None
-    real_images: int | None
-    extractors: Sequence[str] | None
-    batchnorm: Any
+    every: int | None = None
+    """Images between evaluations while training."""
+    samples: int = 2_000
+    """Generated images per evaluation while training."""
+    test_samples: int | None = None
+    """The same for test (default: full)."""
+    real_images: int | None = None
+    """Reference images (default: all)."""
+    extractors: list[str] | None = None
+    """inception, lenet, resnet; default: what suits the data."""
+    batchnorm: str = "reestimated"
+    """G's BatchNorm: running, reestimated, batch"""
 
 
 class Measurement:
@@ -125,7 +134,7 @@ class Measurement:
             n_real=self.settings.real_images,
             n_fake=(self.settings.test_samples or full) if self.testing else self.settings.samples,
             weights="ema" if hasattr(module, "G_ema") else "raw",  # papers that average evaluate the average
-            batchnorm=suitable_mode(module.G, self.settings.batchnorm),
+            batchnorm=suitable_mode(module.G, cast("Any", self.settings.batchnorm)),
             batchnorm_samples=10_000 if self.testing else 2_000,
             seed=TEST_SEED if self.testing else TRAINING_SEED,
             cache_dir=cache_dir(),

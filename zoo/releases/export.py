@@ -168,7 +168,7 @@ def figures_entry(run: FinishedRun, module: AdversarialModule) -> dict[str, Any]
     settings = settings_for(run.data)
     taken = measure(module, run.data, settings)
     return {
-        "evaluation": vars(settings),
+        "evaluation": {name: value for name, value in vars(settings).items() if name != "every"},
         "figures": taken.latest,
         "protocols": taken.hashes,
         "protocol_texts": taken.protocols,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +10,7 @@ from torch import Tensor
 
 from zoo.data import DATASETS, ImageDataModule
 from zoo.experiments.pictures.grids import save_png
-from zoo.experiments.suite import MNIST_LIKE, Measurement
+from zoo.experiments.suite import MNIST_LIKE, EvaluationSettings, Measurement
 from zoo.metrics.quantize import to_uint8
 from zoo.models.base.module import AdversarialModule
 from zoo.releases.card import ReleaseError
@@ -21,23 +19,12 @@ GRID_IMAGES, GRID_SEED = 32, 0
 COLUMNS = 8
 
 
-@dataclass
-class Settings:
-    """The settings of an evaluation, as `--evaluation.*` names them."""
-
-    extractors: Sequence[str] | None
-    batchnorm: Any = "reestimated"
-    real_images: int | None = None
-    test_samples: int | None = None
-    samples: int = 2_000
-
-
-def settings_for(data: ImageDataModule) -> Settings:
+def settings_for(data: ImageDataModule) -> EvaluationSettings:
     """The full protocol, with LeNet for MNIST-like data and the shipped ResNet elsewhere: nothing is downloaded."""
-    return Settings(extractors=["lenet" if data.name in MNIST_LIKE else "resnet"])
+    return EvaluationSettings(extractors=["lenet" if data.name in MNIST_LIKE else "resnet"])
 
 
-def measure(module: AdversarialModule, data: ImageDataModule, settings: Settings) -> Measurement:
+def measure(module: AdversarialModule, data: ImageDataModule, settings: EvaluationSettings) -> Measurement:
     """Takes the figures of `test`; they lie in the measurement's `latest`, `hashes` and `protocols`."""
     measurement = Measurement(data, settings=settings, testing=True)
     with torch.random.fork_rng(devices=[]):

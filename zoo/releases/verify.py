@@ -8,9 +8,10 @@ from typing import Literal, NamedTuple
 
 from zoo.data import DataNotFoundError
 from zoo.experiments.measures import MEASURES
+from zoo.experiments.suite import EvaluationSettings
 from zoo.models.base.module import AdversarialModule
 from zoo.releases.card import GRID_FILE
-from zoo.releases.figures import Settings, grid_difference, measure, open_data
+from zoo.releases.figures import grid_difference, measure, open_data
 from zoo.releases.release import Release
 
 GREY_LEVELS = 1  # processors differ in the last bit, and so may a pixel's rounding
@@ -61,7 +62,7 @@ def verify_figures(release: Release, module: AdversarialModule, *, data_dir: str
         where = f"{card['data']['name']} does not lie here (--data_dir DIR names its folder)"
         yield Claim(f"{', '.join(card['protocols'])}: {where}", "not checked")
         return
-    taken = measure(module, data, Settings(**card["evaluation"]))
+    taken = measure(module, data, EvaluationSettings(**card["evaluation"]))
     for name, claimed in card["figures"].items():
         if MEASURES.is_attached(name):
             continue

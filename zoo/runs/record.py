@@ -223,15 +223,20 @@ def overrides(record: Mapping[str, Any], *, leave_out: Sequence[str] = ()) -> st
     Folders, time limits and what only looks on (evaluations, checkpoints, loggers) are left out, and `leave_out`.
     """
     found: dict[str, str] = {}
-    for _, _, subcommand, *arguments in record["commands"]:
+    for arguments in filter(None, map(fit_arguments, record["commands"])):
         for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
             name, is_set, value = argument.partition("=")
-            if subcommand == "fit" and name.startswith("--"):
+            if name.startswith("--"):
                 found[name] = value if is_set else following
     unchanged = ("--recipe", "--data_dir", "--run_dir", "--ckpt_path", "--seed_everything", "--devices", "--wandb")
     looking_on = ("--evaluation.", "--keep.", "--trainer.max_time", "--trainer.devices", "--trainer.logger")
     names = [name for name in found if name not in (*unchanged, *leave_out) and not name.startswith(looking_on)]
     return "".join(f" {name} {found[name]}" for name in names)
+
+
+def fit_arguments(command: Sequence[str]) -> Sequence[str]:
+    """The options of a recorded `fit`, `python reproductions/dcgan.py fit ...` or `zoo fit dcgan ...`; else none."""
+    return command[3:] if "fit" in command[1:3] else ()
 
 
 def hardware(record: Mapping[str, Any]) -> str:

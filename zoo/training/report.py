@@ -19,7 +19,8 @@ from zoo.runs.environment import describe_commit, describe_hardware, describe_ve
 from zoo.runs.folder import RunDir, write_atomically
 from zoo.runs.record import read_metrics, read_result, summarise_measures, which_is_better, write_result
 from zoo.runs.text import number, print_table, say
-from zoo.training.plan import Plan, command_line
+from zoo.training.plan import Plan
+from zoo.training.words import command_line
 
 
 class Stopwatch:
