@@ -1,6 +1,6 @@
 """`zoo results`: reported beside reached, from the committed records.
 
-results.py reads the records, tables.py shows them, documents.py writes README, scripts and pages, keep.py adds a record.
+results.py reads the records, tables.py shows them, documents.py writes README, scripts and pages, keep.py adds one.
 """
 
 from __future__ import annotations
