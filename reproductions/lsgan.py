@@ -75,7 +75,7 @@ def ring(summary: str, **model: Any) -> Recipe:
         summary,
         {
             "model": {"network": "ring", **model},
-            "data": {"class_path": "zoo.data.toy.ToyPoints", "init_args": {"distribution": "ring", "batch_size": 512}},
+            "data": {"class_path": "zoo.data.ToyPoints", "init_args": {"distribution": "ring", "batch_size": 512}},
             "images": 17_920_000,
             "keep": {"grid_every": 2_560_000, "checkpoint_every": 2_560_000, "archive_every": 2_560_000},
         },

@@ -132,7 +132,7 @@ def points(summary: str, distribution: str, *, images: int, **model: Any) -> Rec
         {
             "model": {"network": "toy", **model},
             "data": {
-                "class_path": "zoo.data.toy.ToyPoints",
+                "class_path": "zoo.data.ToyPoints",
                 "init_args": {"distribution": distribution, "batch_size": 256},
             },
             "images": images,

@@ -1,5 +1,6 @@
 """The command line of a reproduction, from the first word to the record it leaves."""
 
+import inspect
 import pickle
 import re
 import shutil
@@ -164,6 +165,12 @@ def test_every_recipe_parses(paper: str, capsys: pytest.CaptureFixture[str], tmp
         config = yaml.safe_load(capsys.readouterr().out)
         assert config["recipe"] == recipe
         assert config["data"]["class_path"].startswith("zoo.data.")
+        for name, parameter in inspect.signature(MODELS[paper]).parameters.items():
+            if str(parameter.annotation) in (
+                "<class 'float'>",
+                "float",
+            ):  # as a default of the parser it stays what it is
+                assert isinstance(config["model"][name], float), f"{recipe}: write {name} with a point"
     assert list(tmp_path.iterdir()) == []  # looking makes no run
 
 
