@@ -3,9 +3,9 @@
     python benchmarks/busy_cores.py [--rounds 2] [--seconds 10] [--hogs 2]
 
 DCGAN steps (as recipe `digits`: 32x32 grey images, width 32, batch 64; torch's own number of threads) in processes of
-their own, with the OpenMP runtime's own wait and with the shorter one that `import zoo` asks for. Cores are idle, or as
-many other processes keep them busy: there a thread that spins takes its partner's time. Only GNU's runtime (torch's on
-Linux) reads GOMP_SPINCOUNT; its own choice is 300,000.
+their own, with the OpenMP runtime's own wait and with the shorter one that command lines ask for. Cores are idle, or
+as many other processes keep them busy: there a thread that spins takes its partner's time. Only GNU's runtime (torch's
+on Linux) reads GOMP_SPINCOUNT; its own choice is 300,000.
 """
 
 import argparse
@@ -16,7 +16,7 @@ import sys
 import time
 from collections.abc import Iterator
 
-from zoo import SPINS
+from zoo.runs.environment import SPINS
 
 HOG = "while True: pass"
 DEFAULT = "300000"

@@ -33,10 +33,7 @@ Differences from the paper, and choices where it does not say
  8. The experiment on Flickr tags is left out.
 """
 
-from zoo.experiments.cgan import run_figures
-from zoo.models.cgan import CGAN
-from zoo.training.cli import reproduce
-from zoo.training.recipes import Recipe
+from zoo.training import Lazy, Recipe, reproduce
 
 RECIPES = {
     "mnist": Recipe(
@@ -90,5 +87,7 @@ RECIPES = {
     ),
 }
 
+FIGURES = Lazy("zoo.experiments.cgan.run_figures")
+
 if __name__ == "__main__":
-    reproduce(CGAN, RECIPES, figures=run_figures)
+    reproduce("cgan", RECIPES, figures=FIGURES)

@@ -54,11 +54,7 @@ Differences from the paper and from the authors' code
     2017).
 """
 
-from zoo.experiments.finetune import study_figures, study_findings
-from zoo.models.dcgan import DCGAN
-from zoo.training.cli import reproduce
-from zoo.training.recipes import Recipe
-from zoo.training.study import Member, Study
+from zoo.training import Lazy, Member, Recipe, Study, reproduce
 
 RECIPES = {
     "faces": Recipe(
@@ -146,11 +142,11 @@ STUDIES = {
             "freeze-1": Member("9, fine-tuned, first block of D frozen", [*TUNED, "--freeze_d", "1"]),
             "freeze-2": Member("9, fine-tuned, first two blocks of D frozen", [*TUNED, "--freeze_d", "2"]),
         },
-        study_figures,
-        study_findings,
+        Lazy("zoo.experiments.finetune.study_figures"),
+        Lazy("zoo.experiments.finetune.study_findings"),
         options=["--recipe", "mnist", "--model.width", "32"],
     ),
 }
 
 if __name__ == "__main__":
-    reproduce(DCGAN, RECIPES, studies=STUDIES)
+    reproduce("dcgan", RECIPES, studies=STUDIES)

@@ -26,9 +26,7 @@ Differences from the paper and from the authors' configuration files
  6. `digits` is no experiment of the paper: 5,000 of the MNIST training digits, so that it runs without a download.
 """
 
-from zoo.models.gan import GAN
-from zoo.training.cli import reproduce
-from zoo.training.recipes import Recipe
+from zoo.training import Recipe, reproduce
 
 RECIPES = {
     "mnist": Recipe(
@@ -86,4 +84,4 @@ RECIPES = {
 }
 
 if __name__ == "__main__":
-    reproduce(GAN, RECIPES)
+    reproduce("gan", RECIPES)

@@ -44,11 +44,7 @@ Differences from the paper and from the authors' code
 11. `digits` is no experiment of the paper; its code errors are of the 5,000 training images, labels unseen.
 """
 
-from zoo.experiments.infogan import mnist_figures, run_figures
-from zoo.models.infogan import InfoGAN
-from zoo.training.cli import reproduce
-from zoo.training.recipes import Recipe
-from zoo.training.study import Member, Study
+from zoo.training import Lazy, Member, Recipe, Study, reproduce
 
 MNIST = {
     "data": {"class_path": "zoo.data.MNIST", "init_args": {"batch_size": 128}},
@@ -115,9 +111,11 @@ STUDIES = {
             },
             "control-seed0": Member("GAN with auxiliary Q", ["--recipe", "mnist_control"]),
         },
-        mnist_figures,
+        Lazy("zoo.experiments.infogan.mnist_figures"),
     )
 }
 
+FIGURES = Lazy("zoo.experiments.infogan.run_figures")
+
 if __name__ == "__main__":
-    reproduce(InfoGAN, RECIPES, figures=run_figures, studies=STUDIES)
+    reproduce("infogan", RECIPES, figures=FIGURES, studies=STUDIES)

@@ -44,11 +44,7 @@ Differences from the paper and from the authors' code
 
 from typing import Any
 
-from zoo.experiments.lsgan import ring_figures, run_figures
-from zoo.models.lsgan import LSGAN
-from zoo.training.cli import reproduce
-from zoo.training.recipes import Recipe
-from zoo.training.study import Member, Study
+from zoo.training import Lazy, Member, Recipe, Study, reproduce
 
 
 def folder(summary: str, *, resolution: int, images: int, **model: Any) -> Recipe:
@@ -79,7 +75,7 @@ def ring(summary: str, **model: Any) -> Recipe:
         summary,
         {
             "model": {"network": "ring", **model},
-            "data": {"class_path": "zoo.data.toy.ToyPoints", "init_args": {"distribution": "ring", "batch_size": 512}},
+            "data": {"class_path": "zoo.data.ToyPoints", "init_args": {"distribution": "ring", "batch_size": 512}},
             "images": 17_920_000,
             "keep": {"grid_every": 2_560_000, "checkpoint_every": 2_560_000, "archive_every": 2_560_000},
         },
@@ -141,9 +137,11 @@ STUDIES = {
             for loss, group, recipe in (("lsgan", "LSGAN", "ring"), ("gan", "GAN", "ring_gan"))
             for seed in range(10)
         },
-        ring_figures,
+        Lazy("zoo.experiments.lsgan.ring_figures"),
     )
 }
 
+FIGURES = Lazy("zoo.experiments.lsgan.run_figures")
+
 if __name__ == "__main__":
-    reproduce(LSGAN, RECIPES, figures=run_figures, studies=STUDIES)
+    reproduce("lsgan", RECIPES, figures=FIGURES, studies=STUDIES)

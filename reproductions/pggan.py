@@ -56,10 +56,7 @@ Differences from the paper and from the authors' code
 
 from typing import Any
 
-from zoo.experiments.pggan import run_figures
-from zoo.models.pggan import PGGAN
-from zoo.training.cli import reproduce
-from zoo.training.recipes import Recipe
+from zoo.training import Lazy, Recipe, reproduce
 
 LEVELS = ("128", "64", "32", "16", "avg")
 #: Table 1, CelebA: sliced Wasserstein distance x 1000 by level, MS-SSIM
@@ -222,5 +219,7 @@ RECIPES = {
     ),
 }
 
+FIGURES = Lazy("zoo.experiments.pggan.run_figures")
+
 if __name__ == "__main__":
-    reproduce(PGGAN, RECIPES, figures=run_figures)
+    reproduce("pggan", RECIPES, figures=FIGURES)

@@ -57,10 +57,7 @@ Differences from the paper and from the authors' code
 
 from typing import Any
 
-from zoo.experiments.stylegan import run_figures
-from zoo.models.stylegan import StyleGAN
-from zoo.training.cli import reproduce
-from zoo.training.recipes import Recipe
+from zoo.training import Lazy, Recipe, reproduce
 
 #: Table 1: what the row adds, FID on CelebA-HQ, FID on FFHQ
 TABLE_1: dict[str, tuple[str, str, str]] = {
@@ -180,7 +177,7 @@ RECIPES = {
                 "stabilise_images": 12_000,
                 "fade_images": 12_000,
                 "batch_sizes": {4: 32},
-                "ema_half_life": 2_000,
+                "ema_half_life": 2_000.0,
             },
             "data": images_of("Digits", resolution=32),
             "images": 100_000,
@@ -191,5 +188,7 @@ RECIPES = {
     ),
 }
 
+FIGURES = Lazy("zoo.experiments.stylegan.run_figures")
+
 if __name__ == "__main__":
-    reproduce(StyleGAN, RECIPES, figures=run_figures)
+    reproduce("stylegan", RECIPES, figures=FIGURES)

@@ -45,11 +45,7 @@ Differences from the paper and from the authors' code
 
 from typing import Any
 
-from zoo.experiments.wgan import against_gan_figures, analytic_figures, run_figures
-from zoo.models.wgan import WGAN
-from zoo.training.cli import reproduce
-from zoo.training.recipes import Recipe
-from zoo.training.study import Member, Study
+from zoo.training import Lazy, Member, Recipe, Study, reproduce
 
 
 def bedrooms(summary: str, **model: Any) -> Recipe:
@@ -116,17 +112,19 @@ STUDIES = {
     "analytic": Study(
         "figures 1 and 2, computed: parallel lines; optimal discriminator and critic of two Gaussians",
         {},
-        analytic_figures,
+        Lazy("zoo.experiments.wgan.analytic_figures"),
     ),
     "mnist": Study(
         "figures 3 and 4 on MNIST (extension): WGAN's estimate beside the JS estimate of a DCGAN",
         {
             "wgan": Member("WGAN", ["--recipe", "mnist"]),
-            "gan": Member("DCGAN", ["--recipe", "mnist"], script="dcgan"),
+            "gan": Member("DCGAN", ["--recipe", "mnist"], paper="dcgan"),
         },
-        against_gan_figures,
+        Lazy("zoo.experiments.wgan.against_gan_figures"),
     ),
 }
 
+FIGURES = Lazy("zoo.experiments.wgan.run_figures")
+
 if __name__ == "__main__":
-    reproduce(WGAN, RECIPES, figures=run_figures, studies=STUDIES)
+    reproduce("wgan", RECIPES, figures=FIGURES, studies=STUDIES)

@@ -120,20 +120,7 @@ Differences from the paper and from the authors' code
 
 from typing import Any
 
-from zoo.experiments.wgan_gp import (
-    architecture_figures,
-    architecture_findings,
-    gradient_figures,
-    overfitting_figures,
-    run_figures,
-    surface_figures,
-    toy_figures,
-    toy_findings,
-)
-from zoo.models.wgan_gp import WGANGP
-from zoo.training.cli import reproduce
-from zoo.training.recipes import Recipe
-from zoo.training.study import Member, Study
+from zoo.training import Lazy, Member, Recipe, Study, reproduce
 
 DISTRIBUTIONS = {"8gaussians": "8 Gaussians", "25gaussians": "25 Gaussians", "swissroll": "swiss roll"}
 
@@ -145,7 +132,7 @@ def points(summary: str, distribution: str, *, images: int, **model: Any) -> Rec
         {
             "model": {"network": "toy", **model},
             "data": {
-                "class_path": "zoo.data.toy.ToyPoints",
+                "class_path": "zoo.data.ToyPoints",
                 "init_args": {"distribution": distribution, "batch_size": 256},
             },
             "images": images,
@@ -315,8 +302,8 @@ STUDIES = {
     "toys": Study(
         "WGAN-GP on 8 Gaussians, 25 Gaussians and the swiss roll at the length of the authors' script",
         {name: Member(text, ["--recipe", f"toy_{name}"]) for name, text in DISTRIBUTIONS.items()},
-        toy_figures,
-        toy_findings,
+        Lazy("zoo.experiments.wgan_gp.toy_figures"),
+        Lazy("zoo.experiments.wgan_gp.toy_findings"),
     ),
     "surfaces": Study(
         "figure 1a: value surfaces of critics under weight clipping (above) and the penalty (below)",
@@ -325,7 +312,7 @@ STUDIES = {
             for method, recipe in (("clipping", "surface_clip"), ("penalty", "surface"))
             for name, text in DISTRIBUTIONS.items()
         },
-        surface_figures,
+        Lazy("zoo.experiments.wgan_gp.surface_figures"),
         options=["--images", "2560000"],
     ),
     "gradients": Study(
@@ -334,7 +321,7 @@ STUDIES = {
             "penalty": Member("penalty", ["--recipe", "deep_penalty"]),
             **{f"clip-{c}": Member(f"clipping, c = {c}", ["--recipe", f"deep_clip_{c}"]) for c in (0.1, 0.01, 0.001)},
         },
-        gradient_figures,
+        Lazy("zoo.experiments.wgan_gp.gradient_figures"),
     ),
     "overfitting": Study(
         "figure 5b: the critic's gap between training and held-out digits",
@@ -342,7 +329,7 @@ STUDIES = {
             "penalty": Member("penalty", ["--recipe", "mnist_1000"]),
             "clipping": Member("clipping", ["--recipe", "mnist_1000_clip"]),
         },
-        overfitting_figures,
+        Lazy("zoo.experiments.wgan_gp.overfitting_figures"),
     ),
     "architectures": Study(
         "tables 2 and 5 scaled down: 20 random architectures on the embedded digits, GAN against WGAN-GP",
@@ -354,10 +341,12 @@ STUDIES = {
                 ("wgan-gp", "WGAN-GP", "digits_random"),
             )
         },
-        architecture_figures,
-        architecture_findings,
+        Lazy("zoo.experiments.wgan_gp.architecture_figures"),
+        Lazy("zoo.experiments.wgan_gp.architecture_findings"),
     ),
 }
 
+FIGURES = Lazy("zoo.experiments.wgan_gp.run_figures")
+
 if __name__ == "__main__":
-    reproduce(WGANGP, RECIPES, figures=run_figures, studies=STUDIES)
+    reproduce("wgan_gp", RECIPES, figures=FIGURES, studies=STUDIES)

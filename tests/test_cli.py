@@ -1,6 +1,6 @@
 """The command line of a reproduction, from the first word to the record it leaves."""
 
-import importlib.util
+import inspect
 import pickle
 import re
 import shutil
@@ -18,25 +18,17 @@ from toys import same, state_of
 from zoo.models import MODELS
 from zoo.runs.folder import RunDir
 from zoo.runs.record import read_metrics, read_result, write_result
-from zoo.training.cli import ReproductionCLI, reproduce
+from zoo.training import reproduce
+from zoo.training.cli import ReproductionCLI
+from zoo.training.scripts import script_of
 
 ROOT = Path(__file__).parents[1]
 TINY = ["--model.width", "8", "--evaluation.samples", "100", "--evaluation.real_images", "500"]
 
 
-def script(paper: str) -> Any:
-    """The reproduction script as a module."""
-    spec = importlib.util.spec_from_file_location(f"reproduce_{paper}", ROOT / "reproductions" / f"{paper}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def zoo(paper: str, *arguments: str) -> None:
     """As `python reproductions/<paper>.py ARGUMENTS`."""
-    reproduce(MODELS[paper], script(paper).RECIPES, arguments=list(arguments))
+    reproduce(paper, script_of(paper).recipes, arguments=list(arguments))
 
 
 def refused(capsys: pytest.CaptureFixture[str], paper: str, *arguments: str) -> str:
@@ -167,19 +159,25 @@ def test_predict_writes_the_same_images_every_time(run: Path, capsys: pytest.Cap
 
 @pytest.mark.parametrize("paper", MODELS)
 def test_every_recipe_parses(paper: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    for recipe in script(paper).RECIPES:
+    for recipe in script_of(paper).recipes:
         with pytest.raises(SystemExit) as stop:
             zoo(paper, "fit", "--recipe", recipe, "--print_config")
         assert stop.value.code in (0, None)
         config = yaml.safe_load(capsys.readouterr().out)
         assert config["recipe"] == recipe
         assert config["data"]["class_path"].startswith("zoo.data.")
+        for name, parameter in inspect.signature(MODELS[paper]).parameters.items():
+            if str(parameter.annotation) in (
+                "<class 'float'>",
+                "float",
+            ):  # as a default of the parser it stays what it is
+                assert isinstance(config["model"][name], float), f"{recipe}: write {name} with a point"
     assert list(tmp_path.iterdir()) == []  # looking makes no run
 
 
 def test_an_unknown_recipe_lists_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
     text = refused(capsys, "gan", "fit", "--recipe", "imagenet")
-    assert all(recipe in text for recipe in script("gan").RECIPES)
+    assert all(recipe in text for recipe in script_of("gan").recipes)
 
 
 def test_a_run_that_is_not_there_is_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -292,13 +290,13 @@ def test_what_the_parser_refuses_is_said_in_one_line(
     text = refused(capsys, "dcgan", "fit", *options)
     assert says in text
     assert text.count("\n") == 1
-    assert "--help` lists all" in text
+    assert "--help_all` lists all" in text
     assert "usage:" not in text
 
 
 def test_the_help_names_the_run_options(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
-        zoo("dcgan", "fit", "--help")
+        zoo("dcgan", "fit", "--help_all")
     assert stop.value.code == 0
     assert {"--run_dir", "--ckpt_path", "--name", "--recipe"} <= set(capsys.readouterr().out.split())
 

@@ -9,11 +9,10 @@ from made_runs import make_run
 from wandb_files import history, ids, wandb_records, without_account
 
 from zoo.__main__ import main
-from zoo.commands.results.reported import reproductions
-from zoo.commands.results.results import recipes_of
 from zoo.models import MODELS
 from zoo.runs.record import read_metrics
-from zoo.training.cli import reproduce
+from zoo.training import reproduce
+from zoo.training.scripts import script_of
 
 Zoo = Callable[..., str]
 TINY = [
@@ -56,7 +55,7 @@ def refused(zoo: Zoo, capsys: pytest.CaptureFixture[str]) -> Zoo:
 
 def train(*arguments: object) -> None:
     """DCGAN on the digits, tiny."""
-    recipes = recipes_of(reproductions() / "dcgan.py")
+    recipes = script_of("dcgan").recipes
     reproduce(MODELS["dcgan"], recipes, arguments=["fit", *map(str, arguments)])
 
 

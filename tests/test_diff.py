@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from zoo.commands.diff import Described, arguments_in, as_text, called_in, code, described, layers
+from zoo.commands.diff.described import Described, arguments_in, as_text, called_in, code, described, layers
 from zoo.errors import UsageError
 from zoo.nn.losses import bce_discriminator_loss, gradient_penalty
 

@@ -30,12 +30,14 @@ from pages import (
 import zoo.data
 from zoo.__main__ import parser as zoo_parser
 from zoo.commands.papers import PAPERS
-from zoo.commands.results.results import Result, Value, recipes_of
+from zoo.commands.results.results import Result, Value
 from zoo.errors import UsageError, ZooError
 from zoo.models import MODELS
 from zoo.releases.find import SHIPPED, list_pretrained
 from zoo.training.cli import ReproductionCLI
-from zoo.training.plan import make_plan, take_option
+from zoo.training.plan import make_plan
+from zoo.training.scripts import script_of
+from zoo.training.words import Words
 
 SHARED = [
     ROOT / "zoo" / f"{name}.py"
@@ -101,7 +103,7 @@ def parser_of() -> Callable[[str], Any]:
 
     def parser(paper: str) -> Any:
         if paper not in made:
-            plan = make_plan(["fit", "--help"], paper=paper, recipes=recipes(paper))
+            plan = make_plan(Words.of(["fit", "--help"]), paper=paper, recipes=script_of(paper).recipes)
             with pytest.raises(Built) as built:
                 ParserOnly(MODELS[paper], plan=plan, recipes=[])
             made[paper] = built.value.args[0]
@@ -110,43 +112,35 @@ def parser_of() -> Callable[[str], Any]:
     return parser
 
 
-def recipes(paper: str) -> dict[str, Any]:
-    return dict(recipes_of(ROOT / f"reproductions/{paper}.py"))
-
-
 def check_script(words: list[str], parser_of: Callable[[str], Any]) -> None:
     """`python reproductions/PAPER.py ...` up to the data it would read."""
-    paper, (subcommand, *options) = Path(words[0]).stem, words[1:]
-    assert paper in MODELS, f"there is no {words[0]}"
-    if subcommand == "study":
-        name, options = take_option(options, "name")
-        members, options = take_option(options, "members")
-        _, options = take_option(options, "run_dir")
-        study = studies(paper)[name]
-        assert set((members or "").split(",")) - {""} <= study.members.keys()
-        subcommand = "fit"
-    source, rest = take_option(options, "init_from")
+    assert Path(words[0]).stem in MODELS, f"there is no {words[0]}"
+    check_paper(Path(words[0]).stem, words[1:], parser_of)
+
+
+def check_paper(paper: str, words: list[str], parser_of: Callable[[str], Any]) -> None:
+    """A paper's own command line."""
+    read, script = Words.of(words), script_of(paper)
+    if read.subcommand == "study":
+        assert set(read.taken.get("members", "").split(",")) - {""} <= script.studies[read.taken["name"]].members.keys()
+        read = Words.of(["fit", *read.rest])
+    source = read.given.get("init_from")
     assert source is None or source in (*list_pretrained(), "RUN") or source.endswith(".ckpt"), source
-    run_dir, _ = take_option(rest, "run_dir")
-    if run_dir and (subcommand != "fit" or "--ckpt_path" in rest):  # a run that is there
-        recipe = next((part for part in Path(run_dir).parts if part in recipes(paper)), "digits")
-        settings = {**recipes(paper)[recipe].config, "recipe": recipe}
+    run_dir = read.taken.get("run_dir")
+    if run_dir and (read.subcommand != "fit" or "ckpt_path" in read.taken):  # a run that is there
+        recipe = next((part for part in Path(run_dir).parts if part in script.recipes), "digits")
+        settings = {**script.recipes[recipe].config, "recipe": recipe}
         Path(run_dir).mkdir(parents=True, exist_ok=True)
         (Path(run_dir) / "config.yaml").write_text(yaml.safe_dump(settings))
-    plan = make_plan([subcommand, *rest], paper=paper, recipes=recipes(paper))
-    parser_of(paper).parse_args([plan.subcommand, f"--config={yaml.safe_dump(dict(plan.base))}", *plan.arguments])
+    plan = make_plan(read, paper=paper, recipes=script.recipes)
+    parser_of(paper).parse_args([plan.subcommand, f"--config={yaml.safe_dump(dict(plan.base))}", *plan.words.rest])
 
 
-def studies(paper: str) -> dict[str, Any]:
-    """The STUDIES of a script."""
-    names: dict[str, Any] = {"__name__": paper}
-    exec((ROOT / f"reproductions/{paper}.py").read_text(), names)
-    return dict(names["STUDIES"])
-
-
-def check_zoo(words: list[str]) -> None:
+def check_zoo(words: list[str], parser_of: Callable[[str], Any]) -> None:
     """`python -m zoo ...`, and that papers and releases of that name exist."""
     arguments = zoo_parser().parse_args(words)
+    if words[0] in ("fit", "test", "predict", "study"):
+        check_paper(arguments.paper, [words[0], *arguments.options], parser_of)
     named = {"papers": "papers", "diff": "first second"}.get(words[0], "")
     for value in (getattr(arguments, name) for name in named.split()):
         for paper in [value] if isinstance(value, str) else value:
@@ -166,7 +160,7 @@ def check(command: str, parser_of: Callable[[str], Any]) -> None:
         targets = re.findall(r"^(\w[\w-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE)
         assert {word for word in words[1:] if "=" not in word} <= {*targets}, command
     elif program == "zoo" or words[1:3] == ["-m", "zoo"]:
-        check_zoo(words[1:] if program == "zoo" else words[3:])
+        check_zoo(words[1:] if program == "zoo" else words[3:], parser_of)
     elif program == "python" and words[1].startswith("reproductions/"):
         check_script(words[1:], parser_of)
     elif program == "python":

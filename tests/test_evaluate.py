@@ -10,7 +10,7 @@ from zoo.data import Digits
 from zoo.errors import ZooError
 from zoo.metrics import Evaluator, LeNetExtractor
 from zoo.models.dcgan import DCGAN
-from zoo.training.cli import reproduce
+from zoo.training import reproduce
 from zoo.training.recipes import Recipe
 
 

@@ -8,39 +8,37 @@ import pytest
 from made_runs import make_run
 
 from zoo.commands.papers import PAPERS, as_text, table
-from zoo.commands.results.reported import reported_by, reproductions
-from zoo.commands.results.results import data_of, not_run, recipes_of, results
+from zoo.commands.results.results import data_of, not_run, results
 from zoo.commands.results.tables import cells, markdown_table
 from zoo.errors import ZooError
 from zoo.models import MODELS
+from zoo.training.scripts import folder_of_scripts, reported_by, script_of
 
 
 def test_every_paper_has_its_title_recipes_and_model() -> None:
     assert list(PAPERS) == list(MODELS)
-    text = as_text(reproductions())
+    text = as_text()
+    scripts = folder_of_scripts()
     for name, paper in PAPERS.items():
-        script = (reproductions() / f"{name}.py").read_text()
+        script = (scripts / f"{name}.py").read_text()
         assert f"arXiv {paper.arxiv}" in text
-        assert paper.arxiv in script or paper.arxiv in (reproductions().parent / f"zoo/models/{name}.py").read_text()
+        assert paper.arxiv in script or paper.arxiv in (scripts.parent / f"zoo/models/{name}.py").read_text()
         block = next(part for part in text.split("\n\n") if part.startswith(f"{name}  "))
         shown = {line.split()[0].rstrip(",") for line in block.splitlines()[2:-1]}
-        assert shown >= set(recipes_of(reproductions() / f"{name}.py"))
+        assert shown >= set(script_of(name).recipes)
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A checkout's reproductions with one record: GAN on MNIST, parzen_ll by `test`."""
-    for script in reproductions().glob("[!_]*.py"):
-        (tmp_path / "reproductions").mkdir(exist_ok=True)
-        shutil.copy(script, tmp_path / "reproductions")
     run = make_run(tmp_path / "run", recipe="mnist", tests={"best": 150.0, "last": 140.0}, tested="parzen_ll")
-    (tmp_path / "reproductions/records").mkdir()
+    (tmp_path / "reproductions/records").mkdir(parents=True)
     shutil.copy(run / "result.json", tmp_path / "reproductions/records/gan-mnist-seed0.json")
     return tmp_path / "reproductions"
 
 
 def test_reported_reached_and_not_run(folder: Path) -> None:
-    found = list(table("gan", folder, list(results(folder))))
+    found = list(table("gan", list(results(folder))))
     assert found == [
         ("mnist", "MNIST", "parzen_ll", "225 +/- 2", "150 at 400", "140"),
         ("cifar10_fully_connected", "CIFAR10", "", "not reported", "not run", ""),
@@ -48,19 +46,19 @@ def test_reported_reached_and_not_run(folder: Path) -> None:
         ("digits", "Digits", "", "not reported", "not run", ""),
     ]
     (folder / "records/gan-mnist-seed0.json").unlink()
-    found = list(table("gan", folder, list(results(folder))))
+    found = list(table("gan", list(results(folder))))
     assert found[0] == ("mnist", "MNIST", "parzen_ll", "225 +/- 2", "not run", "")
 
 
 def test_what_was_not_run_stands_in_readme(folder: Path) -> None:
-    recipes = recipes_of(folder / "gan.py")
+    recipes = script_of("gan").recipes
     assert list(not_run("gan", recipes, list(results(folder)))) == []
     (line,) = not_run("gan", recipes, [])
     assert cells(line)[:5] == ("mnist", "parzen_ll", "225 +/- 2", "not run", "not run")
     text = markdown_table([line]).strip().splitlines()[-1]
     assert text.startswith("| gan | MNIST | mnist | parzen_ll | 225 +/- 2 | not run | not run |")
     assert text.endswith("| `reproductions/gan.py fit --recipe mnist` |")
-    (line,) = not_run("lsgan", recipes_of(folder / "lsgan.py"), [])  # reports nothing that can be tabulated
+    (line,) = not_run("lsgan", script_of("lsgan").recipes, [])  # reports nothing that can be tabulated
     assert cells(line)[2:5] == ("not reported", "not run", "not run")
 
 
@@ -70,19 +68,16 @@ def test_the_seeds_of_a_study_and_its_findings(folder: Path) -> None:
     study |= {"groups": {"a": "GAN", "b": "GAN"}, "records": {"a": record, "b": record | {"seed": 1}}}
     (folder / "records/gan-mnist-seed0.json").unlink()
     (folder / "records/gan-study-seeds.json").write_text(json.dumps(study))
-    found = list(table("gan", folder, list(results(folder))))
+    found = list(table("gan", list(results(folder))))
     assert found[0] == ("mnist", "MNIST", "parzen_ll", "225 +/- 2", "150 +/- 0", "140 +/- 0")
     assert found[-1] == ("study seeds", "", "agreement", "not reported", "", "0.5")
 
 
-def test_some_papers_none_and_no_checkout(folder: Path, tmp_path: Path) -> None:
-    assert as_text(folder, names=["wgan"]).startswith("wgan  Wasserstein Generative Adversarial Networks, 2017")
-    assert "infogan" not in as_text(folder, names=["wgan"])
+def test_some_papers_and_none() -> None:
+    assert as_text(names=["wgan"]).startswith("wgan  Wasserstein Generative Adversarial Networks, 2017")
+    assert "infogan" not in as_text(names=["wgan"])
     with pytest.raises(ZooError, match="there is no paper 'vae': the papers are gan, dcgan"):
-        as_text(folder, names=["vae"])
-    text = as_text(tmp_path / "absent")
-    assert all(paper.title in text for paper in PAPERS.values())
-    assert "there is no folder" in text
+        as_text(names=["vae"])
 
 
 def test_data_of() -> None:

@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from zoo import SPINS
+from zoo.__main__ import COMMANDS
 from zoo.commands.results.documents import documents
 from zoo.commands.results.results import results
 from zoo.errors import ZooError
 from zoo.models import MODELS
+from zoo.runs.environment import SPINS
+from zoo.training.scripts import papers
 
 ROOT = Path(__file__).parents[1]
 
@@ -37,8 +39,6 @@ def test_a_record_without_the_test_of_its_end_is_refused(tmp_path: Path) -> None
     assert list(results(ROOT / "reproductions"))
     folder = tmp_path / "reproductions"
     (folder / "records").mkdir(parents=True)
-    for script in (ROOT / "reproductions").glob("*.py"):
-        (folder / script.name).write_text(script.read_text())
     record = ROOT / "reproductions/records/gan-mnist-seed0.json"
     (folder / "records" / record.name).write_text(record.read_text().replace("last.ckpt", "other.ckpt"))
     with pytest.raises(ZooError, match=r"needs `test` on last\.ckpt; it has \['best', 'other'\]"):
@@ -46,11 +46,11 @@ def test_a_record_without_the_test_of_its_end_is_refused(tmp_path: Path) -> None
 
 
 def test_every_paper_has_a_model_a_script_and_a_line() -> None:
-    assert set(MODELS) == {path.stem for path in (ROOT / "reproductions").glob("*.py")}
-    papers = run_zoo("papers").stdout
+    assert set(MODELS) == {path.stem for path in (ROOT / "reproductions").glob("*.py")} - {"__init__"} == set(papers())
+    listed = run_zoo("papers").stdout
     for name, model in MODELS.items():
         assert model.paper == name
-        assert f"reproductions/{name}.py" in papers
+        assert f"reproductions/{name}.py" in listed
         assert f"reproductions/{name}.py" in (ROOT / "README.md").read_text()
 
 
@@ -63,7 +63,11 @@ def test_the_citation_file_is_valid_and_lists_the_papers() -> None:
 
 
 def test_the_zoo_command_explains_itself_and_its_errors(tmp_path: Path) -> None:
-    assert "papers" in run_zoo("--help").stdout
+    assert run_zoo().stdout == run_zoo("--help").stdout
+    assert all(f"\n  {command.name} " in run_zoo().stdout for group in COMMANDS.values() for command in group)
+    unknown = run_zoo("paperss")
+    assert (unknown.returncode, unknown.stdout) == (2, "")
+    assert unknown.stderr == "error: there is no command 'paperss': did you mean 'papers'? (`zoo` lists all)\n"
     records = run_zoo("records", str(ROOT / "reproductions/records")).stdout
     assert "gan mnist" in records
     failed = run_zoo("records", str(tmp_path))
@@ -85,10 +89,34 @@ def test_no_file_names_this_machine_or_a_registry() -> None:
 @pytest.mark.parametrize(
     ("given", "spins"), [({}, SPINS), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "None")]
 )
-def test_importing_the_package_shortens_the_wait_of_threads_unless_told(given: dict[str, str], spins: str) -> None:
+@pytest.mark.parametrize(
+    "starts",
+    [
+        "sys.argv = ['zoo', 'fit', 'nobody']; import zoo.__main__; run = zoo.__main__.main",
+        "sys.argv = ['gan.py', 'fit', '--help']; from zoo.training import *; run = lambda: reproduce('gan', R)",
+    ],
+)
+def test_command_lines_shorten_the_wait_of_threads_unless_told(given: dict[str, str], spins: str, starts: str) -> None:
     others = {key: value for key, value in os.environ.items() if key not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")}
-    code = "import os, sys, zoo; print(os.environ.get('GOMP_SPINCOUNT'), 'torch' in sys.modules)"
+    code = f"""
+import contextlib, io, os, sys
+from zoo.training.recipes import Recipe
+R = {{"digits": Recipe("", {{}})}}
+{starts}
+with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()):
+    run()
+print(os.environ.get("GOMP_SPINCOUNT"), "torch" in sys.modules)
+"""
     done = subprocess.run(
         [sys.executable, "-c", code], env=others | given, capture_output=True, text=True, check=True, cwd=ROOT
     )
     assert done.stdout.split() == [spins, "False"]  # torch, whose runtime reads it, comes later
+
+
+def test_importing_the_package_changes_nothing_and_its_names_come_when_asked_for() -> None:
+    code = (
+        "import os, sys; before = dict(os.environ); import zoo; assert dict(os.environ) == before; "
+        "assert 'torch' not in sys.modules; from zoo import MODELS, load_pretrained; print(*MODELS)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.split() == list(MODELS)

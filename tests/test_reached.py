@@ -180,14 +180,15 @@ def test_the_command_that_reached_a_figure_names_what_was_set() -> None:
         "a=b",
     ]
     test = ["python", "reproductions/gan.py", "test", "--run_dir", "RUN", "--evaluation.samples", "7"]
+    by_zoo = [["zoo", *words[2:3], "gan", *words[3:]] for words in (first, again, test)]
+    assert reached_by({"paper": "gan", "recipe": "mnist", "commands": by_zoo}) == (
+        "reproductions/gan.py fit --recipe mnist --model.width 32 --images 200 --init_from a=b"
+    )
     record = {"paper": "gan", "recipe": "mnist", "commands": [first, again, test]}
     assert reached_by(record) == "reproductions/gan.py fit --recipe mnist --model.width 32 --images 200 --init_from a=b"
 
 
 def test_what_a_study_sets_itself_is_known() -> None:
-    scripts = Path(__file__).parents[1] / "reproductions"
-    assert {"--init_from", "--freeze_d", "--recipe", "--model.width"} <= set(
-        options_of_study(scripts / "dcgan.py", "finetune")
-    )
-    assert "--model.width_G" not in options_of_study(scripts / "wgan.py", "mnist")
-    assert options_of_study(scripts / "wgan.py", "of long ago") == []
+    assert {"--init_from", "--freeze_d", "--recipe", "--model.width"} <= set(options_of_study("dcgan", "finetune"))
+    assert "--model.width_G" not in options_of_study("wgan", "mnist")
+    assert options_of_study("wgan", "of long ago") == []

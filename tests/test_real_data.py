@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from zoo.commands.results.results import recipes_of
 from zoo.models import MODELS
 from zoo.runs.record import read_result
-from zoo.training.cli import reproduce
+from zoo.training import reproduce
+from zoo.training.scripts import script_of
 
-RECIPES = {paper: recipes_of(Path(__file__).parents[1] / f"reproductions/{paper}.py") for paper in MODELS}
+RECIPES = {paper: script_of(paper).recipes for paper in MODELS}
 DATA = {"MNIST", "CIFAR10", "CelebA"}
 
 

@@ -14,17 +14,20 @@ from zoo.experiments.measures import mean_and_std, study_table
 from zoo.runs.study import read_study, values_of
 from zoo.runs.text import number
 from zoo.training.study import Member, Study, study_command
+from zoo.training.words import Words
 
 ROOT = Path(__file__).parents[1]
 RECORD = next((ROOT / "reproductions/records").glob("gan-mnist-seed0.json"))
 
 SCRIPT = """
 import json, pathlib, sys
-arguments = dict(zip(sys.argv[2::2], sys.argv[3::2]))
+subcommand, paper, *words = sys.argv[1:]
+assert paper == "gan"
+arguments = dict(zip(words[::2], words[1::2]))
 run = pathlib.Path(arguments["--run_dir"])
 with open(run.parent / "log", "a") as log:
-    log.write(" ".join([sys.argv[1], run.name, *sys.argv[2:]]) + "\\n")
-if sys.argv[1] == "fit":
+    log.write(" ".join([subcommand, run.name, *words]) + "\\n")
+if subcommand == "fit":
     (run / "checkpoints").mkdir(parents=True, exist_ok=True)
     (run / "config.yaml").write_text("seed_everything: 0")
     (run / "checkpoints/last.ckpt").touch()
@@ -47,8 +50,7 @@ class Place:
     """A study of three runs in a folder of its own."""
 
     def __init__(self, folder: Path) -> None:
-        self.script = folder / "gan.py"
-        self.script.write_text(SCRIPT.replace("RECORD", repr(str(RECORD))))
+        (folder / "program.py").write_text(SCRIPT.replace("RECORD", repr(str(RECORD))))
         self.folder = folder / "study"
         self.folder.mkdir()
         self.drawn: list[list[str]] = []
@@ -61,7 +63,7 @@ class Place:
 
     def run(self, *arguments: str) -> None:
         command = ["--name", "three", "--run_dir", str(self.folder), *arguments]
-        study_command(command, studies={"three": self.study}, paper="gan", script=self.script, models={})
+        study_command(Words.of(["study", *command]), studies={"three": self.study}, paper="gan")
 
     @property
     def log(self) -> list[str]:
@@ -69,7 +71,8 @@ class Place:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    monkeypatch.setattr("zoo.training.study.PROGRAM", (str(tmp_path / "program.py"),))
     return Place(tmp_path)
 
 
@@ -147,8 +150,7 @@ def test_spread_is_the_standard_deviation_over_runs() -> None:
 def test_the_tables_take_a_study(place: Place, tmp_path: Path) -> None:
     place.run()
     root = tmp_path / "root"
-    (root / "reproductions").mkdir(parents=True)
-    (root / "reproductions/gan.py").write_text((ROOT / "reproductions/gan.py").read_text())
+    root.mkdir()
     file = keep(place.folder, root)
     assert file.name == "gan-study-three.json"
     found = list(results(root / "reproductions"))
@@ -161,7 +163,7 @@ def test_the_tables_take_a_study(place: Place, tmp_path: Path) -> None:
 
 def test_bad_input(place: Place, tmp_path: Path) -> None:
     with pytest.raises(ZooError, match="three runs"):
-        study_command(["--name", "four"], studies={"three": place.study}, paper="gan", script=place.script, models={})
+        study_command(Words.of(["study", "--name", "four"]), studies={"three": place.study}, paper="gan")
     with pytest.raises(ZooError, match="no member c: there are a0, a3, b"):
         place.run("--members", "c")
     place.run()

@@ -24,8 +24,8 @@ from zoo.nn.techniques import (
     with_minibatch_discrimination,
     with_virtual_batchnorm,
 )
+from zoo.training import reproduce
 from zoo.training.callbacks import CounterCheckpoint
-from zoo.training.cli import reproduce
 from zoo.training.plan import inherited_settings
 from zoo.training.recipes import Recipe
 

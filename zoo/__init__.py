@@ -1,20 +1,24 @@
-"""The GAN papers as PyTorch Lightning modules."""
+"""The GAN papers as PyTorch Lightning modules. Torch is imported by what needs it, not by this."""
 
-import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from zoo.runs.environment import VERSION
 
 if TYPE_CHECKING:
+    from zoo.models import MODELS
     from zoo.models.base.module import AdversarialModule
 
 __version__ = VERSION
+__all__ = ["MODELS", "__version__", "list_pretrained", "load_pretrained"]
 
-#: How often a thread of GNU's OpenMP looks for more work before it sleeps. Its own 300,000 take the time of a partner
-#: whose core is busy with something else (`benchmarks/busy_cores.py`). Read when torch is first imported.
-SPINS = "20000"
-if "OMP_WAIT_POLICY" not in os.environ:
-    os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
+
+def __getattr__(name: str) -> Any:
+    """`zoo.MODELS`, when it is first asked for."""
+    if name == "MODELS":
+        from zoo.models import MODELS
+
+        return MODELS
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def list_pretrained() -> list[str]:

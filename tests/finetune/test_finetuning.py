@@ -25,7 +25,8 @@ from zoo.training.finetune.adapt import rebuild, transfer
 from zoo.training.finetune.augment import augment_discriminator
 from zoo.training.finetune.freeze import freeze_discriminator
 from zoo.training.finetune.learning_rate import ScaledLearningRate
-from zoo.training.finetune.settings import recipe_of, suit_data
+from zoo.training.finetune.origin import recipe_of
+from zoo.training.finetune.settings import match_data
 
 QUIET = ["--evaluation.every", "null", "--keep.monitor", "null"]
 
@@ -149,7 +150,7 @@ def test_an_interrupted_fine_tuning_run_is_the_whole_one(tmp_path: Path, paper: 
 
 
 def settle(paper: str, model: dict[str, Any], data: str, *arguments: str, **given: Any) -> Namespace:
-    """The settings after `suit_data`, from those of the source and `given` ones of the data."""
+    """The settings after `match_data`, from those of the source and `given` ones of the data."""
     from zoo import data as sets
 
     kind = getattr(sets, data)
@@ -166,7 +167,7 @@ def settle(paper: str, model: dict[str, Any], data: str, *arguments: str, **give
         where, name = argument[2:].split(".")
         target = config.model if where == "model" else config.data.init_args
         target[name] = int(value)
-    suit_data(config, origin, arguments=list(arguments))
+    match_data(config, origin, given=[option.removeprefix("--") for option in arguments[::2]])
     return config
 
 

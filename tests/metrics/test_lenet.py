@@ -5,7 +5,7 @@ import shutil
 import pytest
 import torch
 
-from zoo.commands.train_lenet import accuracy, fit, shift, write
+from zoo.commands.train_lenet.training import accuracy, fit, shift, write
 from zoo.data import MNIST, Digits
 from zoo.errors import WeightsError
 from zoo.metrics import LeNetExtractor

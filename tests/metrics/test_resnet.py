@@ -5,9 +5,9 @@ import os
 import pytest
 import torch
 
-from zoo.commands import train_resnet as training
-from zoo.commands.train_lenet import write
-from zoo.commands.train_resnet import Kept, accuracy, augment, cut_out, fit, in_half_precision, move, one_cycle
+from zoo.commands.train_lenet.training import write
+from zoo.commands.train_resnet import training
+from zoo.commands.train_resnet.training import Kept, accuracy, augment, cut_out, fit, in_half_precision, move, one_cycle
 from zoo.errors import CheckpointError, WeightsError
 from zoo.metrics import ResNetExtractor
 from zoo.metrics.resnet import SHIPPED_SHA256, WEIGHTS, ResNet, to_resnet_input

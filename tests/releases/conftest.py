@@ -2,13 +2,12 @@ from pathlib import Path
 
 import pytest
 
-from zoo.commands.results.reported import reproductions
-from zoo.commands.results.results import recipes_of
 from zoo.experiments.suite import EvaluationSettings
 from zoo.models import MODELS
 from zoo.models.trained import FinishedRun
 from zoo.releases.export import export
-from zoo.training.cli import reproduce
+from zoo.training import reproduce
+from zoo.training.scripts import script_of
 
 
 @pytest.fixture(scope="session")
@@ -18,7 +17,7 @@ def finished_run(tmp_path_factory: pytest.TempPathFactory, shared_cache: Path) -
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ZOO_CACHE", str(shared_cache))
         settings = ["--model.width=8", "--evaluation.samples=100", "--evaluation.real_images=500", "--images=192"]
-        recipes = recipes_of(reproductions() / "dcgan.py")
+        recipes = script_of("dcgan").recipes
         arguments = ["fit", f"--run_dir={folder}", *settings]
         patch.setattr("sys.argv", ["reproductions/dcgan.py", *arguments])  # for the record
         reproduce(MODELS["dcgan"], recipes, arguments=arguments)

@@ -9,8 +9,7 @@ from registry import small_model
 
 from zoo.__main__ import main
 from zoo.commands.picture import draw_rows, framed
-from zoo.commands.releases import in_rows
-from zoo.commands.sampling import between, bounded_columns, mixed_styles, samples, traversals, ways
+from zoo.commands.sampling import between, bounded_columns, in_rows, mixed_styles, samples, traversals, ways
 from zoo.errors import EvaluationError, ZooError
 from zoo.experiments.pictures.captions import captioned
 from zoo.releases.release import Release
@@ -74,7 +73,7 @@ def said(monkeypatch):
 
 def drawn(monkeypatch, model, command, *arguments):
     """Runs a command on a model that lies nowhere."""
-    monkeypatch.setattr("zoo.commands.releases.load", lambda arguments: model)
+    monkeypatch.setattr("zoo.commands.model_argument.load", lambda arguments: model)
     monkeypatch.setattr(sys, "argv", ["zoo", command, "any", *map(str, arguments)])
     main()
 

@@ -3,37 +3,36 @@ import shutil
 import pytest
 
 from zoo.commands.pretrain import TARGETS, Target, pretrain, start, steps
-from zoo.commands.results.reported import reproductions
-from zoo.commands.results.results import recipes_of
 from zoo.errors import ReleaseError
 from zoo.models import MODELS
 from zoo.models.trained import FinishedRun
+from zoo.training.scripts import script_of
 
 DIGITS = Target("dcgan", "digits", 90, ("--images=192",))
 
 
 def words(commands):
-    return [command[1] for command in commands]
+    return [command[0] for command in commands]
 
 
 def test_every_paper_is_among_the_targets_with_a_recipe_that_keeps_a_best_checkpoint():
     assert {target.paper for target in TARGETS} == set(MODELS)
     for target in TARGETS:
-        recipe = recipes_of(reproductions() / f"{target.paper}.py")[target.recipe]
+        recipe = script_of(target.paper).recipes[target.recipe]
         assert recipe.config["keep"]["monitor"], target
 
 
 def test_what_is_left_to_do_depends_on_what_lies_there(finished_run, tmp_path):
     options = {"data_dir": "DATA", "out": tmp_path / "out", "minutes": None}
     commands = steps(DIGITS, folder=tmp_path / "none", **options)
-    assert words(commands) == ["fit", "test", "test", "zoo"]
+    assert words(commands) == ["fit", "test", "test", "export"]
     assert {"--recipe=digits", "--data_dir=DATA", "--images=192", "--trainer.max_time=00:01:30:00"} <= set(commands[0])
 
     copy = tmp_path / "copy"
     shutil.copytree(finished_run.dir.path, copy)
-    assert words(steps(DIGITS, folder=copy, **options)) == ["test", "test", "zoo"]
+    assert words(steps(DIGITS, folder=copy, **options)) == ["test", "test", "export"]
     (copy / "result.json").unlink()  # cut off in its training
-    assert steps(DIGITS, folder=copy, **options)[0][1:] == ["fit", f"--run_dir={copy}", "--ckpt_path=last"]
+    assert steps(DIGITS, folder=copy, **options)[0] == ["fit", "dcgan", f"--run_dir={copy}", "--ckpt_path=last"]
 
 
 def test_figures_that_were_taken_are_not_taken_again(tmp_path):
@@ -51,11 +50,12 @@ def test_only_missing_releases_are_made(released, tmp_path, monkeypatch):
     ran = []
     made = pretrain(data_dir="DATA", runs=tmp_path, out=released, run=ran.append)
     assert made == ["gan.digits"]
-    assert {command[0].rpartition("/")[2] for command in ran} == {"gan.py", "-m"}
+    assert {tuple(command[:2]) for command in ran[:-1]} == {("fit", "gan"), ("test", "gan")}
+    assert ran[-1][0] == "export"
     with pytest.raises(ReleaseError, match=r"no recipe for a release 'gan\.moon'"):
         pretrain(data_dir="DATA", runs=tmp_path, out=released, names=["gan.moon"], run=ran.append)
 
 
 def test_a_command_that_fails_stops_the_work():
-    with pytest.raises(ReleaseError, match="ended with status 3"):
-        start(["-c", "raise SystemExit(3)"])
+    with pytest.raises(ReleaseError, match="ended with status 2"):
+        start(["nonsense"])

@@ -1,13 +1,15 @@
 """`zoo papers`: the papers, their recipes, what each reports on which data, and what has been reached here."""
 
+import argparse
+import sys
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
-from zoo.commands.results.results import Result, data_of, recipes_of, results
+from zoo.commands.results.results import Result, data_of, results
 from zoo.commands.results.tables import cells
 from zoo.errors import ZooError
 from zoo.runs.text import lined_up
+from zoo.training.scripts import script_of
 
 HEAD = ("recipe", "data", "measure", "reported", "reached: best", "last")
 
@@ -35,11 +37,20 @@ PAPERS = {
 }
 
 
-def as_text(folder: Path, *, names: Sequence[str] = ()) -> str:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of the command."""
+    parser.add_argument("papers", nargs="*", metavar="PAPER", help="these alone")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Prints each paper's recipes, what it reports for them and what has been reached here."""
+    sys.stdout.write(as_text(names=arguments.papers))
+
+
+def as_text(*, names: Sequence[str] = ()) -> str:
     """Each paper with its table, for a terminal.
 
     Args:
-        folder: the reproductions of a checkout; where it does not exist (an installed package), titles stand alone.
         names: of papers; none takes all.
 
     Raises:
@@ -47,31 +58,27 @@ def as_text(folder: Path, *, names: Sequence[str] = ()) -> str:
     """
     if unknown := [name for name in names if name not in PAPERS]:
         raise ZooError(f"there is no paper {unknown[0]!r}: the papers are {', '.join(PAPERS)}")
-    there = folder.is_dir()
-    reached = list(results(folder)) if there else []
+    reached = list(results())
     parts = []
     for name, paper in PAPERS.items():
         if names and name not in names:
             continue
         lines = [f"{name}  {paper.title}, {paper.year}, arXiv {paper.arxiv}"]
-        if there:
-            lines += lined_up([HEAD, *table(name, folder, reached)]).splitlines()
-        lines.append(f"python reproductions/{name}.py fit --help")
+        lines += lined_up([HEAD, *table(name, reached)]).splitlines()
+        lines.append(f"zoo fit {name} --help    (in a checkout: python reproductions/{name}.py fit --help)")
         parts.append("\n    ".join(lines))
-    note = "" if there else f"\nRecipes and what they reached come with a checkout; there is no folder {folder}.\n"
-    return "\n\n".join(parts) + "\n" + note
+    return "\n\n".join(parts) + "\n"
 
 
-def table(paper: str, folder: Path, reached: list[Result]) -> Iterator[tuple[str, ...]]:
+def table(paper: str, reached: list[Result]) -> Iterator[tuple[str, ...]]:
     """The rows of one paper in the order of HEAD: each measure that is reported or was reached, and empty recipes.
 
     Args:
         paper: its name, and that of its script.
-        folder: the reproductions of a checkout.
         reached: of `zoo.commands.results.results.results`.
     """
     mine = [result for result in reached if result.paper == paper]
-    for name, recipe in recipes_of(folder / f"{paper}.py").items():
+    for name, recipe in script_of(paper).recipes.items():
         own = [result for result in mine if result.recipe == name]
         for result in own:
             shown, *values = cells((result,))

@@ -1,23 +1,23 @@
 """`zoo pretrain`: trains, evaluates and exports the releases of this project that are missing, within a time each.
 
-Every step is a command of the reproduction scripts, in a process of its own; a run that was cut off goes on where it
+Every step is a command of `zoo`, in a process of its own; a run that was cut off goes on where it
 stopped, and a run that is out of time is released as far as it came.
 """
 
 from __future__ import annotations
 
+import argparse
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from zoo.commands.results.reported import reproductions
 from zoo.errors import ReleaseError
-from zoo.releases.find import read_index
+from zoo.releases.find import SHIPPED, read_index
 from zoo.runs.folder import RunDir
 from zoo.runs.record import read_result
-from zoo.runs.text import say
+from zoo.runs.text import positive, say
 
 Run = Callable[[Sequence[str]], None]
 
@@ -79,19 +79,17 @@ def pretrain(
         out: folder of releases.
         names: of those to be made; none takes all.
         minutes: time for each training instead of the table's.
-        run: runs a command; None starts a process of this Python and fails with it.
+        run: runs a command of `zoo`; None starts a process of this Python and fails with it.
 
     Returns:
         the names that were made.
 
     Raises:
-        ReleaseError: an unknown name, no checkout, or a command that failed.
+        ReleaseError: an unknown name, or a command that failed.
     """
     known = {target.name: target for target in TARGETS}
     if unknown := [name for name in names if name not in known]:
         raise ReleaseError(f"there is no recipe for a release {unknown[0]!r}: there are {', '.join(known)}")
-    if not reproductions().is_dir():
-        raise ReleaseError(f"there is no folder {reproductions()}: releases are made in a checkout of this project")
     there = read_index(str(out)) if (out / "index.json").is_file() else {}
     made = []
     for name in names or known:
@@ -103,31 +101,52 @@ def pretrain(
 
 
 def steps(target: Target, *, data_dir: str, folder: Path, out: Path, minutes: int | None) -> list[list[str]]:
-    """The commands that are left to do for a release, as arguments of Python."""
-    script, run = str(reproductions() / f"{target.paper}.py"), RunDir(folder)
+    """The commands of `zoo` that are left to do for a release."""
+    run = RunDir(folder)
     hours, rest = divmod(minutes or target.minutes, 60)
     limit = f"--trainer.max_time=00:{hours:02}:{rest:02}:00"  # days, hours, minutes, seconds
     commands = []
     if not run.result.is_file():
         if run.last_checkpoint.is_file():
-            commands.append([script, "fit", f"--run_dir={folder}", "--ckpt_path=last"])
+            commands.append(["fit", target.paper, f"--run_dir={folder}", "--ckpt_path=last"])
         else:
-            start = [script, "fit", f"--recipe={target.recipe}", f"--data_dir={data_dir}", f"--run_dir={folder}"]
+            start = ["fit", target.paper, f"--recipe={target.recipe}", f"--data_dir={data_dir}", f"--run_dir={folder}"]
             commands.append([*start, limit, *target.options])
     tested = {test["checkpoint"] for test in read_result(folder)["tests"]} if run.result.is_file() else set()
     for checkpoint in ("best", "last"):
         if f"{checkpoint}.ckpt" not in tested:
-            commands.append([script, "test", f"--run_dir={folder}", f"--ckpt_path={checkpoint}"])
-    export = ["-m", "zoo", "export", str(folder), f"--out={out}", f"--precision={target.precision}"]
+            commands.append(["test", target.paper, f"--run_dir={folder}", f"--ckpt_path={checkpoint}"])
+    export = ["export", str(folder), f"--out={out}", f"--precision={target.precision}"]
     commands.append([*export, "--checkpoint=best", f"--data_dir={data_dir}"])
     return commands
 
 
 def start(command: Sequence[str]) -> None:
-    """Runs a command and waits for it."""
-    say(f"\n$ python {' '.join(command)}")
-    status = subprocess.run([sys.executable, *command], check=False).returncode
+    """Runs a command of `zoo` and waits for it."""
+    say(f"\n$ zoo {' '.join(command)}")
+    status = subprocess.run([sys.executable, "-m", "zoo", *command], check=False).returncode
     if status != 0:
-        raise ReleaseError(
-            f"`python {' '.join(command)}` ended with status {status}; the same command goes on from there"
-        )
+        raise ReleaseError(f"`zoo {' '.join(command)}` ended with status {status}; the same command goes on from there")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of the command."""
+    add = parser.add_argument
+    add("names", nargs="*", metavar="RELEASE", help="these alone (default: all of the project)")
+    add("--data_dir", required=True, help="folder of the data sets")
+    add("--runs", default="runs/pretrained", help="folder of the runs (default: %(default)s)")
+    add("--out", default=str(SHIPPED), help="folder of releases (default: the package's own)")
+    add("--minutes", type=positive, help="time for each training (default: its own)")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Trains, evaluates and exports what is missing."""
+    out = Path(arguments.out)
+    made = pretrain(
+        data_dir=arguments.data_dir,
+        runs=Path(arguments.runs),
+        out=out,
+        names=arguments.names,
+        minutes=arguments.minutes,
+    )
+    say(f"made: {', '.join(made) or 'nothing, all are there'} ({out})")

@@ -115,6 +115,14 @@ def mixed_styles(module: AdversarialModule, *, rows: int, columns: int, kind: st
     return style_mixing(module, sources=sources, destinations=destinations, layers=layers)
 
 
+def in_rows(images: Tensor) -> Tensor:
+    """Images [N, C, H, W] as a square, or two to one, of rows: [rows, columns, C, H, W]; white where none are left."""
+    columns = max(1, round(len(images) ** 0.5)) if len(images) < 32 else 2 * round((len(images) / 2) ** 0.5)
+    rows = -(-len(images) // columns)
+    white = torch.ones(rows * columns - len(images), *images.shape[1:])
+    return torch.cat([images, white]).reshape(rows, columns, *images.shape[1:])
+
+
 def write_grid(images: Tensor, path: Path) -> None:
     """Writes images [rows, columns, C, H, W] as one PNG."""
     save_png(images.flatten(0, 1), path, columns=images.shape[1])

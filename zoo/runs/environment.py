@@ -15,6 +15,16 @@ from typing import Any
 VERSION = "0.1.0"  # of this package, as in pyproject.toml
 PACKAGES = ("torch", "lightning", "torchmetrics", "torchvision", "numpy")
 
+#: How often a thread of GNU's OpenMP looks for more work before it sleeps. Its own 300,000 take the time of a partner
+#: whose core is busy with something else (`benchmarks/busy_cores.py`). Read when torch is first imported.
+SPINS = "20000"
+
+
+def shorten_waits() -> None:
+    """Lets the threads of this process wait for SPINS, unless the environment says otherwise; before torch is there."""
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
+
 
 def describe_versions() -> dict[str, str]:
     """Versions of Python, zoo, and the packages that figures depend on ("absent": not installed), none imported."""

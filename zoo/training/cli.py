@@ -1,14 +1,12 @@
-"""The command line of a reproduction: LightningCLI with this project's settings.
+"""`fit`, `test` and `predict` of a paper: LightningCLI with this project's settings.
 
-`fit`, `test` and `predict` read a recipe, make the run's folder, choose callbacks, loggers and strategy, and leave a
-record. Everything else is named as LightningCLI names it.
+They make the run's folder, choose callbacks, loggers and strategy, and leave a record. Everything else is named as
+LightningCLI names it. `zoo.training.command` reads the command line up to here.
 """
 
 import argparse
-import logging
 import sys
-import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +18,7 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
 from zoo.data import DATASETS, ImageDataModule, ImageFolder, ToyPoints
-from zoo.errors import DataNotFoundError, UnsupportedSettingError, UsageError, ZooError
+from zoo.errors import DataError, DataNotFoundError, UnsupportedSettingError, UsageError
 from zoo.experiments.measures import MEASURES
 from zoo.experiments.pictures.drawing import Drawings, write
 from zoo.experiments.pictures.grids import save_png
@@ -32,7 +30,6 @@ from zoo.models.trained import FinishedRun
 from zoo.runs.checkpoints import AtomicCheckpointIO, check_compatible, read_checkpoint
 from zoo.runs.folder import RunDir
 from zoo.runs.record import read_metrics
-from zoo.runs.text import plain_warnings
 from zoo.training.callbacks import (
     CounterCheckpoint,
     Evaluation,
@@ -50,14 +47,13 @@ from zoo.training.finetune.augment import augment_discriminator
 from zoo.training.finetune.freeze import freeze_discriminator
 from zoo.training.finetune.learning_rate import ScaledLearningRate
 from zoo.training.finetune.report import FinetuneReport, finetune_record
-from zoo.training.finetune.settings import open_source, refuse_without_source, source_arguments, suit_data, with_source
+from zoo.training.finetune.settings import match_data, open_source, refuse_without_source, with_source
 from zoo.training.loggers import JsonlLogger, WandbMirror
-from zoo.training.plan import Plan, make_plan
-from zoo.training.recipes import Recipe
+from zoo.training.plan import Plan
 from zoo.training.refusals import refusal
 from zoo.training.report import RunReport
-from zoo.training.settings import TAKEN_BEFORE, add_options, refuse_counts_below_one
-from zoo.training.study import Study, study_command
+from zoo.training.settings import TAKEN_BEFORE, add_settings, refuse_counts_below_one
+from zoo.training.words import called_as
 
 RunFigures = Callable[[Any, FinishedRun], Drawings]
 
@@ -83,6 +79,7 @@ class ReproductionCLI(LightningCLI):
         source: Source | None = None,
     ) -> None:
         self.plan = plan
+        self.paper = model_class.paper
         self.source = source
         self.figures = figures
         self.recipes = ", ".join(recipes)
@@ -94,7 +91,7 @@ class ReproductionCLI(LightningCLI):
             save_config_callback=None,
             auto_configure_optimizers=False,
             seed_everything_default=0,
-            args=[plan.subcommand, f"--config={yaml.safe_dump(dict(plan.base))}", *plan.arguments],
+            args=[plan.subcommand, *("--help" if word == "--help_all" else word for word in plan.words.rest)],
         )
 
     @staticmethod
@@ -110,7 +107,7 @@ class ReproductionCLI(LightningCLI):
         return super().init_parser(exit_on_error=False, **kwargs)
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        add_options(parser, recipes=self.recipes)
+        add_settings(parser, recipes=self.recipes, base=dict(self.plan.base))
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         try:
@@ -119,7 +116,8 @@ class ReproductionCLI(LightningCLI):
             asked = self._parser(args[0])
             options = [option for action in asked._actions for option in action.option_strings]
             text = refusal(error.message, options=options, data_sets=[*DATASETS, ToyPoints.__name__])
-            raise UsageError(f"{text} (`{asked.prog.replace(' [options]', '')} --help` lists all)") from None
+            command = " ".join(called_as(self.paper, args[0]))
+            raise UsageError(f"{text} (`{command} --help_all` lists all)") from None
 
     def before_instantiate_classes(self) -> None:
         config = self.config[self.subcommand]
@@ -144,7 +142,7 @@ class ReproductionCLI(LightningCLI):
         config.data.init_args.seed = config.seed_everything
         refuse_without_source(config)
         if self.source is not None:
-            suit_data(config, self.source, arguments=self.plan.arguments)
+            match_data(config, self.source, given=self.plan.words.given)
         if config.devices > 1:
             if self.subcommand == "predict":
                 raise UsageError("predict writes its images from one device: leave --devices out")
@@ -307,48 +305,30 @@ def check_images_fit(data: ImageDataModule, model: AdversarialModule) -> None:
         )
 
 
-def reproduce(
-    model_class: type[AdversarialModule],
-    recipes: Mapping[str, Recipe],
-    *,
-    figures: RunFigures | None = None,
-    studies: Mapping[str, Study] | None = None,
-    arguments: list[str] | None = None,
+def train(
+    plan: Plan, model_class: type[AdversarialModule], *, recipes: Iterable[str], figures: RunFigures | None
 ) -> None:
-    """Runs a reproduction script's command line; expected errors are printed in one piece and end with status 1.
+    """One of fit, test and predict, as planned; an interrupted run ends with the status of its signal.
 
-    Args:
-        model_class: the paper's module.
-        recipes: its experiments.
-        figures: draws the paper's figures of one run, after `fit` and `test`.
-        studies: its experiments that are made of several runs.
-        arguments: of the command line; None takes those of the process.
+    Raises:
+        ZooError: what a user can mend.
     """
-    arguments = sys.argv[1:] if arguments is None else arguments
-    studies = studies or {}
-    if not arguments or arguments[0] not in {*ReproductionCLI.subcommands(), *(["study"] if studies else [])}:
-        asked = bool(arguments) and arguments[0] in ("-h", "--help")
-        text = f"usage: {Path(sys.argv[0]).name} {{fit,test,predict}} [--recipe NAME] [--help] ...\n"
-        text += f"recipes: {', '.join(recipes)}\n"
-        if studies:
-            text += f"usage: {Path(sys.argv[0]).name} study --name NAME [--members A,B] ...\n"
-            text += f"studies: {', '.join(studies)}\n"
-        (sys.stdout if asked else sys.stderr).write(text)
-        raise SystemExit(0 if asked else 2)
-    logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARNING)  # an advertisement
-    logging.getLogger("lightning.fabric.utilities.seed").setLevel(logging.WARNING)  # the seed stands in our own lines
-    for expected in (
-        r"The number of training batches \(\d+\) is smaller than the logging interval",  # we log by our own counter
-        "You have overridden `on_after_batch_transfer`",  # the module knows the scale it trains on
-        "Be aware that when using `ckpt_path`",  # test and predict have no use for fit's callbacks
-        r"Found \d+ module\(s\) in eval mode at the start",  # frozen BatchNorm layers
-        "(?s).*JSONARGPARSE_DEPRECATION_WARNINGS",  # Lightning's calls, not ours
-        "(?s).*deprecated in v4",
-        "`isinstance.treespec, LeafSpec.` is deprecated",
-    ):
-        warnings.filterwarnings("ignore", message=expected)
-    with plain_warnings():
-        run_command(arguments, model_class, recipes=recipes, figures=figures, studies=studies)
+    try:
+        weights, source = open_source(plan.words, paper=model_class.paper), None
+        if plan.checkpoint is not None:
+            refuse_other_paper(plan.checkpoint, paper=model_class.paper)
+        if weights is not None:
+            plan, source = with_source(plan, weights)
+        ReproductionCLI(model_class, plan=plan, recipes=recipes, figures=figures, source=source)
+    except Interrupted as stop:
+        say_how_to_go_on(stop, RunDir(plan.run_dir), paper=model_class.paper)
+        raise SystemExit(stop.status) from None
+    except MisconfigurationException as error:
+        raise UsageError(str(error)) from error
+    except DataNotFoundError as error:
+        if error.data == ImageFolder.name:
+            raise
+        raise DataError(f"{error}\n`--recipe digits` needs no files.") from error
 
 
 def refuse_other_paper(checkpoint: Path, *, paper: str) -> None:
@@ -359,41 +339,8 @@ def refuse_other_paper(checkpoint: Path, *, paper: str) -> None:
 
 
 @rank_zero_only
-def say_how_to_go_on(stop: Interrupted, run: RunDir) -> None:
+def say_how_to_go_on(stop: Interrupted, run: RunDir, *, paper: str) -> None:
     """Prints where a run was stopped and what resumes it."""
-    command = f"go on with: python {sys.argv[0]} fit --run_dir {run.path} --ckpt_path last"
+    command = f"go on with: {' '.join(called_as(paper, 'fit'))} --run_dir {run.path} --ckpt_path last"
     nothing = "it has no checkpoint yet, so there is nothing to go on from"
     sys.stderr.write(f"{stop}; {command if run.last_checkpoint.is_file() else nothing}\n")
-
-
-def run_command(
-    arguments: list[str],
-    model_class: type[AdversarialModule],
-    *,
-    recipes: Mapping[str, Recipe],
-    figures: RunFigures | None,
-    studies: Mapping[str, Study],
-) -> None:
-    """One of fit, test, predict, study; an expected error is printed and ends with status 1."""
-    try:
-        if arguments[0] == "study":
-            script, paper = Path(sys.argv[0]), model_class.paper
-            study_command(arguments[1:], studies=studies, paper=paper, script=script, models=MODELS)
-            return
-        weights, source = open_source(arguments, paper=model_class.paper), None
-        if weights is not None:
-            arguments = source_arguments(arguments, known=recipes)
-        plan = make_plan(arguments, paper=model_class.paper, recipes=recipes)
-        if plan.checkpoint is not None:
-            refuse_other_paper(plan.checkpoint, paper=model_class.paper)
-        if weights is not None:
-            plan, source = with_source(plan, weights)
-        ReproductionCLI(model_class, plan=plan, recipes=recipes, figures=figures, source=source)
-    except Interrupted as stop:
-        say_how_to_go_on(stop, RunDir(plan.run_dir))
-        raise SystemExit(stop.status) from None
-    except (ZooError, MisconfigurationException, OSError) as error:
-        public = isinstance(error, DataNotFoundError) and error.data != ImageFolder.name
-        without = "\n`--recipe digits` needs no files." if public else ""
-        sys.stderr.write(f"error: {error}{without}\n")
-        raise SystemExit(1) from None

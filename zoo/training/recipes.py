@@ -1,7 +1,8 @@
-"""Recipes: the experiments of a paper as named settings of the command line, and where a run's settings come from."""
+"""Recipes: the experiments of a paper as named settings of the command line."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import Any
 
 
@@ -18,3 +19,23 @@ class Recipe:
     summary: str
     config: Mapping[str, Any]
     reported: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Lazy:
+    """A function of a module that is imported when the function is first needed: scripts are read without torch.
+
+    Args:
+        name: of the function, with its module: "zoo.experiments.wgan.run_figures".
+    """
+
+    name: str
+
+    def load(self) -> Callable[..., Any]:
+        """The function itself."""
+        module, _, function = self.name.rpartition(".")
+        loaded: Callable[..., Any] = getattr(import_module(module), function)
+        return loaded
+
+    def __call__(self, *arguments: Any) -> Any:
+        return self.load()(*arguments)

@@ -28,7 +28,8 @@ from zoo.runs.record import (
 )
 from zoo.runs.text import number, print_table, say
 from zoo.training.callbacks.base import ZooCallback, data_of
-from zoo.training.plan import Plan, command_line
+from zoo.training.plan import Plan
+from zoo.training.words import command_line
 
 
 class Stopwatch:

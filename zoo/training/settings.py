@@ -1,124 +1,127 @@
-"""The options of a reproduction beside LightningCLI's own: recipe, budget, what is kept, evaluation, fine-tuning."""
+"""The settings of a reproduction beside LightningCLI's own: what the parser reads, and what the help says of it.
 
-from typing import Any, Literal
+Without torch and Lightning at import, like all that the short help reads. `zoo.experiments.suite.EvaluationSettings`
+belongs to them.
+"""
 
-from lightning.pytorch.cli import LightningArgumentParser
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
 
 from zoo.errors import UsageError
 
-#: Options that count something; None where they may be left out.
+if TYPE_CHECKING:
+    from lightning.pytorch.cli import LightningArgumentParser
+
+#: Settings that count something; None where they may be left out.
 COUNTS = (
     *("images", "generator_steps", "devices", "samples"),
     *("keep.checkpoint_every", "keep.archive_every", "keep.grid_every"),
     *("evaluation.every", "evaluation.samples", "evaluation.test_samples", "evaluation.real_images"),
 )
 
-#: Options that the plan takes off the command line before the parser sees it: here for the help alone.
-TAKEN_BEFORE = {
-    "run_dir": "Folder of the run (default: runs/PAPER/RECIPE/NAME).",
-    "name": "Last part of that default (default: the time).",
-    "ckpt_path": "last, best or a file: fit goes on from it; test and predict take it (default: last).",
-}
+
+@dataclass
+class Place:
+    """Where a run lies. The plan takes these off the command line before the parser sees them."""
+
+    run_dir: str | None = None
+    """Folder of the run (default: runs/PAPER/RECIPE/NAME)."""
+    name: str | None = None
+    """Last part of that default (default: the time)."""
+    ckpt_path: str | None = None
+    """last, best or a file: fit goes on from it; test and predict take it (default: last)."""
 
 
-def add_options(parser: LightningArgumentParser, *, recipes: str) -> None:
-    """Adds them, with this project's defaults for the trainer.
+@dataclass
+class Budget:
+    """When training ends."""
+
+    images: int | None = None
+    """Budget: real images seen, summed over devices."""
+    generator_steps: int | None = None
+    """Budget: updates of the generator."""
+
+
+@dataclass
+class Run:
+    """How and on what it runs."""
+
+    data_dir: str | None = None
+    """Folder of the data set (data.root)."""
+    devices: int = 1
+    """Number of devices; the batch is divided among them."""
+    compile: bool = False
+    """torch.compile of G and D."""
+    matmul_precision: Literal["highest", "high", "medium"] = "highest"
+    """Products of float32 matrices in training: high takes TF32, medium bf16, where the hardware has it."""
+    wandb: bool | str = False
+    """Mirror to Weights & Biases: true, or the project's name."""
+
+
+@dataclass
+class Keep:
+    """What is kept of a training run."""
+
+    checkpoint_every: int | None = None
+    """Images between writings of last.ckpt."""
+    archive_every: int | None = None
+    """Images between checkpoints kept for good."""
+    grid_every: int | None = None
+    """Images between sample grids."""
+    monitor: str | None = None
+    """Measure that decides which checkpoint is best."""
+
+
+@dataclass
+class Prediction:
+    """What predict writes."""
+
+    samples: int = 64
+    """Images that predict writes."""
+
+
+@dataclass
+class FineTuning:
+    """Training that starts from trained weights, or on data that are augmented."""
+
+    init_from: str | None = None
+    """Weights that fit starts from: a release, a run's folder or a checkpoint."""
+    freeze_d: int = 0
+    """Convolutional blocks of D, from the image, that stay as they are."""
+    lr_scale: float = 1.0
+    """Factor of both players' learning rates."""
+    augment: str | None = None
+    """What is done to all that D sees while training: some of color,translation,cutout."""
+
+
+#: Settings that only the plan reads: in the parser for the help alone.
+TAKEN_BEFORE = tuple(Place.__dataclass_fields__)
+
+
+def add_settings(parser: LightningArgumentParser, *, recipes: str, base: dict[str, Any]) -> None:
+    """Adds them to the parser of one subcommand, with this project's defaults for the trainer and the recipe's for all.
 
     Args:
         parser: of one subcommand.
         recipes: names of the paper's recipes, for the help.
+        base: settings of the recipe or of an earlier `fit`, nested: defaults of the parser.
+
+    Raises:
+        UsageError: a setting in `base` that there is not.
     """
-    add = parser.add_argument
-    add(
-        "--recipe",
-        type=str,
-        default="digits",
-        help=f"Experiment of the paper: {recipes}.",
-    )
-    for name, text in TAKEN_BEFORE.items():
-        add(f"--{name}", type=str | None, default=None, help=text)
-    add("--images", type=int | None, default=None, help="Budget: real images seen, summed over devices.")
-    add("--generator_steps", type=int | None, default=None, help="Budget: updates of the generator.")
-    add("--data_dir", type=str | None, default=None, help="Folder of the data set (data.root).")
-    add("--devices", type=int, default=1, help="Number of devices; the batch is divided among them.")
-    add("--compile", type=bool, default=False, help="torch.compile of G and D.")
-    add(
-        "--matmul_precision",
-        type=Literal["highest", "high", "medium"],
-        default="highest",
-        help="Products of float32 matrices in training: high takes TF32, medium bf16, where the hardware has it.",
-    )
-    add(
-        "--wandb",
-        type=bool | str,
-        default=False,
-        help="Mirror to Weights & Biases: true, or the project's name.",
-    )
-    add(
-        "--keep.checkpoint_every",
-        type=int | None,
-        default=None,
-        help="Images between writings of last.ckpt.",
-    )
-    add(
-        "--keep.archive_every",
-        type=int | None,
-        default=None,
-        help="Images between checkpoints kept for good.",
-    )
-    add("--keep.grid_every", type=int | None, default=None, help="Images between sample grids.")
-    add(
-        "--keep.monitor",
-        type=str | None,
-        default=None,
-        help="Measure that decides which checkpoint is best.",
-    )
-    add(
-        "--evaluation.every",
-        type=int | None,
-        default=None,
-        help="Images between evaluations while training.",
-    )
-    add(
-        "--evaluation.samples",
-        type=int,
-        default=2_000,
-        help="Generated images per evaluation while training.",
-    )
-    add(
-        "--evaluation.test_samples",
-        type=int | None,
-        default=None,
-        help="The same for test (default: full).",
-    )
-    add("--evaluation.real_images", type=int | None, default=None, help="Reference images (default: all).")
-    add(
-        "--evaluation.extractors",
-        type=list[str] | None,
-        default=None,
-        help="inception, lenet, resnet; default: what suits the data.",
-    )
-    add(
-        "--evaluation.batchnorm",
-        type=str,
-        default="reestimated",
-        help="G's BatchNorm: running, reestimated, batch",
-    )
-    add("--samples", type=int, default=64, help="Images that predict writes.")
-    add(
-        "--init_from",
-        type=str | None,
-        default=None,
-        help="Weights that fit starts from: a release, a run's folder or a checkpoint.",
-    )
-    add("--freeze_d", type=int, default=0, help="Convolutional blocks of D, from the image, that stay as they are.")
-    add("--lr_scale", type=float, default=1.0, help="Factor of both players' learning rates.")
-    add(
-        "--augment",
-        type=str | None,
-        default=None,
-        help="What is done to all that D sees while training: some of color,translation,cutout.",
-    )
+    from jsonargparse import set_parsing_settings
+
+    from zoo.experiments.suite import EvaluationSettings
+
+    set_parsing_settings(docstring_parse_attribute_docstrings=True)
+    parser.add_argument("--recipe", type=str, default="digits", help=f"Experiment of the paper: {recipes}.")
+    for settings, group in (
+        *((Place, None), (Budget, None), (Run, None), (Keep, "keep")),
+        *((EvaluationSettings, "evaluation"), (Prediction, None), (FineTuning, None)),
+    ):
+        parser.add_class_arguments(settings, group, instantiate=False)
     parser.set_defaults(
         {
             "trainer.max_epochs": -1,
@@ -127,6 +130,19 @@ def add_options(parser: LightningArgumentParser, *, recipes: str) -> None:
             "trainer.enable_model_summary": False,
         }
     )
+    try:
+        parser.set_defaults(flat(base))
+    except KeyError as error:
+        raise UsageError(f"there is no setting {error.args[0]}") from error
+
+
+def flat(settings: dict[str, Any]) -> dict[str, Any]:
+    """Nested settings by their names on the command line: groups are opened, a data set and its arguments stay one."""
+    found: dict[str, Any] = {}
+    for name, value in settings.items():
+        group = name in ("model", "trainer", "keep", "evaluation") and isinstance(value, dict)
+        found |= {f"{name}.{key}": own for key, own in value.items()} if group else {name: value}
+    return found
 
 
 def refuse_counts_below_one(settings: Any) -> None:

@@ -1,6 +1,6 @@
 """Studies: a paper's experiments that are made of several runs, by one command.
 
-    python reproductions/PAPER.py study --name NAME [--members A,B] [options of fit, given to every member]
+    zoo study PAPER --name NAME [--members A,B] [options of fit, given to every member]
 
 trains each member (or goes on where it was stopped, or passes over it where it is done), measures its best and last
 checkpoint, then draws the figures and prints the table. A member is an ordinary run in DIR/MEMBER.
@@ -14,18 +14,23 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from zoo.errors import UsageError, ZooError
 from zoo.experiments.measures import study_table
-from zoo.experiments.pictures.drawing import Drawings, write
-from zoo.models.trained import FinishedRun
 from zoo.runs.folder import RunDir, write_atomically
 from zoo.runs.study import SCHEMA_VERSION, STUDY_FILE, validate_study
 from zoo.runs.text import print_table, say
-from zoo.training.plan import take_option
+from zoo.training.words import Words
 
-Runs = Mapping[str, FinishedRun]
+if TYPE_CHECKING:
+    from zoo.experiments.pictures.drawing import Drawings
+    from zoo.models.trained import FinishedRun
+
+Runs: TypeAlias = "Mapping[str, FinishedRun]"
+
+#: What runs a member, as arguments of Python: the installed package, wherever this is called from.
+PROGRAM = ("-m", "zoo")
 
 
 @dataclass(frozen=True)
@@ -35,12 +40,12 @@ class Member:
     Args:
         group: members of one group differ in nothing but what is averaged over (seeds, drawn architectures).
         options: of `fit`; "{study}" in them stands for the study's folder, where the other members lie.
-        script: the reproduction that runs it, or None for the study's own.
+        paper: whose recipe it follows, or None for the study's own.
     """
 
     group: str
     options: Sequence[str]
-    script: str | None = None
+    paper: str | None = None
 
 
 @dataclass(frozen=True)
@@ -57,13 +62,13 @@ class Study:
 
     summary: str
     members: Mapping[str, Member]
-    figures: Callable[[Runs], Drawings]
+    figures: "Callable[[Runs], Drawings]"
     findings: Callable[[Runs], Mapping[str, float]] | None = None
     options: Sequence[str] = ()
 
 
-def conduct(
-    study: Study, *, name: str, folder: Path, script: Path, options: Sequence[str], chosen: Sequence[str], models: Any
+def run_study(
+    study: Study, *, name: str, folder: Path, paper: str, options: Sequence[str], chosen: Sequence[str]
 ) -> None:
     """Runs what is missing, then draws and tabulates what there is.
 
@@ -71,10 +76,9 @@ def conduct(
         study: what to do.
         name: of the study.
         folder: where its runs and figures go.
-        script: the reproduction's file.
+        paper: whose study it is.
         options: of `fit`, for every member; they override the study's.
         chosen: names of the members to run now, or none for all.
-        models: `zoo.models.MODELS`.
 
     Raises:
         UsageError: an unknown member.
@@ -85,18 +89,19 @@ def conduct(
             f"study {name} has no member {', '.join(sorted(unknown))}: there are {', '.join(study.members)}"
         )
     for member in chosen or study.members:
-        run_member(study, member, folder=folder, script=script, options=options)
-    runs = {
-        member: FinishedRun(folder / member, models=models) for member in study.members if finished(folder / member)
-    }
-    missing = [member for member in study.members if member not in runs]
-    if missing:
+        run_member(study, member, folder=folder, paper=paper, options=options)
+    if missing := [member for member in study.members if not finished(folder / member)]:
         say(f"not run yet: {', '.join(missing)}")
         return
+    from zoo.experiments.pictures.drawing import write  # these bring torch
+    from zoo.models import MODELS
+    from zoo.models.trained import FinishedRun
+
+    runs = {member: FinishedRun(folder / member, models=MODELS) for member in study.members}
     for path in write(study.figures(runs), folder / "figures"):
         say(f"figure  {path}")
     if runs:
-        record = study_record(study, runs, name=name, paper=script.stem)
+        record = study_record(study, runs, name=name, paper=paper)
         validate_study(record)
         write_atomically(folder / STUDY_FILE, json.dumps(record, indent=2) + "\n")
         print_table(["group", "measure", "best", "last", "runs"], study_table(record))
@@ -117,12 +122,12 @@ def checkpoints_of(folder: Path) -> list[str]:
     return [name for name in ("best", "last") if (folder / "checkpoints" / f"{name}.ckpt").is_file()]
 
 
-def run_member(study: Study, member: str, *, folder: Path, script: Path, options: Sequence[str]) -> None:
+def run_member(study: Study, member: str, *, folder: Path, paper: str, options: Sequence[str]) -> None:
     """Trains and measures one member, each in a process of its own."""
     run, entry = folder / member, study.members[member]
     if finished(run):
         return
-    file = script if entry.script is None else script.with_name(f"{entry.script}.py")
+    own_paper = entry.paper or paper
     here = ["--run_dir", str(run)]
     if not (run / "result.json").is_file():
         started = (run / "checkpoints/last.ckpt").is_file()
@@ -130,9 +135,9 @@ def run_member(study: Study, member: str, *, folder: Path, script: Path, options
             set_aside(run)
         own = [option.replace("{study}", str(folder)) for option in entry.options]
         settings = ["--ckpt_path", "last"] if started else [*study.options, *own, *options]
-        call([str(file), "fit", *settings, *here], member=member)
+        call("fit", own_paper, *settings, *here, member=member)
     for checkpoint in checkpoints_of(run):
-        call([str(file), "test", "--ckpt_path", checkpoint, *here], member=member)
+        call("test", own_paper, "--ckpt_path", checkpoint, *here, member=member)
 
 
 def set_aside(run: Path) -> None:
@@ -143,10 +148,10 @@ def set_aside(run: Path) -> None:
         say(f"{run.name} was stopped before its first checkpoint and begins anew; what it left lies in {beside}")
 
 
-def call(arguments: list[str], *, member: str) -> None:
-    """One command, its output passed on."""
-    say(f"\n{member}: python {' '.join(arguments)}")
-    if returncode_of([sys.executable, *arguments]):
+def call(*words: str, member: str) -> None:
+    """One command of `zoo` in a process of its own, its output passed on."""
+    say(f"\n{member}: zoo {' '.join(words)}")
+    if returncode_of([sys.executable, *PROGRAM, *words]):
         raise ZooError(f"member {member} of the study stopped, see above; the same command goes on from there")
 
 
@@ -177,24 +182,21 @@ def study_record(study: Study, runs: Runs, *, name: str, paper: str) -> dict[str
     }
 
 
-def study_command(arguments: list[str], *, studies: Mapping[str, Study], paper: str, script: Path, models: Any) -> None:
+def study_command(words: Words, *, studies: Mapping[str, Study], paper: str) -> None:
     """`study --name NAME [--run_dir DIR] [--members A,B] [options of fit]`.
 
     Raises:
         UsageError: no or an unknown study.
     """
-    name, rest = take_option(arguments, "name")
-    folder, rest = take_option(rest, "run_dir")
-    members, rest = take_option(rest, "members")
+    name, folder, members = (words.taken.get(option) for option in ("name", "run_dir", "members"))
     if name is None or name not in studies:
         known = "\n".join(f"  {key:20} {value.summary}" for key, value in studies.items()) or "  none"
         raise UsageError(f"study needs --name; the studies of {paper} are\n{known}")
-    conduct(
+    run_study(
         studies[name],
         name=name,
         folder=Path(folder) if folder else Path("runs") / paper / f"study-{name}",
-        script=script,
-        options=rest,
+        paper=paper,
+        options=words.rest,
         chosen=members.split(",") if members else [],
-        models=models,
     )

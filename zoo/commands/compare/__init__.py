@@ -4,3 +4,40 @@ runs.py reads them, comparison.py lines them up, text.py writes tables, page.py,
 A run is its folder (finished, stopped or still training), or a committed record. Figures stand beside each other only
 with the hash of their protocol; where protocols differ, what differs in them is said.
 """
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+from zoo.runs.text import say
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of the command."""
+    add = parser.add_argument
+    add("runs", nargs="*", metavar="RUN", help="run folders, folders of them, records (default: runs)")
+    add("--wandb", metavar="ENTITY/PROJECT", help="the runs of a W&B project, too")
+    add("--page", metavar="FILE", default="compare.html", help="default: %(default)s; '' for none")
+    add("--note", action="append", default=[], metavar="TEXT", help="a note of your own, shown with both")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Prints runs side by side and writes them as one page."""
+    from zoo.commands.compare.comparison import Comparison
+    from zoo.commands.compare.page import write_page
+    from zoo.commands.compare.reading import read_runs
+    from zoo.commands.compare.text import as_text
+    from zoo.commands.wandb.pull import pull
+
+    paths = [Path(path) for path in arguments.runs]
+    with tempfile.TemporaryDirectory() as folder:
+        if arguments.wandb:
+            paths += pull(arguments.wandb, Path(folder))
+        runs, notes = read_runs(paths or [Path("runs")])
+        comparison = Comparison(runs, [*arguments.note, *notes])
+        sys.stdout.write(as_text(comparison))
+        if arguments.page:
+            say(f"page: {write_page(comparison, Path(arguments.page))}")

@@ -8,9 +8,9 @@ from typing import Any
 
 from zoo.commands.compare.protocols import Conflict, conflict, groups_of
 from zoo.commands.compare.runs import ComparedRun
-from zoo.commands.results.reported import reported_by
 from zoo.experiments.measures import MEASURES, with_error
 from zoo.runs.text import cores, number
+from zoo.training.scripts import reported_by
 
 PLACES = ("data.init_args.root", "data_dir", "trainer.default_root_dir", "wandb")  # where, not what
 SECTIONS = ("", "model", "data", "evaluation", "keep", "trainer")  # the order of settings; "" are those of no section

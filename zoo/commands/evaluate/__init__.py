@@ -5,5 +5,6 @@ feature extractors, outcome.py shows what was found.
 """
 
 from zoo.commands.evaluate.command import add_arguments, evaluate
+from zoo.commands.evaluate.command import evaluate as run
 
-__all__ = ["add_arguments", "evaluate"]
+__all__ = ["add_arguments", "evaluate", "run"]

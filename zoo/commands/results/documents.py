@@ -5,12 +5,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from zoo.commands.results.results import not_run, recipes_of, results
+from zoo.commands.results.results import not_run, results
 from zoo.commands.results.tables import Line, for_readme, for_results, of_paper, page_tables, plain_table, short_table
 from zoo.errors import ZooError
 from zoo.runs.folder import write_atomically
 from zoo.runs.record import read_result
 from zoo.runs.study import is_study, read_study
+from zoo.training.scripts import papers, script_of
 
 BEGIN, END = "Reported and reached (written by `python -m zoo reached --write`)", "End of the table"
 
@@ -39,8 +40,8 @@ def documents(root: Path) -> dict[Path, str]:
     wanted: dict[Path, str] = {}
     short: list[Line] = []
     long = "\n"
-    for script in sorted((root / "reproductions").glob("[!_]*.py")):
-        recipes = recipes_of(script)
+    for script in (root / f"reproductions/{paper}.py" for paper in papers()):
+        recipes = script_of(script.stem).recipes
         own: list[Line] = [line for line in reached if line[0].paper == script.stem]
         missing = list(not_run(script.stem, recipes, [result for line in own for result in line]))
         wanted[script] = plain_table(own)

@@ -4,7 +4,6 @@ A record is the result.json of a run whose `test` was run on best.ckpt and on la
 best checkpoint was chosen on other latents (or on validation images) while training, and never stands alone.
 """
 
-import importlib.util
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from zoo.errors import ZooError
 from zoo.experiments.measures import MEASURES, mean_and_std, measures_of
 from zoo.runs.record import overrides, read_result
 from zoo.runs.study import grouped, is_study, read_study, values_of
+from zoo.training.scripts import folder_of_scripts, script_of
 
 BUDGET = ("--images", "--trainer.precision")  # options that say how long and how precisely, not what
 
@@ -72,33 +72,18 @@ class Result:
     settings: str = ""
 
 
-def recipes_of(script: Path) -> Mapping[str, Any]:
-    """The RECIPES of a reproduction script."""
-    return dict(imported(script).RECIPES)
-
-
-def imported(script: Path) -> Any:
-    """A reproduction script as a module."""
-    spec = importlib.util.spec_from_file_location(f"reproduction_{script.stem}", script)
-    if spec is None or spec.loader is None:
-        raise ZooError(f"{script} cannot be imported")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def results(folder: Path) -> Iterator[Result]:
-    """What every record below `folder`/records says, by paper, recipe and seed.
+def results(folder: Path | None = None) -> Iterator[Result]:
+    """What every record below `folder`/records says, by paper, recipe and seed; None takes the installed records.
 
     Raises:
         ZooError: a record without both tests, or of a recipe that its script does not have.
     """
-    for file in sorted((folder / "records").glob("*.json")):
+    for file in sorted(((folder or folder_of_scripts()) / "records").glob("*.json")):
         if is_study(file):
-            yield from of_study(read_study(file), folder)
+            yield from of_study(read_study(file))
             continue
         record = read_result(file)
-        recipes = recipes_of(folder / f"{record['paper']}.py")
+        recipes = script_of(record["paper"]).recipes
         if record["recipe"] not in recipes:
             raise ZooError(f"{file} is of recipe {record['recipe']!r}, which {record['paper']}.py does not have")
         if not any(Path(test["checkpoint"]).stem == "last" for test in record["tests"]):
@@ -135,15 +120,15 @@ def value_of(values: Mapping[str, float], name: str, *, images: int | None = Non
     return Value(values[name], MEASURES.error(name, values), images)
 
 
-def of_study(study: Mapping[str, Any], folder: Path) -> Iterator[Result]:
+def of_study(study: Mapping[str, Any]) -> Iterator[Result]:
     """One result a group and measure: mean and standard deviation over the group's runs; then the study's findings."""
     groups, paper = grouped(study), study["paper"]
     command = f"reproductions/{paper}.py study --name {study['study']}"
-    own_options = options_of_study(folder / f"{paper}.py", study["study"])
+    own_options = options_of_study(paper, study["study"])
     recipes = [records[0]["recipe"] for records in groups.values()]
     for group, records in groups.items():
         first = records[0]
-        recipe = recipes_of(folder / f"{first['paper']}.py")[first["recipe"]]
+        recipe = script_of(first["paper"]).recipes[first["recipe"]]
         protocols = {name: key for test in first["tests"] for name, key in test["protocols"].items()}
         for name in measures_of(records):
             best, last = (values_of(records, name, checkpoint=which) for which in ("best", "last"))
@@ -169,9 +154,9 @@ def of_study(study: Mapping[str, Any], folder: Path) -> Iterator[Result]:
         yield replace(found, seeds=seeds(every), commits=commits(every))
 
 
-def options_of_study(script: Path, name: str) -> list[str]:
+def options_of_study(paper: str, name: str) -> list[str]:
     """Names of the options that a study itself gives its members; none if the script has no such study any more."""
-    study = getattr(imported(script), "STUDIES", {}).get(name)
+    study = script_of(paper).studies.get(name)
     given = (
         []
         if study is None

@@ -4,35 +4,33 @@ import dataclasses
 import inspect
 import re
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 
 from zoo.data import ImageDataModule, ImageFolder
 from zoo.errors import UnsupportedSettingError, UsageError
-from zoo.models import MODELS
 from zoo.models.base.module import AdversarialModule
 from zoo.releases.weights import Weights, open_weights
-from zoo.runs.folder import CONFIG_FILE
 from zoo.training.finetune.adapt import Source, rebuild
-from zoo.training.plan import Plan, take_option
+from zoo.training.finetune.origin import source_name
+from zoo.training.plan import Plan
+from zoo.training.words import Words
 
 
-def open_source(arguments: Sequence[str], *, paper: str) -> Weights | None:
+def open_source(words: Words, *, paper: str) -> Weights | None:
     """The weights that a `fit` is to start from, or None.
 
     Raises:
         UsageError: --init_from of a resumed run, or weights of another paper.
         CheckpointError: nothing of that name, or a damaged file.
     """
-    init_from, rest = take_option(list(arguments[1:]), "init_from")
-    if arguments[0] != "fit" or init_from is None or init_from in ("null", "None"):
+    init_from = source_name(words)
+    if init_from is None:
         return None
-    if take_option(rest, "ckpt_path")[0] is not None:
+    if "ckpt_path" in words.taken:
         raise UsageError(
             "--init_from starts a new run, --ckpt_path goes on with one: a fine-tuning run is resumed by --ckpt_path "
             "last alone, and keeps its weights"
@@ -44,27 +42,6 @@ def open_source(arguments: Sequence[str], *, paper: str) -> Weights | None:
             f"reproductions/{weights.paper}.py"
         )
     return weights
-
-
-def source_arguments(arguments: Sequence[str], *, known: Collection[str]) -> list[str]:
-    """The command line with the source's recipe, where none is named and the source tells one that there is."""
-    init_from, rest = take_option(list(arguments[1:]), "init_from")
-    if init_from is None or take_option(rest, "recipe")[0] is not None:
-        return list(arguments)
-    recipe = recipe_of(init_from)
-    return [*arguments, "--recipe", recipe] if recipe is not None and recipe in known else list(arguments)
-
-
-def recipe_of(name_or_path: str) -> str | None:
-    """What follows the paper in the name of a release; what the config.yaml of a run says; else None."""
-    path = Path(name_or_path).expanduser()
-    for folder in (path, path.parent.parent):
-        config = folder / CONFIG_FILE
-        if path.exists() and config.is_file():
-            recipe = (yaml.safe_load(config.read_text()) or {}).get("recipe")
-            return recipe if isinstance(recipe, str) else None
-    paper, _, recipe = name_or_path.partition(".")
-    return recipe if paper in MODELS and recipe else None
 
 
 def with_source(plan: Plan, weights: Weights) -> tuple[Plan, Source]:
@@ -79,7 +56,7 @@ def with_source(plan: Plan, weights: Weights) -> tuple[Plan, Source]:
     return dataclasses.replace(plan, base={**plan.base, "model": model}), source
 
 
-def suit_data(config: Any, source: Source, *, arguments: Sequence[str]) -> None:
+def match_data(config: Any, source: Source, *, given: Collection[str]) -> None:
     """Makes the settings of model, data and evaluation agree, in place.
 
     Of channels and resolution, model and data follow whichever the command line sets; if it sets neither, the data
@@ -89,7 +66,7 @@ def suit_data(config: Any, source: Source, *, arguments: Sequence[str]) -> None:
     Args:
         config: the parsed settings.
         source: the weights to start from.
-        arguments: of the command line.
+        given: names of the options on the command line.
 
     Raises:
         UnsupportedSettingError: classes that the model cannot be changed to.
@@ -99,22 +76,22 @@ def suit_data(config: Any, source: Source, *, arguments: Sequence[str]) -> None:
     kind = data_class(config)
     if len(source.module.image_shape) == 3:
         channels, side, _ = source.module.image_shape
-        follow(model, data, "resolution", value=side, arguments=arguments)
-        colours = channels == 1 and holds_colours(kind, data, arguments=arguments)
+        adopt_setting(model, data, "resolution", value=side, given=given)
+        colours = channels == 1 and holds_colours(kind, data, given=given)
         if colours and has_colour_form(source.module):
             model.channels = data.channels = 3
         else:
-            follow(model, data, "channels", value=channels, arguments=arguments)
+            adopt_setting(model, data, "channels", value=channels, given=given)
             if colours:
                 sys.stderr.write("note: your images are in colour, this network is grey: they are made grey\n")
-        if "channels" not in data and "channels" in model and not given(arguments, "model.channels"):
+        if "channels" not in data and "channels" in model and "model.channels" not in given:
             model.channels = kind.channels
-    if "start_resolution" in model and not given(arguments, "model.start_resolution"):
+    if "start_resolution" in model and "model.start_resolution" not in given:
         model.start_resolution = min(model.start_resolution, model.resolution)
     classes = kind(**data.as_dict()).num_classes  # looks for the files: their absence is said before anything is made
-    if source.module.num_classes is not None and not given(arguments, "model.num_classes"):
-        suit_classes(model, source, classes)
-    suit_evaluation(config, arguments=arguments, colour=data.get("channels", kind.channels) == 3)
+    if source.module.num_classes is not None and "model.num_classes" not in given:
+        match_classes(model, source, classes)
+    match_evaluation(config, given=given, colour=data.get("channels", kind.channels) == 3)
 
 
 def data_class(config: Any) -> type[ImageDataModule]:
@@ -124,20 +101,20 @@ def data_class(config: Any) -> type[ImageDataModule]:
     return kind
 
 
-def follow(model: Any, data: Any, name: str, *, value: int, arguments: Sequence[str]) -> None:
+def adopt_setting(model: Any, data: Any, name: str, *, value: int, given: Collection[str]) -> None:
     """One of model and data takes over the other's setting `name`; `value` is the source's."""
-    if given(arguments, f"model.{name}"):
+    if f"model.{name}" in given:
         value = model[name]
-    elif (given(arguments, f"data.{name}") or given(arguments, f"data.init_args.{name}")) and name in model:
+    elif (f"data.{name}" in given or f"data.init_args.{name}" in given) and name in model:
         model[name] = data[name]
         return
-    if name in data and not (given(arguments, f"data.{name}") or given(arguments, f"data.init_args.{name}")):
+    if name in data and not (f"data.{name}" in given or f"data.init_args.{name}" in given):
         data[name] = value
 
 
-def holds_colours(kind: type[ImageDataModule], data: Any, *, arguments: Sequence[str]) -> bool:
+def holds_colours(kind: type[ImageDataModule], data: Any, *, given: Collection[str]) -> bool:
     """Whether these are files of one's own with colours, and the command line does not say what becomes of them."""
-    said = any(given(arguments, name) for name in ("model.channels", "data.channels", "data.init_args.channels"))
+    said = any(name in given for name in ("model.channels", "data.channels", "data.init_args.channels"))
     return not said and issubclass(kind, ImageFolder) and kind(**data.as_dict()).in_colour
 
 
@@ -153,7 +130,7 @@ def has_colour_form(module: AdversarialModule) -> bool:
     return other.image_shape[0] == 3
 
 
-def suit_classes(model: Any, source: Source, classes: int | None) -> None:
+def match_classes(model: Any, source: Source, classes: int | None) -> None:
     """Gives a conditional model the data's number of classes; without labels none, or one where it must have some."""
     if "num_classes" in model:
         default = inspect.signature(type(source.module)).parameters["num_classes"].default
@@ -165,24 +142,19 @@ def suit_classes(model: Any, source: Source, classes: int | None) -> None:
         )
 
 
-def suit_evaluation(config: Any, *, arguments: Sequence[str], colour: bool) -> None:
+def match_evaluation(config: Any, *, given: Collection[str], colour: bool) -> None:
     """Where the source was measured by the project's LeNet because of its data, says what measures the new data.
 
     Grey images: LeNet still; colour: the project's ResNet. Inception has to be asked for, as it has to be downloaded.
     """
     monitor: str | None = config.keep.monitor
-    if config.evaluation.extractors is not None or given(arguments, "evaluation.extractors"):
+    if config.evaluation.extractors is not None or "evaluation.extractors" in given:
         return
     if monitor is None or not monitor.startswith("fd_lenet") or data_class(config).extractor == "lenet":
         return
     config.evaluation.extractors = ["resnet" if colour else "lenet"]
-    if colour and not given(arguments, "keep.monitor"):
+    if colour and "keep.monitor" not in given:
         config.keep.monitor = re.sub("^fd_lenet", "fd_resnet", monitor)
-
-
-def given(arguments: Sequence[str], name: str) -> bool:
-    """Whether the command line sets `--name`."""
-    return any(argument == f"--{name}" or argument.startswith(f"--{name}=") for argument in arguments)
 
 
 def refuse_without_source(settings: Mapping[str, Any]) -> None:

@@ -15,13 +15,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from zoo.commands.results.reported import reproductions
-from zoo.commands.results.results import recipes_of
 from zoo.errors import UsageError
 from zoo.models import MODELS
 from zoo.models.base.module import AdversarialModule
 from zoo.nn import losses
 from zoo.runs.text import lined_up
+from zoo.training.scripts import script_of
 
 OBJECTIVE = ("discriminator_loss", "generator_loss")
 LOOP = (
@@ -130,12 +129,9 @@ def recipe_of(paper: str, recipe: str) -> Mapping[str, Any]:
     """A recipe's settings.
 
     Raises:
-        UsageError: no such recipe, or no checkout of this project.
+        UsageError: no such recipe.
     """
-    script = reproductions() / f"{paper}.py"
-    if not script.is_file():
-        raise UsageError(f"{paper}:{recipe} is a recipe of {script}, which is not there: recipes come with a checkout")
-    recipes = recipes_of(script)
+    recipes = script_of(paper).recipes
     if recipe not in recipes:
         raise UsageError(f"{paper} has no recipe {recipe!r}: there are {', '.join(recipes)}")
     return dict(recipes[recipe].config)

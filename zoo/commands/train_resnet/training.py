@@ -21,7 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from zoo.commands.train_lenet import write
+from zoo.commands.train_lenet.training import write
 from zoo.errors import CheckpointError
 from zoo.metrics.resnet import WEIGHTS, WIDTH, ResNet, read_network, to_resnet_input
 from zoo.runs.folder import replacing

@@ -1,0 +1,39 @@
+"""`zoo records`: what the records under a folder reached, one line for each measure."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from zoo.errors import ZooError
+from zoo.experiments.measures import study_table
+from zoo.runs.record import read_result
+from zoo.runs.study import is_study, read_study
+from zoo.runs.text import say
+from zoo.training.scripts import folder_of_scripts
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of the command."""
+    parser.add_argument("folder", nargs="?", help="of runs or records (default: the committed records)")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Prints what the records under a folder reached, one line for each measure."""
+    folder = Path(arguments.folder) if arguments.folder else folder_of_scripts() / "records"
+    files = sorted(folder.glob("**/*.json"))
+    if not files:
+        raise ZooError(f"no records (*.json) under {folder}: name a folder of runs or reproductions/records")
+    for file in files:
+        if is_study(file):
+            study = read_study(file)
+            say(f"{file}: study {study['study']}, {len(study['records'])} runs")
+            for group, name, best, last, runs in study_table(study):
+                say(f"  {group:24} {name:24} best {best or '-'}, last {last} ({runs} runs)")
+            continue
+        record = read_result(file)
+        data = f"{record['dataset']['name']} ({record['dataset']['images']:,})"
+        say(f"{file}: {record['paper']} {record['recipe']}, {record['images_seen']:,} images of {data}")
+        for name, measure in record["measures"].items():
+            best, last = measure["best"], measure["last"]
+            say(f"  {name:24} best {best['value']:.5g} at {best['images_seen']:,}, last {last['value']:.5g}")

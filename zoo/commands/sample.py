@@ -1,0 +1,34 @@
+"""`zoo sample`: images from a trained model, as one grid or as a file each."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from zoo.commands import model_argument
+from zoo.runs.text import positive, say
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of the command."""
+    model_argument.add_model_arguments(parser, out=None)
+    add = parser.add_argument
+    add("-n", type=positive, default=16, help="images (default: %(default)s)")
+    add("--labels", metavar="Y,Y,...", help="classes, repeated in this order (default: drawn)")
+    add("--truncation", type=float, metavar="PSI", help="for models with the truncation trick")
+    add("--files", action="store_true", help="a PNG file each, in the folder --out (default: samples)")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Draws samples."""
+    from zoo.commands.sampling import in_rows, samples, write_files, write_grid
+
+    labels = None if arguments.labels is None else [int(y) for y in arguments.labels.split(",")]
+    model = model_argument.load(arguments)
+    images = samples(model, arguments.n, seed=arguments.seed, labels=labels, truncation_psi=arguments.truncation).cpu()
+    out = Path(arguments.out or ("samples" if arguments.files else "samples.png"))
+    if arguments.files:
+        write_files(images, out)
+    else:
+        write_grid(in_rows(images), out)
+    say(f"{len(images)} images: {out}")

@@ -1,0 +1,32 @@
+"""`zoo verify`: what the cards of releases claim, computed again."""
+
+from __future__ import annotations
+
+import argparse
+
+from zoo.commands.releases import open_release
+from zoo.errors import ReleaseError
+from zoo.releases.find import list_pretrained
+from zoo.runs.text import say
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of the command."""
+    parser.add_argument("names", nargs="*", metavar="RELEASE", help="names or folders (default: all at hand)")
+    parser.add_argument("--data_dir", help="where the data lie (default: ZOO_DATA, else ./data)")
+    parser.add_argument("--quick", action="store_true", help="files, weights and grid; leave the figures out")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Checks releases; ends with an error if a claim fails."""
+    from zoo.releases.verify import verify
+
+    failed = []
+    for name in arguments.names or list_pretrained():
+        say(name)
+        for claim in verify(open_release(name), data_dir=arguments.data_dir, figures=not arguments.quick):
+            say(f"  {claim.verdict:12} {claim.text}")
+            if claim.verdict == "fails":
+                failed.append(f"{name}: {claim.text}")
+    if failed:
+        raise ReleaseError("what a card claims does not hold. " + "; ".join(failed))

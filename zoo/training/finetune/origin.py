@@ -1,0 +1,35 @@
+"""What `--init_from` names, before its weights are read. No torch at import."""
+
+from collections.abc import Collection
+from pathlib import Path
+
+from zoo.runs.folder import CONFIG_FILE
+from zoo.training.scripts import papers
+from zoo.training.words import Words
+
+
+def source_name(words: Words) -> str | None:
+    """The release, run or checkpoint that a `fit` is to start from, or None."""
+    init_from = words.given.get("init_from") if words.subcommand == "fit" else None
+    return None if init_from in (None, "", "null", "None") else init_from
+
+
+def with_source_recipe(words: Words, *, recipes: Collection[str]) -> Words:
+    """The command line with the source's recipe, where none is named and the source tells one of `recipes`."""
+    init_from = source_name(words)
+    recipe = None if init_from is None or "recipe" in words.taken else recipe_of(init_from)
+    return words.with_recipe(recipe) if recipe in recipes and recipe is not None else words
+
+
+def recipe_of(name_or_path: str) -> str | None:
+    """What follows the paper in the name of a release; what the config.yaml of a run says; else None."""
+    import yaml
+
+    path = Path(name_or_path).expanduser()
+    for folder in (path, path.parent.parent):
+        config = folder / CONFIG_FILE
+        if path.exists() and config.is_file():
+            recipe = (yaml.safe_load(config.read_text()) or {}).get("recipe")
+            return recipe if isinstance(recipe, str) else None
+    paper, _, recipe = name_or_path.partition(".")
+    return recipe if paper in papers() and recipe else None

@@ -1,0 +1,89 @@
+"""The words of a command line, read once, before its settings are parsed."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from zoo.errors import UsageError
+
+#: Options that decide which settings are parsed: taken off the command line, so that its parser never sees them.
+TAKEN_FROM_RUNS = ("recipe", "run_dir", "name", "ckpt_path")
+TAKEN = {"study": ("name", "run_dir", "members")}
+
+
+@dataclass(frozen=True)
+class Words:
+    """A command line of fit, test, predict or study.
+
+    Attributes:
+        subcommand: its first word.
+        taken: the last value of each option that is taken off it.
+        given: all other options, each with its last value ("" where it has none).
+        rest: the words that are left for the parser.
+    """
+
+    subcommand: str
+    taken: Mapping[str, str]
+    given: Mapping[str, str]
+    rest: Sequence[str]
+
+    @classmethod
+    def of(cls, arguments: Sequence[str]) -> Words:
+        """Reads `--name VALUE` and `--name=VALUE`.
+
+        Raises:
+            UsageError: an option that is taken, at the end and without its value.
+        """
+        names = TAKEN.get(arguments[0], TAKEN_FROM_RUNS)
+        taken: dict[str, str] = {}
+        given: dict[str, str] = {}
+        rest: list[str] = []
+        words, without_value = iter(arguments[1:]), ""
+        for word in words:
+            name, has_value, value = word.removeprefix("--").partition("=")
+            if word.startswith("--") and name in names:
+                taken[name] = value if has_value else next(words, "")
+                if not taken[name]:
+                    raise UsageError(f"--{name} needs a value")
+                continue
+            rest.append(word)
+            if word.startswith("-"):
+                given[name], without_value = value, "" if has_value else name
+            elif without_value:
+                given[without_value], without_value = word, ""
+        return cls(arguments[0], taken, given, rest)
+
+    @property
+    def asks_for_help(self) -> bool:
+        """Whether the short help is to be printed instead."""
+        return "help" in self.given or "-h" in self.given
+
+    @property
+    def inspecting(self) -> bool:
+        """Whether something is to be printed, and nothing done."""
+        return self.asks_for_help or "help_all" in self.given or any(n.startswith("print_config") for n in self.given)
+
+    def with_recipe(self, recipe: str) -> Words:
+        """The same with a recipe, as if it had been named."""
+        return replace(self, taken={**self.taken, "recipe": recipe})
+
+
+def called_as(paper: str, subcommand: str) -> list[str]:
+    """How one starts this subcommand here: `zoo fit dcgan` or `python reproductions/dcgan.py fit`."""
+    return ["zoo", subcommand, paper] if program() == ["zoo"] else [*program(), subcommand]
+
+
+def command_line() -> list[str]:
+    """The command as typed, for the record: `python`, the script's name, its arguments; or `zoo` and its arguments."""
+    return [*program(), *sys.argv[1:]]
+
+
+def program() -> list[str]:
+    """What runs here: the `zoo` command, or a script."""
+    file = Path(sys.argv[0])
+    is_zoo = file.stem == "zoo" or file.parts[-2:] == ("zoo", "__main__.py")
+    return ["zoo"] if is_zoo else ["python", os.path.relpath(file)]
