@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from made_runs import make_run
 
-from zoo.commands.papers import PAPERS, as_text, table
+from zoo.commands.papers import as_text, table
+from zoo.commands.references import papers
 from zoo.commands.results.reported import reported_by, reproductions
 from zoo.commands.results.rows import data_of, not_run, recipes_of, rows
 from zoo.commands.results.tables import markdown_table
@@ -16,9 +17,10 @@ from zoo.models import MODELS
 
 
 def test_every_paper_has_its_title_recipes_and_model() -> None:
-    assert list(PAPERS) == list(MODELS)
+    assert list(papers()) == list(MODELS)
+    assert {name: paper.reference for name, paper in papers().items()} == {n: m.reference for n, m in MODELS.items()}
     text = as_text(reproductions())
-    for name, paper in PAPERS.items():
+    for name, (_, _, paper) in papers().items():
         script = (reproductions() / f"{name}.py").read_text()
         assert f"arXiv {paper.arxiv}" in text
         assert paper.arxiv in script or paper.arxiv in (reproductions().parent / f"zoo/models/{name}.py").read_text()
@@ -81,7 +83,7 @@ def test_some_papers_none_and_no_checkout(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(ZooError, match="there is no paper 'vae': the papers are gan, dcgan"):
         as_text(folder, names=["vae"])
     text = as_text(tmp_path / "absent")
-    assert all(paper.title in text for paper in PAPERS.values())
+    assert all(model.reference.title in text for model in MODELS.values())
     assert "there is no folder" in text
 
 

@@ -23,6 +23,7 @@ from zoo.errors import UnsupportedSettingError
 from zoo.models.base.module import AdversarialModule, PaperMeasures
 from zoo.models.networks.dcgan import Network, initialise, players
 from zoo.nn.losses import bce_discriminator_loss, feature_matching_loss, non_saturating_generator_loss
+from zoo.nn.reference import Reference
 from zoo.nn.seeds import mix_seed
 from zoo.nn.techniques import Techniques, last_layer
 
@@ -61,6 +62,15 @@ class DCGAN(AdversarialModule):
     """
 
     paper = "dcgan"
+    reference = Reference(
+        title="Unsupervised Representation Learning with Deep Convolutional Generative Adversarial Networks",
+        authors=("Radford, Alec", "Metz, Luke", "Chintala, Soumith"),
+        year=2016,
+        venue="International Conference on Learning Representations",
+        arxiv="1511.06434",
+        code="https://github.com/Newmu/dcgan_code",
+        networks="the authors' 64x64 faces, 32x32 ImageNet and conditional MNIST networks, the community 4x4 variant",
+    )
     remedies = MappingProxyType(
         {
             "collapse": "BatchNorm in both players, which keeps G from mapping all z to one point (section 3)",

@@ -28,6 +28,7 @@ from zoo.models.networks.infogan import (
 )
 from zoo.nn.losses import bce_discriminator_loss, non_saturating_generator_loss
 from zoo.nn.modes import in_eval_mode
+from zoo.nn.reference import Reference
 from zoo.nn.seeds import mix_seed
 
 if TYPE_CHECKING:
@@ -88,6 +89,15 @@ class InfoGAN(AdversarialModule):
     """
 
     paper = "infogan"
+    reference = Reference(
+        title="InfoGAN: Interpretable Representation Learning by Information Maximizing Generative Adversarial Nets",
+        authors=("Chen, Xi", "Duan, Yan", "Houthooft, Rein", "Schulman, John", "Sutskever, Ilya", "Abbeel, Pieter"),
+        year=2016,
+        venue="Advances in Neural Information Processing Systems",
+        arxiv="1606.03657",
+        code="https://github.com/openai/InfoGAN",
+        networks="MNIST, CelebA/SVHN 32x32",
+    )
     D: Discriminator
 
     def __init__(

@@ -30,6 +30,7 @@ from zoo.nn.losses import (
     wasserstein_generator_loss,
 )
 from zoo.nn.modes import in_eval_mode
+from zoo.nn.reference import Reference
 from zoo.nn.seeds import mix_seed
 
 if TYPE_CHECKING:
@@ -137,6 +138,15 @@ class WGANGP(AdversarialModule):
     """
 
     paper = "wgan_gp"
+    reference = Reference(
+        title="Improved Training of Wasserstein GANs",
+        authors=("Gulrajani, Ishaan", "Ahmed, Faruk", "Arjovsky, Martin", "Dumoulin, Vincent", "Courville, Aaron"),
+        year=2017,
+        venue="Advances in Neural Information Processing Systems",
+        arxiv="1704.00028",
+        code="https://github.com/igul222/improved_wgan_training",
+        networks="toy, MNIST, CIFAR-10 DCGAN-like and ResNet (AC-GAN too), 64x64 ResNet",
+    )
     scores_are_logits = False
     remedies = MappingProxyType(
         {

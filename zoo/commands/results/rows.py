@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from zoo.commands.references import with_references
 from zoo.commands.results.tables import for_readme, for_results, of_paper, page_tables, plain_table, short_table
 from zoo.errors import RecordError, ZooError
 from zoo.runs.folder import RunDir, write_atomically
@@ -293,8 +294,9 @@ def keep_study(folder: Path, root: Path) -> Path:
 
 
 def write(root: Path) -> list[Path]:
-    """Writes the tables; the files that changed."""
-    changed = [(file, text) for file, text in documents(root).items() if file.read_text() != text]
+    """Writes the tables of results and of papers, and the citations; the files that changed."""
+    wanted = with_references(documents(root), root)
+    changed = [(file, text) for file, text in wanted.items() if file.read_text() != text]
     for file, text in changed:
         write_atomically(file, text)
     return [file for file, _ in changed]
