@@ -3,7 +3,7 @@
     python reproductions/cgan.py fit  --recipe mnist --data_dir DIR
     python reproductions/cgan.py test --run_dir runs/cgan/mnist/NAME
 
-Reported and reached (written by `python -m zoo reached --write`)
+Reported and reached (written by `python -m zoo results --write`)
     recipe  measure         reported      best                          last             images     seed  commit   protocol
     mnist   fd_lenet        not reported  7.432 at 5,000,000            7.432            5,000,000  0     e2b4ce2  0d03e053dbde
     mnist   is_lenet        not reported  9.728 +/- 0.023 at 5,000,000  9.728 +/- 0.023  5,000,000  0     e2b4ce2  0d03e053dbde

@@ -4,7 +4,7 @@
     python reproductions/dcgan.py test --run_dir runs/dcgan/mnist/NAME
     python reproductions/dcgan.py study --name finetune --data_dir DIR     (a digit left out of training, fine-tuned on)
 
-Reported and reached (written by `python -m zoo reached --write`)
+Reported and reached (written by `python -m zoo results --write`)
     recipe                                              measure                    reported      best                        last             images   seed  commit   protocol
     mnist                                               fd_lenet                   not reported  9.767 at 600,064            11.04            650,112  0     6d7ccf4  fe804a5c1abd
     mnist                                               is_lenet                   not reported  8.203 +/- 0.052 at 600,064  8.141 +/- 0.088  650,112  0     6d7ccf4  fe804a5c1abd

@@ -3,7 +3,7 @@
     python reproductions/gan.py fit  --recipe mnist --data_dir DIR
     python reproductions/gan.py test --run_dir runs/gan/mnist/NAME
 
-Reported and reached (written by `python -m zoo reached --write`)
+Reported and reached (written by `python -m zoo results --write`)
     recipe  measure    reported      best                          last             images     seed  commit   protocol
     mnist   fd_lenet   not reported  10.19 at 7,500,000            10.19            7,500,000  0     91a2008  a98a63801796
     mnist   is_lenet   not reported  8.61 +/- 0.067 at 7,500,000   8.61 +/- 0.067   7,500,000  0     91a2008  a98a63801796

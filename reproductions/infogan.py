@@ -4,7 +4,7 @@
     python reproductions/infogan.py test --run_dir runs/infogan/mnist/NAME
     python reproductions/infogan.py study --name mnist --data_dir DIR    (figures 1 and 2, three seeds)
 
-Reported and reached (written by `python -m zoo reached --write`)
+Reported and reached (written by `python -m zoo results --write`)
     recipe         measure                         reported            best              last              images   seed  commit   protocol
     mnist          fd_lenet                        not reported        4.122 +/- 0.55    4.122 +/- 0.55    640,000  0-2   aded353  69d6533c2db7
     mnist          is_lenet                        not reported        9.643 +/- 0.081   9.643 +/- 0.081   640,000  0-2   aded353  69d6533c2db7

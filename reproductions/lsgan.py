@@ -4,7 +4,7 @@
     python reproductions/lsgan.py test --run_dir runs/lsgan/ring/NAME
     python reproductions/lsgan.py study --name ring    (LSGAN against GAN, ten seeds each)
 
-Reported and reached (written by `python -m zoo reached --write`)
+Reported and reached (written by `python -m zoo results --write`)
     recipe    measure              reported      best                        last               images      seed  commit                              protocol
     mnist     fd_lenet             not reported  12.4 at 650,048             12.4               650,048     0     e2b4ce2                             fe804a5c1abd
     mnist     is_lenet             not reported  8.065 +/- 0.071 at 650,048  8.065 +/- 0.071    650,048     0     e2b4ce2                             fe804a5c1abd

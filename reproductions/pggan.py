@@ -3,7 +3,7 @@
     python reproductions/pggan.py fit  --recipe cifar10 --data_dir DIR
     python reproductions/pggan.py test --run_dir runs/pggan/cifar10/NAME
 
-Reported and reached (written by `python -m zoo reached --write`)
+Reported and reached (written by `python -m zoo results --write`)
     recipe  measure     reported      best                        last             images   seed  commit   protocol
     mnist   fd_lenet    not reported  5.219 at 600,000            5.219            600,000  0     552ff50  604274c14ab4
     mnist   is_lenet    not reported  8.569 +/- 0.095 at 600,000  8.569 +/- 0.095  600,000  0     552ff50  604274c14ab4

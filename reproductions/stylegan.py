@@ -3,7 +3,7 @@
     python reproductions/stylegan.py fit  --recipe ffhq --data_dir DIR --devices 8
     python reproductions/stylegan.py test --run_dir runs/stylegan/ffhq/NAME
 
-Reported and reached (written by `python -m zoo reached --write`)
+Reported and reached (written by `python -m zoo results --write`)
     recipe  measure              reported      best                       last            images   seed  commit   protocol
     mnist   fd_lenet             not reported  46.3 at 480,000            46.3            480,000  0     ef68680  d11d961ea6d8
     mnist   is_lenet             not reported  8.293 +/- 0.12 at 480,000  8.293 +/- 0.12  480,000  0     ef68680  d11d961ea6d8

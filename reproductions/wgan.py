@@ -5,7 +5,7 @@
     python reproductions/wgan.py study --name analytic               (figures 1 and 2)
     python reproductions/wgan.py study --name mnist --data_dir DIR   (figures 3 and 4, on MNIST)
 
-Reported and reached (written by `python -m zoo reached --write`)
+Reported and reached (written by `python -m zoo results --write`)
     recipe        measure                          reported      best     last     images     seed  commit   protocol
     mnist, WGAN   fd_lenet                         not reported  56.44    56.44    3,000,000  0     30f9b0a  fe804a5c1abd
     mnist, WGAN   is_lenet                         not reported  6.976    6.976    3,000,000  0     30f9b0a  fe804a5c1abd

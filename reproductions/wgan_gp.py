@@ -8,7 +8,7 @@
     python reproductions/wgan_gp.py study --name overfitting --data_dir DIR     (figure 5b)
     python reproductions/wgan_gp.py study --name architectures    (tables 2 and 5, scaled down to 20 networks on digits)
 
-Reported and reached (written by `python -m zoo reached --write`)
+Reported and reached (written by `python -m zoo results --write`)
     recipe                    measure                                     reported      best                          last             images       seed  commit            protocol
     mnist                     fd_lenet                                    not reported  21.64 at 2,000,000            21.64            2,000,000    0     bd2b872           cacc23a6fcf9
     mnist                     is_lenet                                    not reported  7.616 +/- 0.062 at 2,000,000  7.616 +/- 0.062  2,000,000    0     bd2b872           cacc23a6fcf9

@@ -1,8 +1,11 @@
 """CONTRIBUTING's worked example, followed: its code, where it says, trains, resumes to the bit and samples."""
 
 import importlib.util
+import os
 import re
 import shlex
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -16,7 +19,7 @@ from registry import Small
 from toys import same, state_of
 
 from zoo.__main__ import parser as zoo_parser
-from zoo.commands.papers import Paper
+from zoo.commands.references import citation, read_reference
 from zoo.commands.results.documents import with_table
 from zoo.models import MODELS
 from zoo.models.base.module import AdversarialModule
@@ -89,19 +92,19 @@ def test_the_examples_own_tests_pass(checkout: Path) -> None:
 
 
 def test_its_places_fit(checkout: Path) -> None:
-    """The lines for the registry of tests, the list of papers, the citation file and the page."""
-    names: dict[str, Any] = {"Small": Small, "Paper": Paper}
+    """The line for the registry of tests, the citation that follows from the reference, and the page."""
+    names: dict[str, Any] = {"Small": Small}
     exec(EXAMPLE["tests/registry.py"], names)
     row = names["SMALL"]["rgan"]
     assert MODELS["rgan"](**row.model).image_shape == (1, row.data["resolution"], row.data["resolution"])
-    exec(EXAMPLE["zoo/commands/papers.py"], names)
-    paper = names["PAPERS"]["rgan"]
     from cffconvert import Citation
 
-    cited = (ROOT / "CITATION.cff").read_text() + EXAMPLE["CITATION.cff"]
+    reference = read_reference(checkout / "zoo/models/rgan.py", kind="RGAN")
+    assert reference == MODELS["rgan"].reference
+    cited = (ROOT / "CITATION.cff").read_text() + citation(reference)
     Citation(cited).validate()
     added = yaml.safe_load(cited)["references"][-1]
-    assert (added["title"], added["year"], added["url"].rpartition("/")[2]) == paper
+    assert (added["title"], added["year"], added["url"].rpartition("/")[2]) == (reference.title, 2019, "1807.00734")
     for name in ("docs/rgan.md", "reproductions/rgan.py"):
         assert "the figures\n" in with_table(EXAMPLE[name], "the figures\n", file=Path(name))
 
@@ -125,3 +128,57 @@ def test_the_example_keeps_the_house_rules() -> None:
     """What ruff and mypy cannot see here: line lengths, and a paper that imports no other paper."""
     assert all(len(line) <= 120 for code in EXAMPLE.values() for line in code.splitlines())
     assert not re.search(r"from zoo\.models\.(?!base)", EXAMPLE["zoo/models/rgan.py"])
+
+
+PLACES = {  # where the example's lines go in a file that is there
+    "zoo/models/__init__.py": ('    "stylegan": StyleGAN,\n', '    "rgan": RGAN,\n'),
+    "tests/registry.py": ("SMALL: dict[str, Small] = {\n", EXAMPLE["tests/registry.py"].splitlines()[2] + "\n"),
+}
+
+
+def with_example(target: Path) -> None:
+    """A copy of this checkout at `target` with the example's files and lines, and the tables that follow from them."""
+    names = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    for name in names:
+        if (ROOT / name).is_file():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, target / name)
+    for name, (before, line) in PLACES.items():
+        text = (target / name).read_text()
+        assert before in text
+        (target / name).write_text(text.replace(before, before + line))
+    registry = target / "zoo/models/__init__.py"
+    registry.write_text(registry.read_text().replace("\nMODELS", "\nfrom zoo.models.rgan import RGAN\n\nMODELS", 1))
+    for name in ("zoo/models/rgan.py", "tests/models/test_rgan.py", "reproductions/rgan.py"):
+        (target / name).write_text(EXAMPLE[name])
+
+
+@pytest.mark.slow
+def test_a_tenth_paper_leaves_the_tests_green(tmp_path: Path) -> None:
+    """The four places, `zoo results --write`, and nothing else: every test that knows the new paper passes."""
+    with_example(tmp_path)
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", *arguments],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    written = run("zoo", "results", "--write")
+    assert written.returncode == 0, written.stderr
+    assert "Jolicoeur-Martineau 2019" in (tmp_path / "README.md").read_text()
+    files = [
+        "tests/test_documents.py",
+        "tests/test_project.py",
+        *(str(f) for f in (tmp_path / "tests").rglob("test_papers.py")),
+    ]
+    assert (ran := run("pytest", "-q", *files)).returncode == 0, ran.stdout[-3000:]
+    assert (ran := run("pytest", "-q", "tests", "-k", "rgan")).returncode == 0, ran.stdout[-3000:]
+    assert "passed" in ran.stdout

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from made_runs import make_run
 
-from zoo.commands.papers import PAPERS, as_text, table
+from zoo.commands.papers import as_text, table
+from zoo.commands.references import papers
 from zoo.commands.results.results import data_of, not_run, results
 from zoo.commands.results.tables import cells, markdown_table
 from zoo.errors import ZooError
@@ -16,10 +17,11 @@ from zoo.training.scripts import folder_of_scripts, reported_by, script_of
 
 
 def test_every_paper_has_its_title_recipes_and_model() -> None:
-    assert list(PAPERS) == list(MODELS)
+    assert list(papers()) == list(MODELS)
+    assert {name: paper.reference for name, paper in papers().items()} == {n: m.reference for n, m in MODELS.items()}
     text = as_text()
     scripts = folder_of_scripts()
-    for name, paper in PAPERS.items():
+    for name, (_, _, paper) in papers().items():
         script = (scripts / f"{name}.py").read_text()
         assert f"arXiv {paper.arxiv}" in text
         assert paper.arxiv in script or paper.arxiv in (scripts.parent / f"zoo/models/{name}.py").read_text()

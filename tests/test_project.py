@@ -25,7 +25,7 @@ def run_zoo(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_tables_of_reached_figures_are_those_of_the_records() -> None:
-    """Fails when a record changed: run `python -m zoo reached --write`."""
+    """Fails when a record changed: run `python -m zoo results --write`."""
     wanted = documents(ROOT)
     for file, text in wanted.items():
         assert file.read_text() == text, f"{file} is stale"

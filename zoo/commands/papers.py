@@ -3,8 +3,8 @@
 import argparse
 import sys
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
+from zoo.commands.references import papers
 from zoo.commands.results.results import Result, data_of, results
 from zoo.commands.results.tables import cells
 from zoo.errors import ZooError
@@ -12,29 +12,6 @@ from zoo.runs.text import lined_up
 from zoo.training.scripts import script_of
 
 HEAD = ("recipe", "data", "measure", "reported", "reached: best", "last")
-
-
-class Paper(NamedTuple):
-    """What a paper is called and where it stands."""
-
-    title: str
-    year: int
-    arxiv: str
-
-
-PAPERS = {
-    "gan": Paper("Generative Adversarial Nets", 2014, "1406.2661"),
-    "dcgan": Paper("Unsupervised Representation Learning with Deep Convolutional GANs", 2016, "1511.06434"),
-    "cgan": Paper("Conditional Generative Adversarial Nets", 2014, "1411.1784"),
-    "infogan": Paper(
-        "InfoGAN: Interpretable Representation Learning by Information Maximizing GANs", 2016, "1606.03657"
-    ),
-    "lsgan": Paper("Least Squares Generative Adversarial Networks", 2017, "1611.04076"),
-    "wgan": Paper("Wasserstein Generative Adversarial Networks", 2017, "1701.07875"),
-    "wgan_gp": Paper("Improved Training of Wasserstein GANs", 2017, "1704.00028"),
-    "pggan": Paper("Progressive Growing of GANs for Improved Quality, Stability, and Variation", 2018, "1710.10196"),
-    "stylegan": Paper("A Style-Based Generator Architecture for Generative Adversarial Networks", 2019, "1812.04948"),
-}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -56,11 +33,12 @@ def as_text(*, names: Sequence[str] = ()) -> str:
     Raises:
         ZooError: an unknown paper, or a committed record that does not fit its script.
     """
-    if unknown := [name for name in names if name not in PAPERS]:
-        raise ZooError(f"there is no paper {unknown[0]!r}: the papers are {', '.join(PAPERS)}")
+    known = papers()
+    if unknown := [name for name in names if name not in known]:
+        raise ZooError(f"there is no paper {unknown[0]!r}: the papers are {', '.join(known)}")
     reached = list(results())
     parts = []
-    for name, paper in PAPERS.items():
+    for name, (_, _, paper) in known.items():
         if names and name not in names:
             continue
         lines = [f"{name}  {paper.title}, {paper.year}, arXiv {paper.arxiv}"]

@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from zoo.commands.papers import PAPERS
 from zoo.errors import ZooError
 from zoo.experiments.pictures.drawing import write
 from zoo.experiments.pictures.growing import labelled
@@ -29,7 +28,7 @@ def draw_rows(releases: Sequence[Release], path: Path) -> None:
     rows = [samples(release) for release in releases]
     side, channels = max(row.shape[-1] for row in rows), max(row.shape[1] for row in rows)
     grid = torch.stack([framed(row, side=side, channels=channels) for row in rows])  # [releases, columns, C, H, W]
-    names = [f"{release.card['paper']}, {PAPERS[release.card['paper']].year}" for release in releases]
+    names = [f"{release.card['paper']}, {MODELS[release.card['paper']].reference.year}" for release in releases]
     write([(path.stem, labelled(grid, rows=names))], path.parent)
 
 

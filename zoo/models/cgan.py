@@ -20,6 +20,7 @@ from zoo.errors import UnsupportedSettingError
 from zoo.models.base.module import AdversarialModule
 from zoo.nn.layers import Maxout, uniform_
 from zoo.nn.losses import bce_discriminator_loss, non_saturating_generator_loss
+from zoo.nn.reference import Reference
 from zoo.nn.schedules import SGDSchedule
 
 if TYPE_CHECKING:
@@ -157,6 +158,15 @@ class CGAN(AdversarialModule):
     """
 
     paper = "cgan"
+    reference = Reference(
+        title="Conditional Generative Adversarial Nets",
+        authors=("Mirza, Mehdi", "Osindero, Simon"),
+        year=2014,
+        venue=None,
+        arxiv="1411.1784",
+        code=None,
+        networks="the paper's maxout network, a convolutional extension",
+    )
     num_classes: int
 
     def __init__(

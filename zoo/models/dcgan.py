@@ -22,6 +22,7 @@ from zoo.models.base.module import AdversarialModule
 from zoo.models.improved_gan import Switches, Techniques
 from zoo.models.networks.dcgan import Network, build_networks, initialise
 from zoo.nn.losses import bce_discriminator_loss, non_saturating_generator_loss
+from zoo.nn.reference import Reference
 
 
 class DCGAN(AdversarialModule):
@@ -50,6 +51,15 @@ class DCGAN(AdversarialModule):
     """
 
     paper = "dcgan"
+    reference = Reference(
+        title="Unsupervised Representation Learning with Deep Convolutional Generative Adversarial Networks",
+        authors=("Radford, Alec", "Metz, Luke", "Chintala, Soumith"),
+        year=2016,
+        venue="International Conference on Learning Representations",
+        arxiv="1511.06434",
+        code="https://github.com/Newmu/dcgan_code",
+        networks="the authors' 64x64 faces, 32x32 ImageNet and conditional MNIST networks, the community 4x4 variant",
+    )
     remedies = MappingProxyType(
         {
             "collapse": "BatchNorm in both players, which keeps G from mapping all z to one point (section 3)",

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from zoo.models.base.module import AdversarialModule, Batch
 from zoo.nn.layers import Maxout, uniform_
 from zoo.nn.losses import bce_discriminator_loss, non_saturating_generator_loss
+from zoo.nn.reference import Reference
 from zoo.nn.schedules import SGDSchedule
 
 if TYPE_CHECKING:
@@ -128,6 +129,24 @@ class GAN(AdversarialModule):
     """
 
     paper = "gan"
+    reference = Reference(
+        title="Generative Adversarial Nets",
+        authors=(
+            "Goodfellow, Ian",
+            "Pouget-Abadie, Jean",
+            "Mirza, Mehdi",
+            "Xu, Bing",
+            "Warde-Farley, David",
+            "Ozair, Sherjil",
+            "Courville, Aaron",
+            "Bengio, Yoshua",
+        ),
+        year=2014,
+        venue="Advances in Neural Information Processing Systems",
+        arxiv="1406.2661",
+        code="https://github.com/goodfeli/adversarial",
+        networks="MNIST, CIFAR-10 fully connected and convolutional, as in the authors' configurations",
+    )
     remedies = MappingProxyType(
         {
             "collapse": "keep D in step: G must not be trained too much without updating D (section 6); try n_critic 2",

@@ -27,6 +27,7 @@ from zoo.models.networks.infogan import (
     mnist_trunk,
 )
 from zoo.nn.losses import bce_discriminator_loss, non_saturating_generator_loss
+from zoo.nn.reference import Reference
 
 Network = Literal["mnist", "celeba"]
 
@@ -83,6 +84,15 @@ class InfoGAN(AdversarialModule):
     """
 
     paper = "infogan"
+    reference = Reference(
+        title="InfoGAN: Interpretable Representation Learning by Information Maximizing Generative Adversarial Nets",
+        authors=("Chen, Xi", "Duan, Yan", "Houthooft, Rein", "Schulman, John", "Sutskever, Ilya", "Abbeel, Pieter"),
+        year=2016,
+        venue="Advances in Neural Information Processing Systems",
+        arxiv="1606.03657",
+        code="https://github.com/openai/InfoGAN",
+        networks="MNIST, CelebA/SVHN 32x32",
+    )
     D: Discriminator
 
     def __init__(

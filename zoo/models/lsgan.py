@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from zoo.models.base.module import AdversarialModule
 from zoo.nn.layers import SameConv2d, SameConvTranspose2d
 from zoo.nn.losses import bce_discriminator_loss, non_saturating_generator_loss
+from zoo.nn.reference import Reference
 
 Network = Literal["lsun112", "dcgan", "ring"]
 Normalised = Literal["both", "discriminator", "none"]
@@ -152,6 +153,15 @@ class LSGAN(AdversarialModule):
     """
 
     paper = "lsgan"
+    reference = Reference(
+        title="Least Squares Generative Adversarial Networks",
+        authors=("Mao, Xudong", "Li, Qing", "Xie, Haoran", "Lau, Raymond Y. K.", "Wang, Zhen", "Smolley, Stephen Paul"),
+        year=2017,
+        venue="IEEE International Conference on Computer Vision",
+        arxiv="1611.04076",
+        code="https://github.com/xudonmao/LSGAN",
+        networks="LSUN 112x112, the stability study's, the 2-D ring's",
+    )
     scores_are_logits = False
     remedies = MappingProxyType({"divergence": "RMSProp, stabler than Adam in the stability study"})
 

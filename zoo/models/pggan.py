@@ -23,6 +23,7 @@ from zoo.nn.interpolation import slerp
 from zoo.nn.layers import feature_maps, update_average
 from zoo.nn.losses import gradient_penalty, wasserstein_critic_loss, wasserstein_generator_loss
 from zoo.nn.modes import in_eval_mode
+from zoo.nn.reference import Reference
 from zoo.nn.schedules import RELEASED_BATCH_SIZES, GrowthSchedule, by_resolution
 
 IMAGES_AT_A_TIME = 64  # when sampling along a path
@@ -108,6 +109,15 @@ class PGGAN(GrowingModule):
     """
 
     paper = "pggan"
+    reference = Reference(
+        title="Progressive Growing of GANs for Improved Quality, Stability, and Variation",
+        authors=("Karras, Tero", "Aila, Timo", "Laine, Samuli", "Lehtinen, Jaakko"),
+        year=2018,
+        venue="International Conference on Learning Representations",
+        arxiv="1710.10196",
+        code="https://github.com/tkarras/progressive_growing_of_gans",
+        networks="CelebA-HQ, Table 1 (a) to (h), CIFAR-10; CelebA, MNIST, own folders",
+    )
     scores_are_logits = False
 
     def __init__(

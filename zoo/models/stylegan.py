@@ -26,6 +26,7 @@ from zoo.nn.losses import (
     wasserstein_critic_loss,
     wasserstein_generator_loss,
 )
+from zoo.nn.reference import Reference
 from zoo.nn.schedules import RELEASED_BATCH_SIZES, GrowthSchedule, by_resolution
 
 #: Learning rate from a resolution on (appendix C; CelebA-HQ stops at 2e-3).
@@ -68,6 +69,15 @@ class StyleGAN(StyleSampling):
     """
 
     paper = "stylegan"
+    reference = Reference(
+        title="A Style-Based Generator Architecture for Generative Adversarial Networks",
+        authors=("Karras, Tero", "Laine, Samuli", "Aila, Timo"),
+        year=2019,
+        venue="IEEE/CVF Conference on Computer Vision and Pattern Recognition",
+        arxiv="1812.04948",
+        code="https://github.com/NVlabs/stylegan",
+        networks="FFHQ, CelebA-HQ, Table 1 (A) to (F); CelebA, CIFAR-10, MNIST, own folders",
+    )
     remedies = MappingProxyType(
         {"divergence": "a learning rate of 2e-3 instead of 3e-3 at 512x512 and above, as for CelebA-HQ (appendix C)"}
     )

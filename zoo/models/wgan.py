@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from zoo.models.base.module import AdversarialModule
 from zoo.nn.losses import wasserstein_critic_loss, wasserstein_generator_loss
+from zoo.nn.reference import Reference
 
 Generator = Literal["dcgan", "dcgan_nobn", "dcgan_nobn_constant", "mlp"]
 Critic = Literal["dcgan", "dcgan_nobn", "mlp"]
@@ -106,6 +107,15 @@ class WGAN(AdversarialModule):
     """
 
     paper = "wgan"
+    reference = Reference(
+        title="Wasserstein Generative Adversarial Networks",
+        authors=("Arjovsky, Martin", "Chintala, Soumith", "Bottou, Léon"),
+        year=2017,
+        venue="International Conference on Machine Learning",
+        arxiv="1701.07875",
+        code="https://github.com/martinarjovsky/WassersteinGAN",
+        networks="DCGAN and MLP generators and critics, with and without BatchNorm",
+    )
     scores_are_logits = False
     remedies = MappingProxyType(
         {

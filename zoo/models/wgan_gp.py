@@ -19,6 +19,7 @@ from zoo.models.networks.wgan_gp import SCRIPTS, Method, Network, Script, build_
 from zoo.models.networks.wgan_gp_random import draw_architecture
 from zoo.models.wgan_gp_baselines import CONSTANTS, Constants, Optimizer, baseline_of, classes_of
 from zoo.nn.losses import gradient_penalty, wasserstein_critic_loss, wasserstein_generator_loss
+from zoo.nn.reference import Reference
 
 
 class WGANGP(AdversarialModule):
@@ -58,6 +59,15 @@ class WGANGP(AdversarialModule):
     """
 
     paper = "wgan_gp"
+    reference = Reference(
+        title="Improved Training of Wasserstein GANs",
+        authors=("Gulrajani, Ishaan", "Ahmed, Faruk", "Arjovsky, Martin", "Dumoulin, Vincent", "Courville, Aaron"),
+        year=2017,
+        venue="Advances in Neural Information Processing Systems",
+        arxiv="1704.00028",
+        code="https://github.com/igul222/improved_wgan_training",
+        networks="toy, MNIST, CIFAR-10 DCGAN-like and ResNet (AC-GAN too), 64x64 ResNet",
+    )
     scores_are_logits = False
     remedies = MappingProxyType(
         {

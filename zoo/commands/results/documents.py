@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from zoo.commands.references import with_references
 from zoo.commands.results.results import not_run, results
 from zoo.commands.results.tables import Line, for_readme, for_results, of_paper, page_tables, plain_table, short_table
 from zoo.errors import ZooError
@@ -13,7 +14,7 @@ from zoo.runs.record import read_result
 from zoo.runs.study import is_study, read_study
 from zoo.training.scripts import papers, script_of
 
-BEGIN, END = "Reported and reached (written by `python -m zoo reached --write`)", "End of the table"
+BEGIN, END = "Reported and reached (written by `python -m zoo results --write`)", "End of the table"
 
 
 def with_table(text: str, table: str, *, file: Path) -> str:
@@ -56,8 +57,9 @@ def documents(root: Path) -> dict[Path, str]:
 
 
 def write(root: Path) -> list[Path]:
-    """Writes the tables; the files that changed."""
-    changed = [(file, text) for file, text in documents(root).items() if file.read_text() != text]
+    """Writes the tables of results and of papers, and the citations; the files that changed."""
+    wanted = with_references(documents(root), root)
+    changed = [(file, text) for file, text in wanted.items() if file.read_text() != text]
     for file, text in changed:
         write_atomically(file, text)
     return [file for file, _ in changed]

@@ -13,6 +13,7 @@ from lightning.pytorch import LightningModule
 from lightning.pytorch.utilities.rank_zero import rank_zero_warn
 from torch import Tensor
 
+from zoo.nn.reference import Reference
 from zoo.nn.seeds import mix_seed
 from zoo.runs.checkpoints import collect_rng_state, restore_rng_state
 
@@ -32,7 +33,8 @@ class ResumableModule(LightningModule):
         seed: seed of the run; the latents of rank r are drawn from a generator seeded by (seed, r, "latents").
     """
 
-    paper: ClassVar[str] = ""
+    paper: ClassVar[str] = ""  # name of the model, and of its script
+    reference: ClassVar[Reference]  # what it is called and where it is published
 
     def __init__(self) -> None:
         super().__init__()
