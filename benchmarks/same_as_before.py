@@ -1,6 +1,6 @@
 """Whether two checkouts do the same, to the bit: for changes that move code and shall change nothing.
 
-    python benchmarks/same_as_before.py OLD NEW [--data_dir DIR] [--only steps,resume] [--all]
+    python benchmarks/same_as_before.py OLD NEW [--data_dir DIR] [--only steps,resume] [--papers gan] [--all]
 
 - steps: a run of each paper from a fixed seed, of one batch and of six, and six of further
   recipes: hash of weights, optimizers, random states.
@@ -23,7 +23,7 @@ import json
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -36,7 +36,8 @@ PARTS = ("steps", "resume", "records", "protocols")
 LONG = ("releases", "reproduce")
 LENET = ["--evaluation.extractors", "[lenet]"]
 FEW = ["--evaluation.samples", "100", "--evaluation.test_samples", "120", "--evaluation.real_images", "500"]
-OTHERS_WITHOUT_FILES = {name: run for name, run in FIRST_STEPS.items() if " " in name and not run.needs_data}
+EACH_PAPER = {name: run for name, run in FIRST_STEPS.items() if name == run.paper}
+OTHERS_WITHOUT_FILES = {name: run for name, run in FIRST_STEPS.items() if name != run.paper and not run.needs_data}
 #: Part of a protocol that depends on how long a run trained.
 LENGTH_OF_RUN = ("generator_updates",)
 #: A key of the first record of all, from before keys were hashes.
@@ -101,11 +102,9 @@ def compared(what: str, paper: str, values: list[Any], *, note: str = "") -> Row
 def steps(pair: Pair) -> Iterator[Task]:
     """The first updates of each paper."""
     for batches in (1, 6):
-        for name, run in pair.runs(
-            {name: run for name, run in FIRST_STEPS.items() if batches > 1 or name == run.paper}
-        ):
-            yield Task("steps", name, partial(first_batches, pair, name, run, batches=batches))
-    yield Task("steps", "wgan", partial(first_batches, pair, "wgan warm start", WARM_START, batches=105))
+        for name, run in pair.runs(FIRST_STEPS if batches > 1 else EACH_PAPER):
+            yield Task(f"steps: {name}", run.paper, partial(first_batches, pair, name, run, batches=batches))
+    yield Task("steps: warm start", "wgan", partial(first_batches, pair, "wgan warm start", WARM_START, batches=105))
 
 
 def first_batches(pair: Pair, name: str, run: Run, *, batches: int) -> list[Row]:
@@ -121,7 +120,7 @@ def first_batches(pair: Pair, name: str, run: Run, *, batches: int) -> list[Row]
 def resume(pair: Pair) -> Iterator[Task]:
     """OLD begins, and both go on."""
     for name, run in SMALL.items():
-        yield Task("resume", name, partial(both_halves, pair, name, run))
+        yield Task(f"resume: {name}", run.paper, partial(both_halves, pair, name, run))
 
 
 def both_halves(pair: Pair, name: str, run: Run) -> list[Row]:
@@ -166,15 +165,15 @@ def of_texts(what: str, paper: str, texts: list[str]) -> Row:
 
 def protocols(pair: Pair) -> Iterator[Task]:
     """Evaluations in small, then the protocols of the committed records."""
-    for name, run in {**SMALL, **OTHERS_WITHOUT_FILES}.items():
-        yield Task("protocols", name, partial(evaluated, pair, name, run))
+    for name, run in {**{name: SMALL[name] for name in EACH_PAPER}, **OTHERS_WITHOUT_FILES}.items():
+        yield Task(f"protocols: {name}", run.paper, partial(evaluated, pair, name, run))
     seen: set[str] = set()
     for label, record in committed_records(pair.old.folder / "reproductions/records"):
-        yield Task("keys", label, partial(keys_of, label, record))
+        yield Task(f"keys: {label}", record["paper"], partial(keys_of, label, record))
         content = digest([record["paper"], by_measure(record)])
         if content not in seen and (pair.data or not on_files(record)):
             seen.add(content)
-            yield Task("protocols", label, partial(taken_again, pair, label, record))
+            yield Task(f"protocols: {label}", record["paper"], partial(taken_again, pair, label, record))
 
 
 def evaluated(pair: Pair, name: str, run: Run) -> list[Row]:
@@ -289,9 +288,11 @@ def first_example(pair: Pair) -> list[Row]:
     return [compared("reproduce: metrics.jsonl", "dcgan", logs, note=f" of {len(logs[0])} rows")]
 
 
-def rows_of_tasks(tasks: Iterator[Task]) -> Iterator[Row]:
-    """Does them; a command that fails is a row that differs."""
+def rows_of_tasks(tasks: Iterator[Task], *, papers: Container[str]) -> Iterator[Row]:
+    """Does those of some papers (or all, if none is named); a command that fails is a row that differs."""
     for task in tasks:
+        if papers and task.paper not in papers:
+            continue
         try:
             yield from task.work()
         except CommandError as error:
@@ -307,6 +308,7 @@ def main() -> None:
     parser.add_argument("--new_python", type=Path, help="default: NEW/.venv/bin/python")
     parser.add_argument("--data_dir", type=lambda text: Path(text).resolve(), help="folder of MNIST and CIFAR-10")
     parser.add_argument("--only", help=f"parts, with commas between: {', '.join([*PARTS, *LONG])}")
+    parser.add_argument("--papers", type=lambda text: text.split(","), default=[], help="these alone: gan,dcgan")
     parser.add_argument("--all", action="store_true", help="the parts that take minutes, too")
     arguments = parser.parse_args()
     asked = arguments.only.split(",") if arguments.only else [*PARTS, *LONG * arguments.all]
@@ -322,7 +324,8 @@ def main() -> None:
     ):
         print("| what | paper | before | after | same |\n|---|---|---|---|---|")
         for name in asked:
-            for row in rows_of_tasks(parts[name](Pair(old, new, Path(work), arguments.data_dir))):
+            tasks = parts[name](Pair(old, new, Path(work), arguments.data_dir))
+            for row in rows_of_tasks(tasks, papers=arguments.papers):
                 print(row.line(), flush=True)
                 count += 1
                 different += [row] * (not row.same)
