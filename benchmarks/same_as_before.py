@@ -12,8 +12,8 @@
 - releases: what `zoo verify` prints (minutes). reproduce: `make reproduce`'s figures (minutes).
 
 Both run on one thread of the CPU. OLD needs a Python of its own (OLD/.venv or --old_python), and so does NEW. Ends with
-status 1 if anything differs; what differs is listed below the table. Needs about 15 minutes on one core without the
-last two parts, which --all adds.
+status 1 if anything differs; what differs is listed below the table. Needs 15 to 20 minutes of one core without
+the last two parts, which --all adds.
 """
 
 import argparse
@@ -168,12 +168,13 @@ def protocols(pair: Pair) -> Iterator[Task]:
     for name, run in {**{name: SMALL[name] for name in EACH_PAPER}, **OTHERS_WITHOUT_FILES}.items():
         yield Task(f"protocols: {name}", run.paper, partial(evaluated, pair, name, run))
     seen: set[str] = set()
-    for label, record in committed_records(pair.old.folder / "reproductions/records"):
-        yield Task(f"keys: {label}", record["paper"], partial(keys_of, label, record))
-        content = digest([record["paper"], by_measure(record)])
-        if content not in seen and (pair.data or not on_files(record)):
-            seen.add(content)
-            yield Task(f"protocols: {label}", record["paper"], partial(taken_again, pair, label, record))
+    for file in sorted((pair.old.folder / "reproductions/records").glob("*.json")):
+        yield Task(f"keys: {file.stem}", file.stem.split("-")[0], partial(keys_of, file))
+        for label, record in records_in(file):
+            content = digest([record["paper"], by_measure(record)])
+            if content not in seen and (pair.data or not on_files(record)):
+                seen.add(content)
+                yield Task(f"protocols: {label}", record["paper"], partial(taken_again, pair, label, record))
 
 
 def evaluated(pair: Pair, name: str, run: Run) -> list[Row]:
@@ -216,21 +217,21 @@ NARROW = {
 }
 
 
-def committed_records(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every record with a label, those within studies too."""
-    for file in sorted(folder.glob("*.json")):
-        content = json.loads(file.read_text())
-        if "study" in content:
-            yield from ((f"{file.stem} {member}", record) for member, record in content["records"].items())
-        else:
-            yield file.stem, content
+def records_in(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The record in a committed file, or those of a study, each with a label."""
+    content = json.loads(file.read_text())
+    if "study" in content:
+        yield from ((f"{file.stem} {member}", record) for member, record in content["records"].items())
+    else:
+        yield file.stem, content
 
 
-def keys_of(label: str, record: dict[str, Any]) -> list[Row]:
-    """The keys of a record's protocols beside their hashes, computed here."""
-    keys = [key for key in record["protocols"] if key not in NO_HASHES]
-    hashes = [hash_of(record["protocols"][key]) for key in keys]
-    return [compared("protocols: keys of a record", label, [keys, hashes], note=f" of {len(keys)} keys")]
+def keys_of(file: Path) -> list[Row]:
+    """The keys of the protocols in a committed file beside their hashes, computed here."""
+    found = [item for _, record in records_in(file) for item in record["protocols"].items()]
+    kept = [(key, protocol) for key, protocol in found if key not in NO_HASHES]
+    values = [[key for key, _ in kept], [hash_of(protocol) for _, protocol in kept]]
+    return [compared("protocols: keys are hashes", file.stem, values, note=f" of {len(kept)} keys")]
 
 
 def hash_of(protocol: dict[str, Any]) -> str:
