@@ -71,7 +71,6 @@ def test_every_option_of_the_model_and_the_data_has_a_line_and_its_default(
             assert is_shown(data["init_args"].get(option, parameter.default), default), option
 
 
-@pytest.mark.xfail(reason="some data sets tell of their arguments in prose")
 @pytest.mark.parametrize("data", [*zoo.data.DATASETS, "ToyPoints"])
 def test_every_option_of_a_data_set_has_its_help(data: str) -> None:
     found = arguments_of(f"zoo.data.{data}")

@@ -15,10 +15,7 @@ FILES = sorted((ROOT / "zoo").rglob("*.py"))
 LINT_IMPORTS = Path(sys.executable).with_name("lint-imports")
 
 #: Files above 350 lines, and how long they may be until they are split. Shorten the list, never lengthen it.
-LONG = {
-    "zoo/models/networks/stylegan.py": 356,
-    "zoo/training/cli.py": 398,
-}
+LONG: dict[str, int] = {}
 
 #: Who may rename: the one atomic writer, and those that move files or folders which are whole already.
 RENAMES = {
