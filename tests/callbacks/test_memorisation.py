@@ -10,7 +10,7 @@ from toys import ToyData, ToyGAN, fit, same, state_of
 from zoo.data import ImageArray, ImageDataModule
 from zoo.models.base.module import AdversarialModule
 from zoo.training.callbacks import CounterCheckpoint, MemorisationWatch
-from zoo.training.callbacks.memorisation import Scores, judge, spread
+from zoo.training.callbacks.memorisation import Scores, evenly_spaced, score_sets
 
 
 def test_r_v_has_its_closed_form() -> None:
@@ -76,7 +76,7 @@ def test_without_held_out_images_it_says_so(capsys: pytest.CaptureFixture[str]) 
 
 
 def scores(module: AdversarialModule, data: ImageDataModule) -> Scores:
-    return judge(module, spread(data.split("train"), 32), spread(data.split("validation"), 32))
+    return score_sets(module, evenly_spaced(data.split("train"), 32), evenly_spaced(data.split("validation"), 32))
 
 
 @pytest.mark.parametrize("paper", ["dcgan", "cgan", "wgan_gp", "infogan", "stylegan"])

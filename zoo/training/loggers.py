@@ -191,7 +191,7 @@ class WandbMirror(WandbLogger):
             if wandb.run is not None:
                 wandb.finish()
             self.run_dir.mkdir(parents=True, exist_ok=True)
-            self._id = _stored_run_id(self.run_dir / WANDB_ID_FILE)
+            self._id = stored_run_id(self.run_dir / WANDB_ID_FILE)
             self._experiment = self._open(_mode())
             self._experiment.define_metric("images_seen")
             self._experiment.define_metric("*", step_metric="images_seen")
@@ -303,7 +303,7 @@ def _api_key_configured() -> bool:
     return bool(wandb.api.api_key)
 
 
-def _stored_run_id(path: Path) -> str:
+def stored_run_id(path: Path) -> str:
     """The id kept at `path`; a new one is drawn and kept where there is none."""
     if path.exists() and (run_id := path.read_text().strip()):
         return run_id

@@ -60,6 +60,8 @@ def push(path: Path, *, project: str = "lightning-gan-zoo", again: bool = False)
     added = content.since(state)
     if not added:
         return f"{path}: W&B run {state['id']} holds all of it; nothing was sent"
+    from zoo.training.loggers import stored_run_id
+
     run_id = stored_run_id(run.wandb_id)
     begun: dict[str, Any] = {"id": run_id, "project": project, "rows": None, "digest": "", "grids": [], "end": ""}
     write_atomically(run.path / PUSHED_FILE, json.dumps(begun, indent=1) + "\n")  # stays if this push breaks off
@@ -74,13 +76,6 @@ def require_wandb() -> None:
         from wandb import init  # noqa: F401 - a mere folder named wandb imports too, as an empty package
     except ImportError as error:
         raise RecordError("wandb is not installed: pip install wandb") from error
-
-
-def stored_run_id(path: Path) -> str:
-    """The id kept at `path`, drawn anew where there is none; the mirror takes it from there."""
-    from zoo.training.loggers import _stored_run_id
-
-    return _stored_run_id(path)
 
 
 def pushed_before(run: RunDir) -> dict[str, Any]:

@@ -48,12 +48,12 @@ class Scores(NamedTuple):
 class MemorisationWatch(ZooCallback):
     """Logs `r_v` and the mean scores behind it, and warns once when r_v exceeds 0.5 beyond chance.
 
-    Held-out reals are the validation split, or else the test split. D judges in evaluation mode, without augmentation,
+    Held-out reals are the validation split, or else the test split. D scores in evaluation mode, without augmentation,
     with BatchNorm (but for frozen layers) normalising by the batch as in training.
 
     Args:
         every: images between two looks, or None for none.
-        n: training reals, held-out reals and samples looked at, at most; evenly spread over each split.
+        n: training reals, held-out reals and samples looked at, at most; evenly spaced over each split.
     """
 
     def __init__(self, *, every: int | None, n: int = 512) -> None:
@@ -83,7 +83,7 @@ class MemorisationWatch(ZooCallback):
         train, held_out = data.split("train"), data.split(name)
         n = min(self.n, len(train), len(held_out))
         n -= n % (BLOCK if n >= BLOCK else FEWEST)  # groups of the minibatch statistic stay whole
-        return (spread(train, n), spread(held_out, n)) if n else None
+        return (evenly_spaced(train, n), evenly_spaced(held_out, n)) if n else None
 
     def after_batch(self, trainer: Trainer, module: AdversarialModule) -> None:
         if (self.due.due(module.images_seen) or trainer.should_stop) and self.reals is not None:
@@ -91,7 +91,7 @@ class MemorisationWatch(ZooCallback):
 
     def look(self, trainer: Trainer, module: AdversarialModule, train: ImageArray, held_out: ImageArray) -> None:
         """Measures, logs, and warns where it is due."""
-        scores = judge(module, train, held_out)
+        scores = score_sets(module, train, held_out)
         values = {"r_v": scores.r_v} | {
             f"score_of_{name}": float(part.mean()) for name, part in scores._asdict().items()
         }
@@ -109,15 +109,15 @@ class MemorisationWatch(ZooCallback):
         )
 
 
-def spread(images: ImageArray, n: int) -> ImageArray:
-    """n of the images, evenly spread over the split."""
+def evenly_spaced(images: ImageArray, n: int) -> ImageArray:
+    """n of the images, evenly spaced over the split."""
     chosen = torch.linspace(0, len(images) - 1, n).round().long()
     labels = None if images.labels is None else images.labels[chosen]
     return ImageArray(images.images[chosen], labels, images.class_names, images.fingerprint)
 
 
 @torch.no_grad()
-def judge(module: AdversarialModule, train: ImageArray, held_out: ImageArray) -> Scores:
+def score_sets(module: AdversarialModule, train: ImageArray, held_out: ImageArray) -> Scores:
     """D's outputs on both sets of reals, and on as many samples with the labels of the former; disturbs no stream."""
     from zoo.metrics.batchnorm import batchnorm_statistics
     from zoo.metrics.quantize import to_uint8
