@@ -17,7 +17,7 @@ from toys import same, state_of
 
 from zoo.models import MODELS
 from zoo.runs.folder import RunDir
-from zoo.runs.record import read_metrics, read_result, write_result
+from zoo.runs.record import overridden, read_metrics, read_result, write_result
 from zoo.training import reproduce
 from zoo.training.cli import ReproductionCLI
 from zoo.training.scripts import script_of
