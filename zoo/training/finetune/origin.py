@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from pathlib import Path
 
+from zoo.errors import UsageError
 from zoo.runs.folder import CONFIG_FILE
 from zoo.training.scripts import papers
 from zoo.training.words import Words
@@ -15,8 +16,17 @@ def source_name(words: Words) -> str | None:
 
 
 def with_source_recipe(words: Words, *, recipes: Collection[str]) -> Words:
-    """The command line with the source's recipe, where none is named and the source tells one of `recipes`."""
+    """The command line with the source's recipe, where none is named and the source tells one of `recipes`.
+
+    Raises:
+        UsageError: --init_from of a resumed run.
+    """
     init_from = source_name(words)
+    if init_from is not None and "ckpt_path" in words.taken:
+        raise UsageError(
+            "--init_from starts a new run, --ckpt_path goes on with one: a fine-tuning run is resumed by --ckpt_path "
+            "last alone, and keeps its weights"
+        )
     recipe = None if init_from is None or "recipe" in words.taken else recipe_of(init_from)
     return words.with_recipe(recipe) if recipe in recipes and recipe is not None else words
 

@@ -24,17 +24,12 @@ def open_source(words: Words, *, paper: str) -> Weights | None:
     """The weights that a `fit` is to start from, or None.
 
     Raises:
-        UsageError: --init_from of a resumed run, or weights of another paper.
+        UsageError: weights of another paper.
         CheckpointError: nothing of that name, or a damaged file.
     """
     init_from = source_name(words)
     if init_from is None:
         return None
-    if "ckpt_path" in words.taken:
-        raise UsageError(
-            "--init_from starts a new run, --ckpt_path goes on with one: a fine-tuning run is resumed by --ckpt_path "
-            "last alone, and keeps its weights"
-        )
     weights = open_weights(init_from)
     if weights.paper != paper:
         raise UsageError(
