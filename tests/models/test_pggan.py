@@ -243,7 +243,7 @@ def test_a_video_walks_slowly_over_the_whole_prior() -> None:
     module = grown()
     video = module.walk(6, sigma=2.0, seed=3)
     assert video.shape == (6, 1, 16, 16)
-    assert torch.equal(video[::2], module.walk(6, every=2, sigma=2.0, seed=3))
+    torch.testing.assert_close(video[::2], module.walk(6, every=2, sigma=2.0, seed=3))  # batches of another size
     torch.manual_seed(3)
     slow = smooth_latents(module.latents(6), sigma=2.0)
     torch.testing.assert_close(video, module.generate(slow, None), rtol=1e-4, atol=1e-5)

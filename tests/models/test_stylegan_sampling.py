@@ -60,7 +60,8 @@ def test_noise_random_const_none() -> None:
     assert torch.equal(random, module.render(w, noise="random", seed=0))
     for kind in ("const", "none"):
         images = module.render(w, noise=kind)  # type: ignore[arg-type]
-        assert torch.equal(images, images[:1].expand_as(images))
+        # some CPUs round the rows of a batch differently in the last bit
+        torch.testing.assert_close(images, images[:1].expand_as(images))
     assert not torch.equal(module.render(w, noise="const"), module.render(w, noise="none"))
     assert torch.equal(module.render(w, noise="const", noise_layers=range(0)), module.render(w, noise="none"))
     assert torch.equal(module.render(w, noise="const", noise_layers=range(6)), module.render(w, noise="const"))
