@@ -5,28 +5,31 @@
     python reproductions/dcgan.py study --name finetune --data_dir DIR     (a digit left out of training, fine-tuned on)
 
 Reported and reached (written by `python -m zoo results --write`)
-    recipe                                              measure                    reported      best                        last             images   seed  commit   protocol
-    mnist                                               fd_lenet                   not reported  9.767 at 600,064            11.04            650,112  0     6d7ccf4  fe804a5c1abd
-    mnist                                               is_lenet                   not reported  8.203 +/- 0.052 at 600,064  8.141 +/- 0.088  650,112  0     6d7ccf4  fe804a5c1abd
-    mnist                                               kd_lenet                   not reported  0.694 +/- 0.17 at 600,064   1.061 +/- 0.24   650,112  0     6d7ccf4  fe804a5c1abd
-    mnist, 0 to 8                                       fd_lenet                   not reported  44.62                       44.62            300,032  0     5d66324  d8cb5c7c9e92
-    mnist, 0 to 8                                       is_lenet                   not reported  7.213                       7.213            300,032  0     5d66324  d8cb5c7c9e92
-    mnist, 0 to 8                                       kd_lenet                   not reported  4.535                       4.535            300,032  0     5d66324  d8cb5c7c9e92
-    mnist, 9, from scratch                              fd_lenet                   not reported  67.18                       67.18            60,032   0     5d66324  622261e777de
-    mnist, 9, from scratch                              is_lenet                   not reported  1.645                       1.645            60,032   0     5d66324  622261e777de
-    mnist, 9, from scratch                              kd_lenet                   not reported  24.76                       24.76            60,032   0     5d66324  622261e777de
-    mnist, 9, fine-tuned                                fd_lenet                   not reported  6.816                       6.816            60,032   0     5d66324  622261e777de
-    mnist, 9, fine-tuned                                is_lenet                   not reported  1.142                       1.142            60,032   0     5d66324  622261e777de
-    mnist, 9, fine-tuned                                kd_lenet                   not reported  0.5291                      0.5291           60,032   0     5d66324  622261e777de
-    mnist, 9, fine-tuned, first block of D frozen       fd_lenet                   not reported  6.993                       6.993            60,032   0     5d66324  622261e777de
-    mnist, 9, fine-tuned, first block of D frozen       is_lenet                   not reported  1.203                       1.203            60,032   0     5d66324  622261e777de
-    mnist, 9, fine-tuned, first block of D frozen       kd_lenet                   not reported  0.4308                      0.4308           60,032   0     5d66324  622261e777de
-    mnist, 9, fine-tuned, first two blocks of D frozen  fd_lenet                   not reported  6.058                       6.058            60,032   0     5d66324  622261e777de
-    mnist, 9, fine-tuned, first two blocks of D frozen  is_lenet                   not reported  1.141                       1.141            60,032   0     5d66324  622261e777de
-    mnist, 9, fine-tuned, first two blocks of D frozen  kd_lenet                   not reported  0.2996                      0.2996           60,032   0     5d66324  622261e777de
-    study finetune                                      share_of_images_finetuned  not reported                              0.3006                    0     5d66324
-    study finetune                                      share_of_images_freeze-1   not reported                              0.3518                    0     5d66324
-    study finetune                                      share_of_images_freeze-2   not reported                              0.3006                    0     5d66324
+    recipe                                              measure                    reported      best                             last                  images   seed  commit   protocol
+    celeba_community                                    fd_resnet10k               not reported  0.308 at 290,240                 0.308                 290,240  0     6d87187  e4f3816fac14
+    celeba_community                                    is_resnet10k               not reported  1.483 +/- 0.018 at 290,240       1.483 +/- 0.018       290,240  0     6d87187  e4f3816fac14
+    celeba_community                                    kd_resnet10k               not reported  0.002589 +/- 0.00037 at 290,240  0.002589 +/- 0.00037  290,240  0     6d87187  e4f3816fac14
+    mnist                                               fd_lenet                   not reported  9.767 at 600,064                 11.04                 650,112  0     6d7ccf4  fe804a5c1abd
+    mnist                                               is_lenet                   not reported  8.203 +/- 0.052 at 600,064       8.141 +/- 0.088       650,112  0     6d7ccf4  fe804a5c1abd
+    mnist                                               kd_lenet                   not reported  0.694 +/- 0.17 at 600,064        1.061 +/- 0.24        650,112  0     6d7ccf4  fe804a5c1abd
+    mnist, 0 to 8                                       fd_lenet                   not reported  44.62                            44.62                 300,032  0     5d66324  d8cb5c7c9e92
+    mnist, 0 to 8                                       is_lenet                   not reported  7.213                            7.213                 300,032  0     5d66324  d8cb5c7c9e92
+    mnist, 0 to 8                                       kd_lenet                   not reported  4.535                            4.535                 300,032  0     5d66324  d8cb5c7c9e92
+    mnist, 9, from scratch                              fd_lenet                   not reported  67.18                            67.18                 60,032   0     5d66324  622261e777de
+    mnist, 9, from scratch                              is_lenet                   not reported  1.645                            1.645                 60,032   0     5d66324  622261e777de
+    mnist, 9, from scratch                              kd_lenet                   not reported  24.76                            24.76                 60,032   0     5d66324  622261e777de
+    mnist, 9, fine-tuned                                fd_lenet                   not reported  6.816                            6.816                 60,032   0     5d66324  622261e777de
+    mnist, 9, fine-tuned                                is_lenet                   not reported  1.142                            1.142                 60,032   0     5d66324  622261e777de
+    mnist, 9, fine-tuned                                kd_lenet                   not reported  0.5291                           0.5291                60,032   0     5d66324  622261e777de
+    mnist, 9, fine-tuned, first block of D frozen       fd_lenet                   not reported  6.993                            6.993                 60,032   0     5d66324  622261e777de
+    mnist, 9, fine-tuned, first block of D frozen       is_lenet                   not reported  1.203                            1.203                 60,032   0     5d66324  622261e777de
+    mnist, 9, fine-tuned, first block of D frozen       kd_lenet                   not reported  0.4308                           0.4308                60,032   0     5d66324  622261e777de
+    mnist, 9, fine-tuned, first two blocks of D frozen  fd_lenet                   not reported  6.058                            6.058                 60,032   0     5d66324  622261e777de
+    mnist, 9, fine-tuned, first two blocks of D frozen  is_lenet                   not reported  1.141                            1.141                 60,032   0     5d66324  622261e777de
+    mnist, 9, fine-tuned, first two blocks of D frozen  kd_lenet                   not reported  0.2996                           0.2996                60,032   0     5d66324  622261e777de
+    study finetune                                      share_of_images_finetuned  not reported                                   0.3006                         0     5d66324
+    study finetune                                      share_of_images_freeze-1   not reported                                   0.3518                         0     5d66324
+    study finetune                                      share_of_images_freeze-2   not reported                                   0.3006                         0     5d66324
 End of the table
 
 The paper trains on LSUN bedrooms, ImageNet-1k at 32x32 and 350,000 faces that were never released. It trains on neither
