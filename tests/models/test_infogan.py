@@ -201,7 +201,7 @@ def test_hand_values_where_d_is_one_half() -> None:
         (z,) = stream(module, 6)
         information = 2 * math.log(2) - math.log(2 * math.pi) - 0.5 * z[:, -2:].square().sum(1).mean().item()
         assert loss(torch.zeros(6, 1, 16, 16), None).item() == pytest.approx(expected - information, rel=1e-5)
-    assert module.information["mutual_information_categorical"].item() == pytest.approx(0, abs=1e-6)
+    assert module.extra["mutual_information_categorical"].item() == pytest.approx(0, abs=1e-6)
 
 
 def test_information_reaches_g_through_its_images() -> None:
@@ -315,7 +315,7 @@ def test_information_is_reported_beside_the_losses() -> None:
 def test_information_rises() -> None:
     """From nothing to more than a third of its maximum, ln 3, within forty updates of each player."""
     module = small(codes=1, continuous=0)
-    recorder = Recorder(lambda m: m.information["mutual_information_categorical"].item())
+    recorder = Recorder(lambda m: m.extra["mutual_information_categorical"].item())
     fit(module, recorder, data=Images16(), images=8 * 40)
     assert abs(recorder.seen[0]) < 0.2
     assert sum(recorder.seen[-10:]) / 10 > math.log(3) / 3
