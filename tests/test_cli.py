@@ -166,12 +166,9 @@ def test_every_recipe_parses(paper: str, capsys: pytest.CaptureFixture[str], tmp
         config = yaml.safe_load(capsys.readouterr().out)
         assert config["recipe"] == recipe
         assert config["data"]["class_path"].startswith("zoo.data.")
-        for name, parameter in inspect.signature(MODELS[paper]).parameters.items():
-            if str(parameter.annotation) in (
-                "<class 'float'>",
-                "float",
-            ):  # as a default of the parser it stays what it is
-                assert isinstance(config["model"][name], float), f"{recipe}: write {name} with a point"
+        for name, value in script_of(paper).recipes[recipe].config["model"].items():
+            if inspect.signature(MODELS[paper]).parameters[name].annotation in (float, "float"):
+                assert isinstance(value, float), f"{recipe}: {name} has no point, and the parser leaves its defaults"
     assert list(tmp_path.iterdir()) == []  # looking makes no run
 
 
