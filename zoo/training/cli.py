@@ -94,14 +94,15 @@ class ReproductionCLI(LightningCLI):
             args=[plan.subcommand, *("--help" if word == "--help_all" else word for word in plan.words.rest)],
         )
 
-    @staticmethod
-    def subcommands() -> dict[str, set[str]]:
+    # the one that is asked for alone: a parser of Trainer takes a second
+    def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override]
         own = {"model", "datamodule", "ckpt_path", "weights_only"}
-        return {
-            "fit": own | {"train_dataloaders", "val_dataloaders"},
-            "test": own | {"dataloaders", "verbose"},
-            "predict": own | {"dataloaders", "return_predictions"},
+        others = {
+            "fit": {"train_dataloaders", "val_dataloaders"},
+            "test": {"dataloaders", "verbose"},
+            "predict": {"dataloaders", "return_predictions"},
         }
+        return {self.plan.subcommand: own | others[self.plan.subcommand]}
 
     def init_parser(self, **kwargs: Any) -> LightningArgumentParser:
         return super().init_parser(exit_on_error=False, **kwargs)

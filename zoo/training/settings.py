@@ -115,13 +115,14 @@ def add_settings(parser: LightningArgumentParser, *, recipes: str, base: dict[st
 
     from zoo.experiments.suite import EvaluationSettings
 
-    set_parsing_settings(docstring_parse_attribute_docstrings=True)
     parser.add_argument("--recipe", type=str, default="digits", help=f"Experiment of the paper: {recipes}.")
+    set_parsing_settings(docstring_parse_attribute_docstrings=True)  # of these alone: a second for each of Trainer's
     for settings, group in (
         *((Place, None), (Budget, None), (Run, None), (Keep, "keep")),
         *((EvaluationSettings, "evaluation"), (Prediction, None), (FineTuning, None)),
     ):
         parser.add_class_arguments(settings, group, instantiate=False)
+    set_parsing_settings(docstring_parse_attribute_docstrings=False)
     parser.set_defaults(
         {
             "trainer.max_epochs": -1,
