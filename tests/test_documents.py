@@ -1,6 +1,8 @@
 """README, CONTRIBUTING, docs and notebooks: links, commands, snippets, and the code that the pages quote."""
 
 import argparse
+import dataclasses
+import functools
 import inspect
 import re
 import shlex
@@ -97,28 +99,27 @@ Check = Callable[[str], None]
 
 
 @pytest.fixture(scope="module")
-def parser_of() -> Callable[[str], Any]:
-    """The command line's parser of a paper; it takes a second to build."""
-    made: dict[str, Any] = {}
+def parser_of() -> Callable[[str, str], Any]:
+    """The command line's parser of a paper and a subcommand."""
 
-    def parser(paper: str) -> Any:
-        if paper not in made:
-            plan = make_plan(Words.of(["fit", "--help"]), paper=paper, recipes=script_of(paper).recipes)
-            with pytest.raises(Built) as built:
-                ParserOnly(MODELS[paper], plan=plan, recipes=[])
-            made[paper] = built.value.args[0]
-        return made[paper]
+    @functools.cache
+    def parser(paper: str, subcommand: str) -> Any:
+        plan = make_plan(Words.of(["fit", "--help"]), paper=paper, recipes=script_of(paper).recipes)
+        plan = dataclasses.replace(plan, words=Words.of([subcommand, "--help"]))  # of a run that is not there
+        with pytest.raises(Built) as built:
+            ParserOnly(MODELS[paper], plan=plan, recipes=[])
+        return built.value.args[0]
 
     return parser
 
 
-def check_script(words: list[str], parser_of: Callable[[str], Any]) -> None:
+def check_script(words: list[str], parser_of: Callable[[str, str], Any]) -> None:
     """`python reproductions/PAPER.py ...` up to the data it would read."""
     assert Path(words[0]).stem in MODELS, f"there is no {words[0]}"
     check_paper(Path(words[0]).stem, words[1:], parser_of)
 
 
-def check_paper(paper: str, words: list[str], parser_of: Callable[[str], Any]) -> None:
+def check_paper(paper: str, words: list[str], parser_of: Callable[[str, str], Any]) -> None:
     """A paper's own command line."""
     read, script = Words.of(words), script_of(paper)
     if read.subcommand == "study":
@@ -133,10 +134,11 @@ def check_paper(paper: str, words: list[str], parser_of: Callable[[str], Any]) -
         Path(run_dir).mkdir(parents=True, exist_ok=True)
         (Path(run_dir) / "config.yaml").write_text(yaml.safe_dump(settings))
     plan = make_plan(read, paper=paper, recipes=script.recipes)
-    parser_of(paper).parse_args([plan.subcommand, f"--config={yaml.safe_dump(dict(plan.base))}", *plan.words.rest])
+    config = f"--config={yaml.safe_dump(dict(plan.base))}"
+    parser_of(paper, plan.subcommand).parse_args([plan.subcommand, config, *plan.words.rest])
 
 
-def check_zoo(words: list[str], parser_of: Callable[[str], Any]) -> None:
+def check_zoo(words: list[str], parser_of: Callable[[str, str], Any]) -> None:
     """`python -m zoo ...`, and that papers and releases of that name exist."""
     arguments = zoo_parser().parse_args(words)
     if words[0] in ("fit", "test", "predict", "study"):
@@ -150,7 +152,7 @@ def check_zoo(words: list[str], parser_of: Callable[[str], Any]) -> None:
             assert word in list_pretrained(), f"there is no release {word}"
 
 
-def check(command: str, parser_of: Callable[[str], Any]) -> None:
+def check(command: str, parser_of: Callable[[str, str], Any]) -> None:
     """That a line of a page is a command that exists, with its options."""
     words = shlex.split(command.replace("RUN...", "RUN"))
     while words and re.match(r"[A-Z_]+=", words[0]):
@@ -172,7 +174,7 @@ def check(command: str, parser_of: Callable[[str], Any]) -> None:
 
 
 @pytest.mark.parametrize("file", DOCUMENTS, ids=name_of)
-def test_commands_are_known_with_their_options(file: Path, parser_of: Callable[[str], Any]) -> None:
+def test_commands_are_known_with_their_options(file: Path, parser_of: Callable[[str, str], Any]) -> None:
     """Every command of a page is read by the parser that would run it; nothing is run."""
     for command in dict.fromkeys(commands(file.read_text())):
         if "nonsense" in command:  # README shows how the recipes are listed
@@ -186,7 +188,7 @@ def test_commands_are_known_with_their_options(file: Path, parser_of: Callable[[
 
 
 @pytest.mark.parametrize("file", DOCUMENTS, ids=name_of)
-def test_commands_that_are_mentioned_exist(file: Path, parser_of: Callable[[str], Any]) -> None:
+def test_commands_that_are_mentioned_exist(file: Path, parser_of: Callable[[str, str], Any]) -> None:
     """Those without arguments by their name alone."""
     (subcommands,) = (a.choices for a in zoo_parser()._actions if isinstance(a, argparse._SubParsersAction))
     for mention in mentions(file.read_text()):
@@ -197,7 +199,7 @@ def test_commands_that_are_mentioned_exist(file: Path, parser_of: Callable[[str]
             check(mention, parser_of)
 
 
-def test_a_wrong_command_is_found(parser_of: Callable[[str], Any]) -> None:
+def test_a_wrong_command_is_found(parser_of: Callable[[str, str], Any]) -> None:
     check("python reproductions/wgan.py fit --recipe digits --model.clip 0.02", parser_of)
     for wrong in (
         "python reproductions/wgan.py fit --recipe digits --model.clipp 0.02",
