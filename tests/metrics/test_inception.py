@@ -96,7 +96,7 @@ def test_absent_and_offline_is_one_clear_error(tmp_path, monkeypatch):
         str(tmp_path / "checkpoints" / FILE),
         "no route to host",
         "--features lenet",
-        "resnet for small colour images",
+        "efficientnet for colour images",
     ):
         assert part in str(error.value)
     with pytest.raises(WeightsError, match="not allowed"):

@@ -43,7 +43,7 @@ class ImageDataModule(LightningDataModule):
     labelled_classes: int | None = None
     channels: int = 3
     native_resolution: int
-    extractor: ClassVar[str] = "inception"  # network that measures such images: "lenet" knows digits alone
+    extractor: ClassVar[str] = "efficientnet"  # network that measures such images: "lenet" knows digits alone
 
     def __init__(
         self,

@@ -12,13 +12,11 @@ from zoo.experiments.experiment import Experiment, Measured
 from zoo.experiments.measures import MEASURES
 from zoo.metrics.batchnorm import suitable_mode
 from zoo.metrics.evaluator import Evaluator
+from zoo.metrics.extractors import EXTRACTORS, load_extractor
 from zoo.metrics.features import FeatureExtractor
-from zoo.metrics.inception import InceptionExtractor
-from zoo.metrics.lenet import LeNetExtractor
 from zoo.metrics.measures import WHILE_TRAINING
 from zoo.metrics.presets import Column
 from zoo.metrics.protocol import Weights, protocol_hash
-from zoo.metrics.resnet import ResNetExtractor
 from zoo.models.base.module import AdversarialModule
 
 #: By the name of the paper; one that measures nothing of its own has no entry.
@@ -34,7 +32,6 @@ EXPERIMENTS: dict[str, Experiment[Any]] = {
     "stylegan": stylegan.EXPERIMENT,
 }
 
-FULL = {"lenet": 10_000, "resnet": 10_000, "inception": 50_000}  # generated images of a value worth reporting
 TEST_SEED, TRAINING_SEED = 0, 1  # the best checkpoint is chosen on other latents than it is reported on
 
 
@@ -51,7 +48,7 @@ class EvaluationSettings:
     real_images: int | None = None
     """Reference images (default: all)."""
     extractors: list[str] | None = None
-    """inception, lenet, resnet; default: what suits the data."""
+    """inception, efficientnet, resnet, lenet; default: what suits the data."""
     batchnorm: str = "reestimated"
     """G's BatchNorm: running, reestimated, batch"""
 
@@ -126,8 +123,10 @@ class Measurement:
         log: Callable[[], Sequence[Mapping[str, Any]]] = tuple,
     ) -> None:
         for name in settings.extractors or ():
-            if name not in FULL:
-                raise UsageError(f"unknown extractor {name!r} in --evaluation.extractors: there are {', '.join(FULL)}")
+            if name not in EXTRACTORS:
+                raise UsageError(
+                    f"unknown extractor {name!r} in --evaluation.extractors: there are {', '.join(EXTRACTORS)}"
+                )
         self.data, self.settings, self.testing, self.log = data, settings, testing, log
         self.latest: dict[str, float] = {}
         self.hashes: dict[str, str] = {}
@@ -172,7 +171,7 @@ class Measurement:
     def _evaluator(
         self, extractor: FeatureExtractor, module: AdversarialModule, *, measures: Sequence[str]
     ) -> Evaluator:
-        full = FULL.get(extractor.name, FULL["inception"])
+        full = EXTRACTORS.get(extractor.name, EXTRACTORS["inception"]).samples
         return build_evaluator(
             module,
             self.data,
@@ -190,15 +189,13 @@ class Measurement:
         asked = self.settings.extractors
         if len(self.data.image_shape) != 3:
             return []  # points in the plane have the paper's own measures only
-        names = list(asked) if asked else [self.data.extractor, *["inception"] * self.testing]
-        extractors: list[FeatureExtractor] = [LeNetExtractor()] if "lenet" in names else []
-        if "resnet" in names:
-            extractors.append(ResNetExtractor())
-        if "inception" in names:
+        names = dict.fromkeys(asked or [self.data.extractor, *["inception"] * self.testing])
+        extractors = []
+        for name in sorted(names, key="inception".__eq__):  # the one with the most samples last
             try:
-                extractors.append(InceptionExtractor())
+                extractors.append(load_extractor(name))
             except WeightsError as error:
-                if asked or self.data.extractor == "inception":
+                if asked or name == self.data.extractor:
                     raise
                 self.notes.append(f"FID, IS and KID of Inception features were not taken. {error}")
         return extractors

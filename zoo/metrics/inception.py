@@ -27,8 +27,8 @@ URL = f"https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/{FILE}
 OFFICIAL_SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
 SIZE = 299
 OTHERWISE = (
-    "Without it: lenet for digits (fd_lenet, is_lenet, kd_lenet) or resnet for small colour images, which ship with "
-    "the package. `zoo evaluate` takes them as --features lenet, `test` as --evaluation.extractors '[lenet]'."
+    "Without it: efficientnet for colour images (fd_efficientnet) or lenet for digits (fd_lenet), which install with "
+    "this package. `zoo evaluate` takes them as --features lenet, `test` as --evaluation.extractors '[lenet]'."
 )
 
 

@@ -20,8 +20,8 @@ COLUMNS = 8
 
 
 def settings_for(data: ImageDataModule) -> EvaluationSettings:
-    """The full protocol, with the shipped ResNet where the data's own extractor would have to be downloaded."""
-    return EvaluationSettings(extractors=["resnet" if data.extractor == "inception" else data.extractor])
+    """The full protocol, in colour by both networks that install with the package."""
+    return EvaluationSettings(extractors=[data.extractor, *["resnet"] * (data.extractor == "efficientnet")])
 
 
 def measure(module: AdversarialModule, data: ImageDataModule, settings: EvaluationSettings) -> Measurement:

@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--features",
         default=None,
-        help="inception, lenet, resnet, or PACKAGE:NAME, a torch module of yours or what makes one; "
+        help="inception, efficientnet, resnet, lenet, or PACKAGE:NAME, a torch module of yours or what makes one; "
         "with commas between (default: what suits)",
     )
     add("--features_weights", metavar="FILE", default=None, help="weights of the one extractor that is named")
@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--samples",
         type=positive,
         default=None,
-        help="generated images (default: 10,000 for lenet, else 50,000)",
+        help="generated images (default: 50,000 for inception, else 10,000)",
     )
     add("--reals", type=positive, default=None, help="the first N images of the reference (default: all)")
     add("--split", default="train", choices=("train", "validation", "test"), help="of the run's data")
@@ -120,14 +120,14 @@ def of_data(arguments: argparse.Namespace) -> Outcome:
 
 def of_run(arguments: argparse.Namespace) -> Outcome:
     """Figures of a run's generator against the run's own data."""
-    from zoo.experiments.suite import FULL
+    from zoo.metrics.extractors import EXTRACTORS
 
     module, data, checkpoint = load_subject(arguments.target, dataset=arguments.data, data_dir=arguments.data_dir)
     if len(module.image_shape) != 3:
         raise EvaluationError(f"{checkpoint} makes points in the plane; see the measures of its run's `test`")
     if arguments.weights == "ema" and module.G_ema is None:
         raise EvaluationError(f"{checkpoint}: {type(module).__name__} keeps no averaged weights; leave --weights out")
-    n_fake = arguments.samples or FULL[data.extractor]
+    n_fake = arguments.samples or EXTRACTORS[data.extractor].samples
     evaluator = make_evaluator(arguments, data, module, default=data.extractor, n_fake=n_fake)
     module = module.to(device_of(arguments))
     seeds = numbers(arguments.seeds)

@@ -5,38 +5,27 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from zoo.errors import EvaluationError
 
 if TYPE_CHECKING:
     from zoo.metrics.features import FeatureExtractor
 
-FEATURES = ("inception", "lenet", "resnet")
-
 
 def load_extractors(names: list[str], weights: str | None, *, image_shape: tuple[int, ...]) -> list[FeatureExtractor]:
     """The named extractors; `weights` is the file of the only one. Raises EvaluationError for an unknown name."""
-    from zoo.metrics.inception import InceptionExtractor
-    from zoo.metrics.lenet import WEIGHTS as LENET
-    from zoo.metrics.lenet import LeNetExtractor
-    from zoo.metrics.resnet import WEIGHTS as RESNET
-    from zoo.metrics.resnet import ResNetExtractor
+    from zoo.metrics.extractors import EXTRACTORS, load_extractor
 
-    if unknown := [name for name in names if name not in FEATURES and ":" not in name]:
+    if unknown := [name for name in names if name not in EXTRACTORS and ":" not in name]:
         raise EvaluationError(
-            f"there are no features {unknown[0]!r}: choose from {', '.join(FEATURES)}, "
+            f"there are no features {unknown[0]!r}: choose from {', '.join(EXTRACTORS)}, "
             "or name a torch module of yours as PACKAGE:NAME"
         )
     if weights is not None and len(names) > 1:
         raise EvaluationError(f"--features_weights is a file for one extractor, and there are {', '.join(names)}")
-    load: dict[str, Any] = {
-        "inception": lambda: InceptionExtractor(weights),
-        "lenet": lambda: LeNetExtractor(weights or LENET),
-        "resnet": lambda: ResNetExtractor(weights or RESNET),
-    }
     return [
-        load[name]() if name in load else users_extractor(name, image_shape=image_shape)
+        load_extractor(name, weights) if name in EXTRACTORS else users_extractor(name, image_shape=image_shape)
         for name in dict.fromkeys(names)
     ]
 
