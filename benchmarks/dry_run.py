@@ -86,11 +86,9 @@ def main() -> None:
         alike = seconds(foretold.output) * foretold.share / (took * happened.share) - 1
         memory_error = memory(foretold.output) / happened.memory - 1
         shares = f"shares of a core {foretold.share:.2f} and {happened.share:.2f}, at equal ones {alike:+.0%}"
-        print(
-            f"{paper:8} time {seconds(foretold.output):6.0f} s foretold, {took:6.0f} s taken ({time_error:+.0%}; {shares}); "
-            f"memory {memory(foretold.output) / 1e6:,.0f} MB foretold, {happened.memory / 1e6:,.0f} MB ({memory_error:+.0%})",
-            flush=True,
-        )
+        took_so = f"time {seconds(foretold.output):6.0f} s foretold, {took:6.0f} s taken ({time_error:+.0%}; {shares})"
+        told, peak = memory(foretold.output) / 1e6, happened.memory / 1e6
+        print(f"{paper:8} {took_so}; memory {told:,.0f} MB foretold, {peak:,.0f} MB ({memory_error:+.0%})", flush=True)
         if min(abs(time_error), abs(alike)) > 0.25 or abs(memory_error) > 0.15:
             beyond.append(paper)
     raise SystemExit(f"beyond 25 % of time or 15 % of memory: {', '.join(beyond)}" if beyond else 0)
