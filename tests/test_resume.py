@@ -6,15 +6,19 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from lightning.pytorch import Callback, Trainer
 from registry import small_data, small_model
 from toys import Recorder, ToyGAN, fit, same, state_of
 
 from zoo.models import MODELS
 from zoo.models.base.module import AdversarialModule
+from zoo.runs.record import read_metrics
 from zoo.training.callbacks import CounterCheckpoint, Evaluation, SampleGrid
+from zoo.training.loggers import JsonlLogger
 
 ROOT = Path(__file__).parents[1]
 
@@ -37,6 +41,80 @@ def test_every_paper_resumes_to_the_bit(tmp_path: Path, paper: str, stop: int) -
     assert whole.generator_steps > 1
     assert same(state_of(tmp_path / "whole/last.ckpt"), state_of(tmp_path / "parts/last.ckpt"))
     assert torch.equal(whole.sample(3, seed=1), resumed.sample(3, seed=1))
+
+
+class Killed(BaseException):
+    """As if the process had ended here."""
+
+
+class KilledAt(Callback):
+    """Ends the process before the batch that follows so many images."""
+
+    def __init__(self, images: int) -> None:
+        self.images = images
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: Any, batch: Any, batch_idx: int) -> None:
+        if pl_module.images_seen == self.images:
+            raise Killed
+
+
+@pytest.mark.parametrize("paper", MODELS)
+def test_a_kill_after_the_first_evaluation_is_resumed_to_the_bit(tmp_path: Path, paper: str) -> None:
+    def part(folder: str, *callbacks: Callback, resume: bool = False) -> None:
+        torch.manual_seed(3)
+        module = small_model(paper)
+        torch.manual_seed(77 if resume else 5)
+        logger = JsonlLogger(tmp_path / folder)
+        if resume:
+            logger.resume_at(0)
+        callbacks += (
+            SampleGrid(tmp_path / folder),
+            Evaluation(lambda module: {"value": float(module.sample(4, seed=5).mean())}, every=24),
+            CounterCheckpoint(tmp_path / folder, monitor="value"),
+        )
+        checkpoint = tmp_path / folder / "last.ckpt" if resume else None
+        fit(module, *callbacks, data=small_data(paper), images=16, ckpt_path=checkpoint, logger=logger)
+
+    part("whole")
+    with pytest.raises(Killed):
+        part("parts", KilledAt(0))
+    part("parts", resume=True)
+    for name in ("last.ckpt", "best.ckpt"):
+        assert same(*(state_of(tmp_path / run / name) for run in ("whole", "parts")))
+    whole, parts = (read_metrics(tmp_path / run / "metrics.jsonl") for run in ("whole", "parts"))
+    for row in (*whole, *parts):
+        del row["time"]
+    assert sum(row.pop("resumed", 0) > 0 for row in parts) == 1
+    assert whole == parts
+
+
+@pytest.mark.parametrize("stop_at", ["best.ckpt", "images-000000024.ckpt", "last.ckpt"])
+def test_a_kill_while_a_checkpoint_gets_its_names_leaves_none_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop_at: str
+) -> None:
+    """At 24 images one checkpoint is the best, a kept one and the last."""
+
+    def part(folder: str, *, resume: bool = False) -> None:
+        keeper = CounterCheckpoint(tmp_path / folder, keep_every=24, monitor="value")
+        fall = Evaluation(lambda module: {"value": -float(module.images_seen)}, every=24)
+        fit(toy(), fall, keeper, images=40, ckpt_path=tmp_path / folder / "last.ckpt" if resume else None)
+
+    part("whole")
+    rename = Path.replace
+
+    def killed(path: Path, target: Path) -> Path:
+        if Path(target).name == stop_at and (target.parent / "last.ckpt").exists():
+            raise Killed
+        return rename(path, target)
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(Path, "replace", killed)
+        part("parts")
+    part("parts", resume=True)
+    names = {path.name for path in (tmp_path / "whole").iterdir()}
+    assert names == {path.name for path in (tmp_path / "parts").iterdir()} >= {"images-000000024.ckpt", "best.ckpt"}
+    for name in names:
+        assert same(*(state_of(tmp_path / run / name) for run in ("whole", "parts")))
 
 
 def toy() -> ToyGAN:

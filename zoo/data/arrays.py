@@ -59,7 +59,8 @@ class ImageArray:
             raise DataError(f"images {start}..{stop - 1} asked of a split of {len(self)} images")
         labels = None if self.labels is None else self.labels[start:stop]
         fingerprint = hashlib.sha256(f"{self.fingerprint}[{start}:{stop}]".encode()).hexdigest()
-        return ImageArray(self.images[start:stop], labels, self.class_names, fingerprint)
+        part = getattr(self.images, "part", lambda start, stop: self.images[start:stop])  # images decoded on the fly
+        return ImageArray(part(start, stop), labels, self.class_names, fingerprint)
 
     def of_classes(self, classes: Sequence[int]) -> "ImageArray":
         """The images with one of these labels, in their order and with their labels, under a fingerprint of its own.

@@ -19,6 +19,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
 from zoo.data.arrays import Decoded, ImageArray, Int64Array, UInt8Array, cached
+from zoo.data.lazy import read_on_the_fly, undecoded
 from zoo.errors import DataError
 
 EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".ppm", ".pgm", ".tif", ".tiff"})
@@ -167,10 +168,12 @@ def load_files(
     *,
     recipe: Mapping[str, object],
     check: Callable[[ImageFiles], None] | None = None,
+    on_the_fly: bool = False,
 ) -> ImageArray:
-    """Decode the files, or read the cache of a run that did.
+    """Decode the files, or read the cache of a run that did, or decode each when it is asked for.
 
     recipe: what identifies them (data set, split). check: called before they are decoded, to refuse them.
+    on_the_fly: see zoo.data.lazy.
     Raises ValueError naming the file for a damaged image, or one whose size differs from the others'.
     """
 
@@ -183,6 +186,10 @@ def load_files(
         return Decoded(chunks, len(files.names), (channels, height, width), files.labels, files.class_names)
 
     full = {**recipe, **prepare.recipe(), "class_names": files.class_names}
+    if on_the_fly or undecoded.get():
+        if check is not None:
+            check(files)
+        return read_on_the_fly(files, prepare, Opener(files.root).image, recipe=full)
     return cached(name, build, source=files.source, recipe=full)
 
 

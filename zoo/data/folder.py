@@ -39,6 +39,7 @@ class ImageFolder(ImageDataModule):
             grey.
         allow_upscale: accept images smaller than resolution, and enlarge them.
         labelled: take subfolders for classes.
+        on_the_fly: decode images when a batch asks for them, and keep no decoded copy: for sets that would fill a disk.
         base: see ImageDataModule.
 
     Raises:
@@ -57,6 +58,7 @@ class ImageFolder(ImageDataModule):
         channels: Literal[1, 3] = 3,
         allow_upscale: bool = False,
         labelled: bool = True,
+        on_the_fly: bool = False,
         **base: Any,
     ) -> None:
         super().__init__(**base)
@@ -66,6 +68,7 @@ class ImageFolder(ImageDataModule):
         self.channels = channels
         self.allow_upscale = allow_upscale
         self.labelled = labelled
+        self.on_the_fly = on_the_fly
 
     @property
     def num_classes(self) -> int | None:
@@ -90,7 +93,7 @@ class ImageFolder(ImageDataModule):
         files = self._files(name)
         recipe = {"data": self.name, "split": name, "allow_upscale": self.allow_upscale}
         prepare = Preparation(self.channels, "short" if self.crop == "center" else None, self.resolution)
-        return load_files("folder", files, prepare, recipe=recipe, check=self._check_sizes)
+        return load_files("folder", files, prepare, recipe=recipe, check=self._check_sizes, on_the_fly=self.on_the_fly)
 
     def _files(self, name: Split) -> ImageFiles:
         folder = self._folder(name)

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from zoo.data.arrays import Decoded, ImageArray, UInt8Array, cached
+from zoo.data.lazy import level_on_the_fly
 from zoo.data.stream import Batch, ImageStream
 from zoo.errors import DataError
 
@@ -43,6 +44,8 @@ def level(data: ImageArray, *, side: int) -> ImageArray:
     Each level is rounded once: repeated 2x2 means of the unrounded level above are the mean of the whole block, which
     float32 holds exactly up to blocks of 256x256.
     """
+    if (undecoded := level_on_the_fly(data, side)) is not None:
+        return undecoded
     n, channels, full, _ = data.images.shape
     labels = None if data.labels is None else data.labels.numpy()
     shape = (channels, side, side)

@@ -267,10 +267,9 @@ class GAN(AdversarialModule):
         """Whether the networks see images as vectors."""
         return self.network != "cifar10_convolutional"
 
-    def on_train_start(self) -> None:
-        super().on_train_start()
+    def before_first_image(self) -> None:
         datamodule: ImageDataModule | None = getattr(self.trainer, "datamodule", None)
-        if self.images_seen == 0 and datamodule is not None:
+        if datamodule is not None:
             self.start_from(datamodule.split("train").images)
 
     @torch.no_grad()

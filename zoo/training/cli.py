@@ -307,7 +307,7 @@ def check_images_fit(data: ImageDataModule, model: AdversarialModule) -> None:
 
 
 def train(
-    plan: Plan, model_class: type[AdversarialModule], *, recipes: Iterable[str], figures: RunFigures | None
+    plan: Plan, model_class: type[AdversarialModule], *, command_line: type[ReproductionCLI], **options: Any
 ) -> None:
     """One of fit, test and predict, as planned; an interrupted run ends with the status of its signal.
 
@@ -320,7 +320,7 @@ def train(
             refuse_other_paper(plan.checkpoint, paper=model_class.paper)
         if weights is not None:
             plan, source = with_source(plan, weights)
-        ReproductionCLI(model_class, plan=plan, recipes=recipes, figures=figures, source=source)
+        command_line(model_class, plan=plan, source=source, **options)
     except Interrupted as stop:
         say_how_to_go_on(stop, RunDir(plan.run_dir), paper=model_class.paper)
         raise SystemExit(stop.status) from None

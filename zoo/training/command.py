@@ -89,12 +89,14 @@ def run(
         sys.stdout.write(short_help(plan, model, recipes=recipes, studies=studies))
         return
     from zoo.models import MODELS  # these bring torch
-    from zoo.training.cli import train
+    from zoo.training.cli import ReproductionCLI, train
+    from zoo.training.dry_run import DryRun
 
     if isinstance(figures, Lazy):
         figures = figures.load()  # a wrong name is found before the training
     quieten()
-    train(plan, MODELS[model] if isinstance(model, str) else model, recipes=recipes, figures=figures)
+    kind = MODELS[model] if isinstance(model, str) else model
+    train(plan, kind, recipes=recipes, figures=figures, command_line=DryRun if words.dry_run else ReproductionCLI)
 
 
 def quieten() -> None:

@@ -35,6 +35,7 @@ Mode = Literal["online", "offline", "disabled"]
 
 __all__ = ["JsonlLogger", "WandbMirror", "read_metrics"]
 
+OWN_FIELDS = {"images_seen", "time", "resumed"}  # of a line of metrics.jsonl
 TABLE_COLUMNS = ("measure", "point", "value", "images_seen", "protocol")
 
 
@@ -50,6 +51,7 @@ class JsonlLogger(Logger):
         self.run_dir = Path(run_dir)
         self.path = self.run_dir / METRICS_FILE
         self._resumed: float | None = None  # when, until the next line has told it
+        self._told: set[tuple[int, frozenset[str]]] = set()  # the lines of the point that was resumed at
 
     @property
     def name(self) -> str:
@@ -82,8 +84,10 @@ class JsonlLogger(Logger):
         """
         if step is None:
             raise ValueError("log_metrics needs `step`, the number of real images seen")
-        if taken := {"images_seen", "time", "resumed"} & metrics.keys():
+        if taken := OWN_FIELDS & metrics.keys():
             raise ValueError(f"metrics may not be named {sorted(taken)}: the logger writes these itself")
+        if (int(step), frozenset(metrics)) in self._told:
+            return
         row: dict[str, Any] = {"images_seen": int(step), "time": round(time.time(), 3)}
         if self._resumed is not None:
             row["resumed"], self._resumed = self._resumed, None
@@ -101,7 +105,8 @@ class JsonlLogger(Logger):
     def resume_at(self, images_seen: int) -> None:
         """Forget every line after `images_seen`, and a last line that a killed run left unfinished.
 
-        A run resumed from a checkpoint logs these points again. The file is replaced in one step.
+        A run resumed from a checkpoint logs these points again; what the lines at `images_seen` itself tell is not
+        written twice. The file is replaced in one step.
 
         Raises:
             RecordError: a line before the last is no JSON object, or a line has no images_seen.
@@ -110,6 +115,11 @@ class JsonlLogger(Logger):
             return
         self._resumed = round(time.time(), 3)
         kept = [row for row in read_metrics(self.path) if row["images_seen"] <= images_seen]
+        self._told = {
+            (images_seen, frozenset(n for n in row if n not in OWN_FIELDS and not n.endswith("_nonfinite")))
+            for row in kept
+            if row["images_seen"] == images_seen
+        }
         write_atomically(self.path, "".join(json.dumps(row, allow_nan=False) + "\n" for row in kept))
 
     def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:

@@ -32,6 +32,8 @@ class Place:
     """Last part of that default (default: the time)."""
     ckpt_path: str | None = None
     """last, best or a file: fit goes on from it; test and predict take it (default: last)."""
+    dry_run: bool = False
+    """Say what the run would take (time, memory, disk), measured here, and write nothing."""
 
 
 @dataclass

@@ -11,7 +11,8 @@ from pathlib import Path
 from zoo.errors import UsageError
 
 #: Options that decide which settings are parsed: taken off the command line, so that its parser never sees them.
-TAKEN_FROM_RUNS = ("recipe", "run_dir", "name", "ckpt_path")
+TAKEN_FROM_RUNS = ("recipe", "run_dir", "name", "ckpt_path", "dry_run")
+FLAGS = ("dry_run",)  # of these, such as need no value
 TAKEN = {"study": ("name", "run_dir", "members")}
 
 
@@ -45,6 +46,9 @@ class Words:
         words, without_value = iter(arguments[1:]), ""
         for word in words:
             name, has_value, value = word.removeprefix("--").partition("=")
+            if word.startswith("--") and name in names and name in FLAGS:
+                taken[name] = value or "true"
+                continue
             if word.startswith("--") and name in names:
                 taken[name] = value if has_value else next(words, "")
                 if not taken[name]:
@@ -61,6 +65,20 @@ class Words:
     def asks_for_help(self) -> bool:
         """Whether the short help is to be printed instead."""
         return "help" in self.given or "-h" in self.given
+
+    @property
+    def dry_run(self) -> bool:
+        """Whether a training is only to be measured.
+
+        Raises:
+            UsageError: it is none, or the option has a value that says neither yes nor no.
+        """
+        text = self.taken.get("dry_run", "false")
+        if text not in ("true", "false"):
+            raise UsageError(f"--dry_run is true or false, not {text!r}")
+        if text == "true" and self.subcommand != "fit":
+            raise UsageError(f"--dry_run is of fit: {self.subcommand} trains nothing")
+        return text == "true"
 
     @property
     def inspecting(self) -> bool:

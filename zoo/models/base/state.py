@@ -44,22 +44,45 @@ class ResumableModule(LightningModule):
         self.seed = 0
         self.latent_generator = torch.Generator()
         self._restored: dict[str, Any] | None = None
+        self._training_begun = False
 
     def reseed(self, rank: int) -> None:
         """Starts this rank's latent stream and the global streams (dropout) afresh, apart from all other ranks'."""
         self.latent_generator.manual_seed(mix_seed(self.seed, rank, "latents", self.images_seen))
         torch.manual_seed(mix_seed(self.seed, rank, "global", self.images_seen))
 
-    def on_train_start(self) -> None:
-        if self._restored is None:
+    def begin_training(self) -> None:
+        """Puts the module and this rank's random streams where training begins or goes on, once a `fit`.
+
+        Callbacks act, and write checkpoints, before Lightning calls the module's own `on_train_start`: whichever comes
+        first calls this, so that no checkpoint holds a state from which no run goes on. Before the first image that
+        state follows from the seed and the weights, also where a checkpoint of that point holds other streams.
+        """
+        if self._training_begun:
+            return
+        self._training_begun = True
+        restored, self._restored = self._restored, None
+        if self.images_seen == 0:
+            self.before_first_image()
+        if restored is None or self.images_seen == 0:
             self.reseed(self.global_rank)
-        else:
-            mine = self._restored["random_states"][self.global_rank]
-            restore_rng_state(mine["global"])
-            self.latent_generator.set_state(mine["latents"])
-            self._restored = None
+            return
+        mine = restored["random_states"][self.global_rank]
+        restore_rng_state(mine["global"])
+        self.latent_generator.set_state(mine["latents"])
+
+    def before_first_image(self) -> None:
+        """Papers set here what they take from the training images before the first update."""
+
+    def on_fit_start(self) -> None:
+        self._training_begun = False
+
+    def on_train_start(self) -> None:
+        self.begin_training()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        if self._trainer is not None and self.trainer.training:
+            self.begin_training()
         mine = {"global": collect_rng_state(), "latents": self.latent_generator.get_state()}
         states: list[Any] = [mine]
         if self._trainer is not None and self.trainer.world_size > 1:

@@ -24,7 +24,9 @@ class ZooCallback(Callback):
         """Training has come to its end (not: was interrupted)."""
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.begin(trainer, cast(AdversarialModule, pl_module))
+        module = cast(AdversarialModule, pl_module)
+        module.begin_training()  # Lightning's callbacks come before the module's own hook
+        self.begin(trainer, module)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int

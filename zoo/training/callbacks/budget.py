@@ -20,9 +20,13 @@ class Every:
 
     def due(self, images_seen: int) -> bool:
         """Whether a multiple lies in (last call's images_seen, images_seen]; never if there is no interval."""
-        crossed = self.images is not None and images_seen // self.images > self.last // self.images
+        crossed = self.crossed(images_seen)
         self.last = images_seen
         return crossed
+
+    def crossed(self, images_seen: int) -> bool:
+        """What `due` would answer, without taking note of the call."""
+        return self.images is not None and images_seen // self.images > self.last // self.images
 
 
 class StopAtBudget(ZooCallback):

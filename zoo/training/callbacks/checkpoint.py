@@ -57,11 +57,10 @@ class CounterCheckpoint(ZooCallback, Checkpoint):
         self.last_due.last = self.keep_due.last = module.images_seen
 
     def after_batch(self, trainer: Trainer, module: AdversarialModule) -> None:
-        keep = self.keep_due.due(module.images_seen)
-        if self.last_due.due(module.images_seen) or keep or trainer.should_stop:
+        due = self.last_due.due(module.images_seen)
+        if due or self.keep_due.crossed(module.images_seen) or trainer.should_stop:
             self.save(trainer, module)
-            if keep:
-                self.copy_last(f"{name_at(module.images_seen)}.ckpt")
+        self.keep_due.last = module.images_seen
 
     def end(self, trainer: Trainer, module: AdversarialModule) -> None:
         if self.last_saved != module.images_seen:
@@ -75,25 +74,33 @@ class CounterCheckpoint(ZooCallback, Checkpoint):
         if math.isfinite(value) and (self.best_value is None or self.sign * (value - self.best_value) < 0):
             self.best_value = value
             self.last_saved = None  # what was saved at this point does not know the new best value
-            self.save(trainer, module)
-            self.copy_last("best.ckpt")
+            self.save(trainer, module, best=True)
 
-    def save(self, trainer: Trainer, module: AdversarialModule) -> None:
-        """Writes `last.ckpt`, unless it is there already; a module whose losses are no longer finite is not saved."""
+    def save(self, trainer: Trainer, module: AdversarialModule, *, best: bool = False) -> None:
+        """Writes `last.ckpt`, unless it is there already; a module whose losses are no longer finite is not saved.
+
+        Its other names come before: a run that is killed between two of them is resumed from the `last.ckpt` of
+        before, and makes them again.
+        """
         if self.last_saved == module.images_seen:
             return
         module.assert_finite()
-        trainer.save_checkpoint(self.folder / "last.ckpt", weights_only=False)
+        names = ["best.ckpt"] * best
+        names += [f"{name_at(module.images_seen)}.ckpt"] * self.keep_due.crossed(module.images_seen)
+        first, *others = (*names, "last.ckpt")
+        trainer.save_checkpoint(self.folder / first, weights_only=False)
+        for name in others:
+            self.name_again(first, name)
         self.last_saved = module.images_seen
 
     @rank_zero_only
-    def copy_last(self, name: str) -> None:
-        """Gives the checkpoint just written a second name, in one step."""
+    def name_again(self, written: str, name: str) -> None:
+        """Gives the checkpoint just written another name, in one step."""
         with replacing(self.folder / name) as temporary:
             try:
-                os.link(self.folder / "last.ckpt", temporary)
+                os.link(self.folder / written, temporary)
             except OSError:  # a file system without hard links
-                shutil.copyfile(self.folder / "last.ckpt", temporary)
+                shutil.copyfile(self.folder / written, temporary)
 
     def state_dict(self) -> dict[str, Any]:
         return {"best_value": self.best_value}

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable
-from typing import cast
+from typing import Any, cast
 
 from lightning.pytorch import LightningModule, Trainer
 
@@ -34,8 +34,9 @@ class Evaluation(ZooCallback):
         self.noted = False
 
     def begin(self, trainer: Trainer, module: AdversarialModule) -> None:
+        taken = self.taken_at == module.images_seen  # the checkpoint was written by this very evaluation
         self.due.last = self.taken_at = module.images_seen
-        if module.images_seen == 0 and self.due.images is not None:
+        if module.images_seen == 0 and self.due.images is not None and not taken:
             self.run(trainer, module)
 
     def after_batch(self, trainer: Trainer, module: AdversarialModule) -> None:
@@ -63,6 +64,12 @@ class Evaluation(ZooCallback):
             for callback in trainer.checkpoint_callbacks:
                 if isinstance(callback, CounterCheckpoint) and callback.monitor is not None:
                     self.offer(callback, trainer=trainer, module=module)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"taken_at": self.taken_at}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.taken_at = state_dict["taken_at"]
 
     def offer(self, checkpoint: CounterCheckpoint, *, trainer: Trainer, module: AdversarialModule) -> None:
         """Lets it keep the best; says once where what it monitors is not measured."""
