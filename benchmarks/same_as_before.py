@@ -180,7 +180,10 @@ def protocols(pair: Pair) -> Iterator[Task]:
 
 
 def evaluated(pair: Pair, name: str, run: Run) -> list[Row]:
-    """All that a run with three evaluations, and its `test`, leave in result.json and metrics.jsonl."""
+    """All that a run with three evaluations, and its `test`, leave in result.json and metrics.jsonl.
+
+    Fields of the record that OLD did not know yet are passed over.
+    """
     found = []
     for checkout, folder in pair.sides():
         here = folder / "protocols" / name
@@ -189,6 +192,7 @@ def evaluated(pair: Pair, name: str, run: Run) -> list[Row]:
         checkout.script(run.paper, "test", "--run_dir", str(here))
         found.append(record_of(here) | {"log": rows_of(here)})
     note = f" of {len(found[0]['tests'][0]['values'])} values, {len(found[0]['protocols'])} protocols"
+    found[1] = {field: found[1].get(field) for field in found[0]}
     return [compared("protocols: fit and test", name, found, note=note)]
 
 

@@ -6,19 +6,32 @@ from importlib import import_module
 from typing import Any
 
 
+#: What a recipe on photographs measures while training if it says nothing else, as often as it draws a grid.
+COLOUR_MONITOR = "fd_efficientnet2k"
+COLOUR_DATA = ("zoo.data.CIFAR10", "zoo.data.CelebA", "zoo.data.ImageFolder")
+
+
 @dataclass(frozen=True)
 class Recipe:
     """One experiment.
 
     Args:
         summary: a line that says what it is, and whether it is the paper's or an extension.
-        config: settings as the command line names them, nested; what the paper does not fix is left out.
+        config: settings as the command line names them, nested; what the paper does not fix is left out. One on
+            COLOUR_DATA without `evaluation` and `keep.monitor` gets those of photographs.
         reported: what the paper reports for this experiment, by the name of our measure.
     """
 
     summary: str
     config: Mapping[str, Any]
     reported: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        config = self.config
+        if config.get("data", {}).get("class_path") in COLOUR_DATA:
+            keep = {"monitor": COLOUR_MONITOR, **config["keep"]}
+            evaluation = {"every": keep["grid_every"], **config.get("evaluation", {})}
+            object.__setattr__(self, "config", {**config, "evaluation": evaluation, "keep": keep})
 
 
 @dataclass(frozen=True)
