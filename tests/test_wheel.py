@@ -93,7 +93,7 @@ def test_studies_and_releases(site: Path) -> None:
     zoo(site, ["study", "lsgan", "--name", "ring", "--members", "lsgan-seed0", "--images=2048", "--run_dir", "study"])
     assert json.loads(Path("study/lsgan-seed0/result.json").read_text())["commands"][0][:3] == ["zoo", "fit", "lsgan"]
     options = (*TINY, "--images=64", "--keep.monitor=fd_lenet100")
-    target = f"p.TARGETS = (p.Target('dcgan', 'digits', 1, {options}),)\n"
+    target = f"p.TARGETS = (p.Target('dcgan', 'digits', 'digits', 1, {options}),)\n"
     zoo(
         site,
         ["pretrain", "--data_dir", ".", "--runs", "runs", "--out", "releases"],

@@ -1,14 +1,19 @@
+import re
 import shutil
+from functools import partial
 
 import pytest
+import yaml
 
-from zoo.commands.pretrain import TARGETS, Target, pretrain, start, steps
+from zoo.commands.pretrain import TARGETS, Target, pretrain, start, state_of, steps
+from zoo.data import DATASETS
 from zoo.errors import ReleaseError
 from zoo.models import MODELS
 from zoo.models.trained import FinishedRun
+from zoo.training import reproduce
 from zoo.training.scripts import script_of
 
-DIGITS = Target("dcgan", "digits", 90, ("--images=192",))
+DIGITS = Target("dcgan", "digits", "digits", 90, ("--images=192",))
 
 
 def words(commands):
@@ -20,6 +25,46 @@ def test_every_paper_is_among_the_targets_with_a_recipe_that_keeps_a_best_checkp
     for target in TARGETS:
         recipe = script_of(target.paper).recipes[target.recipe]
         assert recipe.config["keep"]["monitor"], target
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.name)
+def test_every_target_is_a_command_line(target, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for cuda in (False, True)[: 1 + bool(target.gpu)]:
+        options, minutes = target.training(cuda=cuda)
+        with pytest.raises(SystemExit) as stop:
+            reproduce(
+                target.paper,
+                script_of(target.paper).recipes,
+                arguments=["fit", *options, "--data_dir=DATA", "--print_config"],
+            )
+        assert stop.value.code in (0, None)
+        assert 60 <= minutes <= 180
+        config = yaml.safe_load(capsys.readouterr().out)
+        data = DATASETS[config["data"]["class_path"].rpartition(".")[2]]
+        side = config["data"]["init_args"]["resolution"] or data.native_resolution
+        assert config["model"].get("resolution") in (side, None)
+        assert config["evaluation"]["every"] * 3 <= (config["images"] or 64 * config["generator_steps"])
+
+
+def test_networks_are_narrow_on_a_core_and_the_recipes_on_a_gpu(monkeypatch):
+    target = Target("dcgan", "x", "cifar10", 90, ("--model.width=8",), gpu_minutes=30)
+    monkeypatch.setattr("zoo.commands.pretrain.has_bfloat16", lambda: False)
+    assert target.training(cuda=False) == (["--recipe=cifar10", "--model.width=8"], 90)
+    assert target.training(cuda=True) == (["--recipe=cifar10", "--trainer.precision=bf16-mixed"], 30)
+    monkeypatch.setattr("zoo.commands.pretrain.has_bfloat16", lambda: True)
+    assert target.training(cuda=False)[0][-1] == "--trainer.precision=bf16-mixed"
+
+
+def test_status_says_how_far_each_release_is(finished_run, released, tmp_path):
+    shutil.copytree(finished_run.dir.path, tmp_path / "lsgan.digits")
+    state = partial(state_of, runs=tmp_path, out=released)
+    assert state(DIGITS) == "released"
+    begun = Target("lsgan", "digits", "digits", 1)
+    assert state(begun) == "trained"
+    (tmp_path / "lsgan.digits/result.json").unlink()
+    assert re.fullmatch(r"in training, \d+ images", state(begun))
+    assert state(Target("gan", "digits", "digits", 1)) == "not begun"
 
 
 def test_what_is_left_to_do_depends_on_what_lies_there(finished_run, tmp_path):
@@ -45,7 +90,7 @@ def test_figures_that_were_taken_are_not_taken_again(tmp_path):
 
 
 def test_only_missing_releases_are_made(released, tmp_path, monkeypatch):
-    other = Target("gan", "digits", 1)
+    other = Target("gan", "digits", "digits", 1)
     monkeypatch.setattr("zoo.commands.pretrain.TARGETS", (DIGITS, other))
     ran = []
     made = pretrain(data_dir="DATA", runs=tmp_path, out=released, run=ran.append)
@@ -59,3 +104,9 @@ def test_only_missing_releases_are_made(released, tmp_path, monkeypatch):
 def test_a_command_that_fails_stops_the_work():
     with pytest.raises(ReleaseError, match="ended with status 2"):
         start(["nonsense"])
+
+
+def test_output_of_one_among_several_goes_to_its_file(tmp_path):
+    log = tmp_path / "runs" / "one.log"
+    start(["papers"], log=log)
+    assert "DCGAN" in log.read_text() or "dcgan" in log.read_text()

@@ -1,64 +1,116 @@
 """`zoo pretrain`: trains, evaluates and exports the releases of this project that are missing, within a time each.
 
-Every step is a command of `zoo`, in a process of its own; a run that was cut off goes on where it
-stopped, and a run that is out of time is released as far as it came.
+Every step is a command of `zoo`, in a process of its own; a run that was cut off goes on where it stopped, and a run
+that is out of time is released as far as it came. `--processes 2` makes two releases at once, on a thread each, their
+output in files beside the runs; `--status` says how far each is.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from zoo.errors import ReleaseError
+from zoo.errors import ReleaseError, UsageError
 from zoo.releases.find import SHIPPED, read_index
 from zoo.runs.folder import RunDir
-from zoo.runs.record import read_result
-from zoo.runs.text import positive, say
+from zoo.runs.record import read_metrics, read_result
+from zoo.runs.text import lined_up, positive, say
 
 Run = Callable[[Sequence[str]], None]
 
 
 @dataclass(frozen=True)
 class Target:
-    """A release to be made.
+    """A release to be made: at full size on a GPU, and as far as one core of a CPU carries it.
 
     Args:
         paper: of the reproduction script.
+        data: name of the data in the release's name.
         recipe: of the paper.
-        minutes: most time that its training may take.
-        options: of `fit`, beside the recipe's settings.
+        minutes: most time that its training may take on one core.
+        core: options of `fit` on a CPU, beside the recipe's settings: narrow networks that see enough images.
+        gpu_minutes: most time of the recipe's own networks on an H100.
+        gpu: options of `fit` there.
         precision: of the release; matrices of fully connected networks go to int8, to stay small.
     """
 
     paper: str
+    data: str
     recipe: str
     minutes: int
-    options: tuple[str, ...] = ()
+    core: tuple[str, ...] = ()
+    gpu_minutes: int = 60
+    gpu: tuple[str, ...] = ()
     precision: str = "float16"
 
     @property
     def name(self) -> str:
         """Of the release."""
-        return f"{self.paper}.{self.recipe}"
+        return f"{self.paper}.{self.data}"
+
+    def training(self, *, cuda: bool) -> tuple[list[str], int]:
+        """The options of `fit` on a machine with a GPU or without, and the minutes."""
+        options, minutes = (self.gpu, self.gpu_minutes) if cuda else (self.core, self.minutes)
+        given = any(option.startswith("--trainer.precision") for option in options)
+        fast = not given and (cuda or has_bfloat16())
+        return [f"--recipe={self.recipe}", *options, *["--trainer.precision=bf16-mixed"] * fast], minutes
 
 
-FAST = ("--trainer.precision=bf16-mixed",)
+def has_bfloat16() -> bool:
+    """Whether this CPU multiplies in bfloat16 by instructions of its own; without them autocast is far slower."""
+    cpuinfo = Path("/proc/cpuinfo")
+    flags = cpuinfo.read_text(encoding="utf-8") if cpuinfo.is_file() else ""
+    return "avx512_bf16" in flags or "amx_bf16" in flags
 
-#: Minutes and images are for one core of a CPU that has bf16 instructions.
+
+def fading(images: int) -> tuple[str, str]:
+    """Phases of a growing network, in images."""
+    return f"--model.stabilise_images={images}", f"--model.fade_images={images}"
+
+
+EXACT, FLIPS = "--trainer.precision=32-true", "--data.horizontal_flip=true"
+OFTEN = ("--evaluation.every=50000", "--keep.grid_every=25000", "--keep.checkpoint_every=25000")
+DCGAN_32 = ("--model.network=community", "--model.resolution=32", "--model.width=48", "--data.batch_size=64", FLIPS)
+FALLING = ("--model.constant_images=250000", "--model.decay_images=500000", "--images=750000")
+STYLES = ("--model.z_dim=64", "--model.w_dim=64", "--model.mapping_layers=4")
+BOTH_32 = ("--model.width_G=32", "--model.width_D=32")
+GROWN_64 = ("--model.fmap_base=512", "--model.fmap_max=64", "--model.batch_sizes={4: 32, 32: 16}", *fading(12_000))
+GROWN_32 = ("--model.fmap_base=512", "--model.fmap_max=64", "--model.batch_sizes={4: 32}", *fading(30_000))
+
+#: Digits, then CIFAR-10, then faces for all that need no labels. GAN 2014 has digits alone: its networks for CIFAR-10
+#: have 90 million weights, too many for a release, and there are none for 64x64.
 TARGETS = (
-    Target("gan", "mnist", 120, ("--images=7500000", "--evaluation.every=2500000"), "int8"),
-    Target("dcgan", "mnist", 60, ("--images=650000", *FAST)),
-    Target("cgan", "mnist", 120, ("--images=6000000", "--evaluation.every=500000"), "int8"),
-    Target("infogan", "mnist", 60, FAST, "int8"),
-    Target("lsgan", "mnist", 60, ("--images=650000", "--model.width=32", *FAST)),
-    Target("wgan", "mnist", 90, ("--model.width_G=32", "--model.width_D=32", *FAST)),
-    Target("wgan_gp", "mnist", 90, ("--images=2000000", "--model.width=32", "--evaluation.every=100000", *FAST)),
-    Target("pggan", "mnist", 90),
-    Target("stylegan", "mnist", 90),
+    Target("gan", "mnist", "mnist", 120, ("--images=7500000", "--evaluation.every=2500000", EXACT), precision="int8"),
+    Target("dcgan", "mnist", "mnist", 60, ("--images=650000",)),
+    Target("cgan", "mnist", "mnist", 120, ("--images=6000000", "--evaluation.every=500000", EXACT), precision="int8"),
+    Target("infogan", "mnist", "mnist", 60, precision="int8"),
+    Target("lsgan", "mnist", "mnist", 60, ("--images=650000", "--model.width=32")),
+    Target("wgan", "mnist", "mnist", 90, BOTH_32),
+    Target("wgan_gp", "mnist", "mnist", 90, ("--images=2000000", "--model.width=32", "--evaluation.every=100000")),
+    Target("pggan", "mnist", "mnist", 90),
+    Target("stylegan", "mnist", "mnist", 90),
+    Target("dcgan", "cifar10", "cifar10", 90, (*DCGAN_32, *FALLING, *OFTEN)),
+    Target("cgan", "cifar10", "cifar10", 90, ("--model.width=32", "--data.batch_size=64", *OFTEN)),
+    Target("infogan", "cifar10", "cifar10", 90, ("--data.batch_size=64", *OFTEN), precision="int8"),
+    Target("lsgan", "cifar10", "cifar10", 90, ("--model.width=48", FLIPS, *OFTEN)),
+    Target("wgan", "cifar10", "cifar10", 100, (*BOTH_32, "--model.resolution=32", "--data.resolution=32", *OFTEN)),
+    Target("wgan_gp", "cifar10", "cifar10", 100, ("--model.width=32", *OFTEN)),
+    Target("pggan", "cifar10", "cifar10", 100, (*GROWN_32, *OFTEN), gpu_minutes=120),
+    Target("stylegan", "cifar10", "cifar10", 100, (*GROWN_32, *STYLES, *OFTEN)),
+    Target("dcgan", "celeba64", "celeba_community", 100, ("--model.width=32", "--data.batch_size=32", FLIPS, *OFTEN)),
+    Target("infogan", "celeba64", "celeba", 100, ("--data.batch_size=32", FLIPS, *OFTEN), precision="int8"),
+    Target("lsgan", "celeba64", "celeba", 100, ("--model.width=32", "--data.batch_size=32", FLIPS, *OFTEN)),
+    Target("wgan", "celeba64", "celeba", 100, (*BOTH_32, FLIPS, *OFTEN)),
+    Target("wgan_gp", "celeba64", "celeba", 100, ("--model.width=16", FLIPS, *OFTEN), gpu_minutes=120),
+    Target("pggan", "celeba64", "celeba64", 100, (*GROWN_64, *OFTEN), gpu_minutes=180),
+    Target("stylegan", "celeba64", "celeba64", 100, (*GROWN_64, *STYLES, *OFTEN), gpu_minutes=180),
 )
 
 
@@ -69,6 +121,7 @@ def pretrain(
     out: Path,
     names: Sequence[str] = (),
     minutes: int | None = None,
+    processes: int = 1,
     run: Run | None = None,
 ) -> list[str]:
     """Makes the releases that `out` lacks.
@@ -79,6 +132,7 @@ def pretrain(
         out: folder of releases.
         names: of those to be made; none takes all.
         minutes: time for each training instead of the table's.
+        processes: releases that are made at once.
         run: runs a command of `zoo`; None starts a process of this Python and fails with it.
 
     Returns:
@@ -87,66 +141,109 @@ def pretrain(
     Raises:
         ReleaseError: an unknown name, or a command that failed.
     """
+    missing = [target for target in chosen(names) if target.name not in released(out)]
+
+    def make(target: Target) -> str:
+        do = run or partial(start, log=runs / f"{target.name}.log" if processes > 1 else None)
+        for command in steps(target, data_dir=data_dir, folder=runs / target.name, out=out, minutes=minutes):
+            do(command)
+        return target.name
+
+    with ThreadPoolExecutor(max_workers=processes) as pool:
+        return list(pool.map(make, missing))
+
+
+def chosen(names: Sequence[str]) -> list[Target]:
+    """The targets of these names, or all. Raises ReleaseError for an unknown one."""
     known = {target.name: target for target in TARGETS}
     if unknown := [name for name in names if name not in known]:
         raise ReleaseError(f"there is no recipe for a release {unknown[0]!r}: there are {', '.join(known)}")
-    there = read_index(str(out)) if (out / "index.json").is_file() else {}
-    made = []
-    for name in names or known:
-        if name not in there:
-            for command in steps(known[name], data_dir=data_dir, folder=runs / name, out=out, minutes=minutes):
-                (run or start)(command)
-            made.append(name)
-    return made
+    return [known[name] for name in names or known]
+
+
+def released(out: Path) -> Collection[str]:
+    """Names of the releases that a folder holds."""
+    return read_index(str(out)).keys() if (out / "index.json").is_file() else ()
+
+
+def state_of(target: Target, *, runs: Path, out: Path) -> str:
+    """How far a release is, in words."""
+    run = RunDir(runs / target.name)
+    if target.name in released(out):
+        return "released"
+    if run.result.is_file():
+        return "trained"
+    rows = read_metrics(run.metrics) if run.metrics.is_file() else []
+    return f"in training, {rows[-1]['images_seen']:,} images" if rows else "not begun"
 
 
 def steps(target: Target, *, data_dir: str, folder: Path, out: Path, minutes: int | None) -> list[list[str]]:
     """The commands of `zoo` that are left to do for a release."""
+    import torch
+
     run = RunDir(folder)
-    hours, rest = divmod(minutes or target.minutes, 60)
+    options, most = target.training(cuda=torch.cuda.is_available())
+    hours, rest = divmod(minutes or most, 60)
     limit = f"--trainer.max_time=00:{hours:02}:{rest:02}:00"  # days, hours, minutes, seconds
     commands = []
     if not run.result.is_file():
         if run.last_checkpoint.is_file():
             commands.append(["fit", target.paper, f"--run_dir={folder}", "--ckpt_path=last"])
         else:
-            start = ["fit", target.paper, f"--recipe={target.recipe}", f"--data_dir={data_dir}", f"--run_dir={folder}"]
-            commands.append([*start, limit, *target.options])
+            start = ["fit", target.paper, f"--data_dir={data_dir}", f"--run_dir={folder}"]
+            commands.append([*start, limit, *options])
     tested = {test["checkpoint"] for test in read_result(folder)["tests"]} if run.result.is_file() else set()
     for checkpoint in ("best", "last"):
         if f"{checkpoint}.ckpt" not in tested:
             commands.append(["test", target.paper, f"--run_dir={folder}", f"--ckpt_path={checkpoint}"])
-    export = ["export", str(folder), f"--out={out}", f"--precision={target.precision}"]
+    export = ["export", str(folder), f"--out={out}", f"--precision={target.precision}", f"--name={target.name}"]
     commands.append([*export, "--checkpoint=best", f"--data_dir={data_dir}"])
     return commands
 
 
-def start(command: Sequence[str]) -> None:
-    """Runs a command of `zoo` and waits for it."""
-    say(f"\n$ zoo {' '.join(command)}")
-    status = subprocess.run([sys.executable, "-m", "zoo", *command], check=False).returncode
+def start(command: Sequence[str], *, log: Path | None = None) -> None:
+    """Runs a command of `zoo` and waits for it; with `log`, on one thread, and its output goes to that file's end."""
+    line = f"zoo {' '.join(command)}"
+    say(f"\n$ {line}")
+    words = [sys.executable, "-m", "zoo", *command]
+    if log is None:
+        status = subprocess.run(words, check=False).returncode
+    else:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("ab") as file:
+            one = {**os.environ, "OMP_NUM_THREADS": "1"}
+            status = subprocess.run(words, check=False, env=one, stdout=file, stderr=subprocess.STDOUT).returncode
     if status != 0:
-        raise ReleaseError(f"`zoo {' '.join(command)}` ended with status {status}; the same command goes on from there")
+        where = "" if log is None else f" (see {log})"
+        raise ReleaseError(f"`{line}` ended with status {status}{where}; the same command goes on from there")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
     add = parser.add_argument
     add("names", nargs="*", metavar="RELEASE", help="these alone (default: all of the project)")
-    add("--data_dir", required=True, help="folder of the data sets")
+    add("--data_dir", help="folder of the data sets")
     add("--runs", default="runs/pretrained", help="folder of the runs (default: %(default)s)")
     add("--out", default=str(SHIPPED), help="folder of releases (default: the package's own)")
     add("--minutes", type=positive, help="time for each training (default: its own)")
+    add("--processes", type=positive, default=1, help="releases that are made at once, on a thread each (default: 1)")
+    add("--status", action="store_true", help="only say how far each is")
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Trains, evaluates and exports what is missing."""
-    out = Path(arguments.out)
+    out, runs = Path(arguments.out), Path(arguments.runs)
+    if arguments.status:
+        say(lined_up([(target.name, state_of(target, runs=runs, out=out)) for target in chosen(arguments.names)]))
+        return
+    if arguments.data_dir is None:
+        raise UsageError("--data_dir is missing: the folder of the data sets")
     made = pretrain(
         data_dir=arguments.data_dir,
-        runs=Path(arguments.runs),
+        runs=runs,
         out=out,
         names=arguments.names,
         minutes=arguments.minutes,
+        processes=arguments.processes,
     )
     say(f"made: {', '.join(made) or 'nothing, all are there'} ({out})")

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
 
-
 #: What a recipe on photographs measures while training if it says nothing else, as often as it draws a grid.
 COLOUR_MONITOR = "fd_efficientnet2k"
 COLOUR_DATA = ("zoo.data.CIFAR10", "zoo.data.CelebA", "zoo.data.ImageFolder")
