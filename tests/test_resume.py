@@ -89,9 +89,7 @@ def test_a_kill_after_the_first_evaluation_is_resumed_to_the_bit(tmp_path: Path,
 
 
 @pytest.mark.parametrize("stop_at", ["best.ckpt", "images-000000024.ckpt", "last.ckpt"])
-def test_a_kill_while_a_checkpoint_gets_its_names_leaves_none_out(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop_at: str
-) -> None:
+def test_a_kill_while_a_checkpoint_gets_its_names_leaves_none_out(tmp_path: Path, stop_at: str) -> None:
     """At 24 images one checkpoint is the best, a kept one and the last."""
 
     def part(folder: str, *, resume: bool = False) -> None:
@@ -107,9 +105,10 @@ def test_a_kill_while_a_checkpoint_gets_its_names_leaves_none_out(
             raise Killed
         return rename(path, target)
 
-    with monkeypatch.context() as patch, pytest.raises(Killed):
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Path, "replace", killed)
-        part("parts")
+        with pytest.raises(Killed):
+            part("parts")
     part("parts", resume=True)
     names = {path.name for path in (tmp_path / "whole").iterdir()}
     assert names == {path.name for path in (tmp_path / "parts").iterdir()} >= {"images-000000024.ckpt", "best.ckpt"}

@@ -89,8 +89,9 @@ def run(
         sys.stdout.write(short_help(plan, model, recipes=recipes, studies=studies))
         return
     from zoo.models import MODELS  # these bring torch
-    from zoo.training.cli import ReproductionCLI, train
+    from zoo.training.cli import ReproductionCLI
     from zoo.training.dry_run import DryRun
+    from zoo.training.process import train
 
     if isinstance(figures, Lazy):
         figures = figures.load()  # a wrong name is found before the training
