@@ -147,6 +147,10 @@ def replacing(path: Path, *, sync: bool = True) -> Iterator[Path]:
             with temporary.open("rb+") as file:
                 os.fsync(file.fileno())
         temporary.replace(path)
+    except OSError as error:
+        if error.filename is None:  # of a write or a flush: a full disk
+            error.filename = str(path)
+        raise
     finally:
         with contextlib.suppress(OSError):  # the folder is gone or read-only: the error that led here says more
             temporary.unlink(missing_ok=True)

@@ -1,11 +1,10 @@
 """One process that trains, measures or predicts: what it starts from, and how it ends."""
 
-import sys
+import re
 from pathlib import Path
 from typing import Any
 
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
 from zoo.data import ImageFolder
 from zoo.errors import DataError, DataNotFoundError, UsageError
@@ -17,6 +16,9 @@ from zoo.training.cli import ReproductionCLI
 from zoo.training.finetune.settings import open_source, with_source
 from zoo.training.plan import Plan
 from zoo.training.words import called_as
+
+#: What gloo and NCCL say where a process at the other end is gone.
+LOST = r"Connection closed by peer|Connection reset by peer|remote process exited|Broken pipe|DistNetworkError"
 
 
 def train(
@@ -35,8 +37,12 @@ def train(
             plan, source = with_source(plan, weights)
         command_line(model_class, plan=plan, source=source, **options)
     except Interrupted as stop:
-        say_how_to_go_on(stop, RunDir(plan.run_dir), paper=model_class.paper)
-        raise SystemExit(stop.status) from None
+        raise stopped(stop, plan, paper=model_class.paper) from None
+    except RuntimeError as error:
+        if not re.search(LOST, str(error)):
+            raise
+        way = goes_on(plan, model_class.paper)
+        raise ConnectionError(f"another process of this run ended, so this one ends too: {way}") from error
     except MisconfigurationException as error:
         raise UsageError(str(error)) from error
     except DataNotFoundError as error:
@@ -54,13 +60,18 @@ def refuse_other_paper(checkpoint: Path, *, paper: str) -> None:
         raise UsageError(f"{checkpoint} is of {origin}, this is {paper}: use reproductions/{origin}.py")
 
 
-@rank_zero_only
-def say_how_to_go_on(stop: Interrupted, run: RunDir, *, paper: str) -> None:
-    """Prints where a run was stopped and what resumes it."""
-    if stop.requeued is not None:
-        sys.stderr.write(f"{stop}; {stop.requeued}\n")
-        if "could not" not in stop.requeued:
-            return
-    command = f"go on with: {' '.join(called_as(paper, 'fit'))} --run_dir {run.path} --ckpt_path last"
-    nothing = "it has no checkpoint yet, so there is nothing to go on from"
-    sys.stderr.write(f"{stop}; {command if run.last_checkpoint.is_file() else nothing}\n")
+def stopped(stop: Interrupted, plan: Plan, *, paper: str) -> Interrupted:
+    """The same, saying where a run was stopped and what resumes it."""
+    ways = [] if stop.requeued is None else [stop.requeued]
+    if stop.requeued is None or "could not" in stop.requeued:
+        again = f"{plan.subcommand} left nothing: give the command again"
+        ways.append(goes_on(plan, paper) if plan.subcommand == "fit" else again)
+    return Interrupted("; ".join([str(stop), *ways]), number=stop.status - 128)
+
+
+def goes_on(plan: Plan, paper: str) -> str:
+    """What resumes a run."""
+    run = RunDir(plan.run_dir)
+    if not run.last_checkpoint.is_file():
+        return "it has no checkpoint yet, so there is nothing to go on from"
+    return f"go on with: {' '.join(called_as(paper, 'fit'))} --run_dir {run.path} --ckpt_path last"

@@ -8,27 +8,13 @@ from types import FrameType
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
+from zoo.errors import Interrupted
 from zoo.models.base.module import AdversarialModule
 from zoo.runs.environment import process_rank
+from zoo.runs.process import SIGNALS
 from zoo.training.callbacks.base import ZooCallback
 from zoo.training.callbacks.checkpoint import CounterCheckpoint
 from zoo.training.slurm import REQUEUE_SIGNALS, current_job, requeue
-
-SIGNALS = (signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else []))
-
-
-class Interrupted(BaseException):
-    """A command ended because it was asked to. Like KeyboardInterrupt no Exception: no library shall swallow it.
-
-    Attributes:
-        status: exit status of the command, 128 + the signal's number.
-        requeued: what became of the job of SLURM, where its time is up.
-    """
-
-    def __init__(self, text: str, *, number: int, requeued: str | None = None) -> None:
-        super().__init__(text)
-        self.status = 128 + number
-        self.requeued = requeued
 
 
 class SignalListener(ZooCallback):
