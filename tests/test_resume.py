@@ -89,9 +89,7 @@ def test_a_kill_after_the_first_evaluation_is_resumed_to_the_bit(tmp_path: Path,
 
 
 @pytest.mark.parametrize("stop_at", ["best.ckpt", "images-000000024.ckpt", "last.ckpt"])
-def test_a_kill_while_a_checkpoint_gets_its_names_leaves_none_out(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop_at: str
-) -> None:
+def test_a_kill_while_a_checkpoint_gets_its_names_leaves_none_out(tmp_path: Path, stop_at: str) -> None:
     """At 24 images one checkpoint is the best, a kept one and the last."""
 
     def part(folder: str, *, resume: bool = False) -> None:
@@ -107,7 +105,7 @@ def test_a_kill_while_a_checkpoint_gets_its_names_leaves_none_out(
             raise Killed
         return rename(path, target)
 
-    with monkeypatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Path, "replace", killed)
         with pytest.raises(Killed):
             part("parts")

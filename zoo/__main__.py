@@ -7,9 +7,8 @@ from importlib import import_module
 from typing import NamedTuple
 
 from zoo import __version__
-from zoo.errors import ZooError
 from zoo.runs.environment import shorten_waits
-from zoo.runs.text import plain_warnings
+from zoo.runs.process import orderly
 
 
 class Command(NamedTuple):
@@ -105,13 +104,9 @@ def main() -> None:
     if not first.startswith("-"):
         refuse_unknown(first)
     shorten_waits()
-    arguments = parser(first).parse_args()
-    try:
-        with plain_warnings():
-            arguments.run(arguments)
-    except ZooError as error:
-        sys.stderr.write(f"error: {error}\n")
-        raise SystemExit(1) from None
+    with orderly():
+        arguments = parser(first).parse_args()
+        arguments.run(arguments)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,20 @@ class ZooError(Exception):
     """Base of every error that names a thing, where it was looked for, and what to do about it."""
 
 
+class Interrupted(BaseException):
+    """A command ended because it was asked to. Like KeyboardInterrupt no Exception: no library shall swallow it.
+
+    Attributes:
+        status: exit status of the command, 128 + the signal's number.
+        requeued: what became of the job of SLURM, where its time was up.
+    """
+
+    def __init__(self, text: str, *, number: int, requeued: str | None = None) -> None:
+        super().__init__(text)
+        self.status = 128 + number
+        self.requeued = requeued
+
+
 class UsageError(ZooError):
     """A command line that names something unknown, or leaves out something needed."""
 

@@ -200,7 +200,7 @@ def _decode_chunks(name: str, files: ImageFiles, *, prepare: Preparation, bytes_
     count = len(files.names)
     size = max(1, min(256, BLOCK_BYTES // bytes_per_image))
     blocks = (files.select(range(start, min(start + size, count))) for start in range(0, count, size))
-    with tqdm(total=count, desc=f"decoding {name}", unit="img", disable=count <= LARGE) as bar:
+    with tqdm(total=count, desc=f"decoding {name}", unit="img", disable=count <= LARGE or None) as bar:
         for images in in_order(_decode_block, blocks, prepare, parallel=count > LARGE):
             yield images
             bar.update(len(images))

@@ -316,7 +316,8 @@ class Evaluator:
 
         rank, world = rank_and_world()
         mine = range(rank, -(-n // self.block), world)
-        yield from tqdm(mine, desc=what, unit="block", leave=False, disable=not self.progress or rank != 0)
+        hidden = not self.progress or rank != 0 or None  # None: where there is no terminal
+        yield from tqdm(mine, desc=what, unit="block", leave=False, disable=hidden)
 
     def _result(
         self, of_features: list[FeatureMeasures], of_pixels: PixelMeasures | None, changes: dict[str, Any]

@@ -26,6 +26,18 @@ def shorten_waits() -> None:
         os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
 
 
+def process_rank() -> int:
+    """Number of this process among those that train together, by what their launcher told it; 0: alone or first."""
+    here = os.environ
+    if "RANK" in here:  # torchrun
+        return int(here["RANK"])
+    if "LOCAL_RANK" in here:  # a child of Lightning, or its parent on another node
+        return int(here.get("NODE_RANK", "0")) * 1_000 + int(here["LOCAL_RANK"])
+    if "SLURM_NTASKS" in here and here.get("SLURM_JOB_NAME") not in ("bash", "interactive"):
+        return int(here.get("SLURM_PROCID", "0"))
+    return int(here.get("NODE_RANK", "0")) * 1_000
+
+
 def describe_versions() -> dict[str, str]:
     """Versions of Python, zoo, and the packages that figures depend on ("absent": not installed), none imported."""
     versions = {"python": platform.python_version()}

@@ -48,10 +48,10 @@ class RunDir:
     def refuse_second_run(self) -> None:
         """Raises RecordError if a run lies here already."""
         if self.holds_run:
-            if any(self.checkpoints.glob("*.ckpt")):
+            if self.last_checkpoint.is_file():
                 way = "resume with --ckpt_path last"
             else:
-                way = "no checkpoint of it is there to resume from, so remove the folder"
+                way = "it has no last.ckpt to resume from, so begin it anew with --ckpt_path auto, remove the folder"
             traces = ", ".join(self._traces())
             raise RecordError(f"{self.path} holds a run already ({traces}): {way}, or choose another --run_dir/--name")
 
@@ -140,16 +140,32 @@ def replacing(path: Path, *, sync: bool = True) -> Iterator[Path]:
     Raises:
         OSError: as the body, the disk or the folder has it.
     """
-    temporary = path.with_name(f"{path.name}.tmp-{uuid.uuid4().hex[:12]}")
+    temporary = path.with_name(f"{path.name}.tmp-{os.getpid()}-{uuid.uuid4().hex[:8]}")
     try:
         yield temporary
         if sync:
             with temporary.open("rb+") as file:
                 os.fsync(file.fileno())
         temporary.replace(path)
+    except OSError as error:
+        if error.filename is None:  # of a write or a flush: a full disk
+            error.filename = str(path)
+        raise
     finally:
         with contextlib.suppress(OSError):  # the folder is gone or read-only: the error that led here says more
             temporary.unlink(missing_ok=True)
+
+
+def sweep(folder: Path) -> None:
+    """Removes the temporary files that processes left which died while they wrote into a run's folder or those in it.
+
+    Whoever calls this holds the run's lock. A file of a process that lives on this machine stays.
+    """
+    for file in (*folder.glob("*.tmp-*"), *folder.glob("*/*.tmp-*")):
+        process = file.name.rpartition(".tmp-")[2].partition("-")[0]
+        if not (process.isdigit() and Path(f"/proc/{process}").exists()):
+            with contextlib.suppress(OSError):
+                file.unlink()
 
 
 def write_atomically(path: str | os.PathLike[str], text: str) -> None:

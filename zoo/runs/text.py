@@ -7,6 +7,8 @@ import sys
 import warnings
 from collections.abc import Collection, Iterator, Sequence
 
+from zoo.runs.environment import process_rank
+
 
 def say(text: str) -> None:
     """Lines on standard output, at once."""
@@ -27,9 +29,13 @@ def positive(text: str) -> int:
 
 @contextlib.contextmanager
 def plain_warnings() -> Iterator[None]:
-    """Inside, a warning is one line of what it says, without the place in the code that said it."""
+    """Inside, a warning is one line of what it says, without the place in the code that said it.
+
+    Of several processes that train together the first one warns.
+    """
     before = warnings.formatwarning
-    warnings.formatwarning = lambda message, *_where, **_more: f"warning: {message}\n"
+    first = process_rank() == 0
+    warnings.formatwarning = lambda message, *_where, **_more: f"warning: {message}\n" if first else ""
     try:
         yield
     finally:

@@ -7,35 +7,32 @@ LightningCLI names it. `zoo.training.command` reads the command line up to here.
 import argparse
 import sys
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Any
 
 import torch
 import yaml
 from lightning.pytorch import LightningDataModule
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
-from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
-from zoo.data import DATASETS, ImageDataModule, ImageFolder, ToyPoints
-from zoo.errors import DataError, DataNotFoundError, UnsupportedSettingError, UsageError
+from zoo.data import DATASETS, ImageDataModule, ToyPoints
+from zoo.errors import UnsupportedSettingError, UsageError
 from zoo.experiments.measures import MEASURES
 from zoo.experiments.pictures.drawing import Drawings, write
 from zoo.experiments.pictures.grids import save_png
 from zoo.experiments.suite import Measurement
 from zoo.models import MODELS
 from zoo.models.base.module import AdversarialModule
-from zoo.models.base.refusals import refuse_float16
 from zoo.models.trained import FinishedRun
 from zoo.runs.checkpoints import AtomicCheckpointIO, check_compatible, read_checkpoint
 from zoo.runs.folder import RunDir
 from zoo.runs.record import read_metrics
+from zoo.training.again import leave_if_finished
 from zoo.training.callbacks import (
     CounterCheckpoint,
     Evaluation,
     HealthWatch,
     ImageProgress,
-    Interrupted,
     MemorisationWatch,
     SampleGrid,
     SignalListener,
@@ -47,12 +44,13 @@ from zoo.training.finetune.augment import augment_discriminator
 from zoo.training.finetune.freeze import freeze_discriminator
 from zoo.training.finetune.learning_rate import ScaledLearningRate
 from zoo.training.finetune.report import FinetuneReport, finetune_record
-from zoo.training.finetune.settings import match_data, open_source, refuse_without_source, with_source
+from zoo.training.finetune.settings import match_data, refuse_without_source
 from zoo.training.loggers import JsonlLogger, WandbMirror
 from zoo.training.plan import Plan
 from zoo.training.refusals import refusal
 from zoo.training.report import RunReport
 from zoo.training.settings import TAKEN_BEFORE, add_settings, refuse_counts_below_one
+from zoo.training.trainer import cluster_plugins, listed, refuse_unusable_options, settle_devices
 from zoo.training.words import called_as
 
 RunFigures = Callable[[Any, FinishedRun], Drawings]
@@ -126,7 +124,7 @@ class ReproductionCLI(LightningCLI):
         for name in ("lr", "lr_D", "lr_G"):
             if name in config.model and config.model[name] is not None and not config.model[name] > 0:
                 raise UsageError(f"--model.{name} must be above 0, not {config.model[name]}")
-        refuse_float16(config.trainer.precision)  # on a CPU, Lightning would silently take bf16 instead
+        refuse_unusable_options(config.trainer)
         fitting = self.subcommand == "fit"
         torch.set_float32_matmul_precision(config.matmul_precision if fitting else "highest")
         # Adam's moments of dead units sink below 1e-38, where a CPU takes many times as long for the same sum
@@ -144,15 +142,11 @@ class ReproductionCLI(LightningCLI):
         refuse_without_source(config)
         if self.source is not None:
             match_data(config, self.source, given=self.plan.words.given)
-        if config.devices > 1:
-            if self.subcommand == "predict":
-                raise UsageError("predict writes its images from one device: leave --devices out")
-            config.trainer.devices = config.devices
-            if config.trainer.strategy == "auto":
-                config.trainer.strategy = "ddp_find_unused_parameters_true"  # each loss leaves one player unused
-        elif config.trainer.devices == "auto":
-            config.trainer.devices = 1
+        if config.devices > 1 and self.subcommand == "predict":
+            raise UsageError("predict writes its images from one device: leave --devices out")
+        settle_devices(config)
         self.settings = config
+        leave_if_finished(self.run, plan=self.plan, images=config.images, generator_steps=config.generator_steps)
 
     def instantiate_classes(self) -> None:
         try:
@@ -160,6 +154,7 @@ class ReproductionCLI(LightningCLI):
         except RuntimeError as error:  # torch's, of a width below 1 for one
             raise UsageError(f"no networks can be made of these --model settings: {error}") from error
         self.model.seed = self.settings.seed_everything
+        self.model.log_every = self.settings.trainer.log_every_n_steps or self.model.log_every
 
     def instantiate_trainer(self, **kwargs: Any) -> Any:
         config, keep = self.settings, self.settings.keep
@@ -188,7 +183,7 @@ class ReproductionCLI(LightningCLI):
                 SampleGrid(self.run.grids, every=keep.grid_every),
                 HealthWatch(every=keep.grid_every),
                 *tuning,
-                ImageProgress(images=config.images),  # after those that print at the start, on lines of their own
+                *self.progress(),  # after those that print at the start, on lines of their own
                 self.evaluation,
                 keeper,
                 StopOnSignal(listener, keeper),
@@ -199,9 +194,22 @@ class ReproductionCLI(LightningCLI):
         ]
         if not fitting:
             kwargs["enable_progress_bar"] = False  # the evaluation draws its own
-        return super().instantiate_trainer(
-            logger=self.loggers(), plugins=[*(config.trainer.plugins or []), AtomicCheckpointIO()], **kwargs
-        )
+        given = self._get(self.config_init, "trainer")
+        plugins = [*listed(given.get("plugins")), AtomicCheckpointIO()]
+        try:
+            return super().instantiate_trainer(
+                logger=self.loggers(),
+                plugins=[*plugins, *cluster_plugins(plugins)],
+                default_root_dir=self.run.path,  # Lightning looks there for checkpoints of its own
+                **kwargs,
+            )
+        except (ValueError, RuntimeError) as error:  # tasks of SLURM that do not match, a device that is not there
+            raise UsageError(str(error)) from error
+
+    def progress(self) -> list[Any]:
+        """The bar, unless it is not wanted."""
+        wanted = self.settings.trainer.enable_progress_bar is not False
+        return [ImageProgress(images=self.settings.images)] if wanted else []
 
     def tuning(self) -> list[Any]:
         """Brings the source's weights into the model, freezes and augments as asked for; callbacks of such a run."""
@@ -227,9 +235,10 @@ class ReproductionCLI(LightningCLI):
         """The record of the run and, where asked for, its mirror at W&B. `predict` logs nothing."""
         if self.subcommand == "predict":
             return []
-        self.jsonl = JsonlLogger(self.run.path)
+        self.jsonl = JsonlLogger(self.run.path, clock=lambda: self.model.images_seen)
+        loggers = [self.jsonl, *listed(self._get(self.config_init, "trainer").get("logger"))]
         if not self.settings.wandb:
-            return [self.jsonl]
+            return loggers
         project = self.settings.wandb if isinstance(self.settings.wandb, str) else "lightning-gan-zoo"
         mirror = WandbMirror(
             self.run.path,
@@ -238,8 +247,9 @@ class ReproductionCLI(LightningCLI):
             group=self.model.paper,
             tags=[self.plan.recipe, self.datamodule.name],
             config=self.plain_settings(),
+            clock=self.jsonl.clock,
         )
-        return [self.jsonl, mirror]
+        return [*loggers, mirror]
 
     def plain_settings(self) -> dict[str, Any]:
         """Every setting of this run as plain types: what config.yaml holds."""
@@ -253,6 +263,8 @@ class ReproductionCLI(LightningCLI):
             check_compatible(checkpoint, self.model, self.plan.checkpoint)
             kwargs |= {"ckpt_path": str(self.plan.checkpoint), "weights_only": True}
             if subcommand == "fit" and self.trainer.is_global_zero:
+                if self.run.path.is_dir():
+                    self.plan.lock.take()
                 self.jsonl.resume_at(int(checkpoint["state_dict"]["images_seen"]))
         if self.settings.compile:
             self.model.compile_networks()
@@ -304,44 +316,3 @@ def check_images_fit(data: ImageDataModule, model: AdversarialModule) -> None:
             f"{data.name} gives images of shape {data.image_shape}, {type(model).__name__} takes {model.image_shape} "
             "(channels, height, width): set data.resolution, or model.resolution and model.channels, so that they agree"
         )
-
-
-def train(
-    plan: Plan, model_class: type[AdversarialModule], *, command_line: type[ReproductionCLI], **options: Any
-) -> None:
-    """One of fit, test and predict, as planned; an interrupted run ends with the status of its signal.
-
-    Raises:
-        ZooError: what a user can mend.
-    """
-    try:
-        weights, source = open_source(plan.words, paper=model_class.paper), None
-        if plan.checkpoint is not None:
-            refuse_other_paper(plan.checkpoint, paper=model_class.paper)
-        if weights is not None:
-            plan, source = with_source(plan, weights)
-        command_line(model_class, plan=plan, source=source, **options)
-    except Interrupted as stop:
-        say_how_to_go_on(stop, RunDir(plan.run_dir), paper=model_class.paper)
-        raise SystemExit(stop.status) from None
-    except MisconfigurationException as error:
-        raise UsageError(str(error)) from error
-    except DataNotFoundError as error:
-        if error.data == ImageFolder.name:
-            raise
-        raise DataError(f"{error}\n`--recipe digits` needs no files.") from error
-
-
-def refuse_other_paper(checkpoint: Path, *, paper: str) -> None:
-    """Raises UsageError if another paper's script wrote the checkpoint, before its settings are read as this one's."""
-    origin = read_checkpoint(checkpoint).get("zoo", {}).get("paper", paper)
-    if origin != paper:
-        raise UsageError(f"{checkpoint} is of {origin}, this is {paper}: use reproductions/{origin}.py")
-
-
-@rank_zero_only
-def say_how_to_go_on(stop: Interrupted, run: RunDir, *, paper: str) -> None:
-    """Prints where a run was stopped and what resumes it."""
-    command = f"go on with: {' '.join(called_as(paper, 'fit'))} --run_dir {run.path} --ckpt_path last"
-    nothing = "it has no checkpoint yet, so there is nothing to go on from"
-    sys.stderr.write(f"{stop}; {command if run.last_checkpoint.is_file() else nothing}\n")

@@ -11,9 +11,8 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from zoo.errors import ZooError
 from zoo.runs.environment import shorten_waits
-from zoo.runs.text import plain_warnings
+from zoo.runs.process import orderly
 from zoo.training.finetune.origin import with_source_recipe
 from zoo.training.help import short_help
 from zoo.training.plan import make_plan
@@ -51,12 +50,8 @@ def reproduce(
         asked = bool(arguments) and arguments[0] in ("-h", "--help")
         (sys.stdout if asked else sys.stderr).write(usage(recipes, studies))
         raise SystemExit(0 if asked else 2)
-    try:
-        with plain_warnings():
-            run(Words.of(arguments), model, recipes=recipes, figures=figures, studies=studies)
-    except (ZooError, OSError) as error:
-        sys.stderr.write(f"error: {error}\n")
-        raise SystemExit(1) from None
+    with orderly():
+        run(Words.of(arguments), model, recipes=recipes, figures=figures, studies=studies)
 
 
 def usage(recipes: Mapping[str, Recipe], studies: Mapping[str, Study]) -> str:
@@ -89,8 +84,9 @@ def run(
         sys.stdout.write(short_help(plan, model, recipes=recipes, studies=studies))
         return
     from zoo.models import MODELS  # these bring torch
-    from zoo.training.cli import ReproductionCLI, train
+    from zoo.training.cli import ReproductionCLI
     from zoo.training.dry_run import DryRun
+    from zoo.training.process import train
 
     if isinstance(figures, Lazy):
         figures = figures.load()  # a wrong name is found before the training

@@ -14,7 +14,7 @@ import secrets
 import shutil
 import time
 from argparse import Namespace
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -44,10 +44,16 @@ class JsonlLogger(Logger):
 
     The file is opened anew for each line: no handle goes stale when `resume_at` replaces the file, and the logger
     can be pickled.
+
+    Args:
+        run_dir: the run's folder.
+        clock: tells images_seen. Callbacks that are not of this project log at steps of another kind (Lightning's
+            LearningRateMonitor at batches); with a clock every line has the true counter.
     """
 
-    def __init__(self, run_dir: Path) -> None:
+    def __init__(self, run_dir: Path, *, clock: Callable[[], int] | None = None) -> None:
         super().__init__()
+        self.clock = clock
         self.run_dir = Path(run_dir)
         self.path = self.run_dir / METRICS_FILE
         self._resumed: float | None = None  # when, until the next line has told it
@@ -75,20 +81,19 @@ class JsonlLogger(Logger):
         Args:
             metrics: numbers, one-element tensors, strings or None. A value that is not finite is written as null,
                 its kind beside it: {"loss": null, "loss_nonfinite": "nan" | "inf" | "-inf"}.
-            step: images_seen.
+            step: images_seen, where the logger has no clock.
 
         Raises:
-            ValueError: no step, or a metric named as one of the two fields that the logger adds.
+            ValueError: neither step nor clock, or a metric named as one of the fields that the logger adds.
             TypeError: a value that is no scalar.
             RecordError: the line could not be written (a full disk).
         """
-        if step is None:
-            raise ValueError("log_metrics needs `step`, the number of real images seen")
+        step = true_counter(step, self.clock)
         if taken := OWN_FIELDS & metrics.keys():
             raise ValueError(f"metrics may not be named {sorted(taken)}: the logger writes these itself")
-        if (int(step), frozenset(metrics)) in self._told:
+        if (step, frozenset(metrics)) in self._told:
             return
-        row: dict[str, Any] = {"images_seen": int(step), "time": round(time.time(), 3)}
+        row: dict[str, Any] = {"images_seen": step, "time": round(time.time(), 3)}
         if self._resumed is not None:
             row["resumed"], self._resumed = self._resumed, None
         for name, value in metrics.items():
@@ -132,6 +137,19 @@ class JsonlLogger(Logger):
         """Nothing: result.json and the figures lie in the run already."""
 
 
+def true_counter(step: int | None, clock: Callable[[], int] | None) -> int:
+    """images_seen: the clock's where there is one, else the step.
+
+    Raises:
+        ValueError: neither.
+    """
+    if clock is not None:
+        return clock()
+    if step is None:
+        raise ValueError("log_metrics needs `step`, the number of real images seen")
+    return int(step)
+
+
 def _fields(name: str, value: Any) -> dict[str, Any]:
     """A metric as JSON fields: one, or two where the value is not finite."""
     if hasattr(value, "item"):
@@ -160,6 +178,7 @@ class WandbMirror(WandbLogger):
         group: the paper, so that runs of one paper stand together.
         tags: labels of the run.
         config: what config.yaml holds, as plain types.
+        clock: tells images_seen, as for JsonlLogger.
 
     Raises:
         ModuleNotFoundError: wandb is not installed.
@@ -174,8 +193,10 @@ class WandbMirror(WandbLogger):
         group: str,
         tags: Sequence[str] = (),
         config: dict[str, Any],
+        clock: Callable[[], int] | None = None,
     ) -> None:
         _require_wandb()
+        self.clock = clock
         self.run_dir = Path(run_dir)
         super().__init__(name=name, save_dir=str(self.run_dir), project=project, log_model=False)
         self._wandb_init = {
@@ -189,7 +210,7 @@ class WandbMirror(WandbLogger):
         }
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_experiment": None}
+        return self.__dict__ | {"_experiment": None, "clock": None}
 
     @property
     @rank_zero_experiment
@@ -230,9 +251,7 @@ class WandbMirror(WandbLogger):
         Raises:
             ValueError: no step.
         """
-        if step is None:
-            raise ValueError("log_metrics needs `step`, the number of real images seen")
-        self.experiment.log({**metrics, "images_seen": int(step)})
+        self.experiment.log({**metrics, "images_seen": true_counter(step, self.clock)})
 
     def log_hyperparams(self, params: dict[str, Any] | Namespace) -> None:
         """Nothing: the constructor's `config` holds them all."""

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from zoo.errors import UsageError
 from zoo.runs.folder import RunDir
+from zoo.runs.lock import RunLock
 from zoo.training.recipes import Recipe
+from zoo.training.slurm import comes_back, current_job
 from zoo.training.words import Words
 
 #: The settings that `config.yaml` hands on from `fit` to a resumed `fit`, to `test` and to `predict`.
@@ -42,10 +45,11 @@ class Plan:
     Attributes:
         words: the command line.
         recipe: name of the recipe.
-        by_default: whether it was taken for want of a name.
         base: settings that the command line's own options override.
         run_dir: the run's folder.
         checkpoint: file to start from, or None.
+        by_default: whether the recipe was taken for want of a name.
+        again: whether the run goes on if it can, begins if not, and has nothing to do where it is finished.
     """
 
     words: Words
@@ -54,6 +58,12 @@ class Plan:
     run_dir: Path
     checkpoint: Path | None
     by_default: bool = False
+    again: bool = False
+
+    @cached_property
+    def lock(self) -> RunLock:
+        """Of the run's folder, not yet taken."""
+        return RunLock(self.run_dir)
 
     @property
     def subcommand(self) -> str:
@@ -65,22 +75,25 @@ def make_plan(words: Words, *, paper: str, recipes: Mapping[str, Recipe]) -> Pla
     """Finds the settings to start from, by --recipe, --run_dir, --name and --ckpt_path.
 
     Raises:
-        UsageError: an unknown recipe, or a missing run.
+        UsageError: an unknown recipe, a missing run, or `auto` for a run whose folder is another each time.
         RecordError: `fit` into a folder that holds a run, without --ckpt_path.
     """
     recipe, run_dir, name, ckpt_path = (words.taken.get(o) for o in ("recipe", "run_dir", "name", "ckpt_path"))
     if recipe is not None and recipe not in recipes:
         known = "\n".join(f"  {key:28} {value.summary}" for key, value in recipes.items())
         raise UsageError(f"unknown recipe {recipe!r}; the recipes of {paper} are\n{known}")
-    if run_dir is not None:
-        folder = Path(run_dir)
-    else:
-        stamp = os.environ.setdefault("ZOO_RUN_STAMP", datetime.now().strftime("%Y%m%d-%H%M%S"))
-        folder = Path("runs") / paper / (recipe or "digits") / (name or stamp)
+    folder = Path(run_dir) if run_dir is not None else Path("runs") / paper / (recipe or "digits") / (name or stamp())
     run = RunDir(folder)
     started = run.config.exists()
+    again = words.subcommand == "fit" and (ckpt_path == "auto" or (ckpt_path is None and comes_back(folder)))
+    if again and run_dir is None and name is None and current_job() is None:
+        raise UsageError("--ckpt_path auto needs --run_dir or --name: without, every run has a folder of its own")
+    if again or ckpt_path == "auto":
+        ckpt_path = "last" if run.last_checkpoint.is_file() or not again else None
+    if again and ckpt_path:
+        words = without_source(words)
     if words.subcommand == "fit" and ckpt_path is None:
-        if not words.inspecting and "LOCAL_RANK" not in os.environ:
+        if not words.inspecting and not again:
             run.refuse_second_run()
         base: Mapping[str, Any] = recipes[recipe or "digits"].config
     elif started or words.inspecting:
@@ -97,7 +110,27 @@ def make_plan(words: Words, *, paper: str, recipes: Mapping[str, Recipe]) -> Pla
         ckpt_path = "last"
     named = {"last": run.last_checkpoint, "best": run.best_checkpoint}
     checkpoint = None if ckpt_path is None or words.inspecting else named.get(ckpt_path, Path(ckpt_path))
-    return Plan(words, recipe, {**base, "recipe": recipe}, folder, checkpoint, by_default)
+    return Plan(words, recipe, {**base, "recipe": recipe}, folder, checkpoint, by_default, again)
+
+
+def stamp() -> str:
+    """The name of a run that has none: its job's, which is the same when that comes back, or the time."""
+    job = current_job()
+    if job is not None:
+        return f"job-{job.id}"
+    return os.environ.setdefault("ZOO_RUN_STAMP", datetime.now().strftime("%Y%m%d-%H%M%S"))  # one for all processes
+
+
+def without_source(words: Words) -> Words:
+    """The command line without --init_from: a run that goes on has its weights already."""
+    rest: list[str] = []
+    for word in words.rest:
+        if rest and rest[-1] == "--init_from":
+            rest.pop()
+        elif not word.startswith("--init_from="):
+            rest.append(word)
+    given = {option: value for option, value in words.given.items() if option != "init_from"}
+    return replace(words, rest=rest, given=given)
 
 
 def inherited_settings(config: Path, *, paper: str) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from zoo.experiments.suite import Measurement
 from zoo.models.base.module import AdversarialModule
 from zoo.runs.checkpoints import read_checkpoint
 from zoo.runs.environment import describe_commit, describe_hardware, describe_versions
-from zoo.runs.folder import RunDir, write_atomically
+from zoo.runs.folder import RunDir, sweep, write_atomically
 from zoo.runs.record import (
     overridden,
     read_metrics,
@@ -29,6 +29,7 @@ from zoo.runs.record import (
 from zoo.runs.text import number, print_table, say
 from zoo.training.callbacks.base import ZooCallback, data_of
 from zoo.training.plan import Plan
+from zoo.training.slurm import mark_run
 from zoo.training.words import command_line
 
 
@@ -82,9 +83,20 @@ class RunReport(ZooCallback):
     def begin(self, trainer: Trainer, module: AdversarialModule) -> None:
         self.stopwatch.start()
         if trainer.is_global_zero:
-            RunDir.create(self.run.path, resume=True)  # a second run was refused with the plan
+            RunDir.create(self.run.path, resume=True)
+            self.plan.lock.take()
+            if self.plan.checkpoint is None:
+                self.begin_anew()
+            sweep(self.run.path)
+            mark_run(self.run.path)
             write_atomically(self.run.config, yaml.safe_dump(dict(self.settings), sort_keys=False))
             self.announce(module, data=data_of(trainer))
+
+    def begin_anew(self) -> None:
+        """Forgets what a run left that ended before its first checkpoint; refuses one that began meanwhile."""
+        if not self.plan.again or self.run.result.exists():
+            self.run.refuse_second_run()
+        self.run.metrics.unlink(missing_ok=True)
 
     def announce(self, model: AdversarialModule, *, data: ImageDataModule) -> None:
         """Prints what is about to be trained."""

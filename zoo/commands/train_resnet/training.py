@@ -189,7 +189,7 @@ def _fit(
     average = net if cycle.average is None else copy.deepcopy(net)
     both = net if average is net else nn.ModuleList([net, average])
     done = kept.load(both, optimizer) if kept else 0
-    bar = tqdm(total=epochs * in_epoch, initial=done * in_epoch, unit="batch", disable=not progress)
+    bar = tqdm(total=epochs * in_epoch, initial=done * in_epoch, unit="batch", disable=not progress or None)
     for epoch in range(done, epochs):
         order = torch.randperm(len(images))[: in_epoch * size]
         for step, batch in enumerate(order.view(-1, size)):

@@ -22,7 +22,7 @@ def with_source_recipe(words: Words, *, recipes: Collection[str]) -> Words:
         UsageError: --init_from of a resumed run.
     """
     init_from = source_name(words)
-    if init_from is not None and "ckpt_path" in words.taken:
+    if init_from is not None and words.taken.get("ckpt_path", "auto") != "auto":
         raise UsageError(
             "--init_from starts a new run, --ckpt_path goes on with one: a fine-tuning run is resumed by --ckpt_path "
             "last alone, and keeps its weights"

@@ -1,0 +1,221 @@
+"""The same command line again, one process in a run's folder, and a job of SLURM that comes back."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lightning.pytorch import Trainer
+from toys import same, state_of
+
+from zoo.runs.lock import RunLock
+from zoo.runs.record import read_metrics, read_result
+from zoo.training import reproduce
+from zoo.training.callbacks import StopAtBudget
+from zoo.training.scripts import script_of
+
+BATCH = 16
+TINY = ["--model.width", "2", "--data.batch_size", str(BATCH), "--keep.monitor", "null", "--evaluation.every", "null"]
+
+
+def zoo(*arguments: str) -> None:
+    """As `python reproductions/dcgan.py fit --recipe digits ARGUMENTS`."""
+    reproduce("dcgan", script_of("dcgan").recipes, arguments=["fit", "--recipe", "digits", *TINY, *arguments])
+
+
+def status(*arguments: str) -> Any:
+    """Of a command that ends the process."""
+    with pytest.raises(SystemExit) as stop:
+        zoo(*arguments)
+    return stop.value.code
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory, shared_cache: Path) -> Path:
+    """A run of 96 images that nothing disturbed."""
+    run = tmp_path_factory.mktemp("runs") / "whole"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ZOO_CACHE", str(shared_cache))
+        zoo("--images", "96", "--run_dir", str(run))
+    return run
+
+
+@pytest.fixture
+def after_batch(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Lets something happen at so many images: (images, function)."""
+
+    def install(images: int, happens: Any) -> None:
+        before = StopAtBudget.after_batch
+
+        def after(self: StopAtBudget, trainer: Trainer, module: Any) -> None:
+            if module.images_seen == images:
+                happens()
+            before(self, trainer, module)
+
+        monkeypatch.setattr(StopAtBudget, "after_batch", after)
+
+    return install
+
+
+def test_auto_begins_goes_on_and_has_nothing_to_do(
+    tmp_path: Path, whole: Path, after_batch: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    same_command = ["--images", "96", "--run_dir", "run", "--ckpt_path", "auto"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(StopAtBudget, "after_batch", StopAtBudget.after_batch)
+        after_batch(48, lambda: os.kill(os.getpid(), signal.SIGTERM))
+        assert status(*same_command) == 128 + signal.SIGTERM
+    zoo(*same_command)
+    assert same(state_of(whole / "checkpoints/last.ckpt"), state_of(tmp_path / "run/checkpoints/last.ckpt"))
+    assert read_result(tmp_path / "run")["interruptions"] == 1
+    before = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    assert status(*same_command) == 0
+    assert "run is finished (96 images): nothing to do" in capsys.readouterr().out
+    assert before == {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    zoo("--images", "112", "--run_dir", "run", "--ckpt_path", "auto")  # a larger budget is something to do
+    assert read_result(tmp_path / "run")["images_seen"] == 112
+
+
+def test_auto_begins_anew_what_has_no_checkpoint(tmp_path: Path, whole: Path) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "config.yaml").write_text("recipe: digits\n")
+    (run / "metrics.jsonl").write_text('{"images_seen": 16, "time": 1.0, "loss_generator": 9.0}\n')
+    zoo("--images", "96", "--run_dir", str(run), "--ckpt_path", "auto")
+    assert same(state_of(whole / "checkpoints/last.ckpt"), state_of(run / "checkpoints/last.ckpt"))
+    assert all(row.get("loss_generator") != 9.0 for row in rows_of(run))
+
+
+def rows_of(run: Path) -> list[dict[str, Any]]:
+    return read_metrics(run / "metrics.jsonl") if (run / "metrics.jsonl").exists() else []
+
+
+def test_auto_needs_a_name(capsys: pytest.CaptureFixture[str]) -> None:
+    assert status("--images", "96", "--ckpt_path", "auto") == 1
+    assert "--ckpt_path auto needs --run_dir or --name" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("rank", ["LOCAL_RANK", "SLURM_PROCID", "RANK"])
+def test_a_finished_run_is_refused_under_every_launcher(
+    whole: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], rank: str
+) -> None:
+    monkeypatch.setenv(rank, "0")
+    before = {path: path.read_bytes() for path in whole.rglob("*") if path.is_file()}
+    assert status("--images", "96", "--run_dir", str(whole)) == 1
+    assert "holds a run already" in capsys.readouterr().err
+    assert before == {path: path.read_bytes() for path in whole.rglob("*") if path.is_file()}
+
+
+class TestLock:
+    """One process at a time writes into a run's folder."""
+
+    def test_a_live_run_is_not_resumed(self, whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        run = Path(shutil.copytree(whole, tmp_path / "run"))
+        other = RunLock(run)
+        other.take()
+        before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+        assert status("--images", "128", "--run_dir", str(run), "--ckpt_path", "last") == 1
+        assert f"{run} is in use by process {os.getpid()} on " in capsys.readouterr().err
+        assert before == {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+        other.free()
+        zoo("--images", "128", "--run_dir", str(run), "--ckpt_path", "last")
+        assert not list(run.glob(".lock"))
+
+    def test_of_two_beginners_one_is_refused(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        (tmp_path / "run").mkdir()
+        other = RunLock(tmp_path / "run")
+        other.take()
+        assert status("--images", "96", "--run_dir", "run") == 1
+        assert "in use by process" in capsys.readouterr().err
+        assert not (tmp_path / "run/config.yaml").exists()
+        other.free()
+
+    def test_a_dead_process_leaves_none_behind(self, tmp_path: Path) -> None:
+        holds = "import sys, os; from pathlib import Path; from zoo.runs.lock import RunLock\n"
+        holds += "RunLock(Path(sys.argv[1])).take(); os.kill(os.getpid(), 9)"
+        root = str(Path(__file__).parents[1])
+        subprocess.run([sys.executable, "-c", holds, str(tmp_path)], check=False, env=os.environ | {"PYTHONPATH": root})
+        assert (tmp_path / ".lock").exists()
+        lock = RunLock(tmp_path)
+        lock.take()
+        lock.free()
+        assert list(tmp_path.iterdir()) == []
+
+    def test_what_dead_processes_left_is_removed_at_the_next_start(self, whole: Path, tmp_path: Path) -> None:
+        run = Path(shutil.copytree(whole, tmp_path / "run"))
+        left = [run / "config.yaml.tmp-4194305-ab", run / "checkpoints/last.ckpt.tmp-c0ffee", run / "grids/a.png.tmp-x"]
+        alive = run / f"result.json.tmp-{os.getpid()}-ab"
+        for path in (*left, alive):
+            path.write_text("half")
+        zoo("--images", "96", "--run_dir", str(run), "--ckpt_path", "last")
+        assert not any(path.exists() for path in left)
+        assert alive.exists()
+
+
+class TestSlurm:
+    """A job whose time is up saves, is requeued by scontrol, and goes on in its own folder when it is back."""
+
+    @pytest.fixture
+    def job(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        """The environment of a task of job 1234, and a scontrol that notes what it is told."""
+        for name, value in (("NTASKS", "1"), ("PROCID", "0"), ("LOCALID", "0"), ("NODEID", "0"), ("JOB_ID", "1234")):
+            monkeypatch.setenv(f"SLURM_{name}", value)
+        monkeypatch.setenv("SLURM_JOB_NAME", "train")
+        tools = tmp_path / "tools"
+        tools.mkdir()
+        (tools / "scontrol").write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/told\n')
+        (tools / "scontrol").chmod(0o755)
+        monkeypatch.setenv("PATH", f"{tools}{os.pathsep}{os.environ['PATH']}")
+        return tmp_path / "told"
+
+    def test_the_requeued_job_goes_on_to_the_bit(
+        self, job: Path, tmp_path: Path, whole: Path, after_batch: Any, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(StopAtBudget, "after_batch", StopAtBudget.after_batch)
+            after_batch(48, lambda: os.kill(os.getpid(), signal.SIGUSR1))
+            assert status("--images", "96") == 128 + signal.SIGUSR1
+        assert job.read_text() == "requeue 1234\n"
+        assert "stopped at 48 images; job 1234 is requeued and goes on from there" in capsys.readouterr().err
+        zoo("--images", "96")
+        run = tmp_path / "runs/dcgan/digits/job-1234"
+        assert same(state_of(whole / "checkpoints/last.ckpt"), state_of(run / "checkpoints/last.ckpt"))
+        assert read_result(run)["interruptions"] == 1
+        assert [path.name for path in run.parent.iterdir()] == ["job-1234"]
+        assert not list(tmp_path.rglob("hpc_ckpt*"))
+        assert status("--images", "96") == 1  # the job did not come back a second time
+
+    def test_a_job_that_a_node_lost_goes_on(
+        self, job: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        run = Path(shutil.copytree(whole, tmp_path / "run"))
+        (run / "slurm_job").write_text("1234\n")
+        monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
+        zoo("--images", "128", "--run_dir", str(run))
+        assert read_result(run)["images_seen"] == 128
+        monkeypatch.setenv("SLURM_JOB_ID", "1235")  # another job does not
+        assert status("--images", "256", "--run_dir", str(run)) == 1
+
+    def test_what_lightning_left_in_this_folder_is_no_start(self, job: Path, whole: Path, tmp_path: Path) -> None:
+        shutil.copyfile(whole / "checkpoints/last.ckpt", tmp_path / "hpc_ckpt_1.ckpt")
+        zoo("--images", "16", "--name", "fresh")
+        assert read_result(tmp_path / "runs/dcgan/digits/fresh")["discriminator_steps"] == 1
+
+    def test_a_scontrol_that_fails_is_said(
+        self, job: Path, tmp_path: Path, after_batch: Any, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        (tmp_path / "tools/scontrol").write_text("#!/bin/sh\necho 'Requeue is disabled' >&2; exit 1\n")
+        after_batch(32, lambda: os.kill(os.getpid(), signal.SIGUSR1))
+        assert status("--images", "96", "--run_dir", "run") == 128 + signal.SIGUSR1
+        said = capsys.readouterr().err
+        assert "job 1234 could not be requeued (Requeue is disabled)" in said
+        assert "--ckpt_path last" in said
+
+
+def test_several_nodes_need_a_launcher(capsys: pytest.CaptureFixture[str]) -> None:
+    assert status("--images", "96", "--run_dir", "run", "--trainer.num_nodes", "2") == 1
+    assert "needs what starts a process on each node" in capsys.readouterr().err

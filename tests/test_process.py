@@ -1,0 +1,229 @@
+"""How commands begin and end: without a terminal, by signals, by errors of the system."""
+
+import io
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from lightning.pytorch import Callback, Trainer
+from toys import ToyGAN, fit
+
+from zoo.errors import Interrupted, UsageError
+from zoo.metrics.evaluator import Evaluator
+from zoo.runs.folder import write_atomically
+from zoo.runs.process import LastingStream, one_line, orderly
+from zoo.runs.record import read_metrics, read_result
+from zoo.training import reproduce
+from zoo.training.callbacks import ImageProgress
+from zoo.training.scripts import script_of
+from zoo.training.trainer import REFUSED
+
+ROOT = Path(__file__).parents[1]
+TINY = ["--recipe", "digits", "--model.width", "2", "--data.batch_size", "16", "--images", "64", "--run_dir", "run"]
+QUIET = ["--keep.monitor", "null", "--evaluation.every", "null"]
+
+
+def zoo(*arguments: str) -> None:
+    """As `python reproductions/dcgan.py ARGUMENTS`."""
+    reproduce("dcgan", script_of("dcgan").recipes, arguments=list(arguments))
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """The one line of a `fit` that must fail before it leaves anything."""
+    with pytest.raises(SystemExit) as stop:
+        zoo("fit", *TINY, *arguments)
+    said = capsys.readouterr().err
+    assert (stop.value.code, said.count("error:")) == (1, 1)
+    assert not Path("run").exists()
+    return said
+
+
+class TestStreams:
+    """Losing the terminal loses nothing else."""
+
+    def test_a_pipe_that_nobody_reads(self) -> None:
+        reader, writer = os.pipe()
+        os.close(reader)
+        with os.fdopen(writer, "w") as pipe:
+            stream = LastingStream(pipe)
+            for _ in range(3):
+                stream.write("x" * 100_000)
+                stream.flush()
+
+    def test_a_stream_that_is_closed(self) -> None:
+        closed = io.StringIO()
+        closed.close()
+        LastingStream(closed).write("text")
+
+    def test_a_command_without_streams_prints_nowhere(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(sys, "stdout", None)
+        monkeypatch.setattr(sys, "stderr", None)
+        with orderly():
+            sys.stdout.write("text")
+            sys.stderr.write("text")
+        assert sys.stdout is None
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize("closing", ["| head -1", ">&-", "2>&-", ">&- 2>&- <&-", ">/dev/full"])
+    def test_training_goes_on(self, tmp_path: Path, closing: str) -> None:
+        words = " ".join(["fit", *TINY, *QUIET])
+        line = f"{sys.executable} {ROOT}/reproductions/dcgan.py {words} {closing}"
+        subprocess.run(
+            ["bash", "-c", line], check=False, capture_output=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
+        )
+        assert read_result(tmp_path / "run")["images_seen"] == 64
+
+
+class TestSignals:
+    """A signal ends a command as an error does: quietly, with its status, after cleaning up."""
+
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+    def test_at_any_moment(self, number: signal.Signals, capsys: pytest.CaptureFixture[str]) -> None:
+        before, cleaned = signal.getsignal(number), []
+
+        @orderly()
+        def work() -> None:
+            try:
+                os.kill(os.getpid(), number)
+                time.sleep(1)
+            finally:
+                cleaned.append(True)
+
+        with pytest.raises(SystemExit) as stop:
+            work()
+        assert (stop.value.code, cleaned, signal.getsignal(number)) == (128 + number, [True], before)
+        assert capsys.readouterr().err == "stopped\n"
+
+    def test_what_is_ignored_stays_so(self) -> None:
+        before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        with orderly():
+            os.kill(os.getpid(), signal.SIGHUP)
+        signal.signal(signal.SIGHUP, before)
+
+    def test_no_library_swallows_it(self) -> None:
+        """Compilers catch every Exception; a second Ctrl-C must get through."""
+        assert not issubclass(Interrupted, Exception)
+
+    def test_test_stops(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        zoo("fit", *TINY, *QUIET)
+        monkeypatch.setattr(Evaluator, "run", lambda *_: (os.kill(os.getpid(), signal.SIGTERM), time.sleep(1)))
+        with pytest.raises(SystemExit) as stop:
+            zoo("test", "--run_dir", "run", "--evaluation.extractors", "[lenet]")
+        assert stop.value.code == 128 + signal.SIGTERM
+        assert "stopped; test left nothing: give the command again" in capsys.readouterr().err
+        assert read_result("run")["tests"] == []
+
+
+class TestErrors:
+    """Those of the system in one line; those that all processes meet once."""
+
+    def test_the_file_is_named(self) -> None:
+        assert (
+            one_line(FileNotFoundError(2, "No such file or directory", "a.txt")) == "a.txt: No such file or directory"
+        )
+        assert one_line(UsageError("what is wrong")) == "what is wrong"
+
+    def test_a_full_disk(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        def full(*_: Any) -> None:
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr("os.fsync", full)
+        with pytest.raises(Exception, match=r"file\.txt.*No space left|No space left.*file\.txt"):
+            write_atomically(tmp_path / "file.txt", "text")
+        assert list(tmp_path.iterdir()) == []
+
+    @pytest.mark.parametrize(
+        ("error", "told"),
+        [(UsageError("x"), [True, False, False]), (OSError("x"), [True, True, True])],
+    )
+    def test_of_several_processes(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: Exception, told: list[bool]
+    ) -> None:
+        said = []
+        for rank in ("0", "1", "1000"):
+            monkeypatch.setenv("RANK", rank)
+            with pytest.raises(SystemExit), orderly():
+                raise error
+            said.append("error: x" in capsys.readouterr().err)
+        assert said == told
+
+
+class TestProgress:
+    """No terminal, no carriage returns."""
+
+    def test_lines_with_a_time(self, capsys: pytest.CaptureFixture[str]) -> None:
+        fit(ToyGAN(), ImageProgress(images=64, line_s=0.0), images=64, enable_progress_bar=True)
+        said = capsys.readouterr().err
+        assert "\r" not in said
+        lines = [line for line in said.splitlines() if " toy: " in line]
+        assert len(lines) == 9  # at the start and after each batch
+        assert lines[-1][2] == lines[-1][5] == ":"
+        assert "64 of 64 images" in lines[-1]
+        assert "0:00:00 left" in lines[-1]
+
+    def test_none_where_none_is_wanted(self, capsys: pytest.CaptureFixture[str]) -> None:
+        zoo("fit", *TINY, *QUIET, "--trainer.enable_progress_bar", "false")
+        assert " of 64 images" not in capsys.readouterr().err
+
+
+class Foreign(Callback):
+    """Logs as Lightning's own callbacks do: at the number of batches."""
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        for logger in trainer.loggers:
+            logger.log_metrics({"rate": 1.0}, step=batch_idx)
+
+
+class TestTrainerOptions:
+    """Each works, or is refused in one line that names what does its work."""
+
+    @pytest.mark.parametrize(
+        ("option", "names"),
+        [
+            ("max_steps=10", "--generator_steps"),
+            ("precision=bf16-true", "bf16-mixed"),
+            ("strategy=fsdp", "leave it out"),
+            ("default_root_dir=here", "--run_dir"),
+            ("log_every_n_steps=0", "1 or more"),
+            ("fast_dev_run=true", "--images 64"),
+            ("enable_checkpointing=false", "--keep.checkpoint_every"),
+            ("limit_test_batches=0", "--evaluation.test_samples"),
+        ],
+    )
+    def test_refused(self, option: str, names: str, capsys: pytest.CaptureFixture[str]) -> None:
+        said = refused(capsys, f"--trainer.{option}")
+        assert f"--trainer.{option.split('=')[0]}" in said
+        assert names in said
+
+    def test_every_option_is_known(self) -> None:
+        """A new option of the Trainer has to be looked at: does it work here?"""
+        import inspect
+
+        works = {
+            *("accelerator", "strategy", "devices", "num_nodes", "precision", "callbacks", "max_epochs", "max_time"),
+            *("log_every_n_steps", "enable_progress_bar", "enable_model_summary", "deterministic", "benchmark"),
+            *("inference_mode", "profiler", "detect_anomaly", "plugins", "sync_batchnorm", "enable_autolog_hparams"),
+        }
+        assert set(inspect.signature(Trainer).parameters) == works | set(REFUSED)
+
+    def test_loggers_and_foreign_rows(self, tmp_path: Path) -> None:
+        """A logger of one's own beside the record, every row with the true counter, losses as often as asked for."""
+        config = {
+            "trainer": {
+                "logger": {"class_path": "lightning.pytorch.loggers.CSVLogger", "init_args": {"save_dir": "csv"}},
+                "callbacks": [{"class_path": f"{__name__}.Foreign"}],
+                "log_every_n_steps": 2,
+            }
+        }
+        Path("more.yaml").write_text(yaml.safe_dump(config))
+        zoo("fit", "--config", "more.yaml", *TINY, *QUIET)
+        rows = read_metrics("run/metrics.jsonl")
+        assert [row["images_seen"] for row in rows if "rate" in row] == [16, 32, 48, 64]
+        assert [row["images_seen"] for row in rows if "loss_discriminator" in row] == [32, 64]
+        assert list(tmp_path.glob("csv/**/metrics.csv"))

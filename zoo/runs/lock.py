@@ -1,0 +1,92 @@
+"""One process at a time writes into a run's folder. No torch at import."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from zoo.errors import RecordError
+
+LOCK_FILE = ".lock"
+
+
+@dataclass
+class RunLock:
+    """The system's lock on a run's folder: a process that dies, however it does, leaves it free.
+
+    The file names who holds it. Where the file system knows no locks, or the system (Windows), there is none.
+
+    Attributes:
+        folder: of the run.
+        handle: of the open file while it is held.
+    """
+
+    folder: Path
+    handle: int | None = None
+
+    @property
+    def path(self) -> Path:
+        """The file that is locked."""
+        return self.folder / LOCK_FILE
+
+    def take(self, *, wait_s: float = 0.0) -> None:
+        """Takes the lock, once; the folder exists.
+
+        Raises:
+            RecordError: another process has it, which is named.
+        """
+        deadline = time.monotonic() + wait_s
+        while self.handle is None and not self._try():
+            if time.monotonic() >= deadline:
+                raise RecordError(
+                    f"{self.folder} is in use by {self._holder()}: wait until it ends or stop it, or choose another "
+                    "--run_dir/--name"
+                )
+            time.sleep(0.1)
+
+    def _try(self) -> bool:
+        """Whether it is ours now, or there are no locks here."""
+        try:
+            import fcntl
+        except ImportError:
+            return True
+        handle = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            ours = os.path.samestat(os.fstat(handle), self.path.stat())  # not one that its holder just removed
+        except BlockingIOError:
+            ours = False
+        except FileNotFoundError:
+            ours = False
+        except OSError as error:
+            os.close(handle)
+            sys.stderr.write(f"note: {self.folder} cannot be locked ({error.strerror}): start no second run in it\n")
+            return True
+        if not ours:
+            os.close(handle)
+            return False
+        me = {"process": os.getpid(), "host": socket.gethostname(), "command": " ".join(sys.argv)}
+        os.ftruncate(handle, 0)
+        os.write(handle, json.dumps(me).encode())
+        self.handle = handle
+        return True
+
+    def _holder(self) -> str:
+        """Who has it, as far as its file tells."""
+        try:
+            who = json.loads(self.path.read_bytes())
+            return f"process {who['process']} on {who['host']} ({who['command']})"
+        except (OSError, ValueError, TypeError, KeyError):
+            return "another process"
+
+    def free(self) -> None:
+        """Gives it back, if it is held, and removes its file."""
+        if self.handle is not None:
+            self.path.unlink(missing_ok=True)
+            os.close(self.handle)
+            self.handle = None

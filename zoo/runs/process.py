@@ -1,0 +1,142 @@
+"""How a command begins and ends: on any terminal or none, by a signal, by an error in one line. No torch at import."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from types import FrameType
+from typing import Any
+
+from zoo.errors import Interrupted, UnsupportedSettingError, UsageError, ZooError
+from zoo.runs.environment import process_rank
+from zoo.runs.text import plain_warnings
+
+#: What ends a command; SIGHUP comes when the terminal is closed.
+SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+
+
+class LastingStream:
+    """A text stream that may be lost (a closed terminal, `| head -1`, a full disk): what is printed then goes nowhere.
+
+    All else is the stream's own.
+    """
+
+    def __init__(self, stream: Any) -> None:
+        self.stream = stream
+
+    def write(self, text: str) -> int:
+        """Writes, as far as there is anybody to read it."""
+        try:
+            return int(self.stream.write(text))
+        except OSError:
+            self.give_up()
+        except ValueError:  # closed in this process
+            pass
+        return len(text)
+
+    def flush(self) -> None:
+        """Flushes, likewise."""
+        try:
+            self.stream.flush()
+        except OSError:
+            self.give_up()
+        except ValueError:
+            pass
+
+    def give_up(self) -> None:
+        """Lets the file descriptor lead nowhere, so that nothing more fails, at the end of the process neither."""
+        with contextlib.suppress(OSError, ValueError):
+            handle = self.stream.fileno()
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            os.dup2(nowhere, handle)
+            os.close(nowhere)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
+
+@contextlib.contextmanager
+def lasting_streams() -> Iterator[None]:
+    """Inside, printing ends no command; streams that were closed from the start lead nowhere."""
+    for handle in (0, 1, 2):
+        try:
+            os.fstat(handle)
+        except OSError:  # or the next file that is opened would be taken for the terminal
+            os.open(os.devnull, os.O_RDWR)
+    before = sys.stdout, sys.stderr
+    nowhere = [open(os.devnull, "w") for stream in before if stream is None]  # noqa: PTH123, SIM115
+    with contextlib.ExitStack() as stack:
+        spare = iter([stack.enter_context(file) for file in nowhere])
+        sys.stdout, sys.stderr = (LastingStream(next(spare) if stream is None else stream) for stream in before)
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            sys.stdout, sys.stderr = before
+
+
+def interrupt(number: int, frame: FrameType | None) -> None:
+    """Handles a signal: the command ends as by an error, and cleans up; a second signal ends it at once."""
+    signal.signal(number, signal.SIG_DFL)
+    raise Interrupted("stopped", number=number)
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """Inside, SIGINT, SIGTERM and SIGHUP raise Interrupted, unless they are ignored (nohup) or handled already."""
+    before: dict[int, Any] = {}
+    if threading.current_thread() is threading.main_thread():  # elsewhere Python takes no handlers
+        for number in SIGNALS:
+            if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
+                before[number] = signal.signal(number, interrupt)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def orderly() -> Iterator[None]:
+    """Around all that a command does: expected errors are printed in one piece, and the status says how it ended.
+
+    1: an error that a user can mend, or one of the system (a full disk, no permission); 128 + its number: a signal.
+    """
+    with lasting_streams(), interruptible():
+        try:
+            with plain_warnings():
+                yield
+        except (ZooError, OSError) as error:
+            if is_told_here(error):
+                sys.stderr.write(f"error: {one_line(error)}\n")
+            raise SystemExit(1) from None
+        except Interrupted as stop:
+            if process_rank() == 0:
+                sys.stderr.write(f"{stop}\n")
+            raise SystemExit(stop.status) from None
+        except KeyboardInterrupt:
+            raise SystemExit(128 + signal.SIGINT) from None
+
+
+def is_told_here(error: Exception) -> bool:
+    """Whether this process prints an error. Of several that train together the first does.
+
+    Others do where it may be theirs alone: of another machine (its files, its disk), or of no kind that all meet.
+    """
+    rank = process_rank()
+    if rank == 0 or not isinstance(error, ZooError):
+        return True
+    return rank % 1_000 == 0 and not isinstance(error, UsageError | UnsupportedSettingError)
+
+
+def one_line(error: Exception) -> str:
+    """An error's text; of the system's, which file it was about before what is wrong with it."""
+    if isinstance(error, ZooError) or not isinstance(error, OSError):
+        return str(error)
+    what = error.strerror or str(error) or type(error).__name__
+    return f"{error.filename}: {what}" if error.filename else what

@@ -1,0 +1,128 @@
+"""The Trainer's own options: each works, or is refused in one line that names what does its work here."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from lightning.fabric.plugins.environments import (
+    LSFEnvironment,
+    MPIEnvironment,
+    SLURMEnvironment,
+    TorchElasticEnvironment,
+)
+from lightning.pytorch.plugins.environments import ClusterEnvironment
+
+from zoo.errors import UnsupportedSettingError, UsageError
+from zoo.models.base.refusals import refuse_float16
+
+TWO_PLAYERS = "ddp_find_unused_parameters_true"  # each loss leaves one player unused
+PRECISIONS = ("32-true", "32", "bf16-mixed", "bf16")
+STRATEGIES = ("auto", "ddp", TWO_PLAYERS, "single_device", "DDPStrategy", "SingleDeviceStrategy")
+
+_BUDGET = "training ends by --images, --generator_steps or --trainer.max_time"
+_EVALUATION = "there is no validation loop: samples are measured by --evaluation.every and its like"
+_MANUAL = "the two players are trained by manual optimization, which ignores it"
+_STREAM = "the training stream is cut into batches and shared out by this project, so that every run can be resumed"
+
+#: {option: the values that are taken, and what to do instead of another}.
+REFUSED: dict[str, tuple[tuple[Any, ...], str]] = {
+    "max_steps": ((None, -1), f"a step would be that of one optimizer of the two; {_BUDGET}"),
+    "min_steps": ((None,), f"it would overrule the budget; {_BUDGET}"),
+    "min_epochs": ((None,), f"it would overrule the budget; {_BUDGET}"),
+    "fast_dev_run": ((None, False, 0), "it would leave no record; a short run is --images 64"),
+    "barebones": ((False,), "it would leave no record; a short run is --images 64"),
+    "limit_train_batches": ((None, 1.0), f"{_STREAM}; fewer images are --data.train_images"),
+    "overfit_batches": ((None, 0.0), f"{_STREAM}; fewer images are --data.train_images"),
+    "limit_val_batches": ((None, 1.0), _EVALUATION),
+    "limit_test_batches": ((None, 1.0), "the number of samples is --evaluation.test_samples"),
+    "limit_predict_batches": ((None, 1.0), "the number of images is --samples"),
+    "val_check_interval": ((None, 1.0), _EVALUATION),
+    "check_val_every_n_epoch": ((None, 1), _EVALUATION),
+    "num_sanity_val_steps": ((None, 0), _EVALUATION),
+    "enable_checkpointing": ((None, True), "a run is kept in checkpoints/last.ckpt: see --keep.checkpoint_every"),
+    "accumulate_grad_batches": ((None, 1), f"{_MANUAL}; a larger batch is --data.batch_size"),
+    "gradient_clip_val": ((None,), _MANUAL),
+    "gradient_clip_algorithm": ((None,), _MANUAL),
+    "use_distributed_sampler": ((None, False), _STREAM),
+    "reload_dataloaders_every_n_epochs": ((None, 0), _STREAM),
+    "default_root_dir": ((None,), "the folder of a run is --run_dir"),
+    "model_registry": ((None,), "checkpoints stay in the run's folder; `zoo export` makes a release of them"),
+    "logger": ((None, False), "name a logger's class: it is told beside the record, which is always written"),
+}
+
+
+def refuse_unusable_options(trainer: Any) -> None:
+    """Raises UsageError or UnsupportedSettingError for the first of the parsed options that cannot have its effect."""
+    for name, (taken, instead) in REFUSED.items():
+        value = trainer.get(name)
+        if name == "logger" and value not in (True, "true"):
+            continue
+        if value not in taken:
+            raise UsageError(f"--trainer.{name} {value} cannot be: {instead}")
+    every = trainer.get("log_every_n_steps")
+    if every is not None and every < 1:
+        raise UsageError(f"--trainer.log_every_n_steps must be 1 or more, not {every}")
+    refuse_float16(trainer.precision)  # on a CPU, Lightning would silently take bf16 instead
+    if trainer.precision is not None and str(trainer.precision) not in PRECISIONS:
+        raise UnsupportedSettingError(
+            f"--trainer.precision {trainer.precision} cannot be: images and penalties are in float32; there are "
+            "32-true and bf16-mixed"
+        )
+    strategy = getattr(trainer.strategy, "class_path", trainer.strategy)
+    if str(strategy).rpartition(".")[2] not in STRATEGIES:
+        raise UsageError(
+            f"--trainer.strategy {strategy} cannot train two players that are updated in turn: leave it out (with "
+            f"more than one device it is {TWO_PLAYERS})"
+        )
+
+
+def settle_devices(config: Any) -> None:
+    """Sets number of devices and strategy of the parsed settings, in place: --devices, and all nodes.
+
+    Raises:
+        UsageError: several nodes, and nothing that starts a process on each.
+    """
+    trainer = config.trainer
+    if config.devices > 1:
+        trainer.devices = config.devices
+    elif trainer.devices == "auto":
+        trainer.devices = 1
+    several_nodes = int(trainer.num_nodes or 1) > 1
+    if several_nodes and not has_launcher():
+        raise UsageError(
+            f"--trainer.num_nodes {trainer.num_nodes} needs what starts a process on each node: srun in a job of "
+            "SLURM, or torchrun (see docs/clusters.md); alone, this one would wait for the others for ever"
+        )
+    if trainer.strategy == "auto" and (several_nodes or number_of(trainer.devices) != 1):
+        trainer.strategy = TWO_PLAYERS
+
+
+def number_of(devices: int | str | list[int]) -> int:
+    """How many devices an option of the Trainer names; -1 for all."""
+    if isinstance(devices, list):
+        return len(devices)
+    if isinstance(devices, str) and "," in devices:
+        return len([part for part in devices.split(",") if part.strip()])
+    return int(devices)
+
+
+def has_launcher() -> bool:
+    """Whether something beside this process starts the others: torchrun, SLURM, LSF, MPI, or by hand on each node."""
+    found = (TorchElasticEnvironment, SLURMEnvironment, LSFEnvironment, MPIEnvironment)
+    by_hand = "MASTER_ADDR" in os.environ and ("NODE_RANK" in os.environ or "GROUP_RANK" in os.environ)
+    return by_hand or any(environment.detect() for environment in found)
+
+
+def cluster_plugins(given: list[Any]) -> list[ClusterEnvironment]:
+    """SLURM without Lightning's own requeueing (see zoo.training.slurm), where that is what runs here."""
+    if any(isinstance(plugin, ClusterEnvironment) for plugin in given) or TorchElasticEnvironment.detect():
+        return []
+    return [SLURMEnvironment(auto_requeue=False)] if SLURMEnvironment.detect() else []
+
+
+def listed(given: Any) -> list[Any]:
+    """Loggers, plugins or callbacks of the settings as a list; none for null, true and false."""
+    if given is None or isinstance(given, bool):
+        return []
+    return list(given) if isinstance(given, list | tuple) else [given]
