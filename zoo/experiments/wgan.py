@@ -11,6 +11,7 @@ from torch import nn
 from zoo.experiments.experiment import NOTHING, Experiment, Measured
 from zoo.experiments.measures import MEASURES
 from zoo.experiments.pictures.drawing import BLUE, GREY, ORANGE, Array, Drawings, new_figure, series, without_ticks
+from zoo.experiments.pictures.layout import plain
 from zoo.models.trained import FinishedRun
 from zoo.models.wgan import WGAN
 from zoo.nn.losses import bce_discriminator_loss, wasserstein_critic_loss
@@ -96,7 +97,10 @@ def curve_above_grids(run: FinishedRun, *, columns: int = 5) -> "tuple[Figure, A
     for i, (images_seen, file) in enumerate(picked):
         small = figure.add_subplot(layout[1, i])
         with Image.open(file) as grid:
-            small.imshow(grid.crop((0, 0, grid.width // 2, grid.height // 2)).convert("RGB"), interpolation="nearest")
+            shown = plain(grid)
+            small.imshow(
+                shown.crop((0, 0, shown.width // 2, shown.height // 2)).convert("RGB"), interpolation="nearest"
+            )
         small.set_title(f"{images_seen:,}", fontsize=8)
         without_ticks(small)
         ax.axvline(images_seen, color="black", linewidth=0.5, alpha=0.25)
