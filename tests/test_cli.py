@@ -68,7 +68,7 @@ def test_fit_leaves_the_record_of_a_run(finished: Path) -> None:
     assert [row["images_seen"] for row in rows if "fd_lenet100" in row] == [0, 256, 512]
     grids = sorted(path.name for path in (finished / "grids").iterdir())
     assert grids == ["images-000000000.png", "images-000000512.png"]
-    assert Image.open(finished / "grids" / grids[0]).size == (8 * 34 + 2, 8 * 34 + 2)
+    assert Image.open(finished / "grids" / grids[0]).size == (4 * (8 * 34 + 2), 4 * (8 * 34 + 2))
     assert {path.name for path in (finished / "checkpoints").iterdir()} == {"last.ckpt", "best.ckpt"}
     record = read_result(finished)
     assert (record["paper"], record["recipe"], record["images_seen"]) == ("dcgan", "digits", 512)

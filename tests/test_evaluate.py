@@ -241,7 +241,7 @@ def test_a_run_with_seeds_and_its_checkpoint(tmp_path, capsys):
     spread = several["values"]["fd_lenet60_seed_std"]["value"]
     apart = abs(several["values"]["fd_lenet60"]["value"] - single["values"]["fd_lenet60"]["value"])
     assert apart == pytest.approx(spread / 2**0.5, rel=1e-6)  # of two values
-    assert "over seeds" in capsys.readouterr().out
+    assert "over latent seeds, not trainings" in capsys.readouterr().out
     released = tmp_path / "released.ckpt"
     released.write_bytes((path / "checkpoints" / "last.ckpt").read_bytes())
     run(released, "--data", "Digits", *options)

@@ -8,7 +8,8 @@ import torch
 from PIL import Image
 from toys import ToyGAN, fit
 
-from zoo.experiments.pictures.grids import save_png
+from zoo.experiments.pictures.grids import save_grid, save_png
+from zoo.experiments.pictures.layout import layout_of, plain, scale_for, tiles_of
 from zoo.training.callbacks import SampleGrid
 
 
@@ -53,8 +54,12 @@ def test_the_grid_shows_the_samples_of_its_seed(tmp_path: Path) -> None:
     module = ToyGAN(lr=0.0)
     fit(module, SampleGrid(tmp_path, n=4, seed=7), images=8)
     samples = module.sample(4, seed=7)
-    pixels = np.asarray(Image.open(tmp_path / "images-000000000.png"))  # 2 x 2 images of 8x8, 2 pixels between
+    picture = Image.open(tmp_path / "images-000000000.png")  # 2 x 2 images of 8x8, 2 pixels between, enlarged 8 times
+    assert picture.size == (176, 176)
+    pixels = np.asarray(plain(picture))
     assert pixels.shape[:2] == (22, 22)
+    whole = np.asarray(picture)
+    assert np.array_equal(pixels.repeat(8, 0).repeat(8, 1), whole)
     for i, (row, column) in enumerate([(2, 2), (2, 12), (12, 2), (12, 12)]):
         shown = pixels[row : row + 8, column : column + 8]
         shown = shown[..., 0] if shown.ndim == 3 else shown
@@ -70,3 +75,42 @@ def test_one_image_is_written_as_it_is(tmp_path: Path, channels: int) -> None:
     assert image.mode == {1: "L", 3: "RGB"}[channels]
     assert np.asarray(image.convert("L")).tolist() == [[0, 255, 128], [0, 255, 191]]
     assert names(tmp_path / "deep") == ["one.png"]
+
+
+class Conditional(ToyGAN):
+    """An image that is as bright as its label."""
+
+    def __init__(self) -> None:
+        super().__init__(lr=0.0)
+        self.num_classes = 3
+
+    def generate(self, z: torch.Tensor, y: torch.Tensor | None) -> torch.Tensor:
+        assert y is not None
+        return (y.float() - 1).view(-1, 1, 1, 1).expand(-1, 1, 8, 8)
+
+
+def test_a_conditional_grid_has_a_column_for_each_class(tmp_path: Path) -> None:
+    fit(Conditional(), SampleGrid(tmp_path, n=16), images=8)
+    picture = Image.open(tmp_path / "images-000000008.png")
+    layout = layout_of(picture)
+    assert layout.scale == 8
+    assert picture.size == (8 * (3 * 10 + 2), 8 * (4 * 10 + 2) + layout.top)  # four rows of three classes
+    names = np.asarray(picture.convert("L"))[: layout.top]
+    columns = np.array_split(names[:, 16:], 3, axis=1)  # a, b and c of the toy's data
+    assert all((column < 128).any() for column in columns)
+    tiles = tiles_of(picture, side=8, n=6)
+    assert [int(tile.mean().round()) for tile in tiles] == [0, 128, 255, 0, 128, 255]
+
+
+def test_small_images_are_enlarged_and_large_ones_are_not() -> None:
+    assert [scale_for(side) for side in (8, 16, 28, 32, 48, 64, 256)] == [8, 8, 4, 4, 4, 1, 1]
+
+
+def test_a_file_without_layout_or_with_a_wrong_one_is_taken_as_it_is(tmp_path: Path) -> None:
+    save_png(torch.zeros(4, 1, 8, 8), tmp_path / "old.png")
+    assert tiles_of(Image.open(tmp_path / "old.png"), side=8, n=9).shape[:3] == (4, 8, 8)
+    save_grid(torch.zeros(4, 1, 8, 8), tmp_path / "new.png", columns=2)
+    for text in ("{", "[]", '{"scale": 0, "top": 0}', '{"scale": "x", "top": 0}', '{"scale": 1, "top": 10000000}'):
+        picture = Image.open(tmp_path / "new.png")
+        picture.info["grid"] = text
+        assert plain(picture) is picture

@@ -6,6 +6,7 @@ import pytest
 import torch
 from toys import ToyData, ToyGAN, fit
 
+from zoo.models import MODELS
 from zoo.training.callbacks import HealthWatch
 
 
@@ -28,9 +29,9 @@ class Ill(ToyGAN):
 
 
 def warnings_of(
-    module: ToyGAN, capsys: pytest.CaptureFixture[str], *, batches: int = 60, every: int | None = None
+    module: ToyGAN, capsys: pytest.CaptureFixture[str], *, batches: int = 60, every: int | None = None, chance: int = 0
 ) -> str:
-    fit(module, HealthWatch(every=every), images=8 * batches)
+    fit(module, HealthWatch(every=every, chance=chance), images=8 * batches)
     return capsys.readouterr().err
 
 
@@ -109,3 +110,39 @@ def test_variety_is_logged_as_a_ratio() -> None:
     watch.look_at_samples(trainer, module)
     assert log.rows[0][0] == 16
     assert log.rows[0][1] == pytest.approx(0.5, abs=0.03)
+
+
+def test_an_untrained_generator_has_not_collapsed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "warning" not in warnings_of(OneImage(0.1), capsys, every=16, chance=61)
+    assert "warning at 240 images" in warnings_of(OneImage(0.1), capsys, every=16, chance=30)
+
+
+def test_only_what_is_not_done_already_is_advised(capsys: pytest.CaptureFixture[str]) -> None:
+    class Treated(OneImage):
+        def uses_remedy(self, symptom: str) -> bool:
+            return symptom == "collapse"
+
+    text = warnings_of(Treated(0.1), capsys, every=16)
+    assert "look alike" in text
+    assert "remedy" not in text
+
+
+@pytest.mark.parametrize(
+    ("paper", "settings", "symptom", "used"),
+    [
+        ("dcgan", {"width": 2}, "collapse", True),  # BatchNorm in both players
+        ("dcgan", {"width": 2}, "divergence", True),
+        ("dcgan", {"width": 2, "lr": 1e-3}, "divergence", False),
+        ("lsgan", {"width": 2, "network": "dcgan", "optimizer": "rmsprop"}, "divergence", True),
+        ("lsgan", {"width": 2, "network": "dcgan", "optimizer": "adam"}, "divergence", False),
+        ("wgan", {"width_G": 2, "width_D": 2}, "divergence", True),
+        ("wgan", {"width_G": 2, "width_D": 2}, "collapse", False),
+        ("wgan", {"width_G": 2, "width_D": 2, "optimizer": "adam"}, "divergence", False),
+        ("wgan_gp", {"width": 2, "network": "mnist"}, "collapse", True),
+        ("wgan_gp", {"width": 2, "network": "mnist", "method": "wgan"}, "collapse", False),
+        ("gan", {}, "collapse", False),
+    ],
+)
+def test_remedies_that_are_in_use(paper: str, settings: dict[str, Any], symptom: str, used: bool) -> None:
+    assert MODELS[paper](**settings).uses_remedy(symptom) is used
+    assert symptom in MODELS[paper].remedies

@@ -21,7 +21,7 @@ OWN: dict[str, dict[str, Any]] = {
     "MNIST": {"download": True, "classes": None},
     "CIFAR10": {"download": True},
     "CelebA": {"resolution": 64, "crop": 108, "crop_top": None, "download": False},
-    "ImageFolder": {"crop": "center", "channels": 3, "allow_upscale": False, "labelled": True},
+    "ImageFolder": {"crop": "center", "channels": 3, "allow_upscale": False, "labelled": True, "on_the_fly": False},
 }
 
 

@@ -18,6 +18,7 @@ from toys import fit, same, state_of
 
 from zoo.data import Digits
 from zoo.errors import RecordError, UnsupportedSettingError
+from zoo.experiments.pictures.layout import tiles_of
 from zoo.models import MODELS
 from zoo.runs.record import read_metrics, read_result, validate_result
 from zoo.training.callbacks import CounterCheckpoint, MemorisationWatch
@@ -59,6 +60,20 @@ def options(source: Path, folder: Path, run: Path, *more: str) -> list[str]:
     return ["--init_from", str(source), *data, *tuning, "--run_dir", str(run), "--keep.grid_every", "32", *QUIET, *more]
 
 
+def assert_before_after(run: Path) -> None:
+    """Five rows of eight: the real images, twice before, twice after; to the left what they are (no distance was taken)."""
+    both = np.asarray(Image.open(run / "figures/before_after.png"))
+    with Image.open(run / "grids/images-000000000.png") as grid:
+        before = tiles_of(grid, side=32, n=16)
+    tile = 2 * 32 + 4  # enlarged twice, and a gap
+    left = both.shape[1] - 8 - 8 * tile + 4
+    top = both.shape[0] - 8 - 5 * tile + 4
+    shown = both[top + tile : top + tile + 64 : 2, left : left + 64 : 2]
+    assert np.array_equal(shown, np.broadcast_to(before[0], shown.shape))
+    texts = both[top:, : left - 8]
+    assert [bool((texts[k * tile : k * tile + 64] < 128).any()) for k in range(5)] == [True, True, False, True, False]
+
+
 def test_fine_tuning_leaves_its_record_and_resumes_to_the_bit(
     source: Path, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -87,11 +102,7 @@ def test_fine_tuning_leaves_its_record_and_resumes_to_the_bit(
     assert torch.equal(a["D.0.weight"], b["state_dict"]["D.0.weight"])
     assert not torch.equal(a["D.2.weight"], b["state_dict"]["D.2.weight"])
     assert [row["images_seen"] for row in read_metrics(whole / "metrics.jsonl") if "r_v" in row] == [32, 64, 96]
-    before, both = (Image.open(whole / name) for name in ("grids/images-000000000.png", "figures/before_after.png"))
-    pixels, first = np.asarray(both), np.asarray(before.convert("RGB"))
-    assert both.size[0] > 2 * before.size[0]
-    assert np.array_equal(pixels[-8 - len(first) : -8, 8 : 8 + first.shape[1]], first)  # below its caption, at the left
-    assert (pixels[: -8 - len(first)] < 128).any()
+    assert_before_after(whole)
 
     zoo("dcgan", "fit", *options(source, folder, parts, "--images", "48"))
     (source / "checkpoints/last.ckpt").rename(source / "gone.ckpt")  # what is resumed needs it no more

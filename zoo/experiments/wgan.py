@@ -11,23 +11,33 @@ from torch import nn
 from zoo.experiments.experiment import NOTHING, Experiment, Measured
 from zoo.experiments.measures import MEASURES
 from zoo.experiments.pictures.drawing import BLUE, GREY, ORANGE, Array, Drawings, new_figure, series, without_ticks
+from zoo.experiments.pictures.layout import plain
 from zoo.models.trained import FinishedRun
 from zoo.models.wgan import WGAN
 from zoo.nn.losses import bce_discriminator_loss, wasserstein_critic_loss
+from zoo.runs.text import say
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 MEDIAN_WIDTH = 101  # generator updates, of the filter behind figure 3
+CHECKPOINTS = 5  # evaluations that a correlation over them needs
 
 
 def run_figures(module: WGAN, run: FinishedRun) -> Drawings:
     """`figure3`: the critic's estimate over generator updates, with samples along it; `correlation`, if evaluated."""
-    if len(series(run.rows, "wasserstein_estimate")[0]) > 1:
-        yield "figure3", estimate_with_samples(run)
-        if distance := distance_name(run):
+    points = len(series(run.rows, "wasserstein_estimate")[0])
+    if points < MEDIAN_WIDTH:
+        say(f"figure3 is left out: the critic's estimate is a median of {MEDIAN_WIDTH} points, and there are {points}")
+        return
+    yield "figure3", estimate_with_samples(run)
+    if distance := distance_name(run):
+        at, _ = series(run.rows, distance)
+        if (taken := int((at > 0).sum())) >= CHECKPOINTS:
             yield "correlation", correlation(run, distance=distance)
+        else:
+            say(f"correlation is left out: it needs {CHECKPOINTS} evaluations after the start, and there are {taken}")
 
 
 def against_gan_figures(runs: Mapping[str, FinishedRun]) -> Drawings:
@@ -87,7 +97,10 @@ def curve_above_grids(run: FinishedRun, *, columns: int = 5) -> "tuple[Figure, A
     for i, (images_seen, file) in enumerate(picked):
         small = figure.add_subplot(layout[1, i])
         with Image.open(file) as grid:
-            small.imshow(grid.crop((0, 0, grid.width // 2, grid.height // 2)).convert("RGB"), interpolation="nearest")
+            shown = plain(grid)
+            small.imshow(
+                shown.crop((0, 0, shown.width // 2, shown.height // 2)).convert("RGB"), interpolation="nearest"
+            )
         small.set_title(f"{images_seen:,}", fontsize=8)
         without_ticks(small)
         ax.axvline(images_seen, color="black", linewidth=0.5, alpha=0.25)
@@ -231,7 +244,7 @@ def measure_log(rows: Sequence[Mapping[str, Any]]) -> Measured:
 
     `wasserstein_estimate`: the last value of the estimate after a median filter over 101 generator updates, in the
     critic's units. `wasserstein_spearman_X`: its rank correlation with each Frechet distance X that was taken while
-    training (from the first evaluation after the start; at least five).
+    training (from the first evaluation after the start; at least five). None of these where the filter lacks points.
     """
     from scipy.stats import spearmanr
 
@@ -239,12 +252,15 @@ def measure_log(rows: Sequence[Mapping[str, Any]]) -> Measured:
     logged = ~np.isnan(estimate)
     if not logged.any():
         return NOTHING
+    if logged.sum() < MEDIAN_WIDTH:
+        say(f"the critic's estimate is left out: a median of {MEDIAN_WIDTH} points, and there are {int(logged.sum())}")
+        return NOTHING
     images, smooth = images[logged], running_median(estimate[logged], width=MEDIAN_WIDTH)
     values = {"wasserstein_estimate": float(smooth[-1])}
     for name in MEASURES.distances({key for row in rows for key in row}):
         distance = column(rows, name)
         taken = ~np.isnan(distance) & (column(rows, "images_seen") > 0)
-        if taken.sum() >= 5:
+        if taken.sum() >= CHECKPOINTS:
             at = np.interp(column(rows, "images_seen")[taken], images, smooth)
             values[f"wasserstein_spearman_{name}"] = float(spearmanr(at, distance[taken]).statistic)
     protocol = {"measure": "critic's estimate", "median_filter": MEDIAN_WIDTH, "generator_updates": len(smooth)}

@@ -112,6 +112,13 @@ class DCGAN(AdversarialModule):
             return super().latents(n, generator=generator)
         return torch.rand(n, self.z_dim, generator=generator) * 2 - 1
 
+    def uses_remedy(self, symptom: str) -> bool:
+        if symptom == "collapse":
+            return all(
+                any(isinstance(m, torch.nn.BatchNorm2d) for m in player.modules()) for player in (self.G, self.D)
+            )
+        return self.lr <= 2e-4 and self.betas[0] <= 0.5
+
     def discriminator_loss(self, x: Tensor, y: Tensor | None) -> Tensor:
         """Reals and fakes pass through D separately: a joint batch would mix BatchNorm's statistics."""
         if self.techniques is not None:

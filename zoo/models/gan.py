@@ -150,7 +150,6 @@ class GAN(AdversarialModule):
     remedies = MappingProxyType(
         {
             "collapse": "keep D in step: G must not be trained too much without updating D (section 6); try n_critic 2",
-            "saturation": "G should maximise log D(G(z)), as it does here: a stronger gradient early on (section 3)",
         }
     )
 
@@ -205,6 +204,9 @@ class GAN(AdversarialModule):
         return super().latents(n, generator=generator)
 
     # Algorithm 1, with the non-saturating loss of section 3 for G.
+
+    def uses_remedy(self, symptom: str) -> bool:
+        return self.n_critic > 1
 
     def discriminator_loss(self, x: Tensor, y: Tensor | None) -> Tensor:
         """Half the binary cross-entropy: the authors' code averages the real and the generated term."""

@@ -226,6 +226,9 @@ class LSGAN(AdversarialModule):
             return super().latents(n, generator=generator)
         return torch.rand(n, self.z_dim, generator=generator) * 2 - 1
 
+    def uses_remedy(self, symptom: str) -> bool:
+        return self.optimizer == "rmsprop"
+
     def discriminator_loss(self, x: Tensor, y: Tensor | None) -> Tensor:
         """Reals and samples pass through D separately: a joint batch would mix BatchNorm's statistics."""
         self.z = self.sample_z(len(x))

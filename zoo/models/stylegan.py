@@ -154,6 +154,9 @@ class StyleGAN(StyleSampling):
 
     # The losses (appendix C). D step, then G step, each with latents, noise and style mixing of its own.
 
+    def uses_remedy(self, symptom: str) -> bool:
+        return self.growth.final < 512 or max(self.growth.lrs.values()) <= 2e-3
+
     def discriminator_loss(self, x: Tensor, y: Tensor | None) -> Tensor:
         """softplus(D(G(z))) + softplus(-D(x)) + gamma / 2 E ||grad D(x)||^2, or the critic's of WGAN-GP with drift."""
         with torch.no_grad():

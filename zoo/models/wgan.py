@@ -182,6 +182,9 @@ class WGAN(AdversarialModule):
         """Filters at half the resolution, a quarter, ... down to 4x4."""
         return [width * growth**i for i in range(self.image_shape[1].bit_length() - 3)]
 
+    def uses_remedy(self, symptom: str) -> bool:
+        return symptom == "divergence" and self.optimizer == "rmsprop" and self.lr <= 5e-5
+
     def discriminator_loss(self, x: Tensor, y: Tensor | None) -> Tensor:
         """-(E f(x) - E f(G(z))): line 5 ascends its negative. Each half passes through BatchNorm separately."""
         real, fake = self.D(x), self.D(self.G(self.sample_z(len(x))))

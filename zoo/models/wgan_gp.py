@@ -146,6 +146,9 @@ class WGANGP(AdversarialModule):
 
     # Algorithm 1. A baseline has an objective of its own and no penalty; `classes` adds AC-GAN's terms.
 
+    def uses_remedy(self, symptom: str) -> bool:
+        return bool(self.hparams["method"] == "wgan-gp")
+
     def discriminator_loss(self, x: Tensor, y: Tensor | None) -> Tensor:
         """E D(G(z)) - E D(x) + lambda E (||grad D(x_hat)|| - 1)^2 (line 7)."""
         y = self.classes.of_reals(y)

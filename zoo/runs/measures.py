@@ -183,7 +183,7 @@ class Measures:
         """The errors of a value, each with what it is over."""
         found = self.find(name)
         kinds = [(found.measure.error, found.measure.over)] if found and found.measure.error else []
-        for ending, over in (*kinds, (OVER_SEEDS, "seeds")):
+        for ending, over in (*kinds, (OVER_SEEDS, "latent seeds, not trainings")):
             value = values.get(f"{name}_{ending}")
             if value is not None:
                 yield value, over

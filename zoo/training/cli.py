@@ -46,6 +46,7 @@ from zoo.training.finetune.learning_rate import ScaledLearningRate
 from zoo.training.finetune.report import FinetuneReport, finetune_record
 from zoo.training.finetune.settings import match_data, refuse_without_source
 from zoo.training.loggers import JsonlLogger, WandbMirror
+from zoo.training.outlook import follow_the_settings
 from zoo.training.plan import Plan
 from zoo.training.refusals import refusal
 from zoo.training.report import RunReport
@@ -142,6 +143,7 @@ class ReproductionCLI(LightningCLI):
         refuse_without_source(config)
         if self.source is not None:
             match_data(config, self.source, given=self.plan.words.given)
+        follow_the_settings(config)
         if config.devices > 1 and self.subcommand == "predict":
             raise UsageError("predict writes its images from one device: leave --devices out")
         settle_devices(config)

@@ -36,6 +36,7 @@ from zoo.training.cli import ReproductionCLI
 from zoo.training.finetune.learning_rate import ScaledLearningRate
 from zoo.training.forecast import Forecast, Phase, Turns, cache_lines, levels, phases_of, size, times
 from zoo.training.loggers import JsonlLogger
+from zoo.training.outlook import outlook
 
 IMAGES = 2_048  # at most so many of the training images are used
 WARM_UP = 2  # batches of a phase that are not counted
@@ -217,7 +218,7 @@ class DryRun(ReproductionCLI):
             say(f"time     {update:,.1f} ms an update of {data.batch_size} images; no budget: set --images")
             return
         say(f"budget   {budget:,} images: {round(updates):,} updates of D, {generator_updates:,} of G")
-        for line in forecast.lines():
+        for line in [*forecast.lines(), *outlook(module, recipe=self.plan.recipe, settings=self.plain_settings())]:
             say(line)
         if self.settings.devices > 1:
             say(f"         measured on one device with its share, one of {self.settings.devices}")

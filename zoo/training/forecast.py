@@ -31,6 +31,7 @@ class Turns(NamedTuple):
         """Lets the counters of a module run without training, and puts them back."""
         before = module.discriminator_steps, module.generator_steps
         at = []
+        module.generator_steps = 0
         for module.discriminator_steps in range(1, SIMULATED + 1):
             if module.generator_is_due():
                 module.generator_steps += 1

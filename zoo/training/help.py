@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 WIDTH = 120
 LINES = 60
 EVALUATION = "zoo.experiments.suite.EvaluationSettings"
-SPARE = ("keep.archive_every", "matmul_precision", "evaluation.real_images", "wandb", "compile")  # left out for room
-SPARE += ("evaluation.test_samples", "evaluation.batchnorm")
+SPARE = (  # left out for room
+    *("keep.archive_every", "matmul_precision", "evaluation.real_images", "wandb", "compile"),
+    *("evaluation.test_samples", "evaluation.batchnorm"),
+)
 ALIASES = {"data.root": "data_dir", "data.seed": "seed_everything"}  # set by these, whatever they are themselves
 
 

@@ -28,6 +28,7 @@ from zoo.runs.record import (
 )
 from zoo.runs.text import number, print_table, say
 from zoo.training.callbacks.base import ZooCallback, data_of
+from zoo.training.outlook import outlook
 from zoo.training.plan import Plan
 from zoo.training.slurm import mark_run
 from zoo.training.words import command_line
@@ -111,6 +112,8 @@ class RunReport(ZooCallback):
         batch = data.batch_size if model.growth is None else "by resolution"  # a schedule has its own
         say(f"data {data.name} {data.image_shape}, batch {batch}, seed {model.seed}, {budget}")
         say(f"run  {self.run.path}")
+        for line in outlook(model, recipe=self.plan.recipe, settings=self.settings):
+            say(line)
 
     def state_dict(self) -> dict[str, Any]:
         return self.stopwatch.state_dict()

@@ -44,6 +44,8 @@ class Budget:
     """Budget: real images seen, summed over devices."""
     generator_steps: int | None = None
     """Budget: updates of the generator."""
+    scale_phases: bool = False
+    """Growing networks: scale the phases so that half the budget is at full resolution."""
 
 
 @dataclass

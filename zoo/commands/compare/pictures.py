@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from zoo.commands.compare.comparison import Comparison
 from zoo.commands.compare.html import named, section, segments
 from zoo.errors import ZooError
+from zoo.experiments.pictures.layout import plain
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -129,9 +130,9 @@ def opened(path: Path) -> Image:
     from PIL import Image as images
 
     try:
-        with images.open(path) as image:
-            rgb: Image = image.convert("RGB")
-    except OSError as error:
+        with images.open(path, formats=["PNG"]) as image:
+            rgb: Image = plain(image).convert("RGB")
+    except Exception as error:  # a damaged file raises nearly anything
         raise ZooError(f"{path} cannot be read as a picture ({error}): remove it, then compare again") from error
     return rgb
 

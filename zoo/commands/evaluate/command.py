@@ -58,7 +58,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--data_dir", default=None, help="where the data lie now")
     add("--weights", default=None, choices=("raw", "ema"), help="default: the average, where the model has one")
     add("--batchnorm", default="reestimated", choices=("running", "reestimated", "batch"), help="of a generator")
-    add("--seeds", default="0", help="of the latents; several, with commas between, give a +/-")
+    add(
+        "--seeds",
+        default="0",
+        help="of the latents; several, with commas between, give a +/- over latents, not over trainings",
+    )
     add("--resolution", type=positive, default=None, help="bring the images of both folders to this side")
     add("--skip_broken", action="store_true", help="leave out files that cannot be decoded, and say which")
     add("--device", default="cpu", help="cpu, cuda, cuda:1, ...")

@@ -3,7 +3,7 @@
 (`zoo.experiments.pictures.growing.labelled` has captions, too, but is a matplotlib figure, which resamples.)
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache, partial
 from itertools import product
 from pathlib import Path
@@ -106,8 +106,13 @@ def wrapped(text: str, width: int) -> list[str]:
     return lines
 
 
-def write_picture(picture: "Image", path: Path) -> None:
-    """Writes a picture as PNG in one step."""
+def write_picture(picture: "Image", path: Path, *, texts: Mapping[str, str] | None = None) -> None:
+    """Writes a picture as PNG in one step; `texts` are kept in the file, by key."""
+    from PIL.PngImagePlugin import PngInfo
+
+    kept = PngInfo()
+    for key, text in (texts or {}).items():
+        kept.add_text(key, text)
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path, sync=False) as temporary:
-        picture.save(temporary, format="PNG")
+        picture.save(temporary, format="PNG", pnginfo=kept)

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
@@ -13,6 +12,7 @@ from torch.nn.functional import avg_pool2d
 from zoo.experiments.measures import MEASURES
 from zoo.experiments.pictures.captions import captioned
 from zoo.experiments.pictures.drawing import GREY, SERIES, Drawings, new_figure, series, show_images
+from zoo.experiments.pictures.layout import GAP, tiles_of
 from zoo.models.base.growing import GrowingModule
 from zoo.models.trained import FinishedRun
 from zoo.nn.schedules import GrowthSchedule
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 TILE = 64  # least pixels of an image in a labelled figure
+AVERAGED = " (averaged weights of G)"  # what all samples of a growing network are made with
 DPI = 130  # of zoo.experiments.pictures.drawing.write
-GAP = 2  # pixels between the images of a grid
 
 
 def growing_figures(module: GrowingModule, run: FinishedRun) -> Drawings:
@@ -33,7 +33,10 @@ def growing_figures(module: GrowingModule, run: FinishedRun) -> Drawings:
         yield "measures", measures(run, module.growth)
     times = max(1, 2 * TILE // module.growth.final)
     canvas = multi_resolution(module).repeat_interleave(times, 3).repeat_interleave(times, 4)
-    yield "resolutions", captioned(canvas, title="Uncurated samples: at full resolution, halved, halved twice")
+    yield (
+        "resolutions",
+        captioned(canvas, title="Uncurated samples: at full size, halved, halved twice" + AVERAGED),
+    )
 
 
 def grids(run: FinishedRun) -> dict[int, Path]:
@@ -54,7 +57,8 @@ def growth_strip(run: FinishedRun, growth: GrowthSchedule, *, images: int = 6) -
     return labelled(
         torch.stack(columns, 1),
         columns=[stage_title(growth, seen) for seen in shown],
-        title=r"One latent in each row. Above: resolution, how far it has faded in ($\alpha$), real images seen",
+        title=r"One latent in each row. Above: resolution, how far it has faded in ($\alpha$), real images seen"
+        + AVERAGED,
     )
 
 
@@ -70,12 +74,7 @@ def read_tiles(file: Path, *, side: int, n: int) -> Tensor:
     from PIL import Image
 
     with Image.open(file) as picture:
-        pixels = torch.from_numpy(np.array(picture, dtype=np.uint8))
-    pixels = pixels[:, :, None] if pixels.ndim == 2 else pixels  # [H, W, C]
-    step = side + GAP
-    across = pixels.shape[1] // step
-    corners = [(GAP + i // across * step, GAP + i % across * step) for i in range(n)]
-    tiles = torch.stack([pixels[top : top + side, left : left + side] for top, left in corners])
+        tiles = torch.from_numpy(tiles_of(picture, side=side, n=n))
     return tiles.permute(0, 3, 1, 2).float() / 127.5 - 1
 
 

@@ -59,6 +59,10 @@ class AdversarialModule(MonitoredModule, SamplingModule):
         self.G_ema = None
         self.growth = None
 
+    def uses_remedy(self, symptom: str) -> bool:
+        """Whether what `remedies` names against a symptom is done already: then nobody is told to."""
+        return False
+
     def discriminator_loss(self, x: Tensor, y: Tensor | None) -> Tensor:
         """Scalar that D minimises, on reals x [N, C, H, W] in the paper's own scale and labels y [N] or None."""
         raise NotImplementedError

@@ -5,11 +5,13 @@ from pathlib import Path
 import torch
 from lightning.pytorch import Trainer
 
-from zoo.experiments.pictures.grids import plot_points, save_png
+from zoo.experiments.pictures.grids import plot_points, save_grid, save_png
 from zoo.models.base.module import AdversarialModule
 from zoo.runs.folder import name_at
-from zoo.training.callbacks.base import ZooCallback
+from zoo.training.callbacks.base import ZooCallback, data_of
 from zoo.training.callbacks.budget import Every
+
+COLUMNS = 16  # classes, at most, that have a column each
 
 
 class SampleGrid(ZooCallback):
@@ -18,8 +20,9 @@ class SampleGrid(ZooCallback):
     Args:
         folder: where the grids go.
         every: images between two grids, or None for the first and the last alone.
-        n: images on a grid, a square number. Points in the plane are drawn 5,000 at a time.
-        seed: of the fixed latents (and labels, drawn uniformly, for conditional papers).
+        n: images on a grid, a square number. Points in the plane are drawn 5,000 at a time. Conditional papers have
+            sqrt(n) rows, and a column for each class.
+        seed: of the fixed latents (and of the labels, where there are too many classes for columns).
     """
 
     def __init__(self, folder: Path, *, every: int | None = None, n: int = 64, seed: int = 0) -> None:
@@ -50,9 +53,19 @@ class SampleGrid(ZooCallback):
             return
         path = self.folder / f"{name_at(module.images_seen)}.png"
         if len(module.image_shape) == 3:
-            save_png(module.sample(self.n, seed=self.seed), path)
+            self.draw(trainer, module, path)
         else:
             save_png(plot_points(module.sample(5_000, seed=self.seed))[None], path)
         for logger in trainer.loggers:
             if hasattr(logger, "log_image"):
                 logger.log_image("grid", path, module.images_seen)
+
+    def draw(self, trainer: Trainer, module: AdversarialModule, path: Path) -> None:
+        """A square of samples; of a conditional paper a column for each class, unless there are too many."""
+        side, classes = round(self.n**0.5), module.num_classes
+        if classes is None or not 1 < classes <= COLUMNS:
+            save_grid(module.sample(self.n, seed=self.seed), path, columns=side)
+            return
+        labels = torch.arange(classes, device=module.device).repeat(side)
+        names = data_of(trainer).split("train").class_names or tuple(map(str, range(classes)))
+        save_grid(module.sample(len(labels), labels=labels, seed=self.seed), path, columns=classes, labels=names)

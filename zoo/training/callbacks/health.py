@@ -14,6 +14,7 @@ from zoo.training.callbacks.budget import Every
 
 PATIENCE = 10  # logged points in a row
 SURE = 4.0  # a mean logit: D(x) = 0.98
+CHANCE = 500  # updates of G before which it has had no chance to make anything
 COLLAPSED = 0.25  # of the variety of reals
 DIVERGED = 1e3  # times the median so far
 
@@ -38,11 +39,13 @@ class HealthWatch(ZooCallback):
     Args:
         every: images between two looks at samples, or None for none. The first is after two intervals.
         n: samples looked at.
+        chance: updates of G before which samples that look alike are no collapse: an untrained G makes nothing else.
     """
 
-    def __init__(self, *, every: int | None, n: int = 64) -> None:
+    def __init__(self, *, every: int | None, n: int = 64, chance: int = CHANCE) -> None:
         self.due = Every(every)
         self.n = n
+        self.chance = chance
         self.real_variety: float | None = None
         self.streaks = {"saturation": 0, "divergence": 0}
         self.norms: dict[str, deque[float]] = {}
@@ -86,6 +89,7 @@ class HealthWatch(ZooCallback):
         for logger in trainer.loggers:
             logger.log_metrics({"variety": ratio}, step=module.images_seen)
         early = self.due.images is None or module.images_seen < 2 * self.due.images
+        early |= module.generator_steps < self.chance
         if ratio < COLLAPSED and not early:
             self.warn("collapse", module)
 
@@ -94,6 +98,6 @@ class HealthWatch(ZooCallback):
         if symptom in self.warned:
             return
         self.warned.add(symptom)
-        remedy = module.remedies.get(symptom)
+        remedy = None if module.uses_remedy(symptom) else module.remedies.get(symptom)
         advice = f". Its paper's remedy: {remedy}" if remedy else ""
         sys.stderr.write(f"\nwarning at {module.images_seen:,} images: {SYMPTOMS[symptom]}{advice}\n")

@@ -5,20 +5,23 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from lightning.pytorch import Trainer
 from PIL import Image
+from torch import Tensor
 
+from zoo.experiments.measures import MEASURES
 from zoo.experiments.pictures.captions import captioned, write_picture
+from zoo.experiments.pictures.layout import tiles_of
 from zoo.models.base.module import AdversarialModule
 from zoo.runs.folder import RunDir, write_atomically
 from zoo.runs.text import number, say
-from zoo.training.callbacks.base import ZooCallback
+from zoo.training.callbacks.base import ZooCallback, data_of
 from zoo.training.finetune.adapt import Transfer
 
 TRANSFER_FILE = "transfer.json"
 SETTINGS = ("init_from", "freeze_d", "lr_scale", "augment")
+COLUMNS = 8  # images in a row of the picture before and after
 SHOWN = 8  # names of new tensors that are printed
 
 
@@ -35,10 +38,16 @@ class FinetuneReport(ZooCallback):
         self.run = run
         self.transfer = transfer
         self.frozen = frozen
+        self.reals: Tensor | None = None
+        self.averaged = False
 
     def begin(self, trainer: Trainer, module: AdversarialModule) -> None:
         if not trainer.is_global_zero:
             return
+        self.averaged = module.G_ema is not None
+        reals = data_of(trainer).split("train").images
+        if reals.ndim == 4 and len(reals) >= COLUMNS:
+            self.reals = reals[:COLUMNS]
         if self.transfer is not None:
             write_atomically(self.run.path / TRANSFER_FILE, json.dumps(vars(self.transfer), indent=1) + "\n")
             for line in summary(self.transfer):
@@ -54,7 +63,12 @@ class FinetuneReport(ZooCallback):
                 f"{name}: {number(first['value'])} before ({first['images_seen']:,} images), {number(best['value'])} "
                 f"at best ({best['images_seen']:,}), {number(last['value'])} after ({last['images_seen']:,})"
             )
-        if (picture := side_by_side(self.run)) is not None:
+        shown = monitor if monitor in measures else next(iter(MEASURES.distances(measures)), None)
+        points = [] if shown is None else [measures[shown][at] for at in ("first", "last")]
+        distances = {point["images_seen"]: f"{shown} {number(point['value'])}" for point in points}
+        if self.reals is None:
+            return
+        if (picture := side_by_side(self.run, self.reals, distances=distances, averaged=self.averaged)) is not None:
             say(f"before, after  {picture}")
 
 
@@ -69,22 +83,40 @@ def summary(transfer: Transfer) -> list[str]:
     return lines
 
 
-def side_by_side(run: RunDir) -> Path | None:
-    """The run's first and last grid in figures/before_after.png, each below what it is; None with fewer than two."""
+def side_by_side(run: RunDir, reals: Tensor, *, distances: Mapping[int, str], averaged: bool) -> Path | None:
+    """Real images above samples of the same latents before and after, as figures/before_after.png.
+
+    Args:
+        run: whose first and last grid are shown; None is returned where it has fewer than two.
+        reals: uint8 [N, C, H, W], N >= COLUMNS.
+        distances: the distance at an end, in words, by the images seen.
+        averaged: whether the samples are of averaged weights.
+    """
     grids = run.all_grids()
     if len(grids) < 2:
         return None
-    seen = min(grids), max(grids)
-    pixels = [np.array(Image.open(grids[n]).convert("RGB")) for n in seen]  # [H, W, 3] each
-    images = torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2)[None] / 127.5 - 1
+    rows, texts = [to_rgb(reals[:COLUMNS])], ["real images"]
+    for when, seen in zip(("before", "after"), (min(grids), max(grids)), strict=True):
+        with Image.open(grids[seen]) as picture:
+            tiles = torch.from_numpy(tiles_of(picture, side=reals.shape[-1], n=2 * COLUMNS))
+        tiles = to_rgb(tiles.permute(0, 3, 1, 2))
+        rows += [tiles[:COLUMNS], tiles[COLUMNS:]]
+        texts += [f"{when}, {seen:,} images seen", distances.get(seen, "")]
+    if len({len(row) for row in rows}) > 1:
+        return None  # grids of something else than such images
     picture = captioned(
-        images,
-        title="The same latents before and after fine-tuning",
-        columns=[f"{when}: {n:,} real images seen" for when, n in zip(("before", "after"), seen, strict=True)],
+        torch.stack(rows).float() / 127.5 - 1,
+        title="The same latents before and after fine-tuning" + " (averaged weights of G)" * averaged,
+        rows=texts,
     )
     path = run.figures / "before_after.png"
     write_picture(picture, path)
     return path
+
+
+def to_rgb(images: Tensor) -> Tensor:
+    """uint8 [N, C, H, W] in three channels."""
+    return images.expand(-1, 3, -1, -1)
 
 
 def finetune_record(settings: Mapping[str, Any], run: RunDir) -> dict[str, Any]:

@@ -1,0 +1,94 @@
+"""What is said before a training starts, and the settings that follow from others."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from registry import SMALL
+
+from zoo.errors import UsageError
+from zoo.models import MODELS
+from zoo.training.outlook import follow_the_settings, monitored, outlook
+
+
+def said(paper: str, *, recipe: str = "digits", batch: int = 64, **budget: Any) -> str:
+    module = MODELS[paper](**SMALL[paper].model)
+    settings = {"images": None, "generator_steps": None, "data": {"init_args": {"batch_size": batch}}, **budget}
+    text = "\n".join(outlook(module, recipe=recipe, settings=settings))
+    assert (module.discriminator_steps, module.generator_steps) == (0, 0)
+    return text
+
+
+def test_a_budget_that_means_nothing_is_told_with_the_recipes_own() -> None:
+    assert "this budget is 23 updates of G" in said("wgan", images=3_000)
+    assert "the recipe's own is 150,000 images" in said("dcgan", images=3_000)
+    assert "9 updates of G" in said("dcgan", generator_steps=9)
+    assert said("dcgan", images=150_000) == ""
+    assert said("dcgan") == ""  # no budget
+
+
+def test_the_schedule_is_told_and_whether_the_budget_gets_there() -> None:
+    text = said("pggan", images=60)  # two batches of eight a phase: 32x32 is whole at 96
+    assert "4x4, 8x8 from 16 (whole at 32), 16x16 from 48 (whole at 64), 32x32 from 80 (whole at 96)" in text
+    assert "warning: a budget of 60 images ends at 16x16, which is faded in to" in text
+    assert "--images 192" in text
+    assert "warning" not in said("pggan", images=96)
+    assert "grows" not in said("dcgan", images=96)
+
+
+class Settings(SimpleNamespace):
+    """As jsonargparse's."""
+
+    def __contains__(self, name: str) -> bool:
+        return hasattr(self, name)
+
+    def get(self, name: str) -> Any:
+        return getattr(self, name, None)
+
+
+def settings(*, images: int | None, model: dict[str, Any], scale: bool = True) -> Any:
+    keep, evaluation = Settings(monitor="fd_lenet2k"), Settings(samples=500)
+    return Settings(images=images, model=Settings(**model), scale_phases=scale, keep=keep, evaluation=evaluation)
+
+
+GROWING = {"resolution": 32, "start_resolution": 4, "stabilise_images": 800, "fade_images": 400}
+
+
+def test_phases_are_scaled_to_the_budget_and_scaling_again_changes_nothing() -> None:
+    config = settings(images=7_200, model=GROWING)
+    for _ in range(2):  # as a config.yaml does that is read again
+        follow_the_settings(config)
+        assert (config.model.stabilise_images, config.model.fade_images) == (800, 400)  # 3 x 1,200 is half of 7,200
+    config = settings(images=720, model=GROWING)
+    for _ in range(2):
+        follow_the_settings(config)
+        assert (config.model.stabilise_images, config.model.fade_images) == (80, 40)
+
+
+@pytest.mark.parametrize(
+    ("images", "model", "message"),
+    [
+        (None, GROWING, "set --images"),
+        (100, {"resolution": 32}, "does not"),
+        (100, {**GROWING, "start_resolution": 32}, "starts at its full"),
+    ],
+)
+def test_scaling_that_makes_no_sense(images: int | None, model: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        follow_the_settings(settings(images=images, model=model))
+
+
+@pytest.mark.parametrize(
+    ("name", "samples", "follows"),
+    [
+        ("fd_lenet2k", 500, "fd_lenet500"),
+        ("fd_lenet2k", 2_000, "fd_lenet2k"),
+        ("fd_lenet2k", 10_000, "fd_lenet"),
+        ("fid2k", 5_000, "fid5k"),
+        ("fd_resnet2k", 500, "fd_resnet500"),
+        ("parzen_ll", 500, "parzen_ll"),
+        (None, 500, None),
+    ],
+)
+def test_the_monitor_follows_the_number_of_samples(name: str | None, samples: int, follows: str | None) -> None:
+    assert monitored(name, samples=samples) == follows
