@@ -61,7 +61,7 @@ def options(source: Path, folder: Path, run: Path, *more: str) -> list[str]:
 
 
 def assert_before_after(run: Path) -> None:
-    """Five rows of eight: the real images, twice before, twice after; to the left what they are (no distance was taken)."""
+    """Five rows of eight: real images, twice before, twice after; to the left what they are (no distance was taken)."""
     both = np.asarray(Image.open(run / "figures/before_after.png"))
     with Image.open(run / "grids/images-000000000.png") as grid:
         before = tiles_of(grid, side=32, n=16)

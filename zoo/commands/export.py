@@ -29,7 +29,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     finished = FinishedRun(Path(arguments.folder), models=MODELS)
     if arguments.data_dir is not None:
-        finished.config["data"]["init_args"]["root"] = arguments.data_dir
+        finished.data_settings["init_args"]["root"] = arguments.data_dir
     folder = export(
         finished,
         Path(arguments.out),

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from zoo.data import ImageDataModule, cache_dir
 from zoo.data.base import Split
-from zoo.errors import UsageError, WeightsError
+from zoo.errors import EvaluationError, UsageError, WeightsError
 from zoo.experiments import cgan, dcgan, gan, infogan, lsgan, pggan, stylegan, wgan, wgan_gp_critic
 from zoo.experiments.experiment import Experiment, Measured
 from zoo.experiments.measures import MEASURES
@@ -32,6 +32,7 @@ EXPERIMENTS: dict[str, Experiment[Any]] = {
     "stylegan": stylegan.EXPERIMENT,
 }
 
+MODES = ("running", "reestimated", "batch")  # of BatchNorm, see zoo.metrics.batchnorm
 TEST_SEED, TRAINING_SEED = 0, 1  # the best checkpoint is chosen on other latents than it is reported on
 
 
@@ -127,6 +128,8 @@ class Measurement:
                 raise UsageError(
                     f"unknown extractor {name!r} in --evaluation.extractors: there are {', '.join(EXTRACTORS)}"
                 )
+        if settings.batchnorm not in MODES:
+            raise UsageError(f"--evaluation.batchnorm must be one of {', '.join(MODES)}, not {settings.batchnorm!r}")
         self.data, self.settings, self.testing, self.log = data, settings, testing, log
         self.latest: dict[str, float] = {}
         self.hashes: dict[str, str] = {}
@@ -134,7 +137,16 @@ class Measurement:
         self.notes: list[str] = []
         self._evaluators: list[Evaluator] | None = None
 
-    def __call__(self, module: AdversarialModule) -> dict[str, float]:
+    def prepare(self, module: AdversarialModule) -> list[Evaluator]:
+        """The evaluators, with their networks: what cannot be measured is said here, before a training.
+
+        Raises:
+            EvaluationError: numbers that no figure can be made of.
+            WeightsError: a network that was asked for is not at hand.
+        """
+        wanted = self.settings.real_images
+        if wanted is not None and len(self.data.image_shape) == 3 and wanted > (there := len(self.data.split("train"))):
+            raise EvaluationError(f"--evaluation.real_images {wanted}: {self.data.name} has {there:,} training images")
         experiment = EXPERIMENTS.get(module.paper, Experiment())
         if self._evaluators is None:
             extractors = self._extractors()
@@ -144,9 +156,13 @@ class Measurement:
                 self._evaluator(extractor, module, measures=(*WHILE_TRAINING, *more))
                 for extractor, more in zip(extractors, of_pixels, strict=False)
             ]
+        return self._evaluators
+
+    def __call__(self, module: AdversarialModule) -> dict[str, float]:
+        experiment = EXPERIMENTS.get(module.paper, Experiment())
         protocols: dict[str, dict[str, Any]] = {}  # by the value's name
         self.latest = {}
-        for evaluator in self._evaluators:
+        for evaluator in self.prepare(module):
             result = evaluator.run(module)
             self.latest |= result.values
             protocols |= {name: protocol.as_dict() for name, protocol in result.protocols.items()}

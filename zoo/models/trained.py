@@ -2,18 +2,18 @@
 
 from collections.abc import Mapping
 from functools import cached_property
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from zoo.data import ImageDataModule
-from zoo.errors import CheckpointError, UsageError
+from zoo.data.named import dataset_of
+from zoo.errors import CheckpointError, DataError, RecordError, UnsupportedSettingError, UsageError
+from zoo.models.base.build import build, outline
 from zoo.models.base.module import AdversarialModule
 from zoo.models.improved_gan import Switches
 from zoo.runs.checkpoints import check_compatible, read_checkpoint
 from zoo.runs.folder import RunDir
+from zoo.runs.plain import read_settings
 from zoo.runs.record import read_metrics, read_result
 
 
@@ -22,7 +22,9 @@ def current_settings(paper: str, settings: Mapping[str, Any]) -> dict[str, Any]:
 
     DCGAN's techniques (zoo/models/improved_gan.py) used to be arguments of their own.
     """
-    known = {name: value for name, value in settings.items() if not name.startswith("_")}  # those are Lightning's own
+    known = {
+        name: value for name, value in settings.items() if not str(name).startswith("_")
+    }  # those are Lightning's own
     if paper != "dcgan":
         return known
     switches = {name: known.pop(name) for name in Switches.__annotations__ if name in known}
@@ -38,12 +40,21 @@ def load_module(path: Path, *, models: Mapping[str, type[AdversarialModule]]) ->
         CheckpointError: an absent or damaged file, or one of another model.
     """
     content = read_checkpoint(path)
-    paper = content.get("zoo", {}).get("paper")
-    if paper not in models:
+    origin = content.get("zoo")
+    paper = origin.get("paper") if isinstance(origin, Mapping) else None
+    if not isinstance(paper, str) or paper not in models:
         raise CheckpointError(f"{path} is of no model of this zoo ({paper!r}): choose from {', '.join(models)}")
-    kind = models[paper]
-    module = kind(**current_settings(paper, content["hyper_parameters"]))
-    check_compatible(content, module, path)
+    settings = content.get("hyper_parameters")
+    if not isinstance(settings, Mapping):
+        raise CheckpointError(
+            f"{path} has no hyper_parameters, and so there is no telling what it is of: copy it again"
+        )
+    try:
+        settings = current_settings(paper, settings)
+        check_compatible(content, outline(models[paper], settings), path)  # sizes are compared before any is made
+        module = build(models[paper], settings)
+    except UnsupportedSettingError as error:
+        raise CheckpointError(f"{path}: {models[paper].__name__} refuses its hyper_parameters: {error}") from error
     module.load_state_dict(content["state_dict"])
     return module
 
@@ -54,21 +65,25 @@ class FinishedRun:
     Args:
         path: the run's folder.
         models: modules by paper (`zoo.models.MODELS`).
+        data: the data module it was trained on, where that is at hand; None makes it from the settings.
 
     Raises:
         UsageError: no run lies there.
     """
 
-    def __init__(self, path: Path, *, models: Mapping[str, type[AdversarialModule]]) -> None:
+    def __init__(
+        self, path: Path, *, models: Mapping[str, type[AdversarialModule]], data: ImageDataModule | None = None
+    ) -> None:
         self.dir = RunDir(path)
         self.models = models
+        self._data = data
         if not self.dir.config.is_file():
             raise UsageError(f"{path} holds no run (no config.yaml): name the folder of a run with --run_dir")
 
     @cached_property
     def config(self) -> dict[str, Any]:
         """The settings in config.yaml."""
-        return dict(yaml.safe_load(self.dir.config.read_text()))
+        return read_settings(self.dir.config)
 
     @cached_property
     def rows(self) -> list[dict[str, Any]]:
@@ -101,12 +116,32 @@ class FinishedRun:
         """
         path = checkpoint if isinstance(checkpoint, Path) else self.checkpoint(checkpoint)
         module = load_module(path, models=self.models)
-        module.seed = self.config["seed_everything"]
+        module.seed = self.config.get("seed_everything")  # type: ignore[assignment]
+        if type(module.seed) is not int:
+            raise RecordError(f"{self.dir.config}: seed_everything is {module.seed!r}, not a whole number")
         return module
 
     @cached_property
     def data(self) -> ImageDataModule:
-        """The data module that the run was trained on."""
-        where, _, name = self.config["data"]["class_path"].rpartition(".")
-        kind: type[ImageDataModule] = getattr(import_module(where), name)
-        return kind(**self.config["data"]["init_args"])
+        """The data module that the run was trained on: of a data set of this package.
+
+        Raises:
+            DataError: another class, of which nothing is imported, or arguments that it does not take.
+            RecordError: the settings name no data set.
+        """
+        if self._data is not None:
+            return self._data
+        data, file = self.data_settings, self.dir.config
+        kind = dataset_of(data.get("class_path"), where=file)
+        try:
+            return kind(**data["init_args"])
+        except TypeError as error:
+            raise DataError(f"{file}: {kind.__name__} does not take its data.init_args: {error}") from error
+
+    @cached_property
+    def data_settings(self) -> dict[str, Any]:
+        """The settings `data` in config.yaml, checked to be of their form; RecordError where they are not."""
+        data = self.config.get("data")
+        if not isinstance(data, dict) or not isinstance(data.setdefault("init_args", {}), dict):
+            raise RecordError(f"{self.dir.config} names no data set (data.class_path, data.init_args)")
+        return data

@@ -13,6 +13,7 @@ from typing import Any
 from zoo.errors import RecordError, ReleaseError
 from zoo.runs import schema
 from zoo.runs.folder import write_atomically
+from zoo.runs.plain import read_json
 
 CARD_FILE, INDEX_FILE, GRID_FILE = "card.json", "index.json", "grid.png"
 NETWORKS = ("G", "G_ema", "D")
@@ -98,11 +99,11 @@ def read_card(folder: Path) -> dict[str, Any]:
     """
     path = folder / CARD_FILE
     try:
-        card = json.loads(path.read_bytes())
+        card = read_json(path)
     except FileNotFoundError as error:
         raise ReleaseError(f"{folder} is no release: it has no {CARD_FILE}; `zoo export RUN` makes releases") from error
-    except (OSError, ValueError) as error:
-        raise ReleaseError(f"{path} cannot be read as JSON ({error}): fetch or export the release again") from error
+    except RecordError as error:
+        raise ReleaseError(f"{error}: fetch or export the release again") from error
     check_card(card, path)
     return dict(card)
 

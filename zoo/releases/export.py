@@ -131,8 +131,8 @@ def constructor_arguments(module: AdversarialModule) -> dict[str, Any]:
 
 def data_entry(run: FinishedRun) -> dict[str, Any]:
     """What the card says of the data, without the folder in which it lay."""
-    data, settings = run.data, run.config["data"]
-    kind = settings["class_path"].rpartition(".")[2]
+    data, settings = run.data, run.data_settings
+    kind = str(settings["class_path"]).rpartition(".")[2]
     if kind not in DATASETS:
         raise ReleaseError(f"a release is of a data set of images ({', '.join(DATASETS)}), not of {kind}")
     train = data.split("train")

@@ -7,9 +7,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from zoo.errors import ReleaseError
+from zoo.errors import ReleaseError, UnsupportedSettingError
 from zoo.metrics.features import sha256_of
 from zoo.models import MODELS
+from zoo.models.base.build import build, outline
 from zoo.models.base.module import AdversarialModule
 from zoo.models.base.state import COUNTERS
 from zoo.models.trained import current_settings
@@ -80,16 +81,21 @@ class Release:
         where = self.folder / CARD_FILE
         if name not in MODELS:
             raise ReleaseError(f"{where}: paper is {name!r}, which is none of {', '.join(MODELS)}")
+        kind, settings = MODELS[name], current_settings(name, self.card["hyperparameters"])
         try:
-            with torch.random.fork_rng(devices=[]):  # the initial weights are overwritten, but drawing them counts
-                module = MODELS[name](**current_settings(name, self.card["hyperparameters"]))
-        except (TypeError, ValueError) as error:
-            raise ReleaseError(f"{where}: {MODELS[name].__name__} refuses its hyperparameters: {error}") from error
+            wanted = outline(kind, settings).state_dict()
+        except UnsupportedSettingError as error:
+            raise ReleaseError(f"{where}: {kind.__name__} refuses its hyperparameters: {error}") from error
         tensors = self.tensors()
-        if problems := tensor_differences(tensors, module.state_dict()):
+        if problems := tensor_differences(tensors, wanted):
             raise ReleaseError(
                 f"{where} does not describe the weights beside it: {len(problems)} tensors differ, "
                 f"{'; '.join(problems[:3])}; {AGAIN}"
             )
+        for network, tensor in tensors.items():
+            if tensor.is_floating_point() and not tensor.isfinite().all():
+                raise ReleaseError(f"{self.folder}: its tensor {network} holds nan or infinity: {AGAIN}")
+        with torch.random.fork_rng(devices=[]):  # the initial weights are overwritten, but drawing them counts
+            module = build(kind, settings)
         module.load_state_dict(tensors)
         return module.eval()

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from zoo.errors import CheckpointError
 from zoo.runs.folder import replacing
+from zoo.runs.tensors import check_weights, refuse_claims
 
 __all__ = [
     "CHECKPOINT_FORMAT",
@@ -107,10 +108,12 @@ def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise CheckpointError(_refused_pickle(path, error)) from error
-    except (RuntimeError, EOFError, KeyError, ValueError) as error:
-        raise CheckpointError(f"{_damaged(path)}: {str(error).splitlines()[0]}") from error
+    except Exception as error:  # a file that was made to be wrong raises nearly anything
+        first = (str(error) or type(error).__name__).splitlines()[0]
+        raise CheckpointError(f"{_damaged(path)}: {first}") from error
     if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get("state_dict"), Mapping):
         raise CheckpointError(_no_lightning_checkpoint(path, checkpoint))
+    refuse_claims(checkpoint, path)
     return checkpoint
 
 
@@ -142,6 +145,7 @@ def _check_archive(path: Path) -> None:
     """Check the zip's checksums: `torch.load` does not, and would hand over flipped bits as weights."""
     try:
         with zipfile.ZipFile(path) as archive:
+            _check_sizes(path, archive)
             bad = archive.testzip()
     except zipfile.BadZipFile as error:
         with path.open("rb") as file:
@@ -156,6 +160,22 @@ def _check_archive(path: Path) -> None:
         raise CheckpointError(f"could not read the checkpoint {path}: {error}") from error
     if bad is not None:
         raise CheckpointError(f"{_damaged(path)}: the checksum of its part {bad} is wrong")
+
+
+def _check_sizes(path: Path, archive: zipfile.ZipFile) -> None:
+    """Before anything is unpacked: torch stores its parts as they are, so together they are no larger than the file."""
+    size, parts = path.stat().st_size, archive.infolist()
+    for part in parts:
+        if part.compress_type != zipfile.ZIP_STORED or part.flag_bits & 1:
+            raise CheckpointError(
+                f"{path} holds a part that is packed or encrypted ({part.filename}: {part.compress_size:,} bytes that "
+                f"claim to be {part.file_size:,}), as torch.save writes none: it was NOT unpacked and should not be "
+                "trusted"
+            )
+    if (claimed := sum(part.file_size for part in parts)) > size:
+        raise CheckpointError(
+            f"{path} has {size:,} bytes, and its parts claim {claimed:,}: it was NOT unpacked and should not be trusted"
+        )
 
 
 def _refused_pickle(path: Path, error: pickle.UnpicklingError) -> str:
@@ -186,14 +206,22 @@ def check_compatible(checkpoint: Mapping[str, Any], module: LightningModule, pat
     checkpoint["zoo"] = {"paper": str, "class": str, "format": int, ...} names the writer; a class derived from the
     writer's is accepted. Then names and shapes of all tensors are compared.
 
+    Args:
+        checkpoint: what was read.
+        module: that is to take it.
+        path: of the file.
+
     Raises:
-        CheckpointError: written by another model or in a newer format, or tensors that differ (another width); the
-            text lists the first few with both shapes, and the hyperparameters that differ.
+        CheckpointError: written by another model or in a newer format, a part that is missing, no tensor or not
+            finite, or tensors that differ (another width); the text lists the first few with both shapes, and the
+            hyperparameters that differ.
     """
     origin = checkpoint.get("zoo")
     here = type(module).__name__
     if not isinstance(origin, Mapping) or "class" not in origin:
         raise CheckpointError(f"{path} was not written by this project (no 'zoo' entry); this is {here}")
+    if type(origin.get("format", 0)) is not int:
+        raise CheckpointError(f"{path}: zoo.format is {origin['format']!r}, not a whole number")
     if origin.get("format", 0) > CHECKPOINT_FORMAT:
         raise CheckpointError(
             f"{path} has format {origin['format']}, this version reads up to {CHECKPOINT_FORMAT}:"
@@ -204,6 +232,7 @@ def check_compatible(checkpoint: Mapping[str, Any], module: LightningModule, pat
             f"{path} was written by {origin['class']} (paper {origin.get('paper')!r}), this is {here};"
             f" name a checkpoint of {here}, or run the reproduction that wrote this one"
         )
+    check_weights(checkpoint, Path(path))
     if differences := tensor_differences(checkpoint["state_dict"], module.state_dict()):
         raise CheckpointError(_unlike_tensors(checkpoint, module, path=path, differences=differences))
 

@@ -18,6 +18,7 @@ from zoo.runs import schema
 from zoo.runs.environment import PACKAGES
 from zoo.runs.folder import RESULT_FILE, RunDir, write_atomically
 from zoo.runs.measures import Better
+from zoo.runs.plain import read_json
 
 SCHEMA_VERSION = 1
 BETTER: tuple[Better, ...] = get_args(Better)
@@ -38,7 +39,7 @@ def read_metrics(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
     for number, line in enumerate(lines, start=1):
         try:
             row = json.loads(line)
-        except ValueError as error:  # JSON and UTF-8 errors are both
+        except (ValueError, RecursionError) as error:  # JSON and UTF-8 errors are both the former
             if number == len(lines):
                 break
             raise RecordError(f"{path}, line {number} is no JSON ({error}); remove the line") from error
@@ -209,11 +210,9 @@ def read_result(path: str | os.PathLike[str]) -> dict[str, Any]:
     path = Path(path)
     path = path / RESULT_FILE if path.is_dir() else path
     try:
-        record: dict[str, Any] = json.loads(path.read_bytes())
+        record: dict[str, Any] = read_json(path)
     except FileNotFoundError as error:
         raise RecordError(f"there is no result {path}: it is written when a run ends") from error
-    except (OSError, ValueError) as error:
-        raise RecordError(f"{path} cannot be read as JSON: {error}") from error
     try:
         validate_result(record)
     except RecordError as error:

@@ -6,7 +6,6 @@ Every failure is a RecordError that names the field. No torch at import.
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -20,7 +19,7 @@ Check = Callable[[str, Any], None]
 def require(condition: bool, *, field: str, wants: str, value: Any) -> None:
     """Raises RecordError unless `condition`."""
     if not condition:
-        shown = repr(value)
+        shown = repr(value) if not isinstance(value, int) or abs(value) < 10**80 else "a number of too many digits"
         raise RecordError(f"{field} must be {wants}, it is {shown if len(shown) <= 80 else shown[:77] + '...'}")
 
 
@@ -35,23 +34,19 @@ def string(field: str, value: Any) -> None:
 
 
 def integer(field: str, value: Any) -> None:
-    """An integer."""
-    require(type(value) is int, field=field, wants="an integer", value=value)
+    """An integer of 64 bits."""
+    require(type(value) is int and abs(value) < 2**63, field=field, wants="an integer", value=value)
 
 
 def count(field: str, value: Any) -> None:
     """An integer of 0 or more."""
-    require(type(value) is int and value >= 0, field=field, wants="an integer of 0 or more", value=value)
+    require(type(value) is int and 0 <= value < 2**63, field=field, wants="an integer of 0 or more", value=value)
 
 
 def number(field: str, value: Any) -> None:
     """A finite number."""
-    require(
-        type(value) in (int, float) and math.isfinite(value),
-        field=field,
-        wants="a finite number",
-        value=value,
-    )
+    finite = type(value) in (int, float) and abs(value) < float("inf")  # a huge integer has no float
+    require(finite, field=field, wants="a finite number", value=value)
 
 
 def amount(field: str, value: Any) -> None:
@@ -130,5 +125,5 @@ def json_object(field: str, value: Any) -> None:
     require(isinstance(value, dict), field=field, wants="an object", value=value)
     try:
         json.dumps(value, allow_nan=False)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise RecordError(f"{field} must hold plain JSON values: {error}") from error

@@ -1,11 +1,12 @@
 """The record of a study: its members' records, and what they say together. No torch."""
 
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from zoo.errors import RecordError
+from zoo.runs import schema
+from zoo.runs.plain import read_json
 from zoo.runs.record import validate_result
 
 STUDY_FILE = "study.json"
@@ -20,7 +21,10 @@ def validate_study(record: Any) -> None:
         RecordError: naming the field or the member.
     """
     if not isinstance(record, dict) or set(record) != set(FIELDS):
-        raise RecordError(f"a study's record has the fields {', '.join(FIELDS)}, not {sorted(record)}")
+        there = sorted(map(str, record)) if isinstance(record, dict) else type(record).__name__
+        raise RecordError(f"a study's record has the fields {', '.join(FIELDS)}, not {there}")
+    schema.check("groups", record["groups"], schema=schema.map_of(schema.text))
+    schema.check("records", record["records"], schema=schema.map_of(schema.json_object))
     if record["schema"] != SCHEMA_VERSION:
         raise RecordError(f"schema must be {SCHEMA_VERSION} (this zoo's), it is {record['schema']!r}")
     if not record["records"] or set(record["groups"]) != set(record["records"]):
@@ -39,9 +43,9 @@ def read_study(path: Path) -> dict[str, Any]:
         RecordError: no such file, no JSON, or a wrong field.
     """
     try:
-        record: dict[str, Any] = json.loads(path.read_bytes())
+        record: dict[str, Any] = read_json(path)
         validate_study(record)
-    except (OSError, ValueError) as error:
+    except FileNotFoundError as error:
         raise RecordError(f"{path} cannot be read as a study's record: {error}") from error
     except RecordError as error:
         raise RecordError(f"{path}: {error}") from error
@@ -50,7 +54,7 @@ def read_study(path: Path) -> dict[str, Any]:
 
 def is_study(path: Path) -> bool:
     """Whether a JSON file is a study's record (and not that of one run)."""
-    content = json.loads(path.read_bytes())
+    content = read_json(path)
     return isinstance(content, dict) and "study" in content
 
 

@@ -16,7 +16,7 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
 from zoo.data import DATASETS, ImageDataModule, ToyPoints
-from zoo.errors import UnsupportedSettingError, UsageError
+from zoo.errors import UsageError
 from zoo.experiments.measures import MEASURES
 from zoo.experiments.pictures.drawing import Drawings, write
 from zoo.experiments.pictures.grids import save_png
@@ -27,6 +27,7 @@ from zoo.models.trained import FinishedRun
 from zoo.runs.checkpoints import AtomicCheckpointIO, check_compatible, read_checkpoint
 from zoo.runs.folder import RunDir
 from zoo.runs.record import read_metrics
+from zoo.runs.tensors import check_resumable
 from zoo.training.again import leave_if_finished
 from zoo.training.callbacks import (
     CounterCheckpoint,
@@ -39,19 +40,20 @@ from zoo.training.callbacks import (
     StopAtBudget,
     StopOnSignal,
 )
+from zoo.training.checks import refuse_model, refuse_senseless
 from zoo.training.finetune.adapt import Source, transfer
 from zoo.training.finetune.augment import augment_discriminator
 from zoo.training.finetune.freeze import freeze_discriminator
 from zoo.training.finetune.learning_rate import ScaledLearningRate
 from zoo.training.finetune.report import FinetuneReport, finetune_record
-from zoo.training.finetune.settings import match_data, refuse_without_source
+from zoo.training.finetune.settings import match_data
 from zoo.training.loggers import JsonlLogger, WandbMirror
 from zoo.training.outlook import follow_the_settings
 from zoo.training.plan import Plan
 from zoo.training.refusals import refusal
 from zoo.training.report import RunReport
-from zoo.training.settings import TAKEN_BEFORE, add_settings, refuse_counts_below_one
-from zoo.training.trainer import cluster_plugins, listed, refuse_unusable_options, settle_devices
+from zoo.training.settings import TAKEN_BEFORE, add_settings
+from zoo.training.trainer import cluster_plugins, listed, settle_devices
 from zoo.training.words import called_as
 
 RunFigures = Callable[[Any, FinishedRun], Drawings]
@@ -78,7 +80,7 @@ class ReproductionCLI(LightningCLI):
         source: Source | None = None,
     ) -> None:
         self.plan = plan
-        self.paper = model_class.paper
+        self.kind, self.paper = model_class, model_class.paper
         self.source = source
         self.figures = figures
         self.recipes = ", ".join(recipes)
@@ -118,31 +120,21 @@ class ReproductionCLI(LightningCLI):
             text = refusal(error.message, options=options, data_sets=[*DATASETS, ToyPoints.__name__])
             command = " ".join(called_as(self.paper, args[0]))
             raise UsageError(f"{text} (`{command} --help_all` lists all)") from None
+        refuse_senseless(self.config[args[0]], self.kind, source=self.source is not None)
 
     def before_instantiate_classes(self) -> None:
         config = self.config[self.subcommand]
-        refuse_counts_below_one(config)
-        for name in ("lr", "lr_D", "lr_G"):
-            if name in config.model and config.model[name] is not None and not config.model[name] > 0:
-                raise UsageError(f"--model.{name} must be above 0, not {config.model[name]}")
-        refuse_unusable_options(config.trainer)
         fitting = self.subcommand == "fit"
         torch.set_float32_matmul_precision(config.matmul_precision if fitting else "highest")
         # Adam's moments of dead units sink below 1e-38, where a CPU takes many times as long for the same sum
         torch.set_flush_denormal(fitting)
-        if config.keep.monitor and MEASURES.better(config.keep.monitor) == "neither":
-            raise UsageError(
-                f"--keep.monitor {config.keep.monitor} describes the critic: of its values neither low nor high ones "
-                "are better, so they choose no checkpoint"
-            )
         if config.data is None:
             raise UsageError(f"no data set: name one with --data ({', '.join(DATASETS)})")
         if config.data_dir is not None:
             config.data.init_args.root = config.data_dir
         config.data.init_args.seed = config.seed_everything
-        refuse_without_source(config)
         if self.source is not None:
-            match_data(config, self.source, given=self.plan.words.given)
+            match_data(config, self.source, given=self.plan.named)
         follow_the_settings(config)
         if config.devices > 1 and self.subcommand == "predict":
             raise UsageError("predict writes its images from one device: leave --devices out")
@@ -151,10 +143,9 @@ class ReproductionCLI(LightningCLI):
         leave_if_finished(self.run, plan=self.plan, images=config.images, generator_steps=config.generator_steps)
 
     def instantiate_classes(self) -> None:
-        try:
-            super().instantiate_classes()
-        except RuntimeError as error:  # torch's, of a width below 1 for one
-            raise UsageError(f"no networks can be made of these --model settings: {error}") from error
+        if self.source is not None:  # its settings have followed the data
+            refuse_model(self.kind, self.settings.model.as_dict())
+        super().instantiate_classes()
         self.model.seed = self.settings.seed_everything
         self.model.log_every = self.settings.trainer.log_every_n_steps or self.model.log_every
 
@@ -164,11 +155,14 @@ class ReproductionCLI(LightningCLI):
             self.datamodule, settings=config.evaluation, testing=self.subcommand == "test", log=self.logged
         )
         fitting = self.subcommand == "fit"
+        if not fitting or config.evaluation.every is not None:
+            self.measurement.prepare(self.model)
         self.evaluation = Evaluation(self.measurement, every=config.evaluation.every if fitting else None)
         self.report = RunReport(self.run, plan=self.plan, settings=self.plain_settings())
         callbacks: list[Any] = [self.evaluation]
         if fitting:
-            check_images_fit(self.datamodule, self.model)
+            data = self.datamodule
+            self.model.check_data(data.name, image_shape=data.image_shape, num_classes=data.num_classes)
             tuning = self.tuning()
             keeper = CounterCheckpoint(
                 self.run.checkpoints,
@@ -263,6 +257,13 @@ class ReproductionCLI(LightningCLI):
         if self.plan.checkpoint is not None:
             checkpoint = read_checkpoint(self.plan.checkpoint)
             check_compatible(checkpoint, self.model, self.plan.checkpoint)
+            if subcommand == "fit":
+                check_resumable(
+                    checkpoint,
+                    self.plan.checkpoint,
+                    optimizers=self.model.configure_optimizers(),
+                    growing=self.model.growth is not None,
+                )
             kwargs |= {"ckpt_path": str(self.plan.checkpoint), "weights_only": True}
             if subcommand == "fit" and self.trainer.is_global_zero:
                 if self.run.path.is_dir():
@@ -289,7 +290,7 @@ class ReproductionCLI(LightningCLI):
         """The paper's figures of this run at this checkpoint, into the run's figures folder."""
         if self.figures is None:
             return
-        drawings = self.figures(self.model, FinishedRun(self.run.path, models=MODELS))
+        drawings = self.figures(self.model, FinishedRun(self.run.path, models=MODELS, data=self.datamodule))
         for path in write(drawings, self.run.figures, suffix=f"-{self.model.images_seen:09d}"):
             self.report_line(f"figure         {path}")
 
@@ -309,12 +310,3 @@ class ReproductionCLI(LightningCLI):
     def report_line(self, text: str) -> None:
         """Prints one line, once."""
         sys.stdout.write(text + "\n")
-
-
-def check_images_fit(data: ImageDataModule, model: AdversarialModule) -> None:
-    """Raises UnsupportedSettingError if the images are not what the networks take."""
-    if data.image_shape != model.image_shape:
-        raise UnsupportedSettingError(
-            f"{data.name} gives images of shape {data.image_shape}, {type(model).__name__} takes {model.image_shape} "
-            "(channels, height, width): set data.resolution, or model.resolution and model.channels, so that they agree"
-        )

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 WIDTH = 120
 LINES = 60
 EVALUATION = "zoo.experiments.suite.EvaluationSettings"
-SPARE = (  # left out for room
+SPARE: tuple[str, ...] = (  # left out for room
     *("keep.archive_every", "matmul_precision", "evaluation.real_images", "wandb", "compile"),
     *("evaluation.test_samples", "evaluation.batchnorm"),
 )

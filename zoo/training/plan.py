@@ -13,7 +13,10 @@ from typing import Any
 from zoo.errors import UsageError
 from zoo.runs.folder import RunDir
 from zoo.runs.lock import RunLock
+from zoo.runs.plain import read_settings
+from zoo.training.config_files import flat_names, without_foreign_code
 from zoo.training.recipes import Recipe
+from zoo.training.signatures import arguments_of
 from zoo.training.slurm import comes_back, current_job
 from zoo.training.words import Words
 
@@ -70,6 +73,18 @@ class Plan:
         """fit, test or predict."""
         return self.words.subcommand
 
+    @property
+    def named(self) -> set[str]:
+        """The options that somebody chose: those on the command line, and what a file of --config says otherwise than
+        the recipe (and the weights to start from). All else may be made to suit the data."""
+        data = self.base.get("data") or {}
+        own = arguments_of(str(data.get("class_path", "")))
+        before = {f"data.init_args.{argument.name}": argument.default for argument in own} | {
+            name: repr(value) for name, value in flat_names(self.base).items()
+        }
+        file = flat_names(self.words.settings)
+        return {*self.words.given, *(name for name, value in file.items() if before.get(name, "None") != repr(value))}
+
 
 def make_plan(words: Words, *, paper: str, recipes: Mapping[str, Recipe]) -> Plan:
     """Finds the settings to start from, by --recipe, --run_dir, --name and --ckpt_path.
@@ -97,7 +112,11 @@ def make_plan(words: Words, *, paper: str, recipes: Mapping[str, Recipe]) -> Pla
             run.refuse_second_run()
         base: Mapping[str, Any] = recipes[recipe or "digits"].config
     elif started or words.inspecting:
-        base = inherited_settings(run.config, paper=paper) if started else recipes[recipe or "digits"].config
+        base = (
+            inherited_settings(run.config, paper=paper, given=words.given)
+            if started
+            else recipes[recipe or "digits"].config
+        )
     elif ckpt_path in (None, "last", "best"):
         raise UsageError(no_run_message(folder, subcommand=words.subcommand, paper=paper))
     else:
@@ -133,15 +152,21 @@ def without_source(words: Words) -> Words:
     return replace(words, rest=rest, given=given)
 
 
-def inherited_settings(config: Path, *, paper: str) -> dict[str, Any]:
-    """The settings of an earlier `fit`, out of its config.yaml."""
-    import yaml
+def inherited_settings(config: Path, *, paper: str, given: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """The settings of an earlier `fit`, out of its config.yaml.
 
-    settings = yaml.safe_load(config.read_text())
-    if not isinstance(settings, dict):
-        raise UsageError(f"{config} is not the settings of a run (empty or damaged): start a new run")
+    Args:
+        config: the file.
+        paper: of the command line.
+        given: options on the command line; a class of one's own must be named there again.
+
+    Raises:
+        UsageError: a class that is not of this package, and that the command line does not name.
+        RecordError: the file cannot be read, or holds no settings.
+    """
+    settings = without_foreign_code(read_settings(config), file=config, given=given or {})
     inherited = {key: value for key, value in settings.items() if key in INHERITED}
-    if inherited.get("model"):
+    if isinstance(inherited.get("model"), dict):
         from zoo.models.trained import current_settings
 
         inherited["model"] = current_settings(paper, inherited["model"])

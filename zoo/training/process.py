@@ -55,7 +55,8 @@ def train(
 
 def refuse_other_paper(checkpoint: Path, *, paper: str) -> None:
     """Raises UsageError if another paper's script wrote the checkpoint, before its settings are read as this one's."""
-    origin = read_checkpoint(checkpoint).get("zoo", {}).get("paper", paper)
+    zoo = read_checkpoint(checkpoint).get("zoo")
+    origin = zoo.get("paper", paper) if isinstance(zoo, dict) else paper
     if origin != paper:
         raise UsageError(f"{checkpoint} is of {origin}, this is {paper}: use reproductions/{origin}.py")
 

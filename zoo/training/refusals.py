@@ -42,7 +42,10 @@ def refusal(message: str, *, options: Iterable[str], data_sets: Sequence[str]) -
     if keys == ["data"] and given is not None:
         return f"unknown data set {given!r} in --data: there are {', '.join(data_sets)}"
     kinds = expected(message)
-    return f"{option} must be {' or '.join(kinds)}, not {given!r}" if keys and kinds and given is not None else message
+    if not keys or not kinds or given is None:
+        return " ".join(message.split())
+    none = " (nothing is written null)" if given.lower() == "none" and "NoneType" in message else ""
+    return f"{option} must be {' or '.join(kinds)}, not {given!r}{none}"
 
 
 def nearest(name: str, options: Iterable[str]) -> str:

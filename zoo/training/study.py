@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from zoo.errors import UsageError, ZooError
 from zoo.experiments.measures import study_table
 from zoo.runs.folder import RunDir, write_atomically
+from zoo.runs.record import read_result
 from zoo.runs.study import SCHEMA_VERSION, STUDY_FILE, validate_study
 from zoo.runs.text import print_table, say
 from zoo.training.words import Words
@@ -113,7 +114,7 @@ def finished(folder: Path) -> bool:
     result = folder / "result.json"
     if not result.is_file():
         return False
-    tested = {test["checkpoint"] for test in json.loads(result.read_text())["tests"]}
+    tested = {test["checkpoint"] for test in read_result(result)["tests"]}
     return {f"{name}.ckpt" for name in checkpoints_of(folder)} <= tested
 
 

@@ -5,15 +5,20 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 from zoo.errors import UsageError
+from zoo.training.config_files import settings_of
 
 #: Options that decide which settings are parsed: taken off the command line, so that its parser never sees them.
 TAKEN_FROM_RUNS = ("recipe", "run_dir", "name", "ckpt_path", "dry_run")
 FLAGS = ("dry_run",)  # of these, such as need no value
 TAKEN = {"study": ("name", "run_dir", "members")}
+#: Options whose value the parser would also take for a file of settings.
+GROUPS = ("data", "model", "trainer", "keep", "evaluation")
 
 
 @dataclass(frozen=True)
@@ -24,20 +29,24 @@ class Words:
         subcommand: its first word.
         taken: the last value of each option that is taken off it.
         given: all other options, each with its last value ("" where it has none).
-        rest: the words that are left for the parser.
+        rest: the words that are left for the parser; those of --config first, so that options override files.
+        settings: what the files of --config say, nested; the later file counts.
     """
 
     subcommand: str
     taken: Mapping[str, str]
     given: Mapping[str, str]
     rest: Sequence[str]
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, arguments: Sequence[str]) -> Words:
         """Reads `--name VALUE` and `--name=VALUE`.
 
         Raises:
-            UsageError: an option that is taken, at the end and without its value.
+            UsageError: an option that is taken, at the end and without its value; a file of settings that is not
+                there, names code, or says another recipe than the command line.
+            RecordError: a file of settings that cannot be read.
         """
         names = TAKEN.get(arguments[0], TAKEN_FROM_RUNS)
         taken: dict[str, str] = {}
@@ -59,7 +68,13 @@ class Words:
                 given[name], without_value = value, "" if has_value else name
             elif without_value:
                 given[without_value], without_value = word, ""
-        return cls(arguments[0], taken, given, rest)
+        refuse_settings_files(given)
+        files = [] if arguments[0] == "study" else config_files(rest)
+        settings: dict[str, Any] = {}
+        for file in files:
+            settings |= settings_of(Path(file))
+        rest = [*(f"--config={file}" for file in files), *(without_config(rest) if files else rest)]
+        return cls(arguments[0], taken_with(settings, taken), given, rest, settings)
 
     @property
     def asks_for_help(self) -> bool:
@@ -88,6 +103,48 @@ class Words:
     def with_recipe(self, recipe: str) -> Words:
         """The same with a recipe, as if it had been named."""
         return replace(self, taken={**self.taken, "recipe": recipe})
+
+
+def config_files(words: Sequence[str]) -> list[str]:
+    """The files that --config names, in their order."""
+    return [word.partition("=")[2] or following for word, following in pairwise([*words, ""]) if is_config(word)]
+
+
+def without_config(words: Sequence[str]) -> list[str]:
+    """The words without --config and its values."""
+    before = ["", *words]
+    return [
+        word
+        for last, word in zip(before, words, strict=False)
+        if not is_config(word) and last not in ("--config", "-c")
+    ]
+
+
+def is_config(word: str) -> bool:
+    """Whether it is --config, as Lightning's command line has it."""
+    return word in ("--config", "-c") or word.startswith("--config=")
+
+
+def refuse_settings_files(given: Mapping[str, str]) -> None:
+    """Raises UsageError for a group's settings in a file of their own, which nothing would look through."""
+    for name, value in given.items():
+        if name.split(".")[0] in GROUPS and value.endswith((".yaml", ".yml", ".json")):
+            raise UsageError(f"--{name} {value}: settings in a file come by --config")
+
+
+def taken_with(settings: Mapping[str, Any], taken: Mapping[str, str]) -> dict[str, str]:
+    """Options that are taken off the command line, those in a file of settings among them."""
+    own = {name: settings[name] for name in TAKEN_FROM_RUNS if settings.get(name) is not None}
+    for name, value in own.items():
+        if not isinstance(value, str) or not value:
+            raise UsageError(f"{name} in the file of --config must be a text, not {value!r}")
+    if taken.get("recipe", own.get("recipe")) != own.get("recipe") and "recipe" in own:
+        raise UsageError(
+            f"--recipe {taken['recipe']}, but the file of --config is of recipe {own['recipe']}: leave one of them out"
+        )
+    if "run_dir" in taken or "name" in taken:
+        own = {name: value for name, value in own.items() if name not in ("run_dir", "name")}
+    return {**own, **taken}
 
 
 def called_as(paper: str, subcommand: str) -> list[str]:

@@ -1,14 +1,14 @@
 """Finds and reads runs. What is damaged becomes a note where the rest can be compared."""
 
+import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from zoo.commands.compare.runs import ComparedRun
 from zoo.errors import CheckpointError, RecordError, ZooError
 from zoo.runs.folder import METRICS_FILE, RESULT_FILE, RunDir
+from zoo.runs.plain import read_settings
 from zoo.runs.record import read_metrics, read_result
 from zoo.runs.study import is_study, read_study
 
@@ -121,12 +121,8 @@ def read_record(run: RunDir, notes: list[str]) -> dict[str, Any] | None:
 
 def read_config(run: RunDir, notes: list[str]) -> dict[str, Any]:
     """config.yaml; where it is no mapping, {} and a note."""
-    try:
-        config = yaml.safe_load(run.config.read_text())
-    except (OSError, ValueError, yaml.YAMLError):
-        config = None
-    if isinstance(config, dict):
-        return config
+    with contextlib.suppress(OSError, RecordError):
+        return read_settings(run.config)
     notes.append(f"{run.config.name} is absent or damaged: its settings are not compared")
     return {}
 

@@ -75,7 +75,7 @@ def load_run(
     run = FinishedRun(folder, models=MODELS)
     checkpoint = run.checkpoint() if target.is_dir() else target
     if data_dir is not None:
-        run.config["data"]["init_args"]["root"] = data_dir
+        run.data_settings["init_args"]["root"] = data_dir
     return run.module(checkpoint), run.data, checkpoint
 
 

@@ -14,6 +14,7 @@ from zoo.commands.compare.reading import read_run
 from zoo.commands.compare.runs import ComparedRun
 from zoo.errors import RecordError
 from zoo.runs.folder import RunDir, write_atomically
+from zoo.runs.plain import read_json
 from zoo.runs.record import read_metrics
 
 PUSHED_FILE = "wandb_pushed.json"
@@ -84,9 +85,9 @@ def pushed_before(run: RunDir) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        state = json.loads(path.read_bytes())
+        state = read_json(path)
         return {name: state[name] for name in ("id", "project", "rows", "digest", "grids", "end")}
-    except (ValueError, KeyError, TypeError) as error:
+    except (RecordError, KeyError, TypeError) as error:
         raise RecordError(f"{path} is damaged ({error!r}): remove it and push with --again") from error
 
 

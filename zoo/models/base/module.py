@@ -4,14 +4,18 @@ A paper subclasses `AdversarialModule`, sets `G` and `D`, and writes `discrimina
 `configure_optimizers` (discriminator first). Its contract, hook by hook, is README.md of zoo/models.
 """
 
+import inspect
 from collections.abc import Mapping
-from typing import ClassVar, cast
+from types import FrameType
+from typing import Any, ClassVar, cast
 
 import torch
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 
+from zoo.errors import UnsupportedSettingError
 from zoo.models.base.monitor import MonitoredModule
+from zoo.models.base.ranges import refuse_wrong
 from zoo.models.base.refusals import refuse_unusable_settings
 from zoo.models.base.sampling import SamplingModule
 from zoo.nn.schedules import GrowthSchedule
@@ -51,6 +55,9 @@ class AdversarialModule(MonitoredModule, SamplingModule):
         num_classes: int | None = None,
     ) -> None:
         super().__init__()
+        refuse_wrong({"z_dim": z_dim, "n_critic": n_critic, "num_classes": num_classes})
+        if not image_shape or min(image_shape) < 1:
+            raise UnsupportedSettingError(f"images of shape {image_shape} have no pixels")
         self.automatic_optimization = False
         self.image_shape = image_shape
         self.z_dim = z_dim
@@ -62,6 +69,19 @@ class AdversarialModule(MonitoredModule, SamplingModule):
     def uses_remedy(self, symptom: str) -> bool:
         """Whether what `remedies` names against a symptom is done already: then nobody is told to."""
         return False
+
+    def save_hyperparameters(
+        self, *args: Any, ignore: Any = None, frame: FrameType | None = None, logger: bool = True
+    ) -> None:
+        """Lightning's own, called in a paper's constructor; then the settings are looked at.
+
+        Raises:
+            UnsupportedSettingError: one that makes no sense for any paper, see `zoo.models.base.ranges`.
+        """
+        here = inspect.currentframe()
+        frame = frame or (here.f_back if here else None)
+        super().save_hyperparameters(*args, ignore=ignore, frame=frame, logger=logger)
+        refuse_wrong(self.hparams)
 
     def discriminator_loss(self, x: Tensor, y: Tensor | None) -> Tensor:
         """Scalar that D minimises, on reals x [N, C, H, W] in the paper's own scale and labels y [N] or None."""
@@ -158,11 +178,27 @@ class AdversarialModule(MonitoredModule, SamplingModule):
         if not self.trainer.training:
             return batch
         x, y = batch
+        if y is None and (self.num_classes or 1) > 1:
+            raise UnsupportedSettingError(f"num_classes is {self.num_classes}, and the data have no labels")
         return self.preprocess(x), y
 
     def setup(self, stage: str) -> None:
         if stage == "fit":
             refuse_unusable_settings(self.trainer)
+
+    def check_data(self, name: str, *, image_shape: tuple[int, ...], num_classes: int | None) -> None:
+        """Raises UnsupportedSettingError if the data of this name are not what the networks take."""
+        kind = type(self).__name__
+        if image_shape != self.image_shape:
+            raise UnsupportedSettingError(
+                f"{name} gives images of shape {image_shape}, {kind} takes {self.image_shape} (channels, height, "
+                "width): set data.resolution, or model.resolution and model.channels, so that they agree"
+            )
+        if self.num_classes is not None and not 0 < (num_classes or self.num_classes == 1) <= self.num_classes:
+            raise UnsupportedSettingError(
+                f"{name} has {num_classes or 'no'} classes, {kind} is made for {self.num_classes}: set "
+                "model.num_classes to the number of the data's classes, or choose labelled data"
+            )
 
     def compile_networks(self) -> None:
         """torch.compile of G and D in place, never of the module: its loop toggles gradients and counts."""

@@ -16,6 +16,7 @@ from torch.nn.utils.parametrize import type_before_parametrizations
 
 from zoo.errors import CheckpointError
 from zoo.models import MODELS
+from zoo.models.base.build import build
 from zoo.models.base.growing import GrowingModule
 from zoo.models.base.module import AdversarialModule
 from zoo.models.base.state import COUNTERS
@@ -70,7 +71,7 @@ def rebuild(weights: Weights) -> Source:
         CheckpointError: tensors of a player are missing, or are not those of this paper.
     """
     with torch.random.fork_rng():
-        module = MODELS[weights.paper](**weights.hyperparameters)
+        module = build(MODELS[weights.paper], weights.hyperparameters)
     state = module.state_dict()
     own = {name for name in state if name.split(".")[0] in PLAYERS}
     if lacking := sorted(own - weights.tensors.keys()):

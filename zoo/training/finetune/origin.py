@@ -5,14 +5,15 @@ from pathlib import Path
 
 from zoo.errors import UsageError
 from zoo.runs.folder import CONFIG_FILE
+from zoo.runs.plain import read_settings
 from zoo.training.scripts import papers
 from zoo.training.words import Words
 
 
 def source_name(words: Words) -> str | None:
     """The release, run or checkpoint that a `fit` is to start from, or None."""
-    init_from = words.given.get("init_from") if words.subcommand == "fit" else None
-    return None if init_from in (None, "", "null", "None") else init_from
+    init_from = words.given.get("init_from", words.settings.get("init_from")) if words.subcommand == "fit" else None
+    return None if init_from in (None, "", "null", "None") else str(init_from)
 
 
 def with_source_recipe(words: Words, *, recipes: Collection[str]) -> Words:
@@ -33,13 +34,11 @@ def with_source_recipe(words: Words, *, recipes: Collection[str]) -> Words:
 
 def recipe_of(name_or_path: str) -> str | None:
     """What follows the paper in the name of a release; what the config.yaml of a run says; else None."""
-    import yaml
-
     path = Path(name_or_path).expanduser()
     for folder in (path, path.parent.parent):
         config = folder / CONFIG_FILE
         if path.exists() and config.is_file():
-            recipe = (yaml.safe_load(config.read_text()) or {}).get("recipe")
+            recipe = read_settings(config).get("recipe")
             return recipe if isinstance(recipe, str) else None
     paper, _, recipe = name_or_path.partition(".")
     return recipe if paper in papers() and recipe else None

@@ -4,13 +4,14 @@ import dataclasses
 import inspect
 import re
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from importlib import import_module
 from typing import Any
 
 import torch
 
 from zoo.data import ImageDataModule, ImageFolder
+from zoo.data.named import dataset_of, is_dataset
 from zoo.errors import UnsupportedSettingError, UsageError
 from zoo.models.base.module import AdversarialModule
 from zoo.releases.weights import Weights, open_weights
@@ -90,9 +91,11 @@ def match_data(config: Any, source: Source, *, given: Collection[str]) -> None:
 
 
 def data_class(config: Any) -> type[ImageDataModule]:
-    """The class of the data set that is set."""
+    """The class of the data set that is set; of one's own, where the command line names it."""
+    if is_dataset(config.data.class_path):
+        return dataset_of(config.data.class_path, where="--data")
     where, _, name = config.data.class_path.rpartition(".")
-    kind: type[ImageDataModule] = getattr(import_module(where), name)
+    kind: type[ImageDataModule] = getattr(import_module(where), name)  # the parser has imported it
     return kind
 
 
@@ -150,13 +153,3 @@ def match_evaluation(config: Any, *, given: Collection[str], colour: bool) -> No
     config.evaluation.extractors = ["resnet" if colour else "lenet"]
     if colour and "keep.monitor" not in given:
         config.keep.monitor = re.sub("^fd_lenet", "fd_resnet", monitor)
-
-
-def refuse_without_source(settings: Mapping[str, Any]) -> None:
-    """Raises UsageError for what makes sense only with trained weights, and for a scale that is none."""
-    if settings["freeze_d"] < 0 or not settings["lr_scale"] > 0:
-        raise UsageError("--freeze_d must be 0 or more, and --lr_scale above 0")
-    if settings["freeze_d"] and settings["init_from"] is None:
-        raise UsageError(
-            "--freeze_d keeps what D has learnt, and this D has learnt nothing: name weights by --init_from"
-        )

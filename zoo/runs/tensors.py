@@ -1,0 +1,149 @@
+"""What the parts of a checkpoint claim to be, looked at before they are used: sizes, types, numbers."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from zoo.errors import CheckpointError
+
+
+def tensors_in(value: Any, name: str = "") -> Iterator[tuple[str, Tensor]]:
+    """All tensors in nested dicts and lists, each with its place ("optimizer_states.0.state.1.exp_avg")."""
+    below: list[tuple[str, Any]] = [(name, value)]
+    while below:
+        place, item = below.pop()
+        if isinstance(item, Tensor):
+            yield place, item
+        elif isinstance(item, Mapping):
+            below += [(f"{place}.{key}".lstrip("."), own) for key, own in item.items()]
+        elif isinstance(item, list | tuple):
+            below += [(f"{place}.{i}".lstrip("."), own) for i, own in enumerate(item)]
+
+
+def refuse_claims(checkpoint: Mapping[Any, Any], path: Path) -> None:
+    """Raises CheckpointError for a tensor that claims more numbers than the file holds: four bytes read as terabytes.
+
+    Copying such a tensor, into a network or an optimizer, would write all of them out.
+    """
+    for place, tensor in tensors_in(checkpoint):
+        plain = tensor.layout == torch.strided and tensor.device.type == "cpu" and not tensor.is_quantized
+        if not plain or tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
+            raise CheckpointError(
+                f"{path}: its part {place} claims {tensor.numel():,} numbers that the file does not hold: it should "
+                "not be trusted"
+            )
+
+
+AGAIN = "it was changed or cut down, so take another checkpoint of this run, or copy it again"
+#: What a resumed run reads beside weights, optimizers and random states.
+PARTS: Mapping[str, type] = {
+    "epoch": int,
+    "global_step": int,
+    "loops": dict,
+    "callbacks": dict,
+    "lr_schedulers": list,
+    "pytorch-lightning_version": str,
+}
+#: What an optimizer keeps of a parameter.
+MOMENTS = {"Adam": {"step", "exp_avg", "exp_avg_sq"}, "RMSprop": {"step", "square_avg"}, "SGD": {"momentum_buffer"}}
+
+
+def check_weights(checkpoint: Mapping[Any, Any], path: Path) -> None:
+    """Raises CheckpointError for weights that are no tensors or not finite, or without the constructor's arguments."""
+    for name, tensor in checkpoint["state_dict"].items():
+        if not isinstance(tensor, Tensor):
+            raise CheckpointError(f"{path}: state_dict.{name} is a {type(tensor).__name__}, not a tensor")
+        if tensor.is_floating_point() and not tensor.isfinite().all():
+            raise CheckpointError(
+                f"{path}: state_dict.{name} holds nan or infinity: this network has diverged, use an earlier checkpoint"
+            )
+    if not isinstance(checkpoint.get("hyper_parameters"), Mapping):
+        raise CheckpointError(f"{path}: it has no hyper_parameters (the constructor's arguments): {AGAIN}")
+
+
+def check_resumable(
+    checkpoint: Mapping[Any, Any], path: Path, *, optimizers: Sequence[torch.optim.Optimizer], growing: bool
+) -> None:
+    """Raises CheckpointError for a part without which a run does not go on as it was.
+
+    Args:
+        checkpoint: its weights and "zoo" have been looked at.
+        path: of the file.
+        optimizers: those that the module makes, of D and of G.
+        growing: Adams start anew at a border, where their states are empty for a while.
+    """
+    for part, kind in PARTS.items():
+        if not isinstance(checkpoint.get(part), kind):
+            raise CheckpointError(f"{path}: its {part!r} is missing or wrong: {AGAIN}")
+    _check_random_states(checkpoint["zoo"].get("random_states"), path)
+    states = checkpoint.get("optimizer_states")
+    if not isinstance(states, list) or len(states) != len(optimizers):
+        there = len(states) if isinstance(states, list) else "no"
+        raise CheckpointError(f"{path}: optimizer_states holds {there} optimizers, not those of D and G: {AGAIN}")
+    for player, state, optimizer in zip(("D", "G"), states, optimizers, strict=True):
+        problem = _optimizer_problem(state, optimizer)
+        steps = int(checkpoint["state_dict"]["discriminator_steps" if player == "D" else "generator_steps"])
+        if problem is None and steps and not growing and not state["state"] and keeps_state(optimizer):
+            problem = f"it has no state after {steps:,} updates"
+        if problem is not None:
+            raise CheckpointError(f"{path}: optimizer_states, of {player}: {problem}; {AGAIN}")
+
+
+def keeps_state(optimizer: torch.optim.Optimizer) -> bool:
+    """Whether it remembers anything from step to step."""
+    name = type(optimizer).__name__
+    return name in MOMENTS and (name != "SGD" or any(group["momentum"] for group in optimizer.param_groups))
+
+
+def _check_random_states(states: Any, path: Path) -> None:
+    """One of each rank, each with its streams; they are put into streams that nobody uses."""
+    if not isinstance(states, list) or not states:
+        raise CheckpointError(f"{path}: zoo.random_states is missing, without which no run is resumed exactly: {AGAIN}")
+    for i, state in enumerate(states):
+        try:
+            streams = state["global"]
+            python, numpy_state = streams["python"], streams["numpy"]
+            random.Random().setstate((python["version"], tuple(python["words"].tolist()), python["gauss"]))
+            key = numpy_state["key"].numpy().astype(np.uint32)
+            values = (numpy_state["pos"], numpy_state["has_gauss"], numpy_state["gauss"])
+            np.random.RandomState().set_state(("MT19937", key, *values))
+            for generator in (streams["torch"], state["latents"]):
+                torch.Generator().set_state(generator)
+        except Exception as error:  # whatever a wrong type or a missing name raises
+            raise CheckpointError(
+                f"{path}: zoo.random_states.{i} lacks a stream or has a wrong one: {AGAIN}"
+            ) from error
+
+
+def _optimizer_problem(state: Any, optimizer: torch.optim.Optimizer) -> str | None:
+    """What is wrong with a stored state of an optimizer, or None."""
+    groups = state.get("param_groups") if isinstance(state, Mapping) else None
+    moments = state.get("state") if isinstance(state, Mapping) else None
+    if not isinstance(groups, list) or not isinstance(moments, Mapping):
+        return "it has no 'state' or no 'param_groups'"
+    own = optimizer.param_groups
+    for group in groups:
+        if not isinstance(group, Mapping) or type(group.get("lr")) not in (int, float) or not group.get("params"):
+            return "one of its param_groups has no 'lr' or no 'params'"
+    if [len(group["params"]) for group in groups] != [len(group["params"]) for group in own]:
+        return "its param_groups are of another number of parameters"
+    parameters = [parameter for group in own for parameter in group["params"]]
+    for index, kept in moments.items():
+        if type(index) is not int or not 0 <= index < len(parameters) or not isinstance(kept, Mapping):
+            return f"its state {index!r} is of no parameter"
+        if lacking := MOMENTS.get(type(optimizer).__name__, set()) - kept.keys():
+            return f"the state of its parameter {index} lacks {sorted(lacking)}"
+        for name, value in kept.items():
+            right = isinstance(value, Tensor) and value.shape in ((), parameters[index].shape)
+            if not right and not (value is None or type(value) in (int, float)):
+                return f"{name} of its parameter {index} is no tensor of the parameter's shape"
+            if right and value.is_floating_point() and not value.isfinite().all():
+                return f"{name} of its parameter {index} holds nan or infinity"
+    return None

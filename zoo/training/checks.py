@@ -1,0 +1,76 @@
+"""Settings that parse and yet make no sense: said in one line, before anything is read, made or written."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from zoo.errors import UnsupportedSettingError, UsageError
+from zoo.experiments.measures import MEASURES
+from zoo.models.base.build import outline
+from zoo.models.base.module import AdversarialModule
+from zoo.models.base.ranges import wrong_setting
+from zoo.nn.augment import parse_policy
+from zoo.training.settings import refuse_counts_below_one
+from zoo.training.trainer import refuse_unusable_options
+
+SEEDS = 2**32  # NumPy's
+#: Options that name something: an empty text (of a shell variable that is not set) is no name.
+NAMES = ("data_dir", "wandb", "keep.monitor", "init_from", "augment", "recipe", "evaluation.batchnorm")
+
+
+def refuse_senseless(settings: Any, model_class: type[AdversarialModule], *, source: bool) -> None:
+    """Raises a ZooError for the first setting that cannot be meant.
+
+    Args:
+        settings: of a subcommand, parsed.
+        model_class: of the paper.
+        source: whether there are weights to start from.
+    """
+    for name in NAMES:
+        if isinstance(settings[name], str) and not settings[name].strip():
+            raise UsageError(f"--{name} is empty (a shell variable that is not set?): give it a value or leave it out")
+    if isinstance(settings.wandb, str) and not re.fullmatch(r"[^/\\#?%:]{1,128}", settings.wandb):
+        raise UsageError(
+            f"--wandb {settings.wandb!r} is no project's name: at most 128 letters, none of / \\ # ? % : (an entity is "
+            "named by the environment variable WANDB_ENTITY)"
+        )
+    seed = settings.seed_everything
+    if seed is False or (seed is not True and not 0 <= seed < SEEDS):
+        raise UsageError(f"--seed_everything must be a whole number from 0 to 2^32 - 1, not {seed!r}")
+    refuse_counts_below_one(settings)
+    if settings.freeze_d < 0 or not 0 < settings.lr_scale < math.inf:
+        raise UsageError("--freeze_d must be 0 or more, and --lr_scale above 0 (and finite)")
+    if settings.freeze_d and settings.init_from is None:
+        raise UsageError(
+            "--freeze_d keeps what D has learnt, and this D has learnt nothing: name weights by --init_from"
+        )
+    if settings.augment is not None:
+        parse_policy(settings.augment)
+    refuse_unusable_options(settings.trainer)
+    refuse_monitor(settings.keep.monitor)
+    if not source:  # else it follows the data first
+        refuse_model(model_class, settings.model.as_dict())
+
+
+def refuse_model(kind: type[AdversarialModule], settings: Mapping[str, Any]) -> None:
+    """Raises UsageError for settings that no network can be made of; nothing is made."""
+    if wrong := wrong_setting(settings):
+        raise UsageError(f"--model.{wrong}")
+    try:
+        outline(kind, settings)
+    except UnsupportedSettingError as error:
+        raise UsageError(f"no networks can be made of these --model settings: {error}") from error
+
+
+def refuse_monitor(name: str | None) -> None:
+    """Raises UsageError for a measure by which no checkpoint can be chosen."""
+    if name and MEASURES.better(name) is None:
+        raise UsageError(f"--keep.monitor {name} is no measure: `zoo evaluate --measures list` says what there is")
+    if name and MEASURES.better(name) == "neither":
+        raise UsageError(
+            f"--keep.monitor {name} describes the critic: of its values neither low nor high ones are better, so they "
+            "choose no checkpoint"
+        )
