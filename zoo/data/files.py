@@ -1,55 +1,39 @@
 """Image files (in a folder or a zip archive) to uint8 arrays."""
 
-import hashlib
 import multiprocessing
 import os
 import sys
 import warnings
 import zipfile
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path, PurePosixPath
-from typing import IO, TypeVar
+from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
-from zoo.data.arrays import Decoded, ImageArray, Int64Array, UInt8Array, cached
+from zoo.data.arrays import Decoded, ImageArray, UInt8Array, cached, digest
 from zoo.data.lazy import read_on_the_fly, undecoded
+from zoo.data.listing import ImageFiles, shown
 from zoo.errors import DataError
 
-EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".ppm", ".pgm", ".tif", ".tiff"})
+#: Pillow's plugins that may read a file, whatever its suffix: one that is PostScript would start another program.
+FORMATS = (
+    *("PNG", "JPEG", "MPO", "BMP", "DIB", "WEBP", "GIF", "AVIF"),
+    *("PPM", "TIFF", "JPEG2000", "QOI"),
+)
+LARGEST = 1 << 28  # pixels of one image; more are refused before they are decoded
 FILTER = Image.Resampling.LANCZOS  # antialiased when it shrinks
 LARGE = 2000  # images above which decoding is parallel and shows its progress
 BLOCK_BYTES = 32 << 20  # of decoded images, at most, from one worker at a time
 
 In = TypeVar("In")
 Out = TypeVar("Out")
-
-
-@dataclass(frozen=True)
-class ImageFiles:
-    """A list of image files. names: relative to root (a folder or a .zip), in the order of the data set.
-
-    labels: int64 [N] or None. source: a hash of every name, size and mtime.
-    """
-
-    root: Path
-    names: tuple[str, ...]
-    labels: Int64Array | None
-    class_names: tuple[str, ...] | None
-    source: str
-
-    def select(self, keep: Sequence[int]) -> "ImageFiles":
-        """The files number keep[0], keep[1], ... in this order."""
-        names = tuple(self.names[i] for i in keep)
-        labels = None if self.labels is None else self.labels[list(keep)]
-        source = hashlib.sha256("\n".join((self.source, *names)).encode()).hexdigest()
-        return ImageFiles(self.root, names, labels, self.class_names, source)
 
 
 @dataclass(frozen=True)
@@ -69,12 +53,12 @@ class Preparation:
     top: int | None = None
 
     def __call__(self, image: Image.Image) -> UInt8Array:
-        if self.size is not None and image.size != self.size:
-            raise DataError(f"it is {image.width} x {image.height} pixels, the others {self.size[0]} x {self.size[1]}")
-        if image.mode.startswith(("I", "F")):
-            raise DataError(f"it has pixels of mode {image.mode}; convert it to 8 bits a channel first")
-        if self.square is None and self.resolution is not None and image.width != image.height:
-            raise DataError(f"it is not square ({image.width} x {image.height}); crop='center' cuts a square out of it")
+        width, height = size_as_shown(image)
+        if self.size is not None and (width, height) != self.size:
+            raise DataError(f"it is {width} x {height} pixels, the others {self.size[0]} x {self.size[1]}")
+        refuse_deep(image)
+        if self.square is None and self.resolution is not None and width != height:
+            raise DataError(f"it is not square ({width} x {height}); crop='center' cuts a square out of it")
         image = ImageOps.exif_transpose(image).convert("L" if self.channels == 1 else "RGB")
         # Not resize(box=...), whose filter would see pixels outside the square.
         image = image.crop(self._box(image.width, image.height))
@@ -101,64 +85,20 @@ class Preparation:
         }
 
 
+def refuse_deep(image: Image.Image) -> None:
+    """Raises DataError for pixels of more than 8 bits a channel."""
+    if image.mode.startswith(("I", "F")):
+        raise DataError(f"it has pixels of mode {image.mode}; convert it to 8 bits a channel first")
+
+
+def size_as_shown(image: Image.Image) -> tuple[int, int]:
+    """(width, height) as the image is to be shown: a camera held upright stores it lying, and says so."""
+    turned = image.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
+    return (image.height, image.width) if turned else (image.width, image.height)
+
+
 #: Pillow's modes of images without colours.
 GREY_MODES = ("1", "L", "LA", "La", "I", "I;16", "F")
-
-
-def list_images(folder: Path) -> ImageFiles:
-    """All image files under a folder, recursively, by name; no labels; hidden ones are left out."""
-    found = []
-    for parent, folders, files in os.walk(folder, followlinks=True):
-        folders[:] = sorted(name for name in folders if not name.startswith((".", "__MACOSX")))
-        prefix = "" if Path(parent) == folder else Path(parent).relative_to(folder).as_posix() + "/"
-        for name in files:  # os.path, not pathlib: 200,000 files are listed at each start
-            if os.path.splitext(name)[1].lower() in EXTENSIONS and not name.startswith("."):  # noqa: PTH122
-                status = os.stat(os.path.join(parent, name))  # noqa: PTH116, PTH118
-                found.append((prefix + name, status.st_size, status.st_mtime_ns))
-    found.sort()
-    source = hashlib.sha256("\n".join(map(repr, found)).encode()).hexdigest()
-    return ImageFiles(folder, tuple(name for name, _, _ in found), None, None, source)
-
-
-def list_zip(archive: Path) -> ImageFiles:
-    """All image files in a zip archive, sorted by name. Raises ValueError where the archive is not whole."""
-    try:
-        with zipfile.ZipFile(archive) as file:
-            entries = [PurePosixPath(name) for name in file.namelist()]
-    except zipfile.BadZipFile as error:
-        raise DataError(f"{archive} is not a whole zip archive ({error}); download it again") from error
-    names = sorted(
-        str(path)
-        for path in entries
-        if path.suffix.lower() in EXTENSIONS and not any(part.startswith((".", "__MACOSX")) for part in path.parts)
-    )
-    status = archive.stat()
-    source = hashlib.sha256(repr((archive.name, status.st_size, status.st_mtime_ns)).encode()).hexdigest()
-    return ImageFiles(archive, tuple(names), None, None, source)
-
-
-def with_class_labels(
-    files: ImageFiles, class_names: Sequence[str], folders: Sequence[str] | None = None
-) -> ImageFiles:
-    """Label each file by the first folder of its name, and shuffle the list (always alike).
-
-    class_names[k] is the name of class k, folders[k] its folder (the same where not given). The files of a
-    folder of class folders come sorted by class: shuffled once, the first n of them are balanced to chance.
-    Raises ValueError for a file outside these folders.
-    """
-    number = {folder: k for k, folder in enumerate(folders or class_names)}
-    try:
-        labels = np.array([number[name.partition("/")[0]] for name in files.names], dtype=np.int64)
-    except KeyError as error:
-        raise DataError(f"{files.root}: there are images outside the class folders {sorted(number)}: {error}") from None
-    labelled = ImageFiles(files.root, files.names, labels, tuple(class_names), files.source)
-    return labelled.select(fixed_order(len(labels)).tolist())
-
-
-def fixed_order(size: int) -> Int64Array:
-    """A permutation of 0 .. size-1 that is the same for everyone, always."""
-    order: Int64Array = np.random.RandomState(0).permutation(size).astype(np.int64)
-    return order
 
 
 def load_files(
@@ -189,8 +129,10 @@ def load_files(
     if on_the_fly or undecoded.get():
         if check is not None:
             check(files)
-        return read_on_the_fly(files, prepare, Opener(files.root).image, recipe=full)
-    return cached(name, build, source=files.source, recipe=full)
+        return read_on_the_fly(files, prepare, Opener(files).image, recipe=full)
+    # Names, sizes and times are those of other files too: of a copy, of another set of the same form.
+    source = digest({"files": files.source, "place": files.place, "content": files.content()})
+    return cached(name, build, source=source, recipe=full)
 
 
 def _decode_chunks(name: str, files: ImageFiles, *, prepare: Preparation, bytes_per_image: int) -> Iterator[UInt8Array]:
@@ -207,7 +149,7 @@ def _decode_chunks(name: str, files: ImageFiles, *, prepare: Preparation, bytes_
 
 
 def _decode_block(files: ImageFiles, prepare: Preparation) -> UInt8Array:
-    opener = _opener(files.root, files.root.stat().st_mtime_ns, os.getpid())
+    opener = _opener(files.root, files.inside, files.root.stat().st_mtime_ns, os.getpid())
     images = []
     for name in files.names:
         with opener.image(name) as image:
@@ -252,11 +194,26 @@ def image_sizes(files: ImageFiles) -> list[tuple[int, int]]:
 
     def size(name: str) -> tuple[int, int]:
         with opener.image(name) as image:
-            turned = image.getexif().get(ExifTags.Base.Orientation, 1) >= 5
-            return (image.height, image.width) if turned else (image.width, image.height)
+            return size_as_shown(image)
 
-    opener = Opener(files.root)
+    opener = Opener(files)
     return [size(name) for name in files.names]
+
+
+def usable(files: ImageFiles) -> list[int]:
+    """The numbers of the files that can be decoded to their end, to 8 bits a channel."""
+
+    def is_usable(name: str) -> bool:
+        try:
+            with opener.image(name) as image:
+                refuse_deep(image)
+                image.load()
+        except DataError:
+            return False
+        return True
+
+    opener = Opener(files)
+    return [i for i, name in enumerate(files.names) if is_usable(name)]
 
 
 def any_in_colour(files: ImageFiles, *, looked_at: int = 16) -> bool:
@@ -264,7 +221,7 @@ def any_in_colour(files: ImageFiles, *, looked_at: int = 16) -> bool:
 
     Raises ValueError for one that is no image.
     """
-    opener = Opener(files.root)
+    opener = Opener(files)
     names = files.names[:: max(1, len(files.names) // looked_at)]
     for name in names:
         with opener.image(name) as image:
@@ -288,27 +245,36 @@ def _prepare_block(images: UInt8Array, prepare: Preparation) -> UInt8Array:
 class Opener:
     """Opens images by name in a folder or in a zip archive."""
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.archive = zipfile.ZipFile(root) if root.is_file() else None
+    def __init__(self, files: ImageFiles) -> None:
+        self.files = files
+        self.archive = zipfile.ZipFile(files.root) if files.root.is_file() else None
 
     @contextmanager
     def image(self, name: str) -> Iterator[Image.Image]:
         """The image, not yet decoded. Errors in the body become a ValueError that names the file."""
         try:
-            with self._open(name) as file, Image.open(file) as image:
+            with self.files.opened(name, self.archive) as file, Image.open(file, formats=formats()) as image:
+                if image.width * image.height > LARGEST:
+                    raise DataError(f"it has {image.width:,} x {image.height:,} pixels, more than {LARGEST:,}")
                 yield image
         except Exception as error:  # a damaged file raises nearly anything
-            raise DataError(f"{self.where(name)} cannot be used: {error}. Replace it or take it away.") from error
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise DataError(
+                f"{self.where(name)} cannot be used: {shown(reason)}. Replace it or take it away."
+            ) from error
 
     def where(self, name: str) -> str:
-        return f"{self.root}{os.sep}{name}"
-
-    def _open(self, name: str) -> IO[bytes]:
-        return (self.root / name).open("rb") if self.archive is None else self.archive.open(name)
+        return shown(f"{self.files.root}{os.sep}{name}")
 
 
 @lru_cache(maxsize=1)
-def _opener(root: Path, _mtime: int, _process: int) -> Opener:
+def formats() -> tuple[str, ...]:
+    """Those of FORMATS that this Pillow can read."""
+    Image.init()
+    return tuple(name for name in FORMATS if name in Image.OPEN)
+
+
+@lru_cache(maxsize=1)
+def _opener(root: Path, inside: str, _mtime: int, _process: int) -> Opener:
     """An archive's table of contents is read once per process; processes must not share its file handle."""
-    return Opener(root)
+    return Opener(ImageFiles(root, (), None, None, "", inside=inside))

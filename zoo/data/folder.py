@@ -1,20 +1,11 @@
 """Any folder of images."""
 
-from pathlib import Path
 from typing import Any, Literal
 
 from zoo.data.arrays import ImageArray
 from zoo.data.base import ImageDataModule, Split
-from zoo.data.files import (
-    EXTENSIONS,
-    ImageFiles,
-    Preparation,
-    any_in_colour,
-    image_sizes,
-    list_images,
-    load_files,
-    with_class_labels,
-)
+from zoo.data.files import Preparation, any_in_colour, image_sizes, load_files
+from zoo.data.listing import EXTENSIONS, ImageFiles, list_any, list_images, natural, with_class_labels
 from zoo.errors import DataError, DataNotFoundError
 
 FOLDERS: dict[Split, tuple[str, ...]] = {
@@ -25,10 +16,12 @@ FOLDERS: dict[Split, tuple[str, ...]] = {
 
 
 class ImageFolder(ImageDataModule):
-    """The images under `root`, recursively.
+    """The images under `root`, a folder or a zip archive, recursively.
 
-    Where all of them lie in two or more subfolders, these are the classes (labelled=False ignores them). Where root
-    holds a folder `train`, that is the training split, and `validation` (or `val`) and `test` beside it are the others.
+    Where all of them lie in two or more subfolders, these are the classes, numbered in natural order (2 before 10) of
+    the training split's (labelled=False ignores them). Where root holds a folder `train`, that is the training split,
+    and `validation` (or `val`) and `test` beside it are the others; where `train` lies among other folders of images,
+    it is a class if it holds nothing but images, and refused otherwise.
 
     They are brought to `resolution`; None keeps the size, which must then be the same for all.
 
@@ -95,32 +88,74 @@ class ImageFolder(ImageDataModule):
         prepare = Preparation(self.channels, "short" if self.crop == "center" else None, self.resolution)
         return load_files("folder", files, prepare, recipe=recipe, check=self._check_sizes, on_the_fly=self.on_the_fly)
 
+    def found(self, name: Split = "train") -> str:
+        """What the split consists of, as one line: images, classes, files left out and why."""
+        return self._files(name).summary()
+
+    @property
+    def mixed(self) -> bool:
+        """Whether the first n images are a sample of all: class folders are shuffled once, a plain list is not."""
+        return self._files("train").labels is not None
+
     def _files(self, name: Split) -> ImageFiles:
-        folder = self._folder(name)
-        files = list_images(folder)
+        files = self._listed(name)
         if not files.names:
             reason = f"There is no image there ({', '.join(sorted(EXTENSIONS))})."
-            raise DataNotFoundError(self.name, looked_for=[folder], reason=reason)
-        classes = sorted({file.partition("/")[0] for file in files.names})
-        in_folders = all("/" in file for file in files.names)
+            if files.left_out:
+                reason += f" Left out: {files.summary().partition('; ')[2]}."
+            raise DataNotFoundError(self.name, looked_for=[files.root / files.inside], reason=reason)
+        training = files if name == "train" else self._listed("train")
+        classes = sorted({file.partition("/")[0] for file in training.names}, key=natural)
+        in_folders = all("/" in file for file in training.names)
         return with_class_labels(files, classes) if self.labelled and in_folders and len(classes) > 1 else files
 
-    def _folder(self, name: Split) -> Path:
-        if not self.root.is_dir():
-            raise DataNotFoundError(self.name, looked_for=[self.root], reason="There is no such folder.")
-        if not (self.root / "train").is_dir():
+    def _listed(self, name: Split) -> ImageFiles:
+        """The files of a split, without labels."""
+        tops = self._tops()
+        if not self._has_splits(tops):
             if name != "train":
                 raise self._no_such_split(name, f"{self.root} has no folders train and {name}, so 'train' is all")
-            return self.root
-        folder = next((self.root / sub for sub in FOLDERS[name] if (self.root / sub).is_dir()), None)
+            return list_any(self.root)
+        folder = next((sub for sub in FOLDERS[name] if sub in tops), None)
         if folder is None:
             raise self._no_such_split(name, f"{self.root} has no folder {FOLDERS[name][0]}")
-        return folder
+        return list_any(self.root).below(folder) if self.root.is_file() else list_images(self.root / folder)
+
+    def _tops(self) -> dict[str, bool]:
+        """Folders right below root that hold images, and whether some of these lie in folders again."""
+        if not self.root.exists():
+            raise DataNotFoundError(self.name, looked_for=[self.root], reason="There is no such folder or zip archive.")
+        if self.root.is_file():
+            parts = [name.split("/") for name in list_any(self.root).names]
+            return {top: any(len(p) > 2 for p in parts if p[0] == top) for top in {p[0] for p in parts if len(p) > 1}}
+        if not (self.root / "train").is_dir():
+            return {}
+        known = {sub for subs in FOLDERS.values() for sub in subs}
+        subs = [
+            sub for sub in sorted(self.root.iterdir()) if sub.is_dir() and not sub.name.startswith((".", "__MACOSX"))
+        ]
+        others = [sub.name for sub in subs if sub.name not in known and list_images(sub).names]
+        nested = bool(others) and any("/" in name for name in list_images(self.root / "train").names)
+        return {sub.name: nested for sub in subs if sub.name in (*known, *others)}
+
+    def _has_splits(self, tops: dict[str, bool]) -> bool:
+        """Whether root's folders are splits. Raises DataError where that cannot be told."""
+        known = {sub for subs in FOLDERS.values() for sub in subs}
+        others = [sub for sub in sorted(tops) if sub not in known]
+        if "train" not in tops or not others:
+            return "train" in tops
+        if not tops["train"] and len(known & set(tops)) == 1:
+            return False  # one class among others
+        raise DataError(
+            f"{self.root} holds a folder train beside {', '.join(others[:5])}: is it the training split, or a class? "
+            f"Name {self.root / 'train'} to train on it, or move the other folders elsewhere"
+        )
 
     def _official_splits(self) -> tuple[Split, ...]:
-        if not (self.root / "train").is_dir():
+        tops = self._tops()
+        if not self._has_splits(tops):
             return ("train",)
-        return tuple(name for name, subs in FOLDERS.items() if any((self.root / sub).is_dir() for sub in subs))
+        return tuple(name for name, subs in FOLDERS.items() if any(sub in tops for sub in subs))
 
     def _check_sizes(self, files: ImageFiles) -> None:
         sizes = image_sizes(files)

@@ -20,7 +20,8 @@ from zoo.data.arrays import ImageArray, UInt8Array, digest
 from zoo.errors import DataError
 
 if TYPE_CHECKING:
-    from zoo.data.files import ImageFiles, Preparation
+    from zoo.data.files import Preparation
+    from zoo.data.listing import ImageFiles
 
 THREADS = 8  # Pillow decodes outside of Python's lock
 Open = Callable[[str], AbstractContextManager[Image]]
@@ -123,14 +124,16 @@ def read_on_the_fly(
 ) -> ImageArray:
     """The images of a list of files, none of them decoded but the first.
 
-    The fingerprint is that of the list of files and of what is done to them, not of the pixels: protocols have another
-    hash than those of the decoded set.
+    The fingerprint is that of the list of files, of what some of them hold and of what is done to them, not of the
+    pixels: protocols have another hash than those of the decoded set.
     """
     with opened(files.names[0]) as image:
         shape = prepare(image).shape
     images = cast(Tensor, LazyImages(files, prepare, opened, shape=shape))
     labels = None if files.labels is None else torch.from_numpy(np.ascontiguousarray(files.labels))
-    fingerprint = digest({"files": files.source, "recipe": dict(recipe), "decoded": "on the fly"})
+    fingerprint = digest(
+        {"files": files.source, "content": files.content(), "recipe": dict(recipe), "decoded": "on the fly"}
+    )
     return ImageArray(images, labels, files.class_names, fingerprint)
 
 

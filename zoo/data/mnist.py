@@ -3,6 +3,7 @@
 import gzip
 import zlib
 from collections.abc import Mapping
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ import numpy as np
 
 from zoo.data.arrays import Decoded, ImageArray, Int64Array, UInt8Array, cached, digest, from_memory
 from zoo.data.base import ImageDataModule, Split, download
-from zoo.data.files import Preparation, list_images, load_files, resize, with_class_labels
+from zoo.data.files import Preparation, load_files, resize
+from zoo.data.listing import list_images, with_class_labels
 from zoo.errors import DataError, DataNotFoundError
 
 SIDE = 28
@@ -68,7 +70,7 @@ class MNIST(ImageDataModule):
             labels = read_idx(files[1], dimensions=1).astype(np.int64)
             if len(images) != len(labels):
                 raise DataError(f"{files[0]} holds {len(images)} images, {files[1]} holds {len(labels)} labels")
-            source = digest({"files": [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]})
+            source = digest({"images": sha256(images).hexdigest(), "labels": sha256(labels).hexdigest()})
             recipe = {"data": self.name, "split": name}
             return digits_at(images, labels, resolution=self.resolution, source=source, recipe=recipe)
         assert folder is not None

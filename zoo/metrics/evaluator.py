@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
+from tqdm import tqdm
 
+from zoo.data.arrays import fixed_order
 from zoo.errors import EvaluationError
 from zoo.metrics.batchnorm import batchnorm_statistics
 from zoo.metrics.features import FeatureExtractor, Features
@@ -23,13 +25,14 @@ from zoo.metrics.measures import Value as Value
 from zoo.metrics.nearest import Neighbours
 from zoo.metrics.presets import Column
 from zoo.metrics.processes import rank_and_world, state_device, told_by_first
-from zoo.metrics.protocol import BatchNormMode, EvalProtocol, Weights, value_name
+from zoo.metrics.protocol import FIRST, ORDER, BatchNormMode, EvalProtocol, Weights, value_name
 from zoo.metrics.quantize import to_uint8
 from zoo.metrics.real_statistics import (
     RealStatistics,
     pass_of_reals,
     pool_indices,
     read_statistics,
+    statistics_key,
     write_statistics,
 )
 from zoo.metrics.result import EvalResult
@@ -98,6 +101,7 @@ class Evaluator:
         self.weights, self.batchnorm = weights, batchnorm
         self.batchnorm_draws = -(-batchnorm_samples // block) if batchnorm == "reestimated" else 0
         self.cache_dir, self.progress = cache_dir, progress
+        self._reals: dict[tuple[str, int | None], ImageArray] = {}
         self._real: dict[Column, RealStatistics | None] = {}
         self._refuse_what_cannot_work()
 
@@ -128,7 +132,7 @@ class Evaluator:
         Under torch.distributed every process must call it; each returns the same values. Raises ValueError if
         the module's images have another shape than the reference's, or are not finite.
         """
-        for real in self._references():
+        for real in self.references():
             if tuple(module.image_shape) != tuple(real.images.shape[1:]):
                 raise EvaluationError(
                     f"the module makes images of shape {tuple(module.image_shape)}, but {self.data.name} has "
@@ -175,32 +179,35 @@ class Evaluator:
 
     @torch.no_grad()
     def run_images(self, images: Tensor, *, device: torch.device | None = None) -> EvalResult:
-        """Evaluate the first n_fake of uint8 images [N, C, H, W] instead of a generator's.
+        """Evaluate the first n_fake, by one fixed permutation, of uint8 images [N, C, H, W] instead of a generator's.
 
         Raises ValueError where there are fewer, or, for measures of pixels, where they have another shape than the
         reference's.
         """
         if len(images) < self.n_fake:
             raise EvaluationError(f"{self.n_fake} fakes were asked for, and there are {len(images)}")
-        reals = next(self._references())
+        reals = next(self.references())
         if self._of_pixels() and images.shape[1:] != reals.images.shape[1:]:
             raise EvaluationError(
                 f"measures of pixels ({', '.join(self._of_pixels())}) need images of one shape: the fakes are "
                 f"{list(images.shape[1:])}, {self.data.name} is {list(reals.images.shape[1:])}"
             )
-        device = device or torch.device("cpu")
+        device, order = device or torch.device("cpu"), torch.from_numpy(fixed_order(len(images)))
+        files = {"weights": "files", "batchnorm": "running", "batchnorm_samples": 0, "seed": 0, "block": 0}
+        files |= {"order": ORDER if len(images) == self.n_fake else FIRST}
         return self._finish(
             self._start(device),
-            lambda block: images[block * self.block : (block + 1) * self.block].to(device),
+            lambda block: images[order[block * self.block : (block + 1) * self.block]].to(device),
             device=device,
-            changes={"weights": "files", "batchnorm": "running", "batchnorm_samples": 0, "seed": 0, "block": 0},
+            order=order,
+            changes=files,
         )
 
     def protocol(self, column: Column | FeatureExtractor | None = None, **changes: Any) -> EvalProtocol:
         """What the values of this column (or of its extractor; None: of pixels) will stand for."""
         if isinstance(column, FeatureExtractor):
             column = next(c for c in self.columns if c.extractor is column)
-        real = self._reference(column)
+        real = self.reference(column)
         protocol = EvalProtocol(
             dataset=self.data.name,
             dataset_fingerprint=real.fingerprint,
@@ -221,16 +228,20 @@ class Evaluator:
     def _of_pixels(self) -> list[str]:
         return [name for name in self.measures if name in OF_PIXELS]
 
-    def _references(self) -> Iterator[ImageArray]:
+    def references(self) -> Iterator[ImageArray]:
         """Of every column, and of the measures of pixels."""
-        yield from (self._reference(column) for column in self.columns)
+        yield from (self.reference(column) for column in self.columns)
         if self._of_pixels() or not self.columns:
-            yield self._reference(None)
+            yield self.reference(None)
 
-    def _reference(self, column: Column | None) -> ImageArray:
-        real = self.data.split(column.split if column else self.split)
-        n = column.n_real if column else self.n_real
-        return real if n is None else real.slice(0, n)
+    def reference(self, column: Column | None) -> ImageArray:
+        """The images of a column, or (None) of the measures of pixels."""
+        split, n = (column.split, column.n_real) if column else (self.split, self.n_real)
+        if (split, n) not in self._reals:
+            real = self.data.split(split)
+            first = real.sample if not getattr(self.data, "mixed", True) else lambda n: real.slice(0, n)
+            self._reals[split, n] = real if n is None else first(n)
+        return self._reals[split, n]
 
     def _sample(self, module: Sampler, *, stream: str, block: int) -> Tensor:
         seed = block_seed(self.seed, stream, block)
@@ -255,7 +266,7 @@ class Evaluator:
             of_features.append(m)
         if self._of_pixels():
             of_pixels = PixelMeasures(self.measures, n_fake=self.n_fake, device=states)
-            of_pixels.start(self._reference(None).images, first_process=rank_and_world()[0] == 0)
+            of_pixels.start(self.reference(None).images, first_process=rank_and_world()[0] == 0)
         return of_features, of_pixels
 
     def _finish(
@@ -265,14 +276,15 @@ class Evaluator:
         *,
         device: torch.device,
         changes: dict[str, Any],
+        order: Tensor | None = None,
     ) -> EvalResult:
-        """Count the fakes, one pass of each extractor, and compute; changes are the protocol's."""
-        of_features, of_pixels = started
-        states = state_device(device)
+        """Count the fakes (files come in this order), one pass of each extractor; changes are the protocol's."""
+        (of_features, of_pixels), states = started, state_device(device)
         shown = None
         for b in self._blocks(self.n_fake, "fakes"):
             start, stop = b * self.block, min((b + 1) * self.block, self.n_fake)
             images, index = fakes(b)[: stop - start], torch.arange(start, stop, device=states)
+            numbers = index if order is None else order[start:stop].to(states)
             shown = images[:SHOWN].cpu() if b == 0 else shown
             seen: dict[FeatureExtractor, Features] = {}
             for m in of_features:
@@ -281,39 +293,29 @@ class Evaluator:
                     continue
                 if extractor not in seen:
                     seen[extractor] = Features(*(t.to(states) for t in extractor(images)))
-                m.update(seen[extractor], index)
+                m.update(seen[extractor], index, numbers)
             if of_pixels is not None:
-                of_pixels.update(images, index)
+                of_pixels.update(images, index, numbers)
         return dataclasses.replace(self._result(of_features, of_pixels, changes), samples=shown)
 
     def _real_statistics(self, column: Column, *, device: torch.device) -> RealStatistics | None:
         """From the cache or from the images; None on the processes other than 0."""
         rank, _ = rank_and_world()
-        extractor, real = column.extractor, self._reference(column)
+        extractor, real = column.extractor, self.reference(column)
         pool = self.pool if any(name in WITH_POOL for name in self.measures) else 0
-        key = {
-            "data": real.fingerprint,
-            "split": column.split,
-            "n_real": len(real),
-            "extractor": extractor.name,
-            "sha256": extractor.sha256,
-            "resize": extractor.resize,
-            "dim": extractor.dim,
-            "pool": pool,
-        }
-        found = read_statistics(self.cache_dir, key) if self.cache_dir is not None and rank == 0 else None
+        key = statistics_key(extractor, real, split=column.split, pool=pool)
+        folder = self.cache_dir if extractor.lasting else None
+        found = read_statistics(folder, key) if folder is not None and rank == 0 else None
         if told_by_first(found is not None):
             return found
         blocks = self._blocks(len(real), f"reals ({extractor.name})")
         computed = pass_of_reals(extractor, real, pool=pool, device=device, blocks=blocks, size=self.block)
-        if computed is not None and self.cache_dir is not None:
-            write_statistics(self.cache_dir, key, computed)
+        if computed is not None and folder is not None:
+            write_statistics(folder, key, computed)
         return computed
 
     def _blocks(self, n: int, what: str) -> Iterator[int]:
         """The numbers of this process's blocks of n images, with a bar on process 0."""
-        from tqdm import tqdm
-
         rank, world = rank_and_world()
         mine = range(rank, -(-n // self.block), world)
         hidden = not self.progress or rank != 0 or None  # None: where there is no terminal
@@ -333,7 +335,9 @@ class Evaluator:
                 full_name = f"{name}_{value.part}" if value.part else name
                 values[full_name] = float(value.value)
                 own = {"n_fake": value.n_fake, "settings": value.settings}
-                protocols[full_name] = self.protocol(column, **changes, **own)
+                if changes.get("order") == ORDER and m.n_fake == self.n_fake and not value.ordered(m.n_fake, self.pool):
+                    own["order"] = ""
+                protocols[full_name] = self.protocol(column, **{**changes, **own})
                 if value.neighbours is not None:
                     found = value.neighbours
                     if column is not None:  # of the pool, which is sorted

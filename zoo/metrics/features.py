@@ -69,6 +69,7 @@ class FeatureExtractor(nn.Module, ABC):
     dim: int  # d
     num_classes: int  # K
     resize: str  # what happens to the image before the first layer, for the protocol
+    lasting: bool = True  # whether name and weights identify it, so that what it made of images may be kept
 
     @abstractmethod
     def extract(self, images: Tensor) -> Features:
@@ -118,6 +119,7 @@ class ModuleExtractor(FeatureExtractor):
         if not name.replace("_", "").isalnum() or name.lower() in RESERVED:
             raise EvaluationError(f"features must be named in letters and digits, and not {RESERVED}; got {name!r}")
         self.net, self.name = net, name.lower()
+        self.lasting = False  # its code may change, and nothing here would tell
         self.resize = "the module's own"
         self.requires_grad_(False).eval()
         self.sha256 = sha256_of_state(net)

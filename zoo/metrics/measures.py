@@ -42,6 +42,8 @@ ALL = {**OF_FEATURES, **OF_PIXELS}
 WHILE_TRAINING = ("fd", "is", "kd")
 FOR_TEST = ("fd", "is", "kd", "pr", "dc")
 
+ORDERED = ("is", "ms_ssim")  # these split samples, or pair them
+
 SPLITS = 10  # of the Inception Score
 SWD_IMAGES, MS_SSIM_IMAGES, QUERIES, BINS = 16_384, 20_000, 1_000, 100
 NDB_REALS = 50_000  # 500 a bin
@@ -56,6 +58,11 @@ class Value(NamedTuple):
     settings: str = ""
     part: str = ""  # follows the name: std, avg, 64
     neighbours: Neighbours | None = None  # whose ratio it is
+
+    def ordered(self, n: int, pool: int) -> bool:
+        """Whether the value depends on the order of the n samples that came, were they all that there are."""
+        taken = min(n, pool) if self.measure == "kd" else self.n_fake  # which is named after all of them
+        return self.measure in ORDERED or taken < n
 
 
 class FeatureMeasures:
@@ -101,19 +108,23 @@ class FeatureMeasures:
         if self.infinity is not None:
             self.infinity.update(none, side="fake", index=index)
 
-    def update(self, result: Features, index: Tensor) -> None:
-        """Count fakes of these global indices; those beyond the column's number are left out."""
+    def update(self, result: Features, index: Tensor, numbers: Tensor) -> None:
+        """Count fakes of these global indices; those beyond the column's number are left out.
+
+        The index says who is among the first, and in which split; numbers (of the files, else the same) say in which
+        order subsets are drawn of them.
+        """
         mine = index < self.n_fake
-        features, index = result.features[mine], index[mine]
+        features, index, numbers = result.features[mine], index[mine], numbers[mine]
         if self.fd is not None:
             self.fd.update(features, side="fake")
         if self.infinity is not None:
-            self.infinity.update(features, side="fake", index=index)
+            self.infinity.update(features, side="fake", index=numbers)
         if self.score is not None:
             self.score.update(result.logits[mine], index=index)
         for name, pair in self.pairs.items():
             first = index < (QUERIES if name == "nn" else self.pool)  # fakes are independent draws
-            pair.update(features[first], index=index[first], side="fake")
+            pair.update(features[first], index=(index if name == "nn" else numbers)[first], side="fake")
 
     def values(self) -> list[Value]:
         """Everything that was counted, over all processes."""
@@ -168,12 +179,12 @@ class PixelMeasures:
                 metric.update((reals if whole else reals[mine]).to(self.device), index=index, side="real")
                 metric.update(reals[:0].to(self.device), index=index[:0], side="fake")
 
-    def update(self, images: Tensor, index: Tensor) -> None:
-        """Count fakes, uint8 [n, C, H, W], of these global indices."""
-        images, index = images.to(self.device), index.to(self.device)
-        for metric, most in ((self.swd, SWD_IMAGES), (self.nn, QUERIES)):
+    def update(self, images: Tensor, index: Tensor, numbers: Tensor) -> None:
+        """Count fakes, uint8 [n, C, H, W], of these global indices; numbers as in `FeatureMeasures`."""
+        images, index, numbers = images.to(self.device), index.to(self.device), numbers.to(self.device)
+        for metric, most, own in ((self.swd, SWD_IMAGES, numbers), (self.nn, QUERIES, index)):
             if metric is not None:
-                metric.update(images[index < most], index=index[index < most], side="fake")
+                metric.update(images[index < most], index=own[index < most], side="fake")
         if self.ssim is not None:
             self.ssim.update(images[index < MS_SSIM_IMAGES], index=index[index < MS_SSIM_IMAGES])
         if self.ndb is not None:

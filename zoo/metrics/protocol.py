@@ -15,7 +15,13 @@ BatchNormMode = Literal["running", "reestimated", "batch"]
 QUANTISATION = "((x.clamp(-1, 1) + 1) * 127.5).round() to uint8, once"
 LENET_FULL = 10_000
 INCEPTION_NAMES = {"fd": "fid", "is": "is", "kd": "kid", "fd_infinity": "fid_infinity"}
-SINCE_LATER = ("settings", "labels", "sampling")  # left out of the hash where empty: earlier values keep theirs
+ORDER, FIRST = "one fixed permutation of the files", "the first of one fixed permutation of the files"
+SINCE_LATER = (
+    "settings",
+    "labels",
+    "sampling",
+    "order",
+)  # left out of the hash where empty: earlier values keep theirs
 
 
 @dataclass(frozen=True)
@@ -39,6 +45,7 @@ class EvalProtocol:
     settings: str = ""  # of the measure, where it has any
     labels: str = ""  # the distribution that a conditional generator's labels were drawn from
     sampling: str = ""  # what the module does to its samples to compare them, where it does anything
+    order: str = ""  # of images from files, where the value depends on it: on the first N, on pools, on splits
     quantisation: str = QUANTISATION
     version: int = 1  # raised when a measure's definition changes under the same fields
 
@@ -62,6 +69,7 @@ class EvalProtocol:
                 ("labels", self.labels),
                 ("sampling:", self.sampling),
                 ("settings:", self.settings),
+                ("order:", self.order),
                 ("resize:", self.resize if self.extractor_sha256 else ""),
                 ("uint8:", self.quantisation),
             )

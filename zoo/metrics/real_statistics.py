@@ -36,6 +36,20 @@ class RealStatistics(NamedTuple):
     root: Tensor
 
 
+def statistics_key(extractor: FeatureExtractor, real: ImageArray, *, split: str, pool: int) -> dict[str, object]:
+    """All that the statistics of these images depend on."""
+    return {
+        "data": real.fingerprint,
+        "split": split,
+        "n_real": len(real),
+        "extractor": extractor.name,
+        "sha256": extractor.sha256,
+        "resize": extractor.resize,
+        "dim": extractor.dim,
+        "pool": pool,
+    }
+
+
 def statistics_path(folder: Path, key: Mapping[str, object]) -> Path:
     """The file for a key: a mapping of plain values that holds all that the statistics depend on."""
     return folder / f"real-{hashlib.sha256(_text(key).encode()).hexdigest()[:16]}.safetensors"

@@ -67,7 +67,7 @@ def grid_difference(module: AdversarialModule, path: Path, *, images: int, seed:
     from torchvision.utils import make_grid
 
     now = make_grid(to_uint8(module.sample(images, seed=seed).cpu()), nrow=COLUMNS, padding=2)  # [3, H, W]
-    with Image.open(path) as picture:
+    with Image.open(path, formats=("PNG",)) as picture:
         stored = torch.from_numpy(np.array(picture.convert("RGB"))).permute(2, 0, 1)
     if stored.shape != now.shape:
         return 255

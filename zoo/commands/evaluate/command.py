@@ -107,7 +107,7 @@ def of_folders(arguments: argparse.Namespace) -> Outcome:
     evaluator = make_evaluator(arguments, reference, default="inception", n_fake=n_fake)
     result = evaluator.run_images(fake.images, device=device_of(arguments))
     subject = {"fake": str(arguments.fake), "fake_fingerprint": fake.fingerprint, "real": str(arguments.real)}
-    return Outcome(subject, result, real.images, (*real_notes, *fake_notes))
+    return Outcome(subject, result, evaluator.reference(None).images, (*real_notes, *fake_notes))
 
 
 def of_data(arguments: argparse.Namespace) -> Outcome:
@@ -119,7 +119,7 @@ def of_data(arguments: argparse.Namespace) -> Outcome:
     evaluator = make_evaluator(arguments, data, default=data.extractor, n_fake=arguments.samples or len(fake))
     result = evaluator.run_images(fake.images, device=device_of(arguments))
     subject = {"fake": f"{data.name}:test", "fake_fingerprint": fake.fingerprint, "real": f"{data.name}:train"}
-    return Outcome(subject, result, data.split("train").images)
+    return Outcome(subject, result, evaluator.reference(None).images)
 
 
 def of_run(arguments: argparse.Namespace) -> Outcome:
@@ -143,7 +143,7 @@ def of_run(arguments: argparse.Namespace) -> Outcome:
         "images_seen": int(module.images_seen),
         "seeds": seeds,
     }
-    return Outcome(subject, result, data.split(arguments.split).images)
+    return Outcome(subject, result, evaluator.reference(None).images)
 
 
 def make_evaluator(

@@ -18,6 +18,7 @@ class Folder:
     def __init__(self, name: str, images: ImageArray) -> None:
         self.name, self.images = name, images
         self.splits = ("train",)
+        self.mixed = False  # files come by name, and so perhaps by class
 
     def split(self, name: str) -> ImageArray:
         """All images."""
@@ -96,26 +97,29 @@ def load_data(name: str, root: str | None, *, resolution: int | None) -> ImageDa
 
 
 def read_folder(folder: str, *, resolution: int | None, skip_broken: bool) -> tuple[ImageArray, list[str]]:
-    """All images below a folder as RGB (grey is tiled, transparency dropped), and notes on files left out.
+    """All images below a folder or in a zip as RGB (grey is tiled, transparency dropped), and notes on files left out.
 
     Raises EvaluationError for a folder without images, DataError naming the file for a damaged one (unless
     --skip_broken) or one of another size (unless --resolution).
     """
-    from zoo.data.files import EXTENSIONS, Preparation, image_sizes, list_images, load_files
+    from zoo.data.files import Preparation, image_sizes, load_files, usable
+    from zoo.data.listing import EXTENSIONS, list_any, shown
 
     path = Path(folder).expanduser()
-    if not path.is_dir():
+    if not path.exists():
         raise EvaluationError(f"there is no folder {path}")
-    files = list_images(path)
-    notes = []
+    files = list_any(path)
+    notes = [f"{path}: {files.summary()}"] if files.left_out else []
     if skip_broken:
-        good = [i for i, name in enumerate(files.names) if decodes(path / name)]
+        good = usable(files)
         if broken := sorted(set(range(len(files.names))) - set(good)):
-            some = ", ".join(files.names[i] for i in broken[:5])
-            notes.append(f"{len(broken)} of {len(files.names)} files under {path} cannot be decoded: {some}, ...")
+            some = ", ".join(shown(files.names[i]) for i in broken[:5])
+            rest = ", ..." if len(broken) > 5 else ""
+            notes.append(f"{len(broken)} of {len(files.names)} files under {path} cannot be used: {some}{rest}")
             files = files.select(good)
     if not files.names:
-        raise EvaluationError(f"there is no image under {path} ({', '.join(sorted(EXTENSIONS))})")
+        found = f". {notes[-1]}" if notes else ""
+        raise EvaluationError(f"there is no image under {path} ({', '.join(sorted(EXTENSIONS))}){found}")
     if resolution is None:
         prepare = Preparation(3, square=None, resolution=None, size=image_sizes(files.select([0]))[0])
     else:
@@ -123,17 +127,7 @@ def read_folder(folder: str, *, resolution: int | None, skip_broken: bool) -> tu
     try:
         return load_files("evaluate", files, prepare, recipe={"data": "evaluate"}), notes
     except DataError as error:
-        hints = "--resolution N brings images to one size; --skip_broken leaves out files that cannot be decoded"
-        raise DataError(f"{error} ({hints})") from error
-
-
-def decodes(file: Path) -> bool:
-    """Whether an image file can be read to its end."""
-    from PIL import Image
-
-    try:
-        with Image.open(file) as image:
-            image.load()
-    except Exception:  # a damaged file raises nearly anything
-        return False
-    return True
+        hints = "" if resolution else "--resolution N brings images to one size"
+        if not skip_broken:
+            hints += "; " * bool(hints) + "--skip_broken leaves out files that cannot be decoded"
+        raise DataError(f"{error} ({hints})" if hints else str(error)) from error
