@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -214,6 +215,53 @@ class TestSlurm:
         said = capsys.readouterr().err
         assert "job 1234 could not be requeued (Requeue is disabled)" in said
         assert "--ckpt_path last" in said
+
+
+@pytest.mark.slow
+def test_a_job_of_two_tasks_comes_back(tmp_path: Path, shared_cache: Path) -> None:
+    """As srun starts them; one is told that the time is up, one calls scontrol, both end; then both go on."""
+    script = Path(__file__).parents[1] / "reproductions/dcgan.py"
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    (tools / "scontrol").write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/told\n')
+    (tools / "scontrol").chmod(0o755)
+
+    def tasks(job: int, *options: str) -> list[subprocess.Popen[str]]:
+        words = ["fit", "--recipe", "digits", *TINY, "--devices", "2", "--trainer.accelerator", "cpu", *options]
+        shared = {**os.environ, "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}", "OMP_NUM_THREADS": "1"}
+        shared |= {"SLURM_NTASKS": "2", "SLURM_NTASKS_PER_NODE": "2", "SLURM_NNODES": "1", "SLURM_NODEID": "0"}
+        shared |= {"SLURM_JOB_ID": str(job), "SLURM_JOB_NAME": "train", "SLURM_NODELIST": "127.0.0.1"}
+        return [
+            subprocess.Popen(
+                [sys.executable, str(script), *words],
+                env=shared | {"SLURM_PROCID": str(rank), "SLURM_LOCALID": str(rank)},
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            for rank in (0, 1)
+        ]
+
+    def ended(started: list[subprocess.Popen[str]]) -> tuple[list[int], str]:
+        said = "".join(process.communicate(timeout=300)[1] for process in started)
+        return [process.returncode for process in started], said
+
+    started = tasks(21234)
+    run = tmp_path / "runs/dcgan/digits/job-21234"
+    while not (run / "grids/images-000000000.png").exists():
+        assert all(process.poll() is None for process in started)
+        time.sleep(0.05)
+    started[1].send_signal(signal.SIGUSR1)
+    statuses, said = ended(started)
+    assert statuses == [128 + signal.SIGTERM, 128 + signal.SIGUSR1]
+    assert (tmp_path / "told").read_text() == "requeue 21234\n"
+    assert said.count("job 21234 is requeued and goes on from there") == 1
+    images = int(state_of(run / "checkpoints/last.ckpt")["state_dict"]["images_seen"])
+    assert images % (10 * BATCH) == 0 < images
+    assert ended(tasks(21234, "--images", str(images + 160)))[0] == [0, 0]
+    assert ended(tasks(21235, "--name", "whole", "--images", str(images + 160)))[0] == [0, 0]
+    whole = run.with_name("whole") / "checkpoints/last.ckpt"
+    assert same(state_of(whole), state_of(run / "checkpoints/last.ckpt"))
+    assert sorted(path.name for path in run.parent.iterdir()) == ["job-21234", "whole"]
 
 
 def test_several_nodes_need_a_launcher(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,6 +1,7 @@
 """How commands begin and end: without a terminal, by signals, by errors of the system."""
 
 import io
+import json
 import os
 import signal
 import subprocess
@@ -12,10 +13,12 @@ from typing import Any
 import pytest
 import yaml
 from lightning.pytorch import Callback, Trainer
+from registry import SMALL
 from toys import ToyGAN, fit
 
 from zoo.errors import Interrupted, UsageError
 from zoo.metrics.evaluator import Evaluator
+from zoo.models import MODELS
 from zoo.runs.folder import write_atomically
 from zoo.runs.process import LastingStream, one_line, orderly
 from zoo.runs.record import read_metrics, read_result
@@ -227,3 +230,17 @@ class TestTrainerOptions:
         assert [row["images_seen"] for row in rows if "rate" in row] == [16, 32, 48, 64]
         assert [row["images_seen"] for row in rows if "loss_discriminator" in row] == [32, 64]
         assert list(tmp_path.glob("csv/**/metrics.csv"))
+
+
+@pytest.mark.parametrize(
+    "paper", ["pggan", *(pytest.param(paper, marks=pytest.mark.slow) for paper in MODELS if paper != "pggan")]
+)
+def test_a_run_without_measurements_ends_well(paper: str) -> None:
+    """Its figures are those that need no measurement: nothing may be missed that was never taken."""
+    small, script = SMALL[paper], script_of(paper)
+    options = ["fit", "--recipe", "digits", "--images", "16", "--data.batch_size", "8", "--run_dir", "run", *QUIET]
+    for prefix, settings in (("model", small.model), ("data", small.data)):
+        for name, value in settings.items():
+            options.append(f"--{prefix}.{name}={value if isinstance(value, str) else json.dumps(value)}")
+    reproduce(paper, script.recipes, figures=script.figures, arguments=options)
+    assert read_result("run")["images_seen"] == 16

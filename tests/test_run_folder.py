@@ -34,7 +34,7 @@ def test_a_folder_that_holds_a_run_is_not_taken_again(tmp_path: Path, trace: str
     RunDir.create(run.path)
     (run.path / trace).write_text("x")
     assert run.holds_run
-    way = "resume with --ckpt_path last" if trace.endswith(".ckpt") else "no checkpoint of it .* remove the folder"
+    way = "resume with --ckpt_path last" if trace.endswith(".ckpt") else "it has no last.ckpt .* remove the folder"
     with pytest.raises(RecordError, match=rf"run holds a run already \({trace}\): {way}, or choose another"):
         RunDir.create(run.path)
     assert (run.path / trace).read_text() == "x"

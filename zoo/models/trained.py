@@ -87,8 +87,8 @@ class FinishedRun:
 
     @cached_property
     def rows(self) -> list[dict[str, Any]]:
-        """The lines of metrics.jsonl."""
-        return read_metrics(self.dir.metrics)
+        """The lines of metrics.jsonl; none where nothing was logged (a short run without evaluations)."""
+        return read_metrics(self.dir.metrics) if self.dir.metrics.is_file() else []
 
     @property
     def record(self) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from lightning.pytorch import Trainer
 
 import zoo
 from zoo.data import ImageDataModule
+from zoo.errors import RecordError
 from zoo.experiments.measures import MEASURES, with_error
 from zoo.experiments.suite import Measurement
 from zoo.models.base.module import AdversarialModule
@@ -32,6 +33,8 @@ from zoo.training.outlook import outlook
 from zoo.training.plan import Plan
 from zoo.training.slurm import mark_run
 from zoo.training.words import command_line
+
+PATIENCE_S = 30.0  # of a `test` for another one to write its figures
 
 
 class Stopwatch:
@@ -183,6 +186,11 @@ class RunReport(ZooCallback):
             say(f"note: {note}")
         if not self.run.result.exists():
             say(f"these figures are in {self.run.metrics}; result.json is written when training ends")
+            return
+        try:
+            self.plan.lock.take(wait_s=PATIENCE_S)  # of another `test`, or of a training that goes on
+        except RecordError as error:
+            say(f"these figures are in {self.run.metrics} and not in result.json: {error}")
             return
         record = read_result(self.run.result)
         taken = {

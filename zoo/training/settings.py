@@ -31,7 +31,7 @@ class Place:
     name: str | None = None
     """Last part of that default (default: the time)."""
     ckpt_path: str | None = None
-    """last, best or a file: fit goes on from it; test and predict take it (default: last)."""
+    """last, best or a file: fit goes on from it, with auto if it can; test and predict take it (default: last)."""
     dry_run: bool = False
     """Say what the run would take (time, memory, disk), measured here, and write nothing."""
 

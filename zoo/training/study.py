@@ -159,15 +159,13 @@ def call(*words: str, member: str) -> None:
 def returncode_of(command: list[str]) -> int:
     """Lets a command end by itself: Ctrl-C reaches it too, and it writes a checkpoint first; SIGTERM is passed on."""
     with subprocess.Popen(command) as process:
-        before = signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+        handlers: dict[int, Any] = {signal.SIGTERM: lambda *_: process.terminate(), signal.SIGINT: lambda *_: None}
+        before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
         try:
-            while True:
-                try:
-                    return process.wait()
-                except KeyboardInterrupt:
-                    continue
+            return process.wait()
         finally:
-            signal.signal(signal.SIGTERM, before)
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
 
 def study_record(study: Study, runs: Runs, *, name: str, paper: str) -> dict[str, Any]:
