@@ -9,7 +9,7 @@ from typing import NamedTuple
 from zoo import __version__
 from zoo.errors import ZooError
 from zoo.runs.environment import shorten_waits
-from zoo.runs.text import plain_warnings
+from zoo.runs.text import complain, plain_warnings
 
 
 class Command(NamedTuple):
@@ -110,7 +110,7 @@ def main() -> None:
         with plain_warnings():
             arguments.run(arguments)
     except ZooError as error:
-        sys.stderr.write(f"error: {error}\n")
+        complain(error)
         raise SystemExit(1) from None
 
 

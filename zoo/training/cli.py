@@ -42,7 +42,7 @@ from zoo.training.callbacks import (
     StopAtBudget,
     StopOnSignal,
 )
-from zoo.training.checks import refuse_model, refuse_senseless
+from zoo.training.checks import one_line, refuse_model, refuse_senseless
 from zoo.training.finetune.adapt import Source, transfer
 from zoo.training.finetune.augment import augment_discriminator
 from zoo.training.finetune.freeze import freeze_discriminator
@@ -148,7 +148,8 @@ class ReproductionCLI(LightningCLI):
     def instantiate_classes(self) -> None:
         if self.source is not None:  # its settings have followed the data
             refuse_model(self.kind, self.settings.model.as_dict())
-        super().instantiate_classes()
+        with one_line():
+            super().instantiate_classes()
         self.model.seed = self.settings.seed_everything
 
     def instantiate_trainer(self, **kwargs: Any) -> Any:
@@ -164,7 +165,9 @@ class ReproductionCLI(LightningCLI):
         callbacks: list[Any] = [self.evaluation]
         if fitting:
             data = self.datamodule
-            self.model.check_data(data.name, image_shape=data.image_shape, num_classes=data.num_classes)
+            self.model.check_data(
+                data.name, image_shape=data.image_shape, num_classes=data.num_classes, devices=config.devices
+            )
             tuning = self.tuning()
             keeper = CounterCheckpoint(
                 self.run.checkpoints,

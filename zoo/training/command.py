@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from zoo.errors import ZooError
 from zoo.runs.environment import shorten_waits
-from zoo.runs.text import plain_warnings
+from zoo.runs.text import complain, plain_warnings
 from zoo.training.finetune.origin import with_source_recipe
 from zoo.training.help import short_help
 from zoo.training.plan import make_plan
@@ -55,7 +55,7 @@ def reproduce(
         with plain_warnings():
             run(Words.of(arguments), model, recipes=recipes, figures=figures, studies=studies)
     except (ZooError, OSError) as error:
-        sys.stderr.write(f"error: {error}\n")
+        complain(error)
         raise SystemExit(1) from None
 
 
