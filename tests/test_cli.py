@@ -127,7 +127,7 @@ def test_test_prints_and_records_the_figures_with_their_protocol(
     def offline(*arguments: Any, **options: Any) -> None:
         raise urllib.error.URLError("no network")
 
-    monkeypatch.setattr(torch.hub, "download_url_to_file", offline)
+    monkeypatch.setattr("zoo.metrics.inception.fetch", offline)
     monkeypatch.setenv("TORCH_HOME", str(run / "empty"))
     zoo("dcgan", "test", "--run_dir", str(run), "--evaluation.test_samples", "200")
     out = capsys.readouterr().out

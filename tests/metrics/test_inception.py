@@ -87,7 +87,7 @@ def test_absent_and_offline_is_one_clear_error(tmp_path, monkeypatch):
     def offline(*args, **kwargs):
         raise OSError("no route to host")
 
-    monkeypatch.setattr(torch.hub, "download_url_to_file", offline)
+    monkeypatch.setattr("zoo.metrics.inception.fetch", offline)
     with pytest.raises(WeightsError) as error:
         InceptionExtractor()
     for part in (

@@ -20,12 +20,16 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from zoo.errors import EvaluationError, WeightsError
 from zoo.metrics.features import FeatureExtractor, Features, sha256_of
 from zoo.metrics.resize import DESCRIPTIONS, Dialect, resize
+from zoo.runs.download import blocks
+from zoo.runs.folder import replacing
+from zoo.runs.tensors import reason_unread
 
 VARIABLE = "ZOO_INCEPTION_WEIGHTS"
 FILE = "weights-inception-2015-12-05-6726825d.pth"
 URL = f"https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/{FILE}"
 OFFICIAL_SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
 SIZE = 299
+LARGEST = 2**28  # bytes; the official file has 95 million
 OTHERWISE = (
     "Without it: efficientnet for colour images (fd_efficientnet) or lenet for digits (fd_lenet), which install with "
     "this package. `zoo evaluate` takes them as --features lenet, `test` as --evaluation.extractors '[lenet]'."
@@ -102,14 +106,24 @@ def find_weights(weights: Path | str | None, *, download: bool) -> Path:
     if download:
         try:
             cached.parent.mkdir(parents=True, exist_ok=True)
-            torch.hub.download_url_to_file(URL, str(cached), hash_prefix=OFFICIAL_SHA256, progress=False)
+            fetch(cached)
             return cached
-        except (OSError, RuntimeError) as error:  # URLError is an OSError; a wrong hash is a RuntimeError
+        except OSError as error:
             reason = f"downloading failed: {error}"
     raise WeightsError(
         f"FID, IS and KID need Inception's weights, which are not here: no argument names them, {VARIABLE} is not set, "
         f"{reason}, and there is no\n  {cached}\nPut there, or name in {VARIABLE},\n  {URL}\n{OTHERWISE}"
     )
+
+
+def fetch(cached: Path) -> None:
+    """Brings the official file to the cache, in one step; OSError where it does not come or is another."""
+    with replacing(cached) as temporary:
+        with temporary.open("wb") as file:
+            for block in blocks(URL, largest=LARGEST):
+                file.write(block)
+        if (found := sha256_of(temporary)) != OFFICIAL_SHA256:
+            raise OSError(f"{URL} is another file than expected (sha256 {found[:16]}...)")
 
 
 def load_network(path: Path) -> nn.Module:
@@ -128,6 +142,6 @@ def load_network(path: Path) -> nn.Module:
     except Exception as error:
         raise WeightsError(
             f"{path} does not hold the weights of torch-fidelity's InceptionV3 "
-            f"({type(error).__name__}: {error}). The official file is {URL}. {OTHERWISE}"
+            f"({reason_unread(error)}). The official file is {URL}. {OTHERWISE}"
         ) from error
     return net

@@ -10,18 +10,18 @@ import json
 import os
 import shutil
 import tempfile
-import urllib.error
-import urllib.request
 from pathlib import Path
 from typing import Any
 
-from zoo.errors import DataError, ReleaseError
+from zoo.errors import DataError, RecordError, ReleaseError
 from zoo.releases.card import CARD_FILE, GRID_FILE, INDEX_FILE, NAME, read_card
+from zoo.runs.download import DownloadError, blocks
 from zoo.runs.folder import write_atomically
+from zoo.runs.plain import as_json, read_json
 
 SHIPPED = Path(__file__).parent / "shipped"
 SETTING = "ZOO_RELEASES"
-TIMEOUT = 30  # seconds without a byte
+LARGEST = 64 * 2**20  # bytes of an index, a card or a grid
 
 
 def list_pretrained() -> list[str]:
@@ -82,12 +82,12 @@ def read_index(base: str) -> dict[str, str]:
     """{name: sha256 of its card} of a source."""
     where = f"{base.rstrip('/')}/{INDEX_FILE}"
     try:
-        index = json.loads(download(where) if is_url(base) else Path(where).expanduser().read_bytes())
+        index = as_json(download(where), where) if is_url(base) else read_json(Path(where).expanduser())
     except FileNotFoundError as error:
         if base == str(SHIPPED):
             return {}
         raise ReleaseError(f"there is no {where} ({SETTING}={base}): `zoo export RUN --out DIR` makes one") from error
-    except (OSError, ValueError) as error:
+    except RecordError as error:
         raise ReleaseError(f"{where} is no index of releases: {error}") from error
     if not isinstance(index, dict) or not all(NAME.fullmatch(k) and isinstance(v, str) for k, v in index.items()):
         raise ReleaseError(f"{where} is no index of releases: it must be {{name: sha256 of its card}}")
@@ -101,17 +101,16 @@ def add_to_index(base: Path, name: str) -> None:
     write_atomically(base / INDEX_FILE, json.dumps(dict(sorted(index.items())), indent=1) + "\n")
 
 
-def download(url: str) -> bytes:
-    """What lies at a URL.
+def download(url: str, *, largest: int = LARGEST) -> bytes:
+    """What lies at a URL, of at most so many bytes.
 
     Raises:
-        ReleaseError: it cannot be fetched.
+        ReleaseError: it cannot be fetched, or is larger.
     """
     try:
-        with urllib.request.urlopen(url, timeout=TIMEOUT) as answer:
-            return bytes(answer.read())
-    except (urllib.error.URLError, OSError, ValueError) as error:
-        raise ReleaseError(f"{url} could not be fetched: {error}; {SETTING} names the place") from error
+        return b"".join(blocks(url, largest=largest))
+    except DownloadError as error:
+        raise ReleaseError(f"{error}; {SETTING} names the place") from error
 
 
 def fetch(base: str, name: str, card_sha256: str) -> Path:
@@ -131,7 +130,9 @@ def fetch(base: str, name: str, card_sha256: str) -> Path:
         keep(download(f"{url}/{CARD_FILE}"), part / CARD_FILE, sha256=card_sha256, url=f"{url}/{CARD_FILE}")
         card = read_card(part)
         for file, sha256 in files_of(card).items():
-            keep(download(f"{url}/{file}"), part / file, sha256=sha256, url=f"{url}/{file}")
+            entry = card["files"].get(file.removesuffix(".safetensors"), {"bytes": LARGEST})
+            content = download(f"{url}/{file}", largest=entry["bytes"])
+            keep(content, part / file, sha256=sha256, url=f"{url}/{file}")
         if not folder.is_dir():  # another process may have been faster
             part.rename(folder)
     finally:

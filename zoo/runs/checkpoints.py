@@ -183,7 +183,7 @@ def _refused_pickle(path: Path, error: pickle.UnpicklingError) -> str:
         names = ", ".join(torch.serialization.get_unsafe_globals_in_checkpoint(path))
     except Exception:  # not every refused pickle can be listed; the refusal stands
         names = ""
-    wants = names or str(error).strip().splitlines()[-1]
+    wants = names or type(error).__name__
     return (
         f"the checkpoint {path} holds code, not just tensors and plain types ({wants}):"
         " it was NOT executed and should not be trusted. This project's own checkpoints hold nothing but those"

@@ -13,7 +13,7 @@ from typing import Any
 
 from zoo.errors import Interrupted, UnsupportedSettingError, UsageError, ZooError
 from zoo.runs.environment import process_rank
-from zoo.runs.text import plain_warnings
+from zoo.runs.text import complain, plain_warnings
 
 #: What ends a command; SIGHUP comes when the terminal is closed.
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
@@ -113,7 +113,7 @@ def orderly() -> Iterator[None]:
                 yield
         except (ZooError, OSError) as error:
             if is_told_here(error):
-                sys.stderr.write(f"error: {one_line(error)}\n")
+                complain(one_line(error))
             raise SystemExit(1) from None
         except Interrupted as stop:
             if process_rank() == 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -25,6 +26,14 @@ def tensors_in(value: Any, name: str = "") -> Iterator[tuple[str, Tensor]]:
             below += [(f"{place}.{key}".lstrip("."), own) for key, own in item.items()]
         elif isinstance(item, list | tuple):
             below += [(f"{place}.{i}".lstrip("."), own) for i, own in enumerate(item)]
+
+
+def reason_unread(error: BaseException) -> str:
+    """Why torch did not read a file, in one line; its advice to set weights_only=False is not passed on."""
+    text = str(error)
+    if isinstance(error, pickle.UnpicklingError) or "weights_only" in text:
+        return "it holds more than tensors and plain types, none of which was executed"
+    return text.splitlines()[0] if text else type(error).__name__
 
 
 def refuse_claims(checkpoint: Mapping[Any, Any], path: Path) -> None:

@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import math
 import sys
+import unicodedata
 import warnings
 from collections.abc import Collection, Iterator, Sequence
 
@@ -12,8 +13,23 @@ from zoo.runs.environment import process_rank
 
 def say(text: str) -> None:
     """Lines on standard output, at once."""
-    sys.stdout.write(text + "\n")
+    sys.stdout.write(printable(text) + "\n")
     sys.stdout.flush()
+
+
+def complain(text: str) -> None:
+    """An error on standard error, in one piece."""
+    sys.stderr.write(f"error: {printable(text)}\n")
+
+
+def printable(text: str) -> str:
+    """A text without what a terminal would obey: names of files and fields of records may hold escape sequences."""
+    return "".join(letter if letter in "\n\t" or not is_control(letter) else f"\\x{ord(letter):02x}" for letter in text)
+
+
+def is_control(letter: str) -> bool:
+    """Whether a terminal acts on a character: those below a space, 127 to 159, and what turns the direction."""
+    return unicodedata.category(letter) == "Cc" or letter in "\u202a\u202b\u202d\u202e\u2066\u2067\u2068"
 
 
 def positive(text: str) -> int:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
-from zoo.errors import UnsupportedSettingError, UsageError
+from zoo.errors import UnsupportedSettingError, UsageError, ZooError
 from zoo.experiments.measures import MEASURES
 from zoo.models.base.build import outline
 from zoo.models.base.module import AdversarialModule
@@ -63,6 +64,23 @@ def refuse_model(kind: type[AdversarialModule], settings: Mapping[str, Any]) -> 
         outline(kind, settings)
     except UnsupportedSettingError as error:
         raise UsageError(f"no networks can be made of these --model settings: {error}") from error
+
+
+@contextmanager
+def one_line() -> Iterator[None]:
+    """Inside, what a constructor of the package refuses comes out as it said it, without the parser's words around."""
+    try:
+        yield
+    except ZooError:
+        raise
+    except ValueError as error:
+        link: BaseException | None = error
+        while link is not None and not isinstance(link, ZooError):
+            link = link.__cause__ or link.__context__
+        if link is not None:
+            raise link from error
+        said = re.findall(r"^ *- (?!Expected a )(.+)", str(error), re.MULTILINE)
+        raise UsageError(said[0] if said else " ".join(str(error).split())) from error
 
 
 def refuse_monitor(name: str | None) -> None:

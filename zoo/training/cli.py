@@ -40,7 +40,7 @@ from zoo.training.callbacks import (
     StopAtBudget,
     StopOnSignal,
 )
-from zoo.training.checks import refuse_model, refuse_senseless
+from zoo.training.checks import one_line, refuse_model, refuse_senseless
 from zoo.training.finetune.adapt import Source, transfer
 from zoo.training.finetune.augment import augment_discriminator
 from zoo.training.finetune.freeze import freeze_discriminator
@@ -145,7 +145,8 @@ class ReproductionCLI(LightningCLI):
     def instantiate_classes(self) -> None:
         if self.source is not None:  # its settings have followed the data
             refuse_model(self.kind, self.settings.model.as_dict())
-        super().instantiate_classes()
+        with one_line():
+            super().instantiate_classes()
         self.model.seed = self.settings.seed_everything
         self.model.log_every = self.settings.trainer.log_every_n_steps or self.model.log_every
 
@@ -162,7 +163,9 @@ class ReproductionCLI(LightningCLI):
         callbacks: list[Any] = [self.evaluation]
         if fitting:
             data = self.datamodule
-            self.model.check_data(data.name, image_shape=data.image_shape, num_classes=data.num_classes)
+            self.model.check_data(
+                data.name, image_shape=data.image_shape, num_classes=data.num_classes, devices=config.devices
+            )
             tuning = self.tuning()
             keeper = CounterCheckpoint(
                 self.run.checkpoints,

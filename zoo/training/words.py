@@ -107,7 +107,13 @@ class Words:
 
 def config_files(words: Sequence[str]) -> list[str]:
     """The files that --config names, in their order."""
-    return [word.partition("=")[2] or following for word, following in pairwise([*words, ""]) if is_config(word)]
+    found = []
+    for word, following in pairwise([*words, ""]):
+        if is_config(word):
+            found.append(word.partition("=")[2] if "=" in word else following)
+            if not found[-1]:
+                raise UsageError("--config needs the name of a file")
+    return found
 
 
 def without_config(words: Sequence[str]) -> list[str]:

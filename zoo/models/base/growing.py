@@ -11,8 +11,9 @@ from contextlib import contextmanager
 
 from torch import Tensor, nn
 
+from zoo.errors import UnsupportedSettingError
 from zoo.models.base.module import AdversarialModule, Batch
-from zoo.nn.layers import downscale2d, fade, update_average, upscale2d
+from zoo.nn.layers import MinibatchStddev, downscale2d, fade, resolutions, update_average, upscale2d
 from zoo.nn.schedules import GrowthSchedule, Stage
 
 
@@ -72,6 +73,18 @@ class GrowingModule(AdversarialModule):
     def sampling(self) -> str:
         """For the protocols of evaluations: what is done to samples of another size than the data's."""
         return f"samples below {self.growth.final}x{self.growth.final} enlarged by nearest neighbours"
+
+    def check_data(self, name: str, *, image_shape: tuple[int, ...], num_classes: int | None, devices: int = 1) -> None:
+        super().check_data(name, image_shape=image_shape, num_classes=num_classes, devices=devices)
+        groups = [layer.group_size for layer in self.D.modules() if isinstance(layer, MinibatchStddev)]
+        for resolution in resolutions(self.growth.final, start=self.growth.start):
+            batch = max(1, self.growth.batch_size(resolution) // devices)
+            for size in groups:
+                if batch % min(size or batch, batch):
+                    raise UnsupportedSettingError(
+                        f"a device's batch of {batch} images at {resolution}x{resolution} cannot be cut into groups of "
+                        f"group_size={size}: set model.batch_sizes, or a model.group_size that divides it"
+                    )
 
     def synthesise(self, G: nn.Module, z: Tensor, y: Tensor | None) -> Tensor:
         """Images [N, C, r, r] of a generator (`G` or `G_ema`) at the stage's resolution r and alpha, not clamped."""

@@ -186,8 +186,8 @@ class AdversarialModule(MonitoredModule, SamplingModule):
         if stage == "fit":
             refuse_unusable_settings(self.trainer)
 
-    def check_data(self, name: str, *, image_shape: tuple[int, ...], num_classes: int | None) -> None:
-        """Raises UnsupportedSettingError if the data of this name are not what the networks take."""
+    def check_data(self, name: str, *, image_shape: tuple[int, ...], num_classes: int | None, devices: int = 1) -> None:
+        """Raises UnsupportedSettingError if these data, on so many devices, are not what the networks take."""
         kind = type(self).__name__
         if image_shape != self.image_shape:
             raise UnsupportedSettingError(
