@@ -11,7 +11,7 @@ from typing import Any
 
 from zoo.errors import UsageError
 from zoo.runs.folder import RunDir
-from zoo.training.recipes import Recipe
+from zoo.training.recipes import Recipe, budget_of
 from zoo.training.words import Words
 
 #: The settings that `config.yaml` hands on from `fit` to a resumed `fit`, to `test` and to `predict`.
@@ -70,7 +70,9 @@ def make_plan(words: Words, *, paper: str, recipes: Mapping[str, Recipe]) -> Pla
     """
     recipe, run_dir, name, ckpt_path = (words.taken.get(o) for o in ("recipe", "run_dir", "name", "ckpt_path"))
     if recipe is not None and recipe not in recipes:
-        known = "\n".join(f"  {key:28} {value.summary}" for key, value in recipes.items())
+        known = "\n".join(
+            f"  {key:28} {budget_of(value.config):>20}  {value.summary}" for key, value in recipes.items()
+        )
         raise UsageError(f"unknown recipe {recipe!r}; the recipes of {paper} are\n{known}")
     if run_dir is not None:
         folder = Path(run_dir)

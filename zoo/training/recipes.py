@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
 
-
 #: What a recipe on photographs measures while training if it says nothing else, as often as it draws a grid.
 COLOUR_MONITOR = "fd_efficientnet2k"
 COLOUR_DATA = ("zoo.data.CIFAR10", "zoo.data.CelebA", "zoo.data.ImageFolder")
@@ -32,6 +31,13 @@ class Recipe:
             keep = {"monitor": COLOUR_MONITOR, **config["keep"]}
             evaluation = {"every": keep["grid_every"], **config.get("evaluation", {})}
             object.__setattr__(self, "config", {**config, "evaluation": evaluation, "keep": keep})
+
+
+def budget_of(config: Mapping[str, Any]) -> str:
+    """The budget of settings in words; "" where they have none."""
+    if config.get("images"):
+        return f"{config['images']:,} images"
+    return f"{config['generator_steps']:,} updates of G" if config.get("generator_steps") else ""
 
 
 @dataclass(frozen=True)
