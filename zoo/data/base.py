@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from lightning.pytorch import LightningDataModule
 
@@ -43,8 +43,7 @@ class ImageDataModule(LightningDataModule):
     labelled_classes: int | None = None
     channels: int = 3
     native_resolution: int
-    mixed: bool = True  # whether the first n images of a split are a sample of it, rather than all of one class
-    extractor: ClassVar[str] = "efficientnet"  # network that measures such images: "lenet" knows digits alone
+    extractor: str = "efficientnet"  # network that measures such images: "lenet" knows digits alone
 
     def __init__(
         self,
@@ -71,6 +70,11 @@ class ImageDataModule(LightningDataModule):
         self.train_images = train_images
         self.seed = seed
         self._splits: dict[Split, ImageArray] = {}
+
+    @property
+    def mixed(self) -> bool:
+        """Whether the first n images of a split are a sample of it, rather than all of one class."""
+        return True
 
     @property
     def num_classes(self) -> int | None:

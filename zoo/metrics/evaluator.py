@@ -1,5 +1,4 @@
-"""Runs a whole evaluation: fakes from a fixed list of latents, reals from a cache, one forward pass for all
-measures.
+"""Runs a whole evaluation: fakes from fixed latents, reals from a cache, one forward pass for all measures.
 
 Fake i is image i % block of `module.sample(block, seed=block_seed(seed, "fake", i // block))`. Process r of W
 takes the blocks b with b % W == r, so 1, 2 or 8 devices look at the same images and give the same values.
