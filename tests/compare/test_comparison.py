@@ -1,9 +1,11 @@
 """Runs lined up: what they are called, what may be compared, where they differ."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from made_runs import PROTOCOL, make_run
 
 from zoo.commands.compare.comparison import Comparison, flatten, short_paths
@@ -136,3 +138,15 @@ def test_numbers_and_columns() -> None:
     assert number(8.4612, 0.1234) == "8.461 +/- 0.12"
     assert number(538.71, 229.8) == "538.7 +/- 230"
     assert lined_up([["a", "n"], ["x", "1"], ["long", "200"]]) == "a       n\nx       1\nlong  200"
+
+
+def test_a_run_on_other_data_than_the_recipes_is_not_called_by_the_recipe(tmp_path: Path) -> None:
+    runs = [make_run(tmp_path / name, paper="dcgan", recipe="mnist", finished=name != "b") for name in "abc"]
+    for run, kind, source in zip(runs[1:], ("ImageFolder", "MNIST"), ("dcgan.mnist", None), strict=True):
+        config = yaml.safe_load((run / "config.yaml").read_text())
+        config["data"] = {"class_path": f"zoo.data.{kind}", "init_args": {"root": "/home/me/icons"}}
+        (run / "config.yaml").write_text(yaml.safe_dump({**config, "paper": "dcgan", "init_from": source}))
+    record = json.loads((runs[2] / "result.json").read_text())
+    record["dataset"]["name"] = "MNIST"
+    (runs[2] / "result.json").write_text(json.dumps(record))
+    assert comparison(*runs).labels == ["dcgan on Digits", "dcgan on icons, from dcgan.mnist", "dcgan mnist"]

@@ -171,7 +171,7 @@ def settle(paper: str, model: dict[str, Any], data: str, *arguments: str, **give
     config = Namespace(
         model=Namespace(**{name: None for name in ("resolution", "channels") if name in accepted}, **model),
         data=Namespace(class_path=f"zoo.data.{kind.__name__}", init_args=Namespace(**defaults)),
-        evaluation=Namespace(extractors=None),
+        evaluation=Namespace(extractors=None, samples=2_000),
         keep=Namespace(monitor="fd_lenet2k"),
     )
     for argument, value in zip(arguments[::2], arguments[1::2], strict=True):
@@ -186,16 +186,16 @@ def test_data_follow_the_model_unless_the_command_line_says_otherwise(folder: Pa
     grey, where = SMALL["dcgan"].model, {"root": str(folder)}
     config = settle("dcgan", grey, "ImageFolder", **where)
     assert (config.data.init_args.channels, config.data.init_args.resolution, config.model.channels) == (1, 32, 1)
-    assert (config.evaluation.extractors, config.keep.monitor) == (["lenet"], "fd_lenet2k")
+    assert (config.evaluation.extractors, config.keep.monitor) == (None, "fd_efficientnet2k")  # no digits
     config = settle("dcgan", grey, "ImageFolder", "--data.channels", "3", "--data.resolution", "64", **where)
     assert (config.model.channels, config.model.resolution, config.data.init_args.resolution) == (3, 64, 64)
-    assert (config.evaluation.extractors, config.keep.monitor) == (["resnet"], "fd_resnet2k")
+    assert (config.evaluation.extractors, config.keep.monitor) == (None, "fd_efficientnet2k")
     config = settle("dcgan", grey, "ImageFolder", "--model.channels", "3", "--model.resolution", "16", **where)
     assert (config.data.init_args.channels, config.data.init_args.resolution) == (3, 16)
     config = settle("dcgan", grey, "CIFAR10")
     assert (config.model.channels, config.data.init_args.resolution) == (3, 32)
     config = settle("dcgan", grey, "MNIST")
-    assert (config.model.channels, config.evaluation.extractors) == (1, None)
+    assert (config.model.channels, config.keep.monitor) == (1, "fd_lenet2k")
 
 
 def test_photographs_keep_their_colours(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -204,7 +204,7 @@ def test_photographs_keep_their_colours(tmp_path: Path, capsys: pytest.CaptureFi
     grey, where = SMALL["dcgan"].model, {"root": str(tmp_path)}
     config = settle("dcgan", grey, "ImageFolder", **where)
     assert (config.data.init_args.channels, config.data.init_args.resolution, config.model.channels) == (3, 32, 3)
-    assert (config.evaluation.extractors, config.keep.monitor) == (["resnet"], "fd_resnet2k")
+    assert (config.evaluation.extractors, config.keep.monitor) == (None, "fd_efficientnet2k")
     for option in ("--data.channels", "--model.channels"):
         config = settle("dcgan", grey, "ImageFolder", option, "1", **where)
         assert (config.data.init_args.channels, config.model.channels) == (1, 1)

@@ -8,10 +8,13 @@ from zoo.commands.references import papers
 from zoo.commands.results.results import Result, data_of, results
 from zoo.commands.results.tables import cells
 from zoo.errors import ZooError
-from zoo.runs.text import lined_up
-from zoo.training.scripts import script_of
+from zoo.runs.record import read_result
+from zoo.runs.study import is_study
+from zoo.runs.text import cores, duration, lined_up
+from zoo.training.recipes import budget_of
+from zoo.training.scripts import folder_of_scripts, script_of
 
-HEAD = ("recipe", "data", "measure", "reported", "reached: best", "last")
+HEAD = ("recipe", "data", "budget", "time here", "measure", "reported", "reached: best", "last")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -55,18 +58,34 @@ def table(paper: str, reached: list[Result]) -> Iterator[tuple[str, ...]]:
         paper: its name, and that of its script.
         reached: of `zoo.commands.results.results.results`.
     """
+    times = times_of(paper)
     mine = [result for result in reached if result.paper == paper]
     for name, recipe in script_of(paper).recipes.items():
+        data = data_of(recipe.config)
+        head = data, budget_of(recipe.config), times.get(name, "")  # once a recipe
         own = [result for result in mine if result.recipe == name]
         for result in own:
             shown, *values = cells((result,))
-            yield shown, data_of(recipe.config), *values[:4]
+            yield shown, *(head if result.variant is None else (head[0], head[1], "")), *values[:4]
+            head = data, "", ""
         missing = {m: text for m, text in recipe.reported.items() if m not in {result.measure for result in own}}
         for measure, text in missing.items():
-            yield name, data_of(recipe.config), measure, text, "not run", ""
+            yield name, *head, measure, text, "not run", ""
+            head = data, "", ""
         if not own and not missing:
-            yield name, data_of(recipe.config), "", "not reported", "not run", ""
+            yield name, *head, "", "not reported", "not run", ""
     for result in mine:
         if result.study is not None:
             shown, *values = cells((result,))
-            yield shown, "", *values[:4]
+            yield shown, "", "", "", *values[:4]
+
+
+def times_of(paper: str) -> dict[str, str]:
+    """{recipe: what its newest committed run took, and on what} of a paper's records, those in studies left out."""
+    found = {}
+    for file in sorted((folder_of_scripts() / "records").glob(f"{paper}-*.json")):
+        if not is_study(file):
+            record = read_result(file)
+            on = " ".join(record["hardware"]["gpus"][:1]) or cores(record["hardware"]["cores"])
+            found[record["recipe"]] = f"{duration(record['wall_time_s'])} for {record['images_seen']:,} ({on})"
+    return found

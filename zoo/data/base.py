@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from lightning.pytorch import LightningDataModule
 
@@ -44,7 +44,7 @@ class ImageDataModule(LightningDataModule):
     channels: int = 3
     native_resolution: int
     mixed: bool = True  # whether the first n images of a split are a sample of it, rather than all of one class
-    extractor: ClassVar[str] = "efficientnet"  # network that measures such images: "lenet" knows digits alone
+    extractor: str = "efficientnet"  # network that measures such images: "lenet" knows digits alone
 
     def __init__(
         self,

@@ -54,6 +54,14 @@ class EvaluationSettings:
     """G's BatchNorm: running, reestimated, batch"""
 
 
+def measured_as_in(config: Mapping[str, Any], data: ImageDataModule) -> ImageDataModule:
+    """A run's data set, measured by the feature network that the run's settings name, where they name one."""
+    names = (config.get("evaluation") or {}).get("extractors") or [""]
+    if names[0] in EXTRACTORS:
+        data.extractor = names[0]
+    return data
+
+
 def build_evaluator(
     module: AdversarialModule | None,
     data: ImageDataModule,

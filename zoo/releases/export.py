@@ -11,6 +11,7 @@ from torch import Tensor
 
 from zoo.data import DATASETS
 from zoo.errors import ReleaseError
+from zoo.experiments.suite import measured_as_in
 from zoo.metrics.features import sha256_of
 from zoo.models.base.module import AdversarialModule
 from zoo.models.base.state import COUNTERS
@@ -167,7 +168,7 @@ def training_entry(record: dict[str, Any], module: AdversarialModule, checkpoint
 
 def figures_entry(run: FinishedRun, module: AdversarialModule) -> dict[str, Any]:
     """The figures of the released weights, their protocols, and the settings they were taken with."""
-    settings = settings_for(run.data)
+    settings = settings_for(measured_as_in(run.config, run.data))
     taken = measure(module, run.data, settings)
     return {
         "evaluation": {name: getattr(settings, name) for name in EVALUATION},

@@ -9,7 +9,8 @@ from zoo.metrics.protocol import value_name
 from zoo.models.base.module import AdversarialModule
 from zoo.nn.schedules import GrowthSchedule
 from zoo.training.forecast import Turns
-from zoo.training.scripts import papers, script_of
+from zoo.training.recipes import budget_of
+from zoo.training.scripts import recipe_of
 
 FEW = 500  # updates of G below which samples show nothing of what a recipe does
 GROWN_BY = 0.5  # of the budget: when the final resolution is in, if the phases are scaled to it
@@ -113,12 +114,5 @@ def growing(growth: GrowthSchedule | None, *, images: int | None) -> Iterator[st
 
 def recipe_budget(paper: str, recipe: str) -> str:
     """The budget of a recipe in words; "" where it has none, or is not known."""
-    own = script_of(paper).recipes.get(recipe) if paper in papers() else None
+    own = recipe_of(paper, recipe)
     return budget_of(own.config) if own else ""
-
-
-def budget_of(config: Mapping[str, Any]) -> str:
-    """The budget of settings in words."""
-    if config.get("images"):
-        return f"{config['images']:,} images"
-    return f"{config['generator_steps']:,} updates of G" if config.get("generator_steps") else ""

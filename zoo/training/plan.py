@@ -15,7 +15,7 @@ from zoo.runs.folder import RunDir
 from zoo.runs.lock import RunLock
 from zoo.runs.plain import read_settings
 from zoo.training.config_files import flat_names, without_foreign_code
-from zoo.training.recipes import Recipe
+from zoo.training.recipes import Recipe, budget_of
 from zoo.training.signatures import arguments_of
 from zoo.training.slurm import comes_back, current_job
 from zoo.training.words import Words
@@ -95,7 +95,9 @@ def make_plan(words: Words, *, paper: str, recipes: Mapping[str, Recipe]) -> Pla
     """
     recipe, run_dir, name, ckpt_path = (words.taken.get(o) for o in ("recipe", "run_dir", "name", "ckpt_path"))
     if recipe is not None and recipe not in recipes:
-        known = "\n".join(f"  {key:28} {value.summary}" for key, value in recipes.items())
+        known = "\n".join(
+            f"  {key:28} {budget_of(value.config):>20}  {value.summary}" for key, value in recipes.items()
+        )
         raise UsageError(f"unknown recipe {recipe!r}; the recipes of {paper} are\n{known}")
     folder = Path(run_dir) if run_dir is not None else Path("runs") / paper / (recipe or "digits") / (name or stamp())
     run = RunDir(folder)

@@ -33,6 +33,13 @@ class Recipe:
             object.__setattr__(self, "config", {**config, "evaluation": evaluation, "keep": keep})
 
 
+def budget_of(config: Mapping[str, Any]) -> str:
+    """The budget of settings in words; "" where they have none."""
+    if config.get("images"):
+        return f"{config['images']:,} images"
+    return f"{config['generator_steps']:,} updates of G" if config.get("generator_steps") else ""
+
+
 @dataclass(frozen=True)
 class Lazy:
     """A function of a module that is imported when the function is first needed: scripts are read without torch.

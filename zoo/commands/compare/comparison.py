@@ -10,7 +10,8 @@ from zoo.commands.compare.protocols import Conflict, conflict, groups_of
 from zoo.commands.compare.runs import ComparedRun
 from zoo.experiments.measures import MEASURES, with_error
 from zoo.runs.text import cores, number
-from zoo.training.scripts import reported_by
+from zoo.training.scripts import recipe_of, reported_by
+from zoo.training.signatures import entries
 
 PLACES = ("data.init_args.root", "data_dir", "trainer.default_root_dir", "wandb")  # where, not what
 SECTIONS = ("", "model", "data", "evaluation", "keep", "trainer")  # the order of settings; "" are those of no section
@@ -21,6 +22,16 @@ def best_cells(measure: Mapping[str, Any]) -> dict[str, str]:
     if measure["better"] == "neither":
         return {"best": "", "at images": ""}
     return {"best": number(measure["best"]["value"]), "at images": f"{measure['best']['images_seen']:,}"}
+
+
+def name_of(run: ComparedRun) -> str:
+    """The recipe; of a run on other data than the recipe's these data, and what it was fine-tuned from."""
+    recipe = recipe_of(run.paper, run.recipe)
+    data = str(((recipe.config if recipe else {}).get("data") or {}).get("class_path", "")).rpartition(".")[2]
+    if not data or run.data_class in (data, "") or data not in entries("zoo.data", "DATASETS"):
+        return run.recipe
+    source = (run.record or {}).get("finetune", {}).get("init_from") or run.config.get("init_from")
+    return f"on {run.data_name}" + (f", from {Path(str(source)).name}" if source else "")
 
 
 @dataclass(frozen=True)
@@ -48,8 +59,8 @@ class Comparison:
 
     @cached_property
     def labels(self) -> list[str]:
-        """Paper and recipe; runs that share them are told apart by seed, or else by folder."""
-        names = [f"{run.paper} {run.recipe}" for run in self.runs]
+        """Paper and recipe, or data; runs that share them are told apart by seed, or else by folder."""
+        names = [f"{run.paper} {name_of(run)}" for run in self.runs]
         seeds = [f"{name} seed {run.seed}" for name, run in zip(names, self.runs, strict=True)]
         places = [f"{n} ({p})" for n, p in zip(names, short_paths([run.path for run in self.runs]), strict=True)]
         labels = []

@@ -60,6 +60,24 @@ class ComparedRun:
         return str((self.config.get("data") or {}).get("class_path", "unknown data")).rpartition(".")[2]
 
     @property
+    def data_class(self) -> str:
+        """The data set's name in zoo.data; "" where it is not known."""
+        if self.record:
+            return str(self.record["dataset"]["name"])
+        data = self.config.get("data")
+        return str(data.get("class_path", "") if isinstance(data, dict) else "").rpartition(".")[2]
+
+    @property
+    def data_name(self) -> str:
+        """That; of a folder of one's own its name, where the run's settings tell it."""
+        data = self.config.get("data")
+        arguments = data.get("init_args") if isinstance(data, dict) else None
+        root = arguments.get("root") if isinstance(arguments, dict) else None
+        if self.data_class != "ImageFolder":
+            return self.data_class
+        return Path(root).name if isinstance(root, str) and Path(root).name else "own images"
+
+    @property
     def images_seen(self) -> int:
         return int(self.record["images_seen"]) if self.record else max((r["images_seen"] for r in self.rows), default=0)
 

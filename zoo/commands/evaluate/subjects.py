@@ -57,6 +57,7 @@ def load_run(
 ) -> tuple[AdversarialModule, ImageDataModule, Path]:
     """Module and data of a run's folder (its last checkpoint), of a checkpoint file in it, or, with a data set, of a
     checkpoint alone."""
+    from zoo.experiments.suite import measured_as_in
     from zoo.models import MODELS
     from zoo.models.trained import FinishedRun, load_module
 
@@ -77,7 +78,7 @@ def load_run(
     checkpoint = run.checkpoint() if target.is_dir() else target
     if data_dir is not None:
         run.data_settings["init_args"]["root"] = data_dir
-    return run.module(checkpoint), run.data, checkpoint
+    return run.module(checkpoint), measured_as_in(run.config, run.data), checkpoint
 
 
 def data_for(module: AdversarialModule, name: str, root: str | None) -> ImageDataModule:

@@ -2,7 +2,6 @@
 
 import dataclasses
 import inspect
-import re
 import sys
 from collections.abc import Collection
 from importlib import import_module
@@ -17,6 +16,7 @@ from zoo.models.base.module import AdversarialModule
 from zoo.releases.weights import Weights, open_weights
 from zoo.training.finetune.adapt import Source, rebuild
 from zoo.training.finetune.origin import source_name
+from zoo.training.outlook import monitored
 from zoo.training.plan import Plan
 from zoo.training.words import Words
 
@@ -87,7 +87,7 @@ def match_data(config: Any, source: Source, *, given: Collection[str]) -> None:
     classes = kind(**data.as_dict()).num_classes  # looks for the files: their absence is said before anything is made
     if source.module.num_classes is not None and "model.num_classes" not in given:
         match_classes(model, source, classes)
-    match_evaluation(config, given=given, colour=data.get("channels", kind.channels) == 3)
+    match_evaluation(config, given=given)
 
 
 def data_class(config: Any) -> type[ImageDataModule]:
@@ -140,16 +140,10 @@ def match_classes(model: Any, source: Source, classes: int | None) -> None:
         )
 
 
-def match_evaluation(config: Any, *, given: Collection[str], colour: bool) -> None:
-    """Where the source was measured by the project's LeNet because of its data, says what measures the new data.
-
-    Grey images: LeNet still; colour: the project's ResNet. Inception has to be asked for, as it has to be downloaded.
-    """
+def match_evaluation(config: Any, *, given: Collection[str]) -> None:
+    """Monitors the new data by the network that measures them, where the source was measured by that of the digits."""
     monitor: str | None = config.keep.monitor
-    if config.evaluation.extractors is not None or "evaluation.extractors" in given:
-        return
-    if monitor is None or not monitor.startswith("fd_lenet") or data_class(config).extractor == "lenet":
-        return
-    config.evaluation.extractors = ["resnet" if colour else "lenet"]
-    if colour and "keep.monitor" not in given:
-        config.keep.monitor = re.sub("^fd_lenet", "fd_resnet", monitor)
+    own = data_class(config).extractor
+    asked = config.evaluation.extractors is not None or "keep.monitor" in given
+    if monitor is not None and monitor.startswith("fd_lenet") and own != "lenet" and not asked:
+        config.keep.monitor = monitored(f"fd_{own}", samples=config.evaluation.samples)
