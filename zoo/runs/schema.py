@@ -6,6 +6,7 @@ Every failure is a RecordError that names the field. No torch at import.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
