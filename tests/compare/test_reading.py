@@ -1,5 +1,6 @@
 """Runs found and read: whole, unfinished, damaged, resumed."""
 
+import argparse
 import json
 import shutil
 from pathlib import Path
@@ -7,8 +8,12 @@ from pathlib import Path
 import pytest
 from made_runs import START, make_run, write_rows
 
+from zoo.commands import records
+from zoo.commands.compare.comparison import Comparison
+from zoo.commands.compare.page import write_page
 from zoo.commands.compare.reading import read_run, read_runs
 from zoo.commands.compare.runs import training_seconds
+from zoo.commands.compare.text import as_text
 from zoo.errors import ZooError
 from zoo.runs.record import read_metrics
 
@@ -158,3 +163,85 @@ def test_training_time_leaves_pauses_out() -> None:
     )  # 0 to 100 images
     assert training_seconds([{"images_seen": 100}, {"images_seen": 200}]) == [0, 0]  # no clock was logged
     assert training_seconds([]) == []
+
+
+ROW = '{"images_seen": 401, "time": 41.0, "fd_lenet2k": 3.0}\n'
+BAD_ROWS = {
+    "text": ROW.replace("3.0", '"bad"'),
+    "time": ROW.replace("41.0", '"x"'),
+    "resumed": ROW.replace('"time": 41.0', '"time": 41.0, "resumed": "x"'),
+    "huge": ROW.replace("3.0", "1" + "0" * 400),
+    "huge time": ROW.replace("41.0", "1" + "0" * 400),
+    "huge images": ROW.replace("401", "1" + "0" * 400),
+    "nan": ROW.replace("3.0", "NaN"),
+    "list": ROW.replace("3.0", "[1]"),
+    "negative": ROW.replace("401", "-5"),
+    "nested": "[" * 100_000 + "\n" + ROW,
+}
+
+
+@pytest.mark.parametrize("finished", [True, False])
+@pytest.mark.parametrize("bad", BAD_ROWS)
+def test_rows_that_hold_no_numbers_are_passed_over_with_a_note(tmp_path: Path, bad: str, finished: bool) -> None:
+    folder = make_run(tmp_path / "a", finished=finished)
+    with (folder / "metrics.jsonl").open("a") as file:
+        file.write(BAD_ROWS[bad])
+    if bad == "nested" and not finished:  # nothing of it can be read
+        with pytest.raises(ZooError, match="line"):
+            read_runs([folder])
+        return
+    runs, _ = read_runs([folder])
+    comparison = Comparison(runs, [])
+    assert write_page(comparison, tmp_path / "page.html").is_file()
+    assert as_text(comparison)
+    assert any("metrics.jsonl" in note for note in runs[0].notes)
+
+
+BAD_RECORDS = {
+    "nested": "[" * 100_000,
+    "digits": "1" * 10_000,
+    "empty": "",
+    "text": '"x"',
+    "huge": "HUGE",
+}
+
+
+@pytest.mark.parametrize("bad", BAD_RECORDS)
+def test_records_that_are_none_are_one_error(tmp_path: Path, bad: str) -> None:
+    folder = make_run(tmp_path / "a")
+    record = (folder / "result.json").read_text()
+    huge = record.replace('"wall_time_s": 40.0', '"wall_time_s": 1' + "0" * 400)
+    (folder / "result.json").write_text(huge if bad == "huge" else BAD_RECORDS[bad])
+    with pytest.raises(ZooError, match=r"result\.json"):
+        records.run(argparse.Namespace(folder=str(folder)))
+    runs, _ = read_runs([folder])
+    assert any("cannot be used" in note for note in runs[0].notes)
+
+
+def test_a_value_that_was_not_finite_stands_in_the_list_of_records(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = make_run(tmp_path / "a")
+    record = json.loads((folder / "result.json").read_text())
+    record["measures"]["fd_lenet2k"]["last"]["value"] = None
+    (folder / "result.json").write_text(json.dumps(record))
+    records.run(argparse.Namespace(folder=str(folder)))
+    assert "last not finite" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("content", [b"hello", b"", b"\x89PNG\r\n\x1a\n" + b"\0" * 40])
+def test_a_damaged_grid_is_named(tmp_path: Path, content: bytes) -> None:
+    folder = make_run(tmp_path / "a")
+    (folder / "grids/images-x.png").write_bytes(b"no grid of a run")
+    (folder / "grids/images-000000200.png").write_bytes(content)
+    runs, _ = read_runs([folder])
+    with pytest.raises(ZooError, match=r"images-000000200\.png cannot be read as a picture"):
+        write_page(Comparison(runs, []), tmp_path / "page.html")
+
+
+def test_settings_of_another_shape_are_not_compared(tmp_path: Path) -> None:
+    folder = make_run(tmp_path / "a")
+    (folder / "config.yaml").write_text("paper: gan\nrecipe: {a: 1}\ndata: 3\nmodel: [1]\nkeep: 1\ninit_from: [1]\n")
+    runs, _ = read_runs([folder])
+    assert any("cannot be used and is not compared" in note for note in runs[0].notes)
+    assert write_page(Comparison(runs, []), tmp_path / "page.html").is_file()

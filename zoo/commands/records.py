@@ -36,4 +36,9 @@ def run(arguments: argparse.Namespace) -> None:
         say(f"{file}: {record['paper']} {record['recipe']}, {record['images_seen']:,} images of {data}")
         for name, measure in record["measures"].items():
             best, last = measure["best"], measure["last"]
-            say(f"  {name:24} best {best['value']:.5g} at {best['images_seen']:,}, last {last['value']:.5g}")
+            say(f"  {name:24} best {digits(best['value'])} at {best['images_seen']:,}, last {digits(last['value'])}")
+
+
+def digits(value: float | None) -> str:
+    """Five significant digits."""
+    return "not finite" if value is None else f"{value:.5g}"

@@ -70,7 +70,7 @@ class MNIST(ImageDataModule):
             labels = read_idx(files[1], dimensions=1).astype(np.int64)
             if len(images) != len(labels):
                 raise DataError(f"{files[0]} holds {len(images)} images, {files[1]} holds {len(labels)} labels")
-            source = digest([sha256(array.tobytes()).hexdigest() for array in (images, labels)])
+            source = digest({"arrays": [sha256(array.tobytes()).hexdigest() for array in (images, labels)]})
             recipe = {"data": self.name, "split": name}
             return digits_at(images, labels, resolution=self.resolution, source=source, recipe=recipe)
         assert folder is not None

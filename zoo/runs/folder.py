@@ -123,8 +123,8 @@ def name_at(images_seen: int) -> str:
 
 def at_images(folder: Path, suffix: str) -> dict[int, Path]:
     """The files of a folder that are named by `name_at`, by images seen, in this order."""
-    files = sorted(folder.glob(f"images-*{suffix}"))
-    return {int(file.name.removeprefix("images-").removesuffix(suffix)): file for file in files}
+    files = {file.name.removeprefix("images-").removesuffix(suffix): file for file in folder.glob(f"images-*{suffix}")}
+    return {int(number): files[number] for number in sorted(files) if number.isdecimal() and len(number) < 19}
 
 
 @contextlib.contextmanager

@@ -6,6 +6,7 @@ Every failure is a RecordError that names the field. No torch at import.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -14,6 +15,8 @@ from typing import Any
 from zoo.errors import RecordError
 
 Check = Callable[[str, Any], None]
+
+LARGEST = 2**63 - 1  # of whole numbers
 
 
 def require(condition: bool, *, field: str, wants: str, value: Any) -> None:
@@ -45,8 +48,12 @@ def count(field: str, value: Any) -> None:
 
 def number(field: str, value: Any) -> None:
     """A finite number."""
-    finite = type(value) in (int, float) and abs(value) < float("inf")  # a huge integer has no float
-    require(finite, field=field, wants="a finite number", value=value)
+    require(
+        (type(value) is float and math.isfinite(value)) or (type(value) is int and abs(value) <= LARGEST),
+        field=field,
+        wants="a finite number",
+        value=value,
+    )
 
 
 def amount(field: str, value: Any) -> None:

@@ -141,14 +141,18 @@ class DryRun(ReproductionCLI):
     def loggers(self) -> list[Any]:
         return []
 
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        self.cache = cache_dir()
+        with tempfile.TemporaryDirectory(prefix="zoo-dry-run-") as folder, ExitStack() as stack:
+            self.folder = Path(folder)
+            stack.enter_context(patch.dict(os.environ, {"ZOO_CACHE": str(self.folder / "cache")}))
+            stack.enter_context(without_decoding())
+            super().__init__(*arguments, **options)
+
     def _run_subcommand(self, subcommand: str) -> None:
         if self.plan.checkpoint is not None:
             raise UsageError("--dry_run tells of a training from its beginning: leave --ckpt_path out")
-        cache = cache_dir()
-        with tempfile.TemporaryDirectory(prefix="zoo-dry-run-") as folder, ExitStack() as stack:
-            stack.enter_context(patch.dict(os.environ, {"ZOO_CACHE": str(Path(folder) / "cache")}))
-            stack.enter_context(without_decoding())
-            self.measure(Path(folder), cache=cache)
+        self.measure(self.folder, cache=self.cache)
 
     def measure(self, folder: Path, *, cache: Path) -> None:
         """A short training, and what follows from it."""

@@ -26,6 +26,7 @@ from lightning.pytorch.loggers.wandb import WandbLogger
 from zoo.errors import RecordError
 from zoo.runs.folder import METRICS_FILE, RESULT_FILE, WANDB_ID_FILE, write_atomically
 from zoo.runs.record import read_metrics
+from zoo.runs.text import say
 
 if TYPE_CHECKING:
     from wandb import Run
@@ -255,6 +256,14 @@ class WandbMirror(WandbLogger):
 
     def log_hyperparams(self, params: dict[str, Any] | Namespace) -> None:
         """Nothing: the constructor's `config` holds them all."""
+
+    @rank_zero_only
+    def finalize(self, status: str) -> None:
+        """Says where a run that was mirrored offline lies, and how it is sent."""
+        super().finalize(status)
+        folder = Path(getattr(self._experiment, "dir", None) or ".").parent
+        if folder.name.startswith("offline-run-"):
+            say(f"W&B          {folder}, offline; `wandb sync {folder}` sends it")
 
     @rank_zero_only
     def log_image(self, name: str, path: Path, images_seen: int) -> None:  # type: ignore[override]

@@ -12,6 +12,9 @@ from zoo.runs.plain import read_settings
 from zoo.runs.record import read_metrics, read_result
 from zoo.runs.study import is_study, read_study
 
+SECTIONS = ("model", "data", "evaluation", "keep", "trainer")  # settings that are groups of settings
+LARGEST = 1e300  # of numbers that are drawn
+
 
 def read_runs(paths: Sequence[Path]) -> tuple[list[ComparedRun], list[str]]:
     """Every run at or below the paths, and notes on those that were left out.
@@ -63,11 +66,7 @@ def runs_at(path: Path) -> Iterator[Path]:
 
 def read_record_file(path: Path) -> list[ComparedRun]:
     """The run of a committed record, or the members of a study's."""
-    try:
-        study = is_study(path)
-    except ValueError as error:
-        raise RecordError(f"it is no JSON ({error})") from error
-    if study:
+    if is_study(path):
         records = read_study(path)["records"]
         return [ComparedRun(path.parent / path.stem / name, r["paper"], r) for name, r in records.items()]
     record = read_result(path)
@@ -104,7 +103,25 @@ def read_rows(run: RunDir, notes: list[str]) -> list[dict[str, Any]]:
         return []
     if not run.metrics.read_bytes().endswith(b"\n"):
         notes.append(f"the last line of {METRICS_FILE} is unfinished (a killed run) and was passed over")
-    return [row for row in rows if not any(name.startswith("test/") for name in row)]
+    usable = [row for row in map(plain_row, rows) if row]
+    if usable != rows:
+        notes.append(f"values of {METRICS_FILE} that are no finite numbers were passed over")
+    return [row for row in usable if not any(name.startswith("test/") for name in row)]
+
+
+def plain_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The row's finite numbers, its nulls, and the texts that say what these were; {} without images seen."""
+    kept = {
+        name: value
+        for name, value in row.items()
+        if usable(value) or (isinstance(value, str) and name.endswith("_nonfinite"))
+    }
+    return kept if usable(row["images_seen"]) and row["images_seen"] >= 0 else {}
+
+
+def usable(value: Any) -> bool:
+    """Whether a value can be drawn: null, or a number that a float holds."""
+    return value is None or (isinstance(value, int | float) and abs(value) <= LARGEST)
 
 
 def read_record(run: RunDir, notes: list[str]) -> dict[str, Any] | None:
@@ -122,7 +139,11 @@ def read_record(run: RunDir, notes: list[str]) -> dict[str, Any] | None:
 def read_config(run: RunDir, notes: list[str]) -> dict[str, Any]:
     """config.yaml; where it is no mapping, {} and a note."""
     with contextlib.suppress(OSError, RecordError):
-        return read_settings(run.config)
+        config = read_settings(run.config)
+        wrong = [name for name in SECTIONS if not isinstance(config.get(name), dict | None)]
+        if wrong:
+            notes.append(f"{run.config.name}: {', '.join(wrong)} cannot be used and is not compared")
+        return {name: value for name, value in config.items() if isinstance(name, str) and name not in wrong}
     notes.append(f"{run.config.name} is absent or damaged: its settings are not compared")
     return {}
 
