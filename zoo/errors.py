@@ -50,6 +50,10 @@ class DataNotFoundError(ZooError, FileNotFoundError):
         )
 
 
+class DownloadError(ZooError, OSError):
+    """A file of a server that did not come; the text says from where, and why."""
+
+
 class WeightsError(ZooError):
     """The weights of a feature network, or their card, are absent and could not be fetched, or are damaged."""
 

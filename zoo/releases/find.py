@@ -13,9 +13,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from zoo.errors import DataError, RecordError, ReleaseError
+from zoo.errors import DataError, DownloadError, RecordError, ReleaseError
 from zoo.releases.card import CARD_FILE, GRID_FILE, INDEX_FILE, NAME, read_card
-from zoo.runs.download import DownloadError, blocks
+from zoo.runs.download import blocks
 from zoo.runs.folder import write_atomically
 from zoo.runs.plain import as_json, read_json
 

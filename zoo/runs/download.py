@@ -8,13 +8,11 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 
+from zoo.errors import DownloadError
+
 SILENCE = 30.0  # seconds without a byte
 SLOWEST, PATIENCE = 1024, 60.0  # bytes in a second, over all of a download that has taken so many seconds
 BLOCK = 2**16
-
-
-class DownloadError(OSError):
-    """A file that did not come; the text says from where, and why."""
 
 
 def blocks(url: str, *, largest: int) -> Iterator[bytes]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,8 @@ from zoo.errors import RecordError
 if TYPE_CHECKING:
     import yaml
 
-LARGEST = 64 * 2**20  # bytes
+LARGEST, LARGEST_YAML = 64 * 2**20, 2**20  # bytes
+DEEPEST = 100  # brackets within brackets: YAML's own scanner takes time by the square of them
 MOST_VALUES = 100_000  # of a YAML file whose aliases are written out: nine lines of nine aliases each are a billion
 
 
@@ -45,7 +47,9 @@ def read_yaml(path: str | os.PathLike[str]) -> Any:
     """
     import yaml
 
-    content = _read(Path(path))
+    content = _read(Path(path), largest=LARGEST_YAML)
+    if max(accumulate((mark in b"[{") - (mark in b"]}") for mark in content), default=0) > DEEPEST:
+        raise RecordError(f"{path} cannot be read as YAML: its values are nested too deeply")
     try:
         tree = yaml.compose(content, Loader=yaml.SafeLoader)
         if tree is not None and _values(tree, {}) > MOST_VALUES:
@@ -70,13 +74,13 @@ def read_settings(path: str | os.PathLike[str]) -> dict[str, Any]:
     return settings
 
 
-def _read(path: Path) -> bytes:
-    """A regular file of no more than LARGEST bytes: a pipe would wait for ever."""
+def _read(path: Path, *, largest: int = LARGEST) -> bytes:
+    """A regular file of no more than so many bytes: a pipe would wait for ever."""
     try:
         if path.exists() and not path.is_file():
             raise RecordError(f"{path} cannot be read: it is {'a folder' if path.is_dir() else 'no regular file'}")
-        if (size := path.stat().st_size) > LARGEST:
-            raise RecordError(f"{path} cannot be read: it has {size:,} bytes, and such files have at most {LARGEST:,}")
+        if (size := path.stat().st_size) > largest:
+            raise RecordError(f"{path} cannot be read: it has {size:,} bytes, and such files have at most {largest:,}")
         return path.read_bytes()
     except FileNotFoundError:
         raise

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from jsonargparse import Namespace
+
 from zoo.errors import UnsupportedSettingError, UsageError, ZooError
 from zoo.experiments.measures import MEASURES
 from zoo.models.base.build import outline
@@ -30,6 +32,9 @@ def refuse_senseless(settings: Any, model_class: type[AdversarialModule], *, sou
         model_class: of the paper.
         source: whether there are weights to start from.
     """
+    for group in ("model", "trainer", "keep", "evaluation"):
+        if not isinstance(settings[group], Namespace):
+            raise UsageError(f"--{group} is a group of settings, not {settings[group]!r}")
     for name in NAMES:
         if isinstance(settings[name], str) and not settings[name].strip():
             raise UsageError(f"--{name} is empty (a shell variable that is not set?): give it a value or leave it out")

@@ -5,6 +5,7 @@ LightningCLI names it. `zoo.training.command` reads the command line up to here.
 """
 
 import argparse
+import re
 import sys
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -119,7 +120,9 @@ class ReproductionCLI(LightningCLI):
             options = [option for action in asked._actions for option in action.option_strings]
             text = refusal(error.message, options=options, data_sets=[*DATASETS, ToyPoints.__name__])
             command = " ".join(called_as(self.paper, args[0]))
-            raise UsageError(f"{text} (`{command} --help_all` lists all)") from None
+            option = re.search(r"--[\w.]+", text)
+            file = self.plan.words.source_of(option[0]) if option else ""
+            raise UsageError(f"{file}{text} (`{command} --help_all` lists all)") from None
         refuse_senseless(self.config[args[0]], self.kind, source=self.source is not None)
 
     def before_instantiate_classes(self) -> None:

@@ -31,6 +31,8 @@ def refusal(message: str, *, options: Iterable[str], data_sets: Sequence[str]) -
             if name.startswith("-")
             else f"{name!r} belongs to no option"
         )
+    if stray := re.search(r"^(?:Subcommand|Parser) .*does not accept option '([^']+)'", message):
+        return f"unknown option --{stray[1]}{nearest('--' + stray[1], options)}"
     keys = re.findall(r'Parser key "([^"]+)"', message)
     option = "--" + ".".join(keys)
     if stray := re.search(r"given class_path '([^']+)':\s*Option '([^']+)' is not accepted", message):

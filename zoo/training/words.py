@@ -77,6 +77,18 @@ class Words:
         return cls(arguments[0], taken_with(settings, taken), given, rest, settings)
 
     @property
+    def files(self) -> list[str]:
+        """The files of --config."""
+        return config_files(self.rest)
+
+    def source_of(self, option: str) -> str:
+        """ "FILE: " before what is said of an option that a file of --config sets; else nothing."""
+        name = option.removeprefix("--")
+        group = self.settings if name in self.settings or "." not in name else self.settings.get(name.split(".")[0])
+        in_file = isinstance(group, Mapping) and (name in group or name.split(".")[-1] in group)
+        return f"{', '.join(self.files)}: " if in_file and name not in self.given else ""
+
+    @property
     def asks_for_help(self) -> bool:
         """Whether the short help is to be printed instead."""
         return "help" in self.given or "-h" in self.given
@@ -140,7 +152,9 @@ def refuse_settings_files(given: Mapping[str, str]) -> None:
 
 def taken_with(settings: Mapping[str, Any], taken: Mapping[str, str]) -> dict[str, str]:
     """Options that are taken off the command line, those in a file of settings among them."""
-    own = {name: settings[name] for name in TAKEN_FROM_RUNS if settings.get(name) is not None}
+    names = [name for name in TAKEN_FROM_RUNS if name not in FLAGS]
+    own = {name: settings[name] for name in names if settings.get(name) is not None}
+    taken = {**{name: "true" for name in FLAGS if settings.get(name) is True}, **taken}
     for name, value in own.items():
         if not isinstance(value, str) or not value:
             raise UsageError(f"{name} in the file of --config must be a text, not {value!r}")
