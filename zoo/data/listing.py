@@ -107,7 +107,8 @@ def natural(name: str) -> list[tuple[int, str]]:
 
 def list_images(folder: Path) -> ImageFiles:
     """All image files under a folder, recursively, by name; no labels; hidden ones are left out."""
-    found, places, left_out = [], [], []
+    found, places = [], []
+    left_out: list[tuple[str, str]] = []
     for parent, name in walk(folder, left_out):
         full = os.path.join(folder, parent, name)  # noqa: PTH118 - os.path: 200,000 files are listed at each start
         path = f"{parent}/{name}" if parent else name
