@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from zoo.commands import model_argument
+from zoo.commands.output import output_file
 from zoo.runs.text import positive, say
 
 
@@ -21,6 +21,7 @@ def run(arguments: argparse.Namespace) -> None:
     from zoo.commands.sampling import ways
     from zoo.experiments.pictures.captions import captioned, write_picture
 
+    out = output_file(arguments.out)
     module = model_argument.load(arguments)
     images = ways(module, rows=arguments.rows, steps=arguments.steps, seed=arguments.seed)
     times = [i / max(1, arguments.steps - 1) for i in range(arguments.steps)]
@@ -31,5 +32,5 @@ def run(arguments: argparse.Namespace) -> None:
         columns=[f"t = {t:.2g}" for t in times],
         rows=classes,
     )
-    write_picture(picture, Path(arguments.out))
+    write_picture(picture, out)
     say(f"{arguments.rows} ways of {arguments.steps} images: {arguments.out}")

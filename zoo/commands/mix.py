@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any
 
 from zoo.commands import model_argument
+from zoo.commands.output import output_file
 from zoo.runs.text import positive, say
 
 
@@ -24,6 +24,7 @@ def run(arguments: argparse.Namespace) -> None:
     from zoo.experiments.pictures.captions import captioned, write_picture
     from zoo.experiments.stylegan import layers_title
 
+    out = output_file(arguments.out)
     module: Any = model_argument.load(arguments)
     images = mixed_styles(
         module, rows=arguments.rows, columns=arguments.columns, kind=arguments.layers, seed=arguments.seed
@@ -35,5 +36,5 @@ def run(arguments: argparse.Namespace) -> None:
         columns=["", *["source"] * arguments.columns],
         rows=["", *["destination"] * arguments.rows],
     )
-    write_picture(picture, Path(arguments.out))
+    write_picture(picture, out)
     say(f"{arguments.layers} styles of the top row in the images at the left: {arguments.out}")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from zoo.commands import model_argument
+from zoo.commands.output import integers, output_file, output_folder
 from zoo.runs.text import positive, say
 
 
@@ -23,10 +23,10 @@ def run(arguments: argparse.Namespace) -> None:
     """Draws samples."""
     from zoo.commands.sampling import in_rows, samples, write_files, write_grid
 
-    labels = None if arguments.labels is None else [int(y) for y in arguments.labels.split(",")]
+    labels = None if arguments.labels is None else integers(arguments.labels, option="--labels")
+    out = output_folder(arguments.out or "samples") if arguments.files else output_file(arguments.out or "samples.png")
     model = model_argument.load(arguments)
     images = samples(model, arguments.n, seed=arguments.seed, labels=labels, truncation_psi=arguments.truncation).cpu()
-    out = Path(arguments.out or ("samples" if arguments.files else "samples.png"))
     if arguments.files:
         write_files(images, out)
     else:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any
 
 from zoo.commands import model_argument
+from zoo.commands.output import output_folder
 from zoo.runs.text import positive, say
 
 
@@ -22,9 +22,10 @@ def run(arguments: argparse.Namespace) -> None:
     from zoo.experiments.infogan import code_title, code_values
     from zoo.experiments.pictures.captions import captioned, write_picture
 
+    out = output_folder(arguments.out)
     module: Any = model_argument.load(arguments)
     for name, images in traversals(module, rows=arguments.rows, seed=arguments.seed).items():
-        path = Path(arguments.out) / f"{name}.png"
+        path = out / f"{name}.png"
         title = f"{code_title(name, module)}, varied from left to right; all else is the same in a row"
         write_picture(captioned(images, title=title, columns=code_values(name, module, n=images.shape[1])), path)
         say(f"{name} varied from left to right: {path}")

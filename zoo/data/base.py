@@ -120,6 +120,23 @@ class ImageDataModule(LightningDataModule):
         if stage in ("fit", None):
             self.split("train")
 
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint says of the data: fingerprint and number of the training images, names of classes."""
+        train = self.split("train")
+        names = None if train.class_names is None else list(train.class_names)
+        return {"fingerprint": train.fingerprint, "images": len(train), "class_names": names}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Raises DataError where a training is to go on with other images than those of its checkpoint."""
+        train = self.split("train")
+        going_on = self.trainer is not None and self.trainer.training
+        if going_on and state_dict.get("fingerprint", train.fingerprint) != train.fingerprint:
+            raise DataError(
+                f"{self.name} at {self.root} holds other images than this run was trained on ({len(train):,} now, "
+                f"{state_dict['images']:,} then): one run has one data set. Bring the images back, or begin a run "
+                "of its own with them: --init_from CHECKPOINT starts from its weights"
+            )
+
     def train_dataloader(self) -> ImageStream | GrowingStream:
         """The training stream of this process, beginning at the module's counter `images_seen` (0 where it
         has none). A module with a schedule `growth` gets its images and batches at the sizes of the schedule.

@@ -96,7 +96,7 @@ def curve_above_grids(run: FinishedRun, *, columns: int = 5) -> "tuple[Figure, A
     picked = [grids[round(i * (len(grids) - 1) / (columns - 1))] for i in range(columns)] if grids else []
     for i, (images_seen, file) in enumerate(picked):
         small = figure.add_subplot(layout[1, i])
-        with Image.open(file) as grid:
+        with Image.open(file, formats=("PNG",)) as grid:
             shown = plain(grid)
             small.imshow(
                 shown.crop((0, 0, shown.width // 2, shown.height // 2)).convert("RGB"), interpolation="nearest"

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from zoo.errors import EvaluationError
+from zoo.metrics.processes import state_device
 from zoo.metrics.protocol import BatchNormMode
 
 
@@ -66,7 +67,8 @@ def _reestimate(
 
     def record(layer: nn.Module, args: tuple[Tensor, ...]) -> None:
         assert isinstance(layer, _BatchNorm)
-        x = args[0].detach().double()
+        x = args[0].detach()
+        x = x.to(state_device(x.device)).double()
         over = [d for d in range(x.ndim) if d != 1]
         var, mean = torch.var_mean(x, dim=over, correction=1)
         if layer in sums:
@@ -85,6 +87,8 @@ def _reestimate(
     for layer, (mean, var) in zip(layers, before, strict=True):
         if layer in sums:
             mean_sum, var_sum, n = sums[layer]
-            mean = (mean_sum / n).to(mean_sum if mean is None else mean)
-            var = (var_sum / n).to(var_sum if var is None else var)
+            assert mean is not None and var is not None  # noqa: PT018 - of the layers that have them
+            # First the type, then the device, which may not know the first one.
+            mean = (mean_sum / n).to(mean.dtype).to(mean.device)
+            var = (var_sum / n).to(var.dtype).to(var.device)
         layer.running_mean, layer.running_var = mean, var

@@ -286,10 +286,8 @@ class Evaluator:
             numbers = index if order is None else order[start:stop].to(states)
             shown = images[:SHOWN].cpu() if b == 0 else shown
             seen: dict[FeatureExtractor, Features] = {}
-            for m in of_features:
+            for m in (m for m in of_features if start < m.n_fake):
                 extractor = m.column.extractor
-                if start >= m.n_fake:
-                    continue
                 if extractor not in seen:
                     seen[extractor] = Features(*(t.to(states) for t in extractor(images)))
                 m.update(seen[extractor], index, numbers)

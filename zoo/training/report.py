@@ -114,6 +114,8 @@ class RunReport(ZooCallback):
         say(f"{type(model).__name__}, recipe {self.plan.recipe}: G {sizes[0]:,} and D {sizes[1]:,} parameters")
         batch = data.batch_size if model.growth is None else "by resolution"  # a schedule has its own
         say(f"data {data.name} {data.image_shape}, batch {batch}, seed {model.seed}, {budget}")
+        if (found := getattr(data, "found", None)) is not None:
+            say(f"     {found()}")
         say(f"run  {self.run.path}")
         for line in outlook(model, recipe=self.plan.recipe, settings=self.settings):
             say(line)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from zoo.commands.evaluate.extractors import load_extractors
 from zoo.commands.evaluate.outcome import Outcome, as_json, draw_neighbours, table
 from zoo.commands.evaluate.subjects import Folder, load_data, load_subject, read_folder
+from zoo.commands.output import output_file
 from zoo.errors import EvaluationError
 from zoo.runs.text import positive, say
 
@@ -84,8 +85,8 @@ def evaluate(arguments: argparse.Namespace) -> None:
             "name either a run, a checkpoint or a release, or two folders with --real DIR and --fake DIR, or a data "
             "set with --data, for its test images against its training images"
         )
-    for name in ("json", "neighbours"):
-        check_writable(getattr(arguments, name))
+    for name, suffixes in (("json", (".json",)), ("neighbours", (".png",))):
+        check_writable(getattr(arguments, name), f"--{name}", suffixes)
     outcome = of_folders(arguments) if folders else of_data(arguments) if data_alone else of_run(arguments)
     say(table(outcome))
     if arguments.json:
@@ -225,10 +226,12 @@ def refuse_unknown_names(arguments: argparse.Namespace) -> None:
     numbers(arguments.seeds)
 
 
-def check_writable(file: str | None) -> None:
+def check_writable(file: str | None, option: str, suffixes: tuple[str, ...]) -> None:
     """Before an hour's work, not after it."""
-    if file is not None and not Path(file).expanduser().absolute().parent.is_dir():
-        raise EvaluationError(f"{file} cannot be written: there is no folder {Path(file).parent}")
+    if file is not None:
+        if not Path(file).expanduser().absolute().parent.is_dir():
+            raise EvaluationError(f"{file} cannot be written: there is no folder {Path(file).parent}")
+        output_file(file, option=option, suffixes=suffixes)
 
 
 def words(text: str | None) -> list[str]:

@@ -73,7 +73,7 @@ def read_tiles(file: Path, *, side: int, n: int) -> Tensor:
     """The first n images of a grid of side x side tiles, row by row: [n, C, side, side] in [-1, 1]."""
     from PIL import Image
 
-    with Image.open(file) as picture:
+    with Image.open(file, formats=("PNG",)) as picture:
         tiles = torch.from_numpy(tiles_of(picture, side=side, n=n))
     return tiles.permute(0, 3, 1, 2).float() / 127.5 - 1
 

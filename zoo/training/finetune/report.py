@@ -97,7 +97,7 @@ def side_by_side(run: RunDir, reals: Tensor, *, distances: Mapping[int, str], av
         return None
     rows, texts = [to_rgb(reals[:COLUMNS])], ["real images"]
     for when, seen in zip(("before", "after"), (min(grids), max(grids)), strict=True):
-        with Image.open(grids[seen]) as picture:
+        with Image.open(grids[seen], formats=("PNG",)) as picture:
             tiles = torch.from_numpy(tiles_of(picture, side=reals.shape[-1], n=2 * COLUMNS))
         tiles = to_rgb(tiles.permute(0, 3, 1, 2))
         rows += [tiles[:COLUMNS], tiles[COLUMNS:]]

@@ -1,0 +1,50 @@
+"""Where commands write: checked before the work, not after it. No torch at import."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from zoo.errors import UsageError
+
+
+def output_file(name: str, *, option: str = "--out", suffixes: Sequence[str] = (".png",)) -> Path:
+    """A file that can be written, in a folder that is made where it is not there.
+
+    Raises:
+        UsageError: a suffix that promises another format, a folder of that name, or a folder that cannot be written.
+    """
+    path = Path(name).expanduser()
+    if suffixes and path.suffix.lower() not in suffixes:
+        raise UsageError(f"{option} {name}: what is written there is {' or '.join(suffixes)}, so name it so")
+    if path.is_dir():
+        raise UsageError(f"{option} {name} is a folder: name a file in it")
+    output_folder(str(path.parent), option=f"{option} {name}:")
+    if path.exists() and not (path.is_file() and os.access(path, os.W_OK)):
+        raise UsageError(f"{option} {name} cannot be written over: name another file")
+    return path
+
+
+def output_folder(name: str, *, option: str = "--out") -> Path:
+    """A folder that files can be written into; made where it is not there.
+
+    Raises:
+        UsageError: it cannot be made, or nothing can be written there.
+    """
+    path = Path(name).expanduser()
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{option} {name} cannot be made a folder ({error.strerror}): name another place") from error
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise UsageError(f"{option} {name}: nothing can be written into that folder; name another place")
+    return path
+
+
+def integers(text: str, *, option: str) -> list[int]:
+    """The numbers of 0,1,2. Raises UsageError for anything else, and where there is none."""
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise UsageError(f"{option} takes integers with commas between, like 0,1,2, not {text!r}") from None
