@@ -6,6 +6,7 @@ import argparse
 
 from zoo.commands import model_argument
 from zoo.commands.output import integers, output_file, output_folder
+from zoo.errors import UsageError
 from zoo.runs.text import positive, say
 
 
@@ -14,7 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     model_argument.add_model_arguments(parser, out=None)
     add = parser.add_argument
     add("-n", type=positive, default=16, help="images (default: %(default)s)")
-    add("--labels", metavar="Y,Y,...", help="classes, repeated in this order (default: drawn)")
+    add("--labels", metavar="Y,Y,...", help="classes, by number or by name, repeated in this order (default: drawn)")
     add("--truncation", type=float, metavar="PSI", help="for models with the truncation trick")
     add("--files", action="store_true", help="a PNG file each, in the folder --out (default: samples)")
 
@@ -23,7 +24,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Draws samples."""
     from zoo.commands.sampling import in_rows, samples, write_files, write_grid
 
-    labels = None if arguments.labels is None else integers(arguments.labels, option="--labels")
+    labels = None if arguments.labels is None else labels_of(arguments.labels, arguments.model)
     out = output_folder(arguments.out or "samples") if arguments.files else output_file(arguments.out or "samples.png")
     model = model_argument.load(arguments)
     images = samples(model, arguments.n, seed=arguments.seed, labels=labels, truncation_psi=arguments.truncation).cpu()
@@ -32,3 +33,23 @@ def run(arguments: argparse.Namespace) -> None:
     else:
         write_grid(in_rows(images), out)
     say(f"{len(images)} images: {out}")
+
+
+def labels_of(text: str, model: str) -> list[int]:
+    """The numbers of classes that are given by number or by name.
+
+    Raises:
+        UsageError: a name that is none of the model's.
+    """
+    from zoo.data.listing import shown
+    from zoo.releases.weights import class_names
+
+    words = text.split(",")
+    if all(word.strip().lstrip("-").isdecimal() for word in words) or not (names := class_names(model)):
+        return integers(text, option="--labels")
+    number = {name: k for k, name in enumerate(names)} | {str(k): k for k in range(len(names))}
+    if unknown := [word for word in words if word.strip() not in number]:
+        raise UsageError(
+            f"--labels: the model has no class {shown(unknown[0])}; its classes are {shown(', '.join(names))}"
+        )
+    return [number[word.strip()] for word in words]

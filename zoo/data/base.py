@@ -121,21 +121,33 @@ class ImageDataModule(LightningDataModule):
             self.split("train")
 
     def state_dict(self) -> dict[str, Any]:
-        """What a checkpoint says of the data: fingerprint and number of the training images, names of classes."""
+        """What a checkpoint says of the data: fingerprint and number of the training images, names of classes; and the
+        fingerprints of the other splits in use, which measures compare with."""
         train = self.split("train")
         names = None if train.class_names is None else list(train.class_names)
-        return {"fingerprint": train.fingerprint, "images": len(train), "class_names": names}
+        others = {name: split.fingerprint for name, split in self._splits.items() if name != "train"}
+        return {"fingerprint": train.fingerprint, "images": len(train), "class_names": names, "others": others}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Raises DataError where a training is to go on with other images than those of its checkpoint."""
+        if self.trainer is None or not self.trainer.training:
+            return
         train = self.split("train")
-        going_on = self.trainer is not None and self.trainer.training
-        if going_on and state_dict.get("fingerprint", train.fingerprint) != train.fingerprint:
+        advice = (
+            "one run has one data set. Bring the images back, or begin a run of its own with them: --init_from "
+            "CHECKPOINT starts from its weights"
+        )
+        if state_dict.get("fingerprint", train.fingerprint) != train.fingerprint:
             raise DataError(
                 f"{self.name} at {self.root} holds other images than this run was trained on ({len(train):,} now, "
-                f"{state_dict['images']:,} then): one run has one data set. Bring the images back, or begin a run "
-                "of its own with them: --init_from CHECKPOINT starts from its weights"
+                f"{state_dict['images']:,} then): {advice}"
             )
+        for name, fingerprint in state_dict.get("others", {}).items():
+            if self.split(name).fingerprint != fingerprint:
+                raise DataError(
+                    f"{self.name} at {self.root} holds other images of the {name} split than this run was measured "
+                    f"against: {advice}"
+                )
 
     def train_dataloader(self) -> ImageStream | GrowingStream:
         """The training stream of this process, beginning at the module's counter `images_seen` (0 where it

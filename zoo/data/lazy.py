@@ -4,6 +4,8 @@
 disk and no memory beyond a batch, and each batch takes the time of its decoding.
 """
 
+import hashlib
+import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
@@ -16,8 +18,9 @@ import torch
 from PIL.Image import Image
 from torch import Tensor
 
-from zoo.data.arrays import ImageArray, UInt8Array, digest
+from zoo.data.arrays import ImageArray, UInt8Array, cache_dir, digest
 from zoo.errors import DataError
+from zoo.runs.folder import write_atomically
 
 if TYPE_CHECKING:
     from zoo.data.files import Preparation
@@ -124,17 +127,41 @@ def read_on_the_fly(
 ) -> ImageArray:
     """The images of a list of files, none of them decoded but the first.
 
-    The fingerprint is that of the list of files, of what some of them hold and of what is done to them, not of the
-    pixels: protocols have another hash than those of the decoded set.
+    The fingerprint is that of the files' names and bytes and of what is done to them, not of the pixels: protocols have
+    another hash than those of the decoded set.
     """
     with opened(files.names[0]) as image:
         shape = prepare(image).shape
     images = cast(Tensor, LazyImages(files, prepare, opened, shape=shape))
     labels = None if files.labels is None else torch.from_numpy(np.ascontiguousarray(files.labels))
-    fingerprint = digest(
-        {"files": files.source, "content": files.content(), "recipe": dict(recipe), "decoded": "on the fly"}
-    )
+    content = files.source if undecoded.get() else contents(files)
+    fingerprint = digest({"content": content, "recipe": dict(recipe), "decoded": "on the fly"})
     return ImageArray(images, labels, files.class_names, fingerprint)
+
+
+def contents(files: "ImageFiles") -> str:
+    """sha256 (hex) of the names and the bytes of all files: the same on any machine.
+
+    They are read once; the hash is remembered as long as nothing about the files has changed.
+    """
+    key = digest({"files": files.source, "place": files.place})
+    remembered = cache_dir() / "contents" / key
+    if remembered.is_file():
+        return remembered.read_text()
+    archive = zipfile.ZipFile(files.root) if files.root.is_file() else None
+
+    def one(name: str) -> str:
+        sha256 = hashlib.sha256()
+        with files.opened(name, archive) as file:
+            while block := file.read(1 << 20):
+                sha256.update(block)
+        return f"{name!a} {sha256.hexdigest()}"
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        found = hashlib.sha256("\n".join(pool.map(one, files.names)).encode()).hexdigest()
+    remembered.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(remembered, found)
+    return found
 
 
 def is_lazy(data: ImageArray) -> bool:

@@ -100,9 +100,10 @@ def shown(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-def natural(name: str) -> list[tuple[int, str]]:
-    """Sorts names as people do: 2 before 10."""
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)]
+def natural(name: str) -> tuple[list[tuple[int, int]], str]:
+    """A key that sorts as text does, but for runs of digits, which sort as numbers: 2 before 10."""
+    parts = re.findall("[0-9]+|[^0-9]", name)
+    return [(ord("0"), int(part)) if "0" <= part[0] <= "9" else (ord(part), -1) for part in parts], name
 
 
 def list_images(folder: Path) -> ImageFiles:
@@ -153,7 +154,10 @@ def walk(folder: Path, left_out: list[tuple[str, str]]) -> Iterator[tuple[str, s
         for name in sorted(name for name in folders if not name.startswith((".", "__MACOSX"))):
             if os.path.islink(full := os.path.join(parent, name)):  # noqa: PTH114, PTH118
                 target = os.path.realpath(full)
-                back = os.path.commonpath([root, target]) in (root, target)
+                back = os.path.commonpath([root, target]) in (root, target) or Path(target) in (
+                    here := Path(os.path.realpath(parent)),
+                    *here.parents,
+                )
                 if back or target in seen:
                     left_out.append((f"{prefix}/{name}" if prefix else name, "a link to a folder that is read already"))
                     continue

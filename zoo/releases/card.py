@@ -113,7 +113,9 @@ def check_card(card: Any, path: Path) -> None:
     try:
         if isinstance(card, dict) and "format" in card:
             _format("format", card["format"])  # first: another format has other fields
-        schema.check("", card, schema=CARD_SCHEMA)
+        named = isinstance(card, dict) and isinstance(card.get("data"), dict) and "class_names" in card["data"]
+        data = CARD_SCHEMA["data"] | ({"class_names": schema.list_of(schema.text)} if named else {})
+        schema.check("", card, schema=CARD_SCHEMA | {"data": data})
         for network in card["files"]:
             _network(f"files.{network}", network)
         schema.require(

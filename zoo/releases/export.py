@@ -137,7 +137,9 @@ def data_entry(run: FinishedRun) -> dict[str, Any]:
     if kind not in DATASETS:
         raise ReleaseError(f"a release is of a data set of images ({', '.join(DATASETS)}), not of {kind}")
     train = data.split("train")
+    names = list(train.class_names or [])
     return {
+        **({} if names == [str(k) for k in range(len(names))] else {"class_names": names}),
         "class": kind,
         "arguments": {key: value for key, value in settings["init_args"].items() if key != "root"},
         "name": data.name,

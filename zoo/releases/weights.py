@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
+from zoo.data import DATASETS
 from zoo.errors import ReleaseError
 from zoo.models import MODELS
 from zoo.models.base.module import AdversarialModule
@@ -12,6 +13,7 @@ from zoo.models.trained import load_module
 from zoo.releases.card import CARD_FILE, NAME
 from zoo.releases.find import list_pretrained, release_folder
 from zoo.releases.release import Release
+from zoo.runs.checkpoints import read_checkpoint
 
 
 class Weights(NamedTuple):
@@ -55,3 +57,14 @@ def load_model(name_or_path: str) -> AdversarialModule:
     if (path / CARD_FILE).is_file():
         return Release(path).module()
     return load_module(path / "checkpoints" / "last.ckpt" if path.is_dir() else path, models=MODELS).eval()
+
+
+def class_names(name_or_path: str) -> list[str]:
+    """The names of the classes of what `load_model` loads, by number; none where nothing says them."""
+    path = Path(name_or_path).expanduser()
+    if not path.exists() or (path / CARD_FILE).is_file():
+        release = Release(path if path.exists() else release_folder(name_or_path))
+        return list(release.card["data"].get("class_names", []))
+    checkpoint = read_checkpoint(path / "checkpoints" / "last.ckpt" if path.is_dir() else path)
+    states = (checkpoint.get(kind) for kind in DATASETS)
+    return next((list(state["class_names"] or []) for state in states if state and "class_names" in state), [])

@@ -154,8 +154,11 @@ _FINETUNE = {
 }
 
 
-#: Fields that a record has or has not: `overrides` came later.
-_OPTIONAL = {"finetune": _FINETUNE, "overrides": schema.map_of(schema.string)}
+#: What a run on images of one's own found on disk, as one line, and the names of its classes by number.
+_FOUND = {"summary": schema.text, "class_names": schema.or_null(schema.list_of(schema.text))}
+
+#: Fields that a record has or has not: `overrides` came later, `found` is of images of one's own.
+_OPTIONAL = {"finetune": _FINETUNE, "overrides": schema.map_of(schema.string), "found": _FOUND}
 
 
 def validate_result(record: Any) -> None:

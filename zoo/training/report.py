@@ -11,6 +11,7 @@ from lightning.pytorch import Trainer
 
 import zoo
 from zoo.data import ImageDataModule
+from zoo.data.listing import shown
 from zoo.errors import RecordError
 from zoo.experiments.measures import MEASURES, with_error
 from zoo.experiments.suite import Measurement
@@ -164,6 +165,7 @@ class RunReport(ZooCallback):
             "started": stopwatch.started,
             "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
             "interruptions": stopwatch.interruptions,
+            **found_by(data),
             **more,
         }
         write_result(self.run, record)
@@ -242,6 +244,14 @@ class RunReport(ZooCallback):
         monitor = self.settings["keep"]["monitor"]
         if monitor in measures:
             say(f"best.ckpt is that of the best {monitor}")
+
+
+def found_by(data: ImageDataModule) -> dict[str, Any]:
+    """The record's field on images of one's own, see `zoo.runs.record`."""
+    if (found := getattr(data, "found", None)) is None:
+        return {}
+    names = data.split("train").class_names
+    return {"found": {"summary": found(), "class_names": names and list(map(shown, names))}}
 
 
 def precision(trainer: Trainer, settings: Mapping[str, Any]) -> str:
