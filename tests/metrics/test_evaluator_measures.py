@@ -102,6 +102,25 @@ def test_images_from_files_give_what_the_module_gave_for_any_batch():
     assert hashes[0] == hashes[1]
 
 
+def test_swd_of_sides_of_different_sizes_draws_the_longer_one():
+    """Four greys, sorted; the first of the longer side would be one grey."""
+    grey = torch.arange(4, dtype=torch.uint8).repeat_interleave(100).view(-1, 1, 1, 1) * 60
+    noise = torch.randint(0, 60, (400, 1, 8, 8), generator=torch.Generator().manual_seed(3)).to(torch.uint8)
+    images, data = noise + grey, ToyData(400)
+    few = images[torch.randperm(400, generator=torch.Generator().manual_seed(1))[:100]]
+    values, settings, orders = [], [], []
+    for real, fake in ((images, few), (few, images)):
+        data.array, data.mixed = dataclasses.replace(data.array, images=real), False
+        found = Evaluator(data=data, n_fake=len(fake), measures=["swd"]).run_images(fake)
+        name = f"swd{len(fake)}_avg"
+        values.append(found.values[name])
+        settings.append(found.protocols[name].settings)
+        orders.append(bool(found.protocols[name].order))
+    assert max(values) < 200, values
+    assert ["drawn" in text for text in settings] == [True, False]
+    assert orders == [False, True]
+
+
 def test_identical_sets_are_at_distance_0():
     data = ToyData(400)
     settings = {"n_fake": 400, "block": 50, "pool": 400, "measures": ["fd", "pr", "swd", "nn_pixels", "ndb"]}

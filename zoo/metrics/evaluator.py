@@ -264,7 +264,8 @@ class Evaluator:
             m.start(self._real[column], device=states)
             of_features.append(m)
         if self._of_pixels():
-            of_pixels = PixelMeasures(self.measures, n_fake=self.n_fake, device=states)
+            mixed = getattr(self.data, "mixed", True)
+            of_pixels = PixelMeasures(self.measures, n_fake=self.n_fake, device=states, mixed=mixed)
             of_pixels.start(self.reference(None).images, first_process=rank_and_world()[0] == 0)
         return of_features, of_pixels
 

@@ -58,10 +58,12 @@ class Value(NamedTuple):
     settings: str = ""
     part: str = ""  # follows the name: std, avg, 64
     neighbours: Neighbours | None = None  # whose ratio it is
+    taken: int | None = None  # samples that it is of, where those are fewer than n_fake
 
     def ordered(self, n: int, pool: int) -> bool:
         """Whether the value depends on the order of the n samples that came, were they all that there are."""
         taken = min(n, pool) if self.measure == "kd" else self.n_fake  # which is named after all of them
+        taken = taken if self.taken is None else self.taken
         return self.measure in ORDERED or taken < n
 
 
@@ -154,23 +156,29 @@ class FeatureMeasures:
 
 
 class PixelMeasures:
-    """The measures that look at the images themselves."""
+    """The measures that look at the images themselves.
 
-    def __init__(self, wanted: Sequence[str], *, n_fake: int, device: torch.device) -> None:
+    mixed: False where the reals come by name, and so perhaps by class: where SWD takes as many of them as there are
+    fakes, these are then drawn from all.
+    """
+
+    def __init__(self, wanted: Sequence[str], *, n_fake: int, device: torch.device, mixed: bool = True) -> None:
         self.wanted, self.n_fake, self.device = [name for name in wanted if name in OF_PIXELS], n_fake, device
         self.swd = SlicedWasserstein(images=SWD_IMAGES).to(device) if "swd" in wanted else None
         self.ssim = PairwiseMSSSIM().to(device) if "ms_ssim" in wanted else None
         self.nn = NearestNeighbours().to(device) if "nn_pixels" in wanted else None
         self.ndb: StatisticallyDifferentBins | None = None
+        self.mixed, self.n_real = mixed, 0
 
     def start(self, reals: Tensor, *, first_process: bool) -> None:
         """Count the reals, uint8 [N, C, H, W], on process 0; every process needs them for the bins."""
+        self.n_real = len(reals)
         if "ndb" in self.wanted:
             bins = StatisticallyDifferentBins.fit(
                 reals[pool_indices(len(reals), size=NDB_REALS)].to(self.device), bins=min(BINS, len(reals))
             )
             self.ndb = bins.to(self.device)
-        chosen = pool_indices(len(reals), size=SWD_IMAGES)
+        chosen = pool_indices(len(reals), size=SWD_IMAGES if self.mixed else min(SWD_IMAGES, self.n_fake))
         for metric, images in ((self.swd, chosen), (self.nn, torch.arange(len(reals)))):
             if metric is not None:
                 mine = images if first_process else images[:0]
@@ -182,7 +190,7 @@ class PixelMeasures:
     def update(self, images: Tensor, index: Tensor, numbers: Tensor) -> None:
         """Count fakes, uint8 [n, C, H, W], of these global indices; numbers as in `FeatureMeasures`."""
         images, index, numbers = images.to(self.device), index.to(self.device), numbers.to(self.device)
-        for metric, most, own in ((self.swd, SWD_IMAGES, numbers), (self.nn, QUERIES, index)):
+        for metric, most, own in ((self.swd, min(SWD_IMAGES, self.n_real), numbers), (self.nn, QUERIES, index)):
             if metric is not None:
                 metric.update(images[index < most], index=own[index < most], side="fake")
         if self.ssim is not None:
@@ -196,8 +204,10 @@ class PixelMeasures:
         found = []
         if self.swd is not None:
             settings = f"{SWD_IMAGES} images at most, 128 patches each, 4 x 128 directions"
+            few, taken = min(n, SWD_IMAGES), min(n, SWD_IMAGES, self.n_real)
+            settings += ", reals drawn" if few < min(self.n_real, SWD_IMAGES) and not self.mixed else ""
             levels = self.swd.compute()
-            found += [Value("swd", v, min(n, SWD_IMAGES), settings, part) for part, v in named_levels(levels)]
+            found += [Value("swd", v, few, settings, part, taken=taken) for part, v in named_levels(levels)]
         if self.ssim is not None:
             found.append(Value("ms_ssim", self.ssim.compute(), min(n, MS_SSIM_IMAGES) // 2 * 2, "pairs (2i, 2i + 1)"))
         if self.ndb is not None:
