@@ -66,6 +66,31 @@ def test_two_folders_as_a_table_and_as_json(folders, tmp_path, digits, capsys):
     assert written["values"]["fd_lenet120"]["value"] == pytest.approx(direct.values["fd_lenet120"], rel=1e-6)
 
 
+def test_several_fakes_against_the_same_images(folders, tmp_path, digits, capsys):
+    out, copies = tmp_path / "figures.json", folder(tmp_path / "copies", digits[[7] * 200])
+    options = ("--features", "lenet", "--measures", "fd,kd", "--json", out)
+    run("--real", folders[0], "--fake", folders[1], copies, folders[0], *options)
+    printed, several = capsys.readouterr().out, json.loads(out.read_text())["evaluations"]
+    assert [each["subject"]["fake"] for each in several] == [str(folders[1]), str(copies), str(folders[0])]
+    some, alike, same = (" ".join(each["notes"]) for each in several)
+    assert "each of its subsets holds all 120 fakes" in some
+    assert "all fakes are the same image" in alike
+    assert "all its subsets are the whole set (200 reals, 200 fakes)" in same
+    assert "is below 0" in same
+    assert "same image" not in some + same
+    assert all(note in printed for each in several for note in each["notes"])
+    rows = [line for line in printed.splitlines() if line.startswith("kd_lenet")]
+    assert ["over subsets" in row for row in rows] == [True, False, False]
+    run("--real", folders[0], "--fake", folders[1], *options)
+    assert json.loads(out.read_text()) == several[0]
+    for more, message in (
+        (("--samples", 150), "150 fakes were asked for, and there are 120"),
+        (("--neighbours", tmp_path / "x.png"), "one --fake"),
+    ):
+        with pytest.raises(ZooError, match=message):
+            run("--real", folders[0], "--fake", *folders, *options, *more)
+
+
 def test_a_data_set_against_itself_is_its_test_images_against_its_training_images(tmp_path, digits):
     folder(tmp_path / "in" / "train", digits[:200])
     folder(tmp_path / "in" / "test", digits[200:320])

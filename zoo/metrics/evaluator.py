@@ -174,7 +174,7 @@ class Evaluator:
             settings = ", ".join([*filter(None, [protocol.settings]), f"mean over seeds {list(seeds)}"])
             values |= {name: float(taken.mean()), f"{name}_seed_std": float(taken.std())}
             protocols |= dict.fromkeys((name, f"{name}_seed_std"), dataclasses.replace(protocol, settings=settings))
-        return EvalResult(values, protocols, results[0].neighbours, results[0].samples)
+        return EvalResult(values, protocols, results[0].neighbours, results[0].alike, results[0].samples)
 
     @torch.no_grad()
     def run_images(self, images: Tensor, *, device: torch.device | None = None) -> EvalResult:
@@ -280,12 +280,13 @@ class Evaluator:
     ) -> EvalResult:
         """Count the fakes (files come in this order), one pass of each extractor; changes are the protocol's."""
         (of_features, of_pixels), states = started, state_device(device)
-        shown = None
+        shown, alike = None, []
         for b in self._blocks(self.n_fake, "fakes"):
             start, stop = b * self.block, min((b + 1) * self.block, self.n_fake)
             images, index = fakes(b)[: stop - start], torch.arange(start, stop, device=states)
             numbers = index if order is None else order[start:stop].to(states)
             shown = images[:SHOWN].cpu() if b == 0 else shown
+            alike.append(bool((images == (images if shown is None else shown.to(images))[:1]).all()))
             seen: dict[FeatureExtractor, Features] = {}
             for m in (m for m in of_features if start < m.n_fake):
                 extractor = m.column.extractor
@@ -294,7 +295,7 @@ class Evaluator:
                 m.update(seen[extractor], index, numbers)
             if of_pixels is not None:
                 of_pixels.update(images, index, numbers)
-        return dataclasses.replace(self._result(of_features, of_pixels, changes), samples=shown)
+        return dataclasses.replace(self._result(of_features, of_pixels, changes), samples=shown, alike=all(alike))
 
     def _real_statistics(self, column: Column, *, device: torch.device) -> RealStatistics | None:
         """From the cache or from the images; None on the processes other than 0."""

@@ -9,6 +9,8 @@ from torch import Tensor
 from zoo.metrics.inception_score import MeanStd
 from zoo.metrics.pairs import SamplePairs
 
+SUBSET = 1000  # samples a side, as in the paper
+
 
 class KernelDistance(SamplePairs):
     """Mean and population std, over random subsets, of the unbiased MMD^2 with k(a, b) = (a.b / d + 1)^3.
@@ -20,7 +22,7 @@ class KernelDistance(SamplePairs):
 
     higher_is_better = False
 
-    def __init__(self, *, subsets: int = 100, subset_size: int = 1000, seed: int = 0) -> None:
+    def __init__(self, *, subsets: int = 100, subset_size: int = SUBSET, seed: int = 0) -> None:
         super().__init__()
         if subsets < 1 or subset_size < 2:
             raise ValueError(f"need one subset or more of two samples or more, got {subsets} of {subset_size}")

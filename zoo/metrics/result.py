@@ -16,10 +16,12 @@ class EvalResult:
 
     neighbours: for the measures "nn" and "nn_pixels", by the name of their number: which images of the reference are
     nearest to the first fakes.
+    alike: whether all fakes (of process 0) are one and the same image.
     samples: the first fakes, uint8 [n, C, H, W] on the CPU, for a picture of these neighbours (on process 0).
     """
 
     values: dict[str, float]
     protocols: dict[str, EvalProtocol]
     neighbours: dict[str, Neighbours] = field(default_factory=dict, compare=False)
+    alike: bool = field(default=False, compare=False)
     samples: Tensor | None = field(default=None, compare=False, repr=False)

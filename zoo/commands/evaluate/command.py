@@ -5,6 +5,7 @@ python -m zoo evaluate RUN/checkpoints/best.ckpt --presets train50k,test10k,clea
 python -m zoo evaluate dcgan.mnist --data_dir DIR                  a release, against the data it was trained on
 python -m zoo evaluate MODEL.ckpt --data MNIST --data_dir DIR      a checkpoint without its run
 python -m zoo evaluate --real DIR --fake DIR --features lenet --measures fd,pr,dc --json figures.json
+python -m zoo evaluate --real DIR --fake DIR DIR DIR               several against the same images
 python -m zoo evaluate --data MNIST --data_dir DIR                 real test images against the training images
 """
 
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo.commands.evaluate.extractors import load_extractors
-from zoo.commands.evaluate.outcome import Outcome, as_json, draw_neighbours, table
+from zoo.commands.evaluate.outcome import Outcome, as_json_of, draw_neighbours, table
 from zoo.commands.evaluate.subjects import Folder, load_data, load_subject, read_folder
 from zoo.commands.output import output_file
 from zoo.errors import EvaluationError
@@ -33,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("target", nargs="?", metavar="MODEL", help="a run's folder, a checkpoint file in one, or a release")
     add("--real", metavar="DIR", help="folder of real images (any depth), instead of a run")
-    add("--fake", metavar="DIR", help="folder of generated images")
+    add("--fake", metavar="DIR", nargs="+", help="folder of generated images; several are measured one after the other")
     add(
         "--features",
         default=None,
@@ -85,30 +86,39 @@ def evaluate(arguments: argparse.Namespace) -> None:
             "name either a run, a checkpoint or a release, or two folders with --real DIR and --fake DIR, or a data "
             "set with --data, for its test images against its training images"
         )
+    if arguments.neighbours and folders and len(arguments.fake) > 1:
+        raise EvaluationError("--neighbours draws one picture: name one --fake with it")
     for name, suffixes in (("json", (".json",)), ("neighbours", (".png",))):
         check_writable(getattr(arguments, name), f"--{name}", suffixes)
-    outcome = of_folders(arguments) if folders else of_data(arguments) if data_alone else of_run(arguments)
-    say(table(outcome))
+    outcomes = of_folders(arguments) if folders else [of_data(arguments) if data_alone else of_run(arguments)]
+    say(table(outcomes))
     if arguments.json:
         from zoo.runs.folder import write_atomically
 
-        write_atomically(arguments.json, json.dumps(as_json(outcome), indent=1, sort_keys=True) + "\n")
+        write_atomically(arguments.json, json.dumps(as_json_of(outcomes), indent=1, sort_keys=True) + "\n")
         say(f"written: {arguments.json}")
     if arguments.neighbours:
-        draw_neighbours(outcome, Path(arguments.neighbours))
+        draw_neighbours(outcomes[0], Path(arguments.neighbours))
         say(f"written: {arguments.neighbours}")
 
 
-def of_folders(arguments: argparse.Namespace) -> Outcome:
-    """Figures of --fake against --real."""
-    real, real_notes = read_folder(arguments.real, resolution=arguments.resolution, skip_broken=arguments.skip_broken)
-    fake, fake_notes = read_folder(arguments.fake, resolution=arguments.resolution, skip_broken=arguments.skip_broken)
-    n_fake = len(fake) if arguments.samples is None else arguments.samples
+def of_folders(arguments: argparse.Namespace) -> list[Outcome]:
+    """Figures of each --fake against --real, which is read once."""
+    options = {"resolution": arguments.resolution, "skip_broken": arguments.skip_broken}
+    real, real_notes = read_folder(arguments.real, **options)
+    fakes = [read_folder(folder, **options) for folder in arguments.fake]  # what cannot be read says so before the work
+    for folder, (fake, _) in zip(arguments.fake, fakes, strict=True):
+        if len(fake) < (arguments.samples or 0):
+            raise EvaluationError(f"{arguments.samples} fakes were asked for, and there are {len(fake)} under {folder}")
     reference: Any = Folder(Path(arguments.real).name, real)
-    evaluator = make_evaluator(arguments, reference, default="inception", n_fake=n_fake)
-    result = evaluator.run_images(fake.images, device=device_of(arguments))
-    subject = {"fake": str(arguments.fake), "fake_fingerprint": fake.fingerprint, "real": str(arguments.real)}
-    return Outcome(subject, result, evaluator.reference(None).images, (*real_notes, *fake_notes))
+    outcomes = []
+    for folder, (fake, notes) in zip(arguments.fake, fakes, strict=True):
+        evaluator = make_evaluator(arguments, reference, default="inception", n_fake=arguments.samples or len(fake))
+        result = evaluator.run_images(fake.images, device=device_of(arguments))
+        subject = {"fake": str(folder), "fake_fingerprint": fake.fingerprint, "real": str(arguments.real)}
+        reals = evaluator.reference(None).images
+        outcomes.append(Outcome(subject, result, reals, (*real_notes, *notes)))
+    return outcomes
 
 
 def of_data(arguments: argparse.Namespace) -> Outcome:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from zoo.commands.evaluate.cautions import cautions, has_no_spread
 from zoo.errors import EvaluationError
 from zoo.experiments.measures import MEASURES
 from zoo.runs.text import lined_up
@@ -27,18 +29,33 @@ class Outcome:
     reals: Tensor  # uint8 [N, C, H, W]
     notes: tuple[str, ...] = ()
 
+    def all_notes(self) -> list[str]:
+        """Those of what was read, and what to know of the figures."""
+        return [*self.notes, *cautions(self.result)]
 
-def table(outcome: Outcome) -> str:
-    """Name, value and errors, protocol hash; then what the hashes stand for."""
-    values, protocols = outcome.result.values, outcome.result.protocols
-    rows = [("figure", "value", "+/-", "protocol")]
-    for name, value in values.items():
-        if not MEASURES.is_attached(name):
-            errors = [f"{error:.3g} over {what}" for error, what in MEASURES.errors(name, values)]
-            rows.append((name, f"{value:.6g}", ", ".join(errors), protocols[name].hash))
-    described = {protocols[name].hash: protocols[name].describe() for name in values}
-    lines = [lined_up(rows, right=()), "", *described.values(), *(f"note: {note}" for note in outcome.notes)]
-    return "\n".join(lines)
+
+def table(outcomes: Sequence[Outcome]) -> str:
+    """Name, value and errors, protocol hash, of several fakes one after the other; then what the hashes stand for."""
+    heads, rows, described, notes = len(outcomes) > 1, [("figure", "value", "+/-", "protocol")], {}, []
+    for outcome in outcomes:
+        values, protocols = outcome.result.values, outcome.result.protocols
+        if heads:
+            rows.append((f"{outcome.subject['fake']}:", "", "", ""))
+        for name, value in values.items():
+            if not MEASURES.is_attached(name):
+                found = [] if has_no_spread(name, protocols[name]) else MEASURES.errors(name, values)
+                errors = [f"{error:.3g} over {what}" for error, what in found]
+                rows.append((name, f"{value:.6g}", ", ".join(errors), protocols[name].hash))
+        described |= {protocols[name].hash: protocols[name].describe() for name in values}
+        notes += [f"note: {outcome.subject['fake']}: {n}" if heads else f"note: {n}" for n in outcome.all_notes()]
+    return "\n".join([lined_up(rows, right=()), "", *described.values(), *dict.fromkeys(notes)])
+
+
+def as_json_of(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    """What is written: of one the outcome itself, of several a list of them."""
+    if len(outcomes) == 1:
+        return as_json(outcomes[0])
+    return {"schema": SCHEMA, "evaluations": [as_json(outcome) for outcome in outcomes]}
 
 
 def as_json(outcome: Outcome) -> dict[str, Any]:
@@ -49,7 +66,7 @@ def as_json(outcome: Outcome) -> dict[str, Any]:
         "subject": outcome.subject,
         "values": {name: {"value": value, "protocol": protocols[name].hash} for name, value in values.items()},
         "protocols": {protocol.hash: protocol.as_dict() for protocol in protocols.values()},
-        "notes": list(outcome.notes),
+        "notes": outcome.all_notes(),
     }
 
 
