@@ -36,7 +36,9 @@ class Outcome:
 
 def table(outcomes: Sequence[Outcome]) -> str:
     """Name, value and errors, protocol hash, of several fakes one after the other; then what the hashes stand for."""
-    heads, rows, described, notes = len(outcomes) > 1, [("figure", "value", "+/-", "protocol")], {}, []
+    heads, rows = len(outcomes) > 1, [("figure", "value", "+/-", "protocol")]
+    described: dict[str, str] = {}
+    notes: list[str] = []
     for outcome in outcomes:
         values, protocols = outcome.result.values, outcome.result.protocols
         if heads:
