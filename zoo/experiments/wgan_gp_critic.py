@@ -10,6 +10,7 @@ from zoo.data import ImageDataModule
 from zoo.data.base import Split
 from zoo.experiments.experiment import Experiment, Measured
 from zoo.metrics.points import exact_wasserstein, mode_shares
+from zoo.metrics.processes import state_device
 from zoo.models.wgan_gp import WGANGP
 from zoo.nn.losses import wasserstein_critic_loss
 from zoo.nn.modes import in_eval_mode
@@ -44,8 +45,9 @@ def gradient_norms_by_layer(module: WGANGP, x: Tensor, fake: Tensor) -> Tensor:
         raise ValueError("gradient_norms_by_layer is of the MLPs in the plane: use network=toy or toy_deep")
     activations: list[Tensor] = []
     with torch.inference_mode(False), torch.enable_grad():
-        h = torch.cat([x, fake]).detach().double()
-        for layer in copy.deepcopy(module.D).double().children():
+        device = state_device(module.device)
+        h = torch.cat([x, fake]).detach().to(device).double()
+        for layer in copy.deepcopy(module.D).to(device).double().children():
             h = layer(h)
             if not isinstance(layer, nn.Linear):
                 activations.append(h)
