@@ -13,7 +13,7 @@ import pytest
 from zoo.errors import UndeclaredMeasureError
 from zoo.experiments.experiment import Experiment, Measured
 from zoo.experiments.measures import MEASURES, measures_of
-from zoo.experiments.suite import EXPERIMENTS, Measurement
+from zoo.experiments.suite import EXPERIMENTS, EvaluationSettings, Measurement
 from zoo.metrics.measures import ALL
 from zoo.metrics.protocol import value_name
 from zoo.runs.measures import SHARED, Measure, Measures
@@ -46,7 +46,7 @@ def test_the_error_of_a_value() -> None:
     values |= {"parzen_ll": 1.0, "parzen_ll_error": 0.0, "kd_x": 1.0, "kd_x_std": None, "fd_y_seed_std": 2.0}  # type: ignore[dict-item]
     asked = ("is_x", "parzen_ll", "code", "fd_x", "kd_x", "fd_y")
     assert [MEASURES.error(name, values) for name in asked] == [0.1, 0.0, None, None, None, 2.0]
-    assert list(MEASURES.errors("is_x", values)) == [(0.1, "splits"), (0.3, "seeds")]
+    assert list(MEASURES.errors("is_x", values)) == [(0.1, "splits"), (0.3, "latent seeds, not trainings")]
 
 
 @pytest.mark.parametrize("extractor", ["inception", "inception-clean", "lenet", "resnet-0a1b2c3d", ""])
@@ -96,7 +96,7 @@ def test_an_undeclared_measure_is_refused_where_it_is_taken(monkeypatch: pytest.
     )
     data: Any = SimpleNamespace(image_shape=(2,), name="points")
     module: Any = SimpleNamespace(paper="points")
-    settings: Any = SimpleNamespace(extractors=None)
+    settings = EvaluationSettings()
     with pytest.raises(UndeclaredMeasureError, match=r"nothing says what 'beauty' means.*zoo/experiments/measures\.py"):
         Measurement(data, settings=settings, testing=False)(module)
     monkeypatch.setattr("zoo.experiments.suite.MEASURES", Measures([Measure("beauty", "higher", "of samples")]))
@@ -125,7 +125,7 @@ def test_a_run_keeps_the_protocol_of_each_value_that_is_no_error(monkeypatch: py
     monkeypatch.setitem(EXPERIMENTS, "points", experiment)
     data: Any = SimpleNamespace(image_shape=(2,), name="points")
     module: Any = SimpleNamespace(paper="points")
-    settings: Any = SimpleNamespace(extractors=None)
+    settings = EvaluationSettings()
     measurement = Measurement(data, settings=settings, testing=True)
     assert measurement(module) == {**values, "ppl_end_w_x": 3.0, "wasserstein_estimate": 2.0}
     assert set(measurement.hashes) == {"code_error", "parzen_ll", "ppl_end_w_x", "wasserstein_estimate"}

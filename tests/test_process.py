@@ -88,6 +88,7 @@ class TestSignals:
 
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
     def test_at_any_moment(self, number: signal.Signals, capsys: pytest.CaptureFixture[str]) -> None:
+        outside = signal.signal(number, signal.default_int_handler)  # in the background, a shell has it ignored
         before, cleaned = signal.getsignal(number), []
 
         @orderly()
@@ -101,6 +102,7 @@ class TestSignals:
         with pytest.raises(SystemExit) as stop:
             work()
         assert (stop.value.code, cleaned, signal.getsignal(number)) == (128 + number, [True], before)
+        signal.signal(number, outside)
         assert capsys.readouterr().err == "stopped\n"
 
     def test_what_is_ignored_stays_so(self) -> None:
@@ -220,12 +222,12 @@ class TestTrainerOptions:
         config = {
             "trainer": {
                 "logger": {"class_path": "lightning.pytorch.loggers.CSVLogger", "init_args": {"save_dir": "csv"}},
-                "callbacks": [{"class_path": f"{__name__}.Foreign"}],
                 "log_every_n_steps": 2,
             }
         }
         Path("more.yaml").write_text(yaml.safe_dump(config))
-        zoo("fit", "--config", "more.yaml", *TINY, *QUIET)
+        foreign = json.dumps([{"class_path": f"{__name__}.Foreign"}])  # code comes in by the command line alone
+        zoo("fit", "--config", "more.yaml", f"--trainer.callbacks={foreign}", *TINY, *QUIET)
         rows = read_metrics("run/metrics.jsonl")
         assert [row["images_seen"] for row in rows if "rate" in row] == [16, 32, 48, 64]
         assert [row["images_seen"] for row in rows if "loss_discriminator" in row] == [32, 64]

@@ -352,7 +352,7 @@ def test_a_refusal_on_the_command_line_is_one_error(capsys: pytest.CaptureFixtur
         reproduce(DCGAN, RECIPES, arguments=["fit", *options])
     printed = capsys.readouterr().err
     assert printed.count("error:") == 1
-    assert "error: label_smoothing=0.1 is D's target for reals" in printed
+    assert "label_smoothing=0.1 is D's target for reals" in printed
     assert not (tmp_path / "run").exists()
 
 

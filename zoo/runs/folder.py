@@ -148,7 +148,7 @@ def replacing(path: Path, *, sync: bool = True) -> Iterator[Path]:
                 os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
-        if error.filename is None:  # of a write or a flush: a full disk
+        if error.filename is None and error.errno is not None:  # of a write or a flush: a full disk
             error.filename = str(path)
         raise
     finally:
