@@ -11,6 +11,7 @@ import zoo.data
 from zoo.experiments.suite import EvaluationSettings
 from zoo.models import MODELS
 from zoo.training import Lazy, reproduce
+from zoo.training.plan import with_data
 from zoo.training.scripts import papers, script_of
 from zoo.training.settings import Budget, FineTuning, Keep, Place, Prediction, Run
 from zoo.training.signatures import arguments_of
@@ -112,3 +113,13 @@ def test_what_scripts_import_later_is_there() -> None:
         for function in later:
             assert function is None or isinstance(function, Lazy)
             assert function is None or callable(function.load())
+
+
+def test_a_recipes_own_images_are_not_those_of_other_data() -> None:
+    """cGAN's recipe trains on the first 50,000 digits; a folder of one's own has other numbers and classes."""
+    recipe = script_of("cgan").recipes["mnist"].config
+    assert "train_images" in recipe["data"]["init_args"]
+    for asked in ("ImageFolder", "zoo.data.ImageFolder"):
+        assert set(with_data(recipe, asked)["data"]["init_args"]) <= {"batch_size", "resolution", "horizontal_flip"}
+    for asked in (None, "MNIST", "zoo.data.MNIST"):
+        assert with_data(recipe, asked) is recipe

@@ -106,6 +106,18 @@ def test_resume_drops_later_points_and_the_unfinished_line(tmp_path: Path) -> No
     assert [path.name for path in tmp_path.iterdir()] == ["metrics.jsonl"]
 
 
+@pytest.mark.parametrize(
+    ("torn", "kept"),
+    [('{"images_seen": 64}\n{"images_s', 1), ('{"images_seen": 64}\n{"images_seen": 128}', 2), ("{", 0)],
+)
+def test_what_comes_after_an_unfinished_line_is_a_line_of_its_own(tmp_path: Path, torn: str, kept: int) -> None:
+    """Two `test`s of a run that was killed while it wrote."""
+    (tmp_path / "metrics.jsonl").write_text(torn)
+    for _ in range(2):
+        JsonlLogger(tmp_path).log_metrics({"test/fd": 1.0}, 192)
+    assert [row["images_seen"] for row in read_metrics(tmp_path / "metrics.jsonl")] == [*[64, 128][:kept], 192, 192]
+
+
 def test_resume_completes_a_last_line_without_newline(tmp_path: Path) -> None:
     logger = JsonlLogger(tmp_path)
     logger.path.write_text('{"images_seen": 10}')

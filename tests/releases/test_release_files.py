@@ -187,6 +187,9 @@ def test_names_that_lead_nowhere(releases, tmp_path, monkeypatch):
     for name in ("../../etc", "DCGAN.mnist", "dcgan"):
         with pytest.raises(ReleaseError, match="is no name of a release"):
             release_folder(name)
+    (tmp_path / "G.safetensors").write_bytes(b"whole")
+    with pytest.raises(ReleaseError, match=r"G\.safetensors is weights alone.*name the folder of the release"):
+        zoo.load_pretrained(str(tmp_path / "G.safetensors"))
     with pytest.raises(ReleaseError, match="there is no runs/nothing: name a run's folder"):
         load_model("runs/nothing")
     monkeypatch.setenv("ZOO_RELEASES", str(tmp_path / "nowhere"))

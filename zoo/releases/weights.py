@@ -56,6 +56,11 @@ def load_model(name_or_path: str) -> AdversarialModule:
         )
     if (path / CARD_FILE).is_file():
         return Release(path).module()
+    if path.suffix == ".safetensors":
+        raise ReleaseError(
+            f"{path} is weights alone, which do not say of which network: name the folder of the release, with the "
+            f"card ({CARD_FILE}) beside them, or a checkpoint (RUN/checkpoints/last.ckpt)"
+        )
     return load_module(path / "checkpoints" / "last.ckpt" if path.is_dir() else path, models=MODELS).eval()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import uuid
 from collections.abc import Iterator
@@ -154,6 +155,27 @@ def replacing(path: Path, *, sync: bool = True) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):  # the folder is gone or read-only: the error that led here says more
             temporary.unlink(missing_ok=True)
+
+
+def end_last_line(path: Path) -> None:
+    """Ends the last line of a file of JSON lines, or takes it away where a killed process left it unfinished.
+
+    What is appended afterwards would otherwise become part of it, and the file could not be read.
+    """
+    if not path.is_file() or path.stat().st_size == 0:
+        return
+    with path.open("rb+") as file:
+        file.seek(-1, os.SEEK_END)
+        if file.read() == b"\n":
+            return
+        file.seek(0)
+        before, _, last = file.read().rpartition(b"\n")
+        try:
+            json.loads(last)
+        except ValueError:
+            file.truncate(len(before) + 1 if before else 0)
+        else:
+            file.write(b"\n")
 
 
 def sweep(folder: Path) -> None:

@@ -24,7 +24,7 @@ from lightning.pytorch.loggers.logger import Logger
 from lightning.pytorch.loggers.wandb import WandbLogger
 
 from zoo.errors import RecordError
-from zoo.runs.folder import METRICS_FILE, RESULT_FILE, WANDB_ID_FILE, write_atomically
+from zoo.runs.folder import METRICS_FILE, RESULT_FILE, WANDB_ID_FILE, end_last_line, write_atomically
 from zoo.runs.record import read_metrics
 from zoo.runs.text import say
 
@@ -43,8 +43,7 @@ TABLE_COLUMNS = ("measure", "point", "value", "images_seen", "protocol")
 class JsonlLogger(Logger):
     """Appends one JSON line per `log_metrics` call to `run_dir/metrics.jsonl`, on rank zero only.
 
-    The file is opened anew for each line: no handle goes stale when `resume_at` replaces the file, and the logger
-    can be pickled.
+    The file is opened anew for each line: no handle goes stale when `resume_at` replaces it; the logger can be pickled.
 
     Args:
         run_dir: the run's folder.
@@ -102,6 +101,7 @@ class JsonlLogger(Logger):
         line = json.dumps(row, allow_nan=False) + "\n"
         try:
             self.run_dir.mkdir(parents=True, exist_ok=True)
+            end_last_line(self.path)
             with self.path.open("ab") as file:
                 file.write(line.encode())
         except OSError as error:

@@ -20,6 +20,8 @@ from zoo.training.signatures import arguments_of
 from zoo.training.slurm import comes_back, current_job
 from zoo.training.words import Words
 
+KEPT = ("batch_size", "resolution", "horizontal_flip")  # of a recipe's data, where others take their place
+
 #: The settings that `config.yaml` hands on from `fit` to a resumed `fit`, to `test` and to `predict`.
 INHERITED = (
     "seed_everything",
@@ -112,7 +114,7 @@ def make_plan(words: Words, *, paper: str, recipes: Mapping[str, Recipe]) -> Pla
     if words.subcommand == "fit" and ckpt_path is None:
         if not words.inspecting and not again:
             run.refuse_second_run()
-        base: Mapping[str, Any] = recipes[recipe or "digits"].config
+        base: Mapping[str, Any] = with_data(recipes[recipe or "digits"].config, words.given.get("data"))
     elif started or words.inspecting:
         base = (
             inherited_settings(run.config, paper=paper, given=words.given)
@@ -132,6 +134,19 @@ def make_plan(words: Words, *, paper: str, recipes: Mapping[str, Recipe]) -> Pla
     named = {"last": run.last_checkpoint, "best": run.best_checkpoint}
     checkpoint = None if ckpt_path is None or words.inspecting else named.get(ckpt_path, Path(ckpt_path))
     return Plan(words, recipe, {**base, "recipe": recipe}, folder, checkpoint, by_default, again)
+
+
+def with_data(config: Mapping[str, Any], asked: str | None) -> Mapping[str, Any]:
+    """A recipe's settings for the data that are asked for.
+
+    Of another data set than the recipe's, batch, size and flips are kept: that its first 50,000 images are trained on,
+    or which of its classes, says nothing about other images.
+    """
+    data = config.get("data")
+    if asked is None or data is None or asked.rpartition(".")[2] == data["class_path"].rpartition(".")[2]:
+        return config
+    kept = {name: value for name, value in data["init_args"].items() if name in KEPT}
+    return {**config, "data": {**data, "init_args": kept}}
 
 
 def stamp() -> str:
