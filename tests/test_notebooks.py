@@ -4,6 +4,8 @@ Their code is run as plain scripts, each in a process of its own: no kernel, no 
 `helpers.shown` makes its pictures whether or not anybody displays them.
 """
 
+import ast
+import importlib
 import json
 import os
 import re
@@ -35,6 +37,26 @@ def source(cell: dict[str, Any]) -> str:
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=ids)
+def test_what_it_imports_is_there(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Quick, where running them all is slow: names that moved are found."""
+    monkeypatch.syspath_prepend(FOLDER)  # as in Jupyter
+    for cell in cells(path):
+        lines = [line for line in source(cell).splitlines() if not line.startswith("%")]
+        for node in ast.walk(ast.parse("\n".join(lines))):
+            if isinstance(node, ast.Import):
+                for name in node.names:
+                    importlib.import_module(name.name)
+            elif isinstance(node, ast.ImportFrom):
+                module = importlib.import_module(node.module or "")
+                for name in node.names:
+                    assert hasattr(module, name.name), f"{path.name}: {node.module} has no {name.name}"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [pytest.param(path, marks=[] if path.stem.startswith("02") else pytest.mark.slow) for path in NOTEBOOKS],
+    ids=ids,
+)
 def test_it_runs_on_the_fast_budget(path: Path, tmp_path: Path) -> None:
     script = tmp_path / "notebook.py"
     script.write_text("\n\n".join(source(cell) for cell in cells(path)))

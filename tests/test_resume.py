@@ -194,7 +194,7 @@ def script(paper: str, run_dir: Path, *arguments: str) -> subprocess.Popen[bytes
 
 @pytest.mark.parametrize(
     ("paper", "options"),
-    [("gan", []), ("dcgan", ["--model.width", "8"])],
+    [pytest.param("gan", [], marks=pytest.mark.slow), ("dcgan", ["--model.width", "8"])],
     ids=["gan", "dcgan"],
 )
 def test_a_killed_process_resumes_to_the_bit(tmp_path: Path, paper: str, options: list[str]) -> None:

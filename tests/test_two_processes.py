@@ -107,6 +107,7 @@ def test_measures_are_equal(out: Path) -> None:
         assert two[name] == pytest.approx(value, rel=1e-6), name
 
 
+@pytest.mark.slow
 def test_the_command_line_chooses_the_strategy_itself(tmp_path: Path, shared_cache: Path) -> None:
     options = ["--recipe", "digits", "--devices", "2", "--model.width", "8", "--images", "256", "--run_dir", "run"]
     options += ["--evaluation.every", "128", "--evaluation.samples", "100", "--evaluation.real_images", "500"]
@@ -122,6 +123,7 @@ def test_the_command_line_chooses_the_strategy_itself(tmp_path: Path, shared_cac
     }
 
 
+@pytest.mark.slow
 def test_a_signal_to_one_process_stops_both_with_a_checkpoint(tmp_path: Path, shared_cache: Path) -> None:
     options = ["--recipe", "digits", "--devices", "2", "--model.width", "8", "--run_dir", "run"]
     options += ["--evaluation.samples", "100", "--evaluation.real_images", "500"]

@@ -188,6 +188,7 @@ def test_a_resumed_run_is_the_uninterrupted_run(tmp_path: Path, stop: int, setti
     assert same(state_of(tmp_path / "whole/last.ckpt"), state_of(last))
 
 
+@pytest.mark.slow
 def test_two_processes_grow_as_one(tmp_path: Path, shared_cache: Path) -> None:
     """Parameters equal those of one process on the joint batch; a run resumed inside a fade is the whole run."""
     work = str(Path(__file__).parents[1] / "growing_process_run.py")

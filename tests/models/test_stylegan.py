@@ -317,6 +317,7 @@ def test_hyperparameters_survive_a_checkpoint(tmp_path: Path) -> None:
     assert content["state_dict"]["G.w_average"].abs().sum() > 0
 
 
+@pytest.mark.slow
 def test_two_processes_train_as_one(tmp_path: Path, shared_cache: Path) -> None:
     """Weights and the average of w: those of one process with the whole batch, and the same on both."""
     work = str(Path(__file__).parents[1] / "stylegan_process_run.py")
