@@ -181,4 +181,4 @@ def test_a_tenth_paper_leaves_the_tests_green(tmp_path: Path) -> None:
     ]
     assert (ran := run("pytest", "-q", *files)).returncode == 0, ran.stdout[-3000:]
     assert (ran := run("pytest", "-q", "tests", "-k", "rgan")).returncode == 0, ran.stdout[-3000:]
-    assert "passed" in ran.stdout
+    assert "[100%]" in ran.stdout  # some there were
