@@ -127,7 +127,7 @@ def test_settings_of_terabytes_are_compared_before_a_network_is_made(tmp_path: P
 
 
 def test_names_are_printed_without_what_a_terminal_obeys() -> None:
-    assert printable("a\x1b[31m\x07\nb\x9b\u202e") == "a\\x1b[31m\\x07\nb\\x9b\\x202e"
+    assert printable("a\x1b[31m\x07\nb\x9b\u202e") == "a\\x1b[31m\\x07\nb\\x9b\\u202e"
     assert printable("naïve 画 é\t") == "naïve 画 é\t"
 
 

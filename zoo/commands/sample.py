@@ -41,8 +41,8 @@ def labels_of(text: str, model: str) -> list[int]:
     Raises:
         UsageError: a name that is none of the model's.
     """
-    from zoo.data.listing import shown
     from zoo.releases.weights import class_names
+    from zoo.runs.text import shown
 
     words = text.split(",")
     if all(word.strip().lstrip("-").isdecimal() for word in words) or not (names := class_names(model)):

@@ -19,8 +19,9 @@ from PIL import ExifTags, Image, ImageOps
 
 from zoo.data.arrays import Decoded, ImageArray, UInt8Array, cached, digest
 from zoo.data.lazy import read_on_the_fly, undecoded
-from zoo.data.listing import ImageFiles, shown
+from zoo.data.listing import ImageFiles
 from zoo.errors import DataError
+from zoo.runs.text import shown
 
 #: Pillow's plugins that may read a file, whatever its suffix: one that is PostScript would start another program.
 FORMATS = (

@@ -15,6 +15,7 @@ import numpy as np
 
 from zoo.data.arrays import Int64Array, fixed_order
 from zoo.errors import DataError
+from zoo.runs.text import shown
 
 EXTENSIONS = frozenset(
     {
@@ -93,11 +94,6 @@ class ImageFiles:
 def hash_of(text: str) -> str:
     """sha256 (hex) of a text, in which names that are no UTF-8 may occur."""
     return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
-
-
-def shown(text: str) -> str:
-    """A name as it can be printed: what is no printable character, or no UTF-8, is written as \\x1b or \\udce9."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def natural(name: str) -> tuple[list[tuple[int, int]], str]:

@@ -258,7 +258,7 @@ class Evaluator:
         for column in self.columns if any(name in OF_FEATURES for name in self.measures) else []:
             column.extractor.to(device)
             if column not in self._real:
-                self._real[column] = self._real_statistics(column, device=device)
+                self._real[column] = self.real_statistics(column, device=device)
             fakes = column.n_fake or self.n_fake
             m = FeatureMeasures(column, self.measures, n_fake=fakes, pool=self.pool, device=states)
             m.start(self._real[column], device=states)
@@ -297,7 +297,7 @@ class Evaluator:
                 of_pixels.update(images, index, numbers)
         return dataclasses.replace(self._result(of_features, of_pixels, changes), samples=shown, alike=all(alike))
 
-    def _real_statistics(self, column: Column, *, device: torch.device) -> RealStatistics | None:
+    def real_statistics(self, column: Column, *, device: torch.device) -> RealStatistics | None:
         """From the cache or from the images; None on the processes other than 0."""
         rank, _ = rank_and_world()
         extractor, real = column.extractor, self.reference(column)

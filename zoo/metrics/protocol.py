@@ -16,12 +16,8 @@ QUANTISATION = "((x.clamp(-1, 1) + 1) * 127.5).round() to uint8, once"
 LENET_FULL = 10_000
 INCEPTION_NAMES = {"fd": "fid", "is": "is", "kd": "kid", "fd_infinity": "fid_infinity"}
 ORDER, FIRST = "one fixed permutation of the files", "the first of one fixed permutation of the files"
-SINCE_LATER = (
-    "settings",
-    "labels",
-    "sampling",
-    "order",
-)  # left out of the hash where empty: earlier values keep theirs
+#: Left out of the hash where they are empty: earlier values keep theirs.
+SINCE_LATER = ("settings", "labels", "sampling", "order")
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ import argparse
 import contextlib
 import math
 import sys
-import unicodedata
 import warnings
 from collections.abc import Collection, Iterator, Sequence
 
@@ -22,14 +21,17 @@ def complain(text: str) -> None:
     sys.stderr.write(f"error: {printable(text)}\n")
 
 
-def printable(text: str) -> str:
-    """A text without what a terminal would obey: names of files and fields of records may hold escape sequences."""
-    return "".join(letter if letter in "\n\t" or not is_control(letter) else f"\\x{ord(letter):02x}" for letter in text)
+def printable(text: str, *, keep: str = "\n\t") -> str:
+    """A text without what a terminal would obey or could not show: escape sequences, changes of direction, no UTF-8.
+
+    Names of files and fields of records may hold these; they are written as \\x1b, \\u202e or \\udce9.
+    """
+    return "".join(c if c.isprintable() or c in keep else c.encode("unicode_escape").decode() for c in text)
 
 
-def is_control(letter: str) -> bool:
-    """Whether a terminal acts on a character: those below a space, 127 to 159, and what turns the direction."""
-    return unicodedata.category(letter) == "Cc" or letter in "\u202a\u202b\u202d\u202e\u2066\u2067\u2068"
+def shown(name: str) -> str:
+    """A name within a line, likewise: without ends of lines."""
+    return printable(name, keep="")
 
 
 def positive(text: str) -> int:

@@ -72,7 +72,7 @@ def refuse_model(kind: type[AdversarialModule], settings: Mapping[str, Any]) -> 
 
 
 @contextmanager
-def one_line() -> Iterator[None]:
+def in_its_own_words() -> Iterator[None]:
     """Inside, what a constructor of the package refuses comes out as it said it, without the parser's words around."""
     try:
         yield

@@ -41,7 +41,7 @@ from zoo.training.callbacks import (
     StopAtBudget,
     StopOnSignal,
 )
-from zoo.training.checks import one_line, refuse_model, refuse_senseless
+from zoo.training.checks import in_its_own_words, refuse_model, refuse_senseless
 from zoo.training.finetune.adapt import Source, transfer
 from zoo.training.finetune.augment import augment_discriminator
 from zoo.training.finetune.freeze import freeze_discriminator
@@ -148,7 +148,7 @@ class ReproductionCLI(LightningCLI):
     def instantiate_classes(self) -> None:
         if self.source is not None:  # its settings have followed the data
             refuse_model(self.kind, self.settings.model.as_dict())
-        with one_line():
+        with in_its_own_words():
             super().instantiate_classes()
         self.model.seed = self.settings.seed_everything
         self.model.log_every = self.settings.trainer.log_every_n_steps or self.model.log_every

@@ -5,7 +5,6 @@ removed; time, memory and disk of the whole budget follow from them. A growing n
 phases. No image is decoded but those that this takes, and nothing is downloaded.
 """
 
-import os
 import resource
 import sys
 import tempfile
@@ -16,7 +15,6 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import torch
 from lightning.pytorch import Trainer
@@ -28,8 +26,8 @@ from zoo.data.lazy import is_lazy, without_decoding
 from zoo.data.stream import Batch, ImageStream
 from zoo.errors import DataError, DataNotFoundError, UsageError
 from zoo.experiments.pictures.grids import save_png
-from zoo.metrics.evaluator import Evaluator
 from zoo.models.base.module import AdversarialModule
+from zoo.runs.environment import environment_variables
 from zoo.runs.text import say
 from zoo.training.callbacks.base import ZooCallback
 from zoo.training.cli import ReproductionCLI
@@ -145,7 +143,7 @@ class DryRun(ReproductionCLI):
         self.cache = cache_dir()
         with tempfile.TemporaryDirectory(prefix="zoo-dry-run-") as folder, ExitStack() as stack:
             self.folder = Path(folder)
-            stack.enter_context(patch.dict(os.environ, {"ZOO_CACHE": str(self.folder / "cache")}))
+            stack.enter_context(environment_variables(ZOO_CACHE=str(self.folder / "cache")))
             stack.enter_context(without_decoding())
             super().__init__(*arguments, **options)
 
@@ -249,8 +247,9 @@ class DryRun(ReproductionCLI):
         if self.settings.evaluation.every is None:
             return
         of_reals: list[float] = []
-        with patch.object(Evaluator, "_real_statistics", timed(Evaluator._real_statistics, into=of_reals)):
-            first, again = (self.seconds_of(self.evaluation.measure) for _ in range(2))
+        for evaluator in self.measurement.prepare(self.model):
+            evaluator.real_statistics = timed(evaluator.real_statistics, into=of_reals)  # type: ignore[method-assign]
+        first, again = (self.seconds_of(self.evaluation.measure) for _ in range(2))
         forecast.samples, forecast.evaluation = self.settings.evaluation.samples, again
         n_real = min(n_real, self.settings.evaluation.real_images or n_real)
         once = sum(of_reals) * n_real / min(n_real, IMAGES)

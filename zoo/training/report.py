@@ -11,7 +11,6 @@ from lightning.pytorch import Trainer
 
 import zoo
 from zoo.data import ImageDataModule
-from zoo.data.listing import shown
 from zoo.errors import RecordError
 from zoo.experiments.measures import MEASURES, with_error
 from zoo.experiments.suite import Measurement
@@ -28,7 +27,7 @@ from zoo.runs.record import (
     without_folders,
     write_result,
 )
-from zoo.runs.text import number, print_table, say
+from zoo.runs.text import number, print_table, say, shown
 from zoo.training.callbacks.base import ZooCallback, data_of
 from zoo.training.outlook import outlook
 from zoo.training.plan import Plan

@@ -104,7 +104,8 @@ def read_folder(folder: str, *, resolution: int | None, skip_broken: bool) -> tu
     --skip_broken) or one of another size (unless --resolution).
     """
     from zoo.data.files import Preparation, image_sizes, load_files, usable
-    from zoo.data.listing import EXTENSIONS, list_any, shown
+    from zoo.data.listing import EXTENSIONS, list_any
+    from zoo.runs.text import shown
 
     path = Path(folder).expanduser()
     if not path.exists():
