@@ -66,6 +66,7 @@ class InfoGAN(AdversarialModule):
         channels: of the images of "celeba"; None is the network's own (1, 3).
         resolution: height and width; None is the network's own (28, 32). "celeba" takes any multiple of 16, as an
             extension: the maps grow, the layers stay.
+        width: filters of the layers next to the image of "celeba"; None is Table 3's 64. All others are in proportion.
         noise: values of incompressible noise; None is the network's own (62, 128).
         codes: number M of categorical codes; None is the network's own (1, 10).
         categories: K of each categorical code.
@@ -101,6 +102,7 @@ class InfoGAN(AdversarialModule):
         network: Network = "mnist",
         channels: int | None = None,
         resolution: int | None = None,
+        width: int | None = None,
         noise: int | None = None,
         codes: int | None = None,
         categories: int = 10,
@@ -126,6 +128,9 @@ class InfoGAN(AdversarialModule):
             raise ValueError("InfoGAN needs a code: set codes or continuous to 1 or more")
         if mnist and (channels, resolution) != (1, 28):
             raise ValueError(f"network mnist takes 28x28 grey images, not {resolution}x{resolution}x{channels}")
+        if mnist and width is not None:
+            raise ValueError("network mnist has no width: leave it out, or use network=celeba")
+        width = 64 if width is None else width
         if not mnist and resolution % 16:
             raise ValueError(f"resolution must be a multiple of 16 for network celeba, not {resolution}")
         super().__init__(image_shape=(channels, resolution, resolution), z_dim=layout.z_dim)
@@ -138,8 +143,9 @@ class InfoGAN(AdversarialModule):
             self.G = mnist_generator(self.z_dim)
             trunk, features = mnist_trunk(slope), 1024
         else:
-            self.G = celeba_generator(self.z_dim, channels=channels, resolution=resolution)
-            trunk, features = celeba_trunk(slope, channels=channels), 256 * (resolution // 8) ** 2
+            self.G = celeba_generator(self.z_dim, channels=channels, resolution=resolution, width=width)
+            trunk = celeba_trunk(slope, channels=channels, width=width)
+            features = 4 * width * (resolution // 8) ** 2
         self.D = Discriminator(trunk, features=features, layout=layout, slope=slope)
         initialise(self)
 

@@ -25,10 +25,14 @@ def settings_for(data: ImageDataModule) -> EvaluationSettings:
 
 
 def measure(module: AdversarialModule, data: ImageDataModule, settings: EvaluationSettings) -> Measurement:
-    """Takes the measures of `test`; they lie in the measurement's `latest`, `hashes` and `protocols`."""
+    """Takes the measures of `test`, on a GPU where there is one.
+
+    They lie in the measurement's `latest`, `hashes` and `protocols`. The module is on the CPU afterwards.
+    """
     measurement = Measurement(data, settings=settings, testing=True)
     with torch.random.fork_rng(devices=[]):
-        measurement(module)
+        measurement(module.to("cuda" if torch.cuda.is_available() else "cpu"))
+    module.to("cpu")
     return measurement
 
 

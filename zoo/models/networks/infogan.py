@@ -135,36 +135,36 @@ def mnist_trunk(slope: float) -> nn.Sequential:
     )
 
 
-def celeba_generator(z_dim: int, *, channels: int, resolution: int) -> nn.Sequential:
+def celeba_generator(z_dim: int, *, channels: int, resolution: int, width: int = 64) -> nn.Sequential:
     """z [N, z_dim] to images [N, C, H, H] in [-1, 1] (Table 3: H = 32; no BatchNorm on the 128 and 64 stages)."""
-    side = resolution // 16
+    side, first = resolution // 16, 7 * width
     return nn.Sequential(
-        nn.Linear(z_dim, side * side * 448),
-        nn.BatchNorm1d(side * side * 448),
+        nn.Linear(z_dim, side * side * first),
+        nn.BatchNorm1d(side * side * first),
         nn.ReLU(),
-        nn.Unflatten(1, (448, side, side)),
-        nn.ConvTranspose2d(448, 256, 4, stride=2, padding=1),
-        nn.BatchNorm2d(256),
+        nn.Unflatten(1, (first, side, side)),
+        nn.ConvTranspose2d(first, 4 * width, 4, stride=2, padding=1),
+        nn.BatchNorm2d(4 * width),
         nn.ReLU(),
-        nn.ConvTranspose2d(256, 128, 4, stride=2, padding=1),
+        nn.ConvTranspose2d(4 * width, 2 * width, 4, stride=2, padding=1),
         nn.ReLU(),
-        nn.ConvTranspose2d(128, 64, 4, stride=2, padding=1),
+        nn.ConvTranspose2d(2 * width, width, 4, stride=2, padding=1),
         nn.ReLU(),
-        nn.ConvTranspose2d(64, channels, 4, stride=2, padding=1),
+        nn.ConvTranspose2d(width, channels, 4, stride=2, padding=1),
         nn.Tanh(),
     )
 
 
-def celeba_trunk(slope: float, *, channels: int) -> nn.Sequential:
-    """Images [N, C, H, H] in [-1, 1] to features [N, 256 (H/8)^2] (Table 3: H = 32)."""
+def celeba_trunk(slope: float, *, channels: int, width: int = 64) -> nn.Sequential:
+    """Images [N, C, H, H] in [-1, 1] to features [N, 4 width (H/8)^2] (Table 3: H = 32, width 64)."""
     return nn.Sequential(
-        nn.Conv2d(channels, 64, 4, stride=2, padding=1),
+        nn.Conv2d(channels, width, 4, stride=2, padding=1),
         nn.LeakyReLU(slope),
-        nn.Conv2d(64, 128, 4, stride=2, padding=1),
-        nn.BatchNorm2d(128),
+        nn.Conv2d(width, 2 * width, 4, stride=2, padding=1),
+        nn.BatchNorm2d(2 * width),
         nn.LeakyReLU(slope),
-        nn.Conv2d(128, 256, 4, stride=2, padding=1),
-        nn.BatchNorm2d(256),
+        nn.Conv2d(2 * width, 4 * width, 4, stride=2, padding=1),
+        nn.BatchNorm2d(4 * width),
         nn.LeakyReLU(slope),
         nn.Flatten(),
     )
