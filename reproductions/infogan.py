@@ -42,6 +42,8 @@ Differences from the paper and from the authors' code
     ImageFolder of 32x32 images), 3-D faces and chairs have no recipe; SVHN's latents are
     `--model.noise 124 --model.codes 4 --model.continuous 4`.
 11. `digits` is no experiment of the paper; its code errors are of the 5,000 training images, labels unseen.
+12. All 60,000 digits are trained on. The code's loader keeps the first 5,000 back and trains on the other 55,000 (the
+    paper does not say): `--data.train_images 55000` takes as many, the first ones. The records are of 60,000.
 """
 
 from zoo.training import Lazy, Member, Recipe, Study, reproduce

@@ -35,10 +35,13 @@ Differences from the paper and from the authors' code
     Both players see the same latents, here as there.
  6. The ring's data keep the authors' linspace(0, 2 pi, 9): 8 modes, one with twice the weight.
  7. How long the stability study trains is not reported (its flag says 5,000,000 batches): here 100,000 batches.
- 8. `lsun112` is given a folder of images; the authors crop LSUN's to 112x112 beforehand. Samples are measured with
+ 8. `lsun112` and `study_*` are given a folder of images, of which the central square is taken; the authors' script
+    squeezes the whole of LSUN's to a square. Both are bilinear. Samples are measured with
     re-estimated BatchNorm statistics, the authors' sampler uses the running ones (`--evaluation.batchnorm running`).
  9. The 3,740 classes of Chinese characters (HWDB1.0, a conditional network) are not here.
-10. The paper has no MNIST, CIFAR-10 or CelebA network: `mnist`, `cifar10`, `celeba` and `digits` are extensions, the
+10. BatchNorm's gains begin as N(1, 0.02) in `study_discriminator_*`, as in the authors' folders, and at 1 in all else, as
+    in their network for 112x112.
+11. The paper has no MNIST, CIFAR-10 or CelebA network: `mnist`, `cifar10`, `celeba` and `digits` are extensions, the
     stability study's networks with BatchNorm in both players, at 32x32 for all but CelebA.
 """
 
@@ -53,7 +56,10 @@ def folder(summary: str, *, resolution: int, images: int, **model: Any) -> Recip
         summary,
         {
             "model": model,
-            "data": {"class_path": "zoo.data.ImageFolder", "init_args": {"batch_size": 64, "resolution": resolution}},
+            "data": {
+                "class_path": "zoo.data.ImageFolder",
+                "init_args": {"batch_size": 64, "resolution": resolution, "interpolation": "bilinear"},
+            },
             "images": images,
             "keep": {"grid_every": images // 64, "checkpoint_every": images // 128},
         },
@@ -64,7 +70,9 @@ def study(batchnorm: str, optimizer: str, loss: str) -> Recipe:
     """One cell of the stability study."""
     where = {"discriminator": "no BatchNorm in G", "none": "no BatchNorm in G and D"}[batchnorm]
     model: dict[str, Any] = {"network": "dcgan", "batchnorm": batchnorm, "optimizer": optimizer, "loss": loss}
-    if batchnorm == "none" and loss == "lsgan":
+    if batchnorm != "none":
+        model["gain_std"] = 0.02
+    elif loss == "lsgan":
         model |= {"a": -1.0, "b": 1.0, "c": 0.0}
     return folder(f"stability study on LSUN: {where}, {optimizer}, {loss}", resolution=64, images=6_400_000, **model)
 

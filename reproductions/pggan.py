@@ -50,8 +50,12 @@ Differences from the paper and from the authors' code
     are this project's draws.
 15. The video of the paper is `PGGAN.walk`; nearest neighbours (figure 10) are by pixels or the evaluation's features
     (`python -m zoo evaluate RUN --neighbours FILE`), not by five layers of VGG.
-16. `celeba64`, `celeba128`, `mnist`, `folder` and `digits` are extensions without a reported figure. `mnist` and `digits`
-    have gamma 1, separate updates, batches of 32 in groups of 4, short phases and narrow networks.
+16. D of `celebahq_released` halves its maps before the leaky ReLU, as the TensorFlow code does by default
+    (`--model.fused_scale true`), elsewhere after it, as Table 2 and the Theano code. The Theano code cuts faded reals off
+    to whole grey levels, the TensorFlow code does not: `--model.truncate_faded true`, in the recipes of the paper's figures.
+17. `celeba64`, `celeba128`, `mnist`, `folder` and `digits` are extensions without a reported figure. `mnist` and `digits`
+    have gamma 1, separate updates, batches of 32 in groups of 4, short phases and narrow networks; on CelebA and folders
+    the batches and phases of the TensorFlow code, with D of Table 2.
 """
 
 from typing import Any
@@ -86,7 +90,13 @@ def table_1(row: str) -> Recipe:
     return Recipe(
         f"Table 1, row ({row}): {change}; CelebA at 128x128",
         {
-            "model": {"resolution": 128, "schedule": "table1", "config": row, "fmap_base": base},
+            "model": {
+                "resolution": 128,
+                "schedule": "table1",
+                "config": row,
+                "fmap_base": base,
+                "truncate_faded": True,
+            },
             "data": images_of("CelebA", resolution=128, crop=128, crop_top=57, horizontal_flip=True),
             "images": images,
             "keep": {"grid_every": 400_000, "checkpoint_every": 200_000},
@@ -99,7 +109,7 @@ RECIPES = {
     "celebahq": Recipe(
         "section 6.3: CelebA-HQ at 1024x1024, a folder of images (19 million images)",
         {
-            "model": {"resolution": 1024, "schedule": "celebahq"},
+            "model": {"resolution": 1024, "schedule": "celebahq", "truncate_faded": True},
             "data": images_of("ImageFolder", resolution=1024, horizontal_flip=True),
             "images": 19_000_000,
             "keep": {"grid_every": 400_000, "checkpoint_every": 100_000},
@@ -109,7 +119,7 @@ RECIPES = {
     "celebahq_released": Recipe(
         "the authors' TensorFlow settings for 8 devices on CelebA-HQ at 1024x1024 (--devices 8; 12 million images)",
         {
-            "model": {"resolution": 1024, "schedule": "released_8", "group_size": 4},
+            "model": {"resolution": 1024, "schedule": "released_8", "group_size": 4, "fused_scale": True},
             "data": images_of("ImageFolder", resolution=1024, horizontal_flip=True),
             "images": 12_000_000,
             "keep": {"grid_every": 300_000, "checkpoint_every": 100_000},
@@ -118,7 +128,7 @@ RECIPES = {
     "lsun256": Recipe(
         "section 6.4: an LSUN category at 256x256, a folder of images (bedroom FID 8.34)",
         {
-            "model": {"resolution": 256, "schedule": "lsun"},
+            "model": {"resolution": 256, "schedule": "lsun", "truncate_faded": True},
             "data": images_of("ImageFolder", resolution=256),
             "images": 20_000_000,
             "keep": {"grid_every": 400_000, "checkpoint_every": 200_000},
@@ -134,6 +144,7 @@ RECIPES = {
                 "fmap_max": 128,
                 "gp_target": 750.0,
                 "joint_update": True,
+                "truncate_faded": True,
             },
             "data": images_of("CIFAR10"),
             "images": 20_000_000,

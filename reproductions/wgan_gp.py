@@ -94,8 +94,9 @@ Differences from the paper and from the authors' code
 11. `mnist_1000` takes the network of the MNIST script and the first 1,000 training digits: the paper names
     neither ("large unregularized" networks, a random subset).
 12. `lsun64` is "Good" of the authors' 64x64 script. The seven architectures of figure 2 and the language model are not
-    here. Where Good has layer norm with the penalty it has BatchNorm with another method, as in the script; the
-    CIFAR-10 ResNets' script has no other method, and `--model.method` changes their objective alone.
+    here. Where Good has layer norm with the penalty it has BatchNorm with another method, as in the script; D of
+    `cifar10_gan` has BatchNorm, as in its script, while the MNIST script has it for weight clipping alone. The CIFAR-10
+    ResNets' script has no other method, and `--model.method` changes their objective alone.
 13. `celeba` and `digits` are extensions without a reported figure.
 14. `surface_*` trains the critic alone against reals plus N(0, I), as in figure 1a; `critic_surface` gives the
     contours. How long the paper trains it is not reported; the samples in the grids are of an untrained generator.
@@ -116,6 +117,8 @@ Differences from the paper and from the authors' code
     batches of 16, 2,000 generator updates; success is judged by `is_lenet`, which is no Inception score. The study
     `architectures` takes numbers 0 to 19.
 19. The study `surfaces` stops at 10,000 critic updates of the recipes' 100,000.
+20. `mnist` trains on all 60,000 digits, the authors' script on the first 50,000 of them: `--data.train_images 50000`. The
+    records are of 60,000, and their FD is from these.
 """
 
 from typing import Any

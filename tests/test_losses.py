@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from zoo.nn.losses import bce_discriminator_loss, gradient_penalty, non_saturating_generator_loss
+from zoo.nn.layers import MinibatchStddev
+from zoo.nn.losses import bce_discriminator_loss, gradient_penalty, non_saturating_generator_loss, r1_penalty
 
 
 def sigmoid(t: float) -> float:
@@ -128,6 +129,14 @@ def test_penalty_runs_in_float32_under_autocast() -> None:
     assert dtypes == [torch.bfloat16, torch.float32]
     assert penalty.dtype is torch.float32
     assert penalty.item() == pytest.approx(0.49, abs=1e-5)  # bfloat16 would be off by 1e-2
+
+
+def test_penalties_of_float64_are_float64() -> None:
+    critic = nn.Sequential(nn.Conv2d(1, 2, 3), MinibatchStddev(2), nn.Flatten(), nn.Linear(12, 1)).double()
+    x, fake = torch.randn(2, 4, 1, 4, 4, dtype=torch.float64)
+    for penalty in (gradient_penalty(critic, x, fake), r1_penalty(critic, x)):
+        assert penalty.dtype is torch.float64
+        penalty.backward()
 
 
 def test_penalty_runs_eagerly_with_a_compiled_critic() -> None:

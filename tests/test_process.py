@@ -193,6 +193,7 @@ class TestTrainerOptions:
         [
             ("max_steps=10", "--generator_steps"),
             ("precision=bf16-true", "bf16-mixed"),
+            ("precision=64-true", "32-true and bf16-mixed"),
             ("strategy=fsdp", "leave it out"),
             ("default_root_dir=here", "--run_dir"),
             ("log_every_n_steps=0", "1 or more"),

@@ -43,11 +43,16 @@ def test_centre_crop(faces: Path) -> None:
     file = faces / "celeba" / "img_align_celeba" / NAMES[0]
     assert np.array_equal(wide.images[0].numpy(), expected(file, box=(0, 20, 178, 198), side=32))
     other = CelebA(root=str(faces), crop=140).split("train")
+    bilinear = CelebA(root=str(faces), interpolation="bilinear").split("train")
+    image = Image.open(faces / "celeba" / "img_align_celeba" / NAMES[0]).crop((35, 55, 143, 163))
+    assert np.array_equal(
+        bilinear.images[0].permute(1, 2, 0), np.asarray(image.resize((64, 64), Image.Resampling.BILINEAR))
+    )
     lower = CelebA(root=str(faces), crop=128, crop_top=57, resolution=128).split("train")  # columns 25 to 152
     assert np.array_equal(lower.images[0].numpy(), expected(file, box=(25, 57, 153, 185), side=128))
     central = CelebA(root=str(faces), crop=128, resolution=128).split("train")
-    arrays = (train, wide, other, lower, central)
-    assert len({array.fingerprint for array in arrays}) == 5
+    arrays = (train, wide, other, lower, central, bilinear)
+    assert len({array.fingerprint for array in arrays}) == 6
 
 
 def test_crop_is_torchvision_s_centre_crop(faces: Path) -> None:

@@ -4,12 +4,14 @@ import io
 import pickle
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+from reproductions.wgan import RECIPES
 from zoo.data import CIFAR10
 from zoo.data.cifar10 import CLASSES, read_batch
 from zoo.errors import DataNotFoundError
@@ -40,12 +42,15 @@ def test_torchvision_s_batches(place: str, tmp_path: Path) -> None:
     assert (data.name, data.num_classes, data.image_shape) == ("CIFAR10", 10, (3, 32, 32))
 
 
-def test_resized_batches(tmp_path: Path) -> None:
+@pytest.mark.parametrize("settings", [{}, {"interpolation": "lanczos"}, RECIPES["cifar10"].config["data"]["init_args"]])
+def test_resized_batches(tmp_path: Path, settings: dict[str, Any]) -> None:
+    """By Lanczos' filter, as ever; those that WGAN trains on bilinearly, as by its authors."""
     write_batches(tmp_path / "in")
-    data = CIFAR10(root=str(tmp_path / "in"), resolution=64)
+    data = CIFAR10(root=str(tmp_path / "in"), **{**settings, "resolution": 64})
     assert data.image_shape == (3, 64, 64)
+    filter = Image.Resampling.BILINEAR if "batch_size" in settings else Image.Resampling.LANCZOS
     for image, large in zip(IMAGES, data.split("train").images, strict=True):
-        expected = Image.fromarray(image.transpose(1, 2, 0)).resize((64, 64), Image.Resampling.LANCZOS)
+        expected = Image.fromarray(image.transpose(1, 2, 0)).resize((64, 64), filter)
         assert np.array_equal(large.numpy(), np.asarray(expected).transpose(2, 0, 1))
 
 

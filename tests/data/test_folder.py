@@ -77,6 +77,10 @@ def test_central_square_is_resized(tmp_path: Path, write_image: WriteImage) -> N
     array = make(tmp_path / "in", resolution=10).split("train")
     expected = image.crop((10, 0, 30, 20)).resize((10, 10), Image.Resampling.LANCZOS)
     assert np.array_equal(array.images[0].numpy(), pixels(expected))
+    other = make(tmp_path / "in", resolution=10, interpolation="bilinear").split("train")
+    expected = image.crop((10, 0, 30, 20)).resize((10, 10), Image.Resampling.BILINEAR)
+    assert np.array_equal(other.images[0].numpy(), pixels(expected))
+    assert other.fingerprint != array.fingerprint
     assert np.array_equal(make(tmp_path / "in").split("train").images[0].numpy(), pixels(image.crop((10, 0, 30, 20))))
     assert make(tmp_path / "in", crop="none").split("train").images.shape == (1, 3, 20, 40)
     with pytest.raises(ValueError, match=r"wide\.png.*not square \(40 x 20\)"):
@@ -214,7 +218,7 @@ def test_zip_archive_equals_folder(tmp_path: Path, write_image: WriteImage, monk
 
 def test_resize_of_arrays_is_pil_s() -> None:
     images = np.random.default_rng(0).integers(0, 256, (5, 3, 32, 32), dtype=np.uint8)
-    resized = np.concatenate(list(resize(images, 20)))
+    resized = np.concatenate(list(resize(images, Preparation(3, square=None, resolution=20))))
     for image, small in zip(images, resized, strict=True):
         expected = Image.fromarray(image.transpose(1, 2, 0)).resize((20, 20), Image.Resampling.LANCZOS)
         assert np.array_equal(small, pixels(expected))

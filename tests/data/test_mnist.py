@@ -91,6 +91,8 @@ def test_resolutions(tmp_path: Path) -> None:
         expected = Image.fromarray(image).resize((14, 14), Image.Resampling.LANCZOS)
         assert np.array_equal(small[0].numpy(), np.asarray(expected))
     assert len({native.fingerprint, padded.split("train").fingerprint, resized.fingerprint}) == 3
+    small = MNIST(root=root, resolution=14, interpolation="bilinear").split("train").images[0, 0].numpy()
+    assert np.array_equal(small, np.asarray(Image.fromarray(IMAGES[0]).resize((14, 14), Image.Resampling.BILINEAR)))
 
 
 def test_damaged_idx_files_are_named(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ SHARED = {
     "horizontal_flip": False,
     "train_images": None,
     "seed": 0,
+    "interpolation": "lanczos",
 }
 OWN: dict[str, dict[str, Any]] = {
     "Digits": {},
@@ -55,6 +56,8 @@ def test_shared_arguments_reach_the_command_line_with_their_defaults(name: str) 
 
 @pytest.mark.parametrize("name", DATASETS)
 def test_shared_arguments_are_checked(name: str) -> None:
+    with pytest.raises(DataError, match="interpolation='nearest': it is 'lanczos' or 'bilinear'"):
+        DATASETS[name](interpolation="nearest")
     for wrong in ("--data.batch_size=x", "--data.horizontal_flip=2", "--data.bath_size=7"):
         with pytest.raises(Exception, match=r"(?s)data.*(batch_size|horizontal_flip|bath_size)"):
             parser().parse_args([f"--data=zoo.data.{name}", wrong])

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from reproductions.dcgan import RECIPES
 from zoo.experiments.dcgan import nearest_rows
 from zoo.models.dcgan import DCGAN
 
@@ -295,3 +296,12 @@ class TestConditionalMNIST:
     def test_nearest_rows_against_cdist(self) -> None:
         x, points = torch.rand(700, 9), torch.rand(300, 9)
         assert torch.equal(nearest_rows(x, points), torch.cdist(x.double(), points.double()).argmin(1))
+
+
+@pytest.mark.parametrize(("recipe", "epochs", "images"), [("faces", 25, 350_000), ("mnist_conditional", 200, 50_000)])
+def test_each_player_is_updated_as_often_as_in_the_authors_scripts(recipe: str, epochs: int, images: int) -> None:
+    """Which update one player with each minibatch, in turn."""
+    config = RECIPES[recipe].config
+    assert config["images"] // config["data"]["init_args"]["batch_size"] == epochs * images // 128 // 2
+    if recipe == "mnist_conditional":
+        assert config["model"]["constant_images"] == config["model"]["decay_images"] == config["images"] // 2

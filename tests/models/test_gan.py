@@ -11,6 +11,8 @@ from lightning.pytorch import Callback, Trainer
 from torch import Tensor, nn
 from toys import ToyData, fit
 
+from reproductions.cgan import RECIPES as CGAN_RECIPES
+from reproductions.gan import MOMENTUM, RECIPES
 from zoo.data import ImageArray
 from zoo.experiments.gan import measure
 from zoo.models.gan import GAN, ConvMaxout, cifar10_generator, contrast_normalise, convolutional_discriminator
@@ -235,6 +237,18 @@ def test_start_from_survives_pixels_that_never_change() -> None:
 )
 def test_momentum_by_epoch(epoch: int, momentum: float) -> None:
     assert on_meta("mnist").schedule.momentum(epoch) == pytest.approx(momentum, abs=1e-12)
+
+
+def test_the_recipes_raise_the_momentum_as_pylearn2_does() -> None:
+    """Its extension counts the epochs that are about to begin, the first as 1: 0.5 there, 0.7 in number 250."""
+    for name in ("mnist", "cifar10_fully_connected", "cifar10_convolutional"):
+        schedule = on_meta(**RECIPES[name].config["model"]).schedule
+        for number in range(1, 300):
+            alpha = min(1.0, (number - 1) / (250 - 1))
+            assert schedule.momentum(number - 1) == pytest.approx(0.5 * (1 - alpha) + 0.7 * alpha, abs=1e-12)
+    assert schedule.momentum(1) == pytest.approx(0.5008, abs=1e-5)
+    assert RECIPES["digits"].config["model"].get("momentum_first_epoch") is None
+    assert CGAN_RECIPES["mnist"].config["model"].items() >= MOMENTUM.items()  # which takes over what it does not say
 
 
 class Optimizers:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from toys import Recorder, fit
 
+from reproductions.lsgan import RECIPES
 from zoo.data.toy import ToyPoints
 from zoo.experiments.lsgan import measure
 from zoo.models.lsgan import (
@@ -207,6 +208,18 @@ def test_initial_weights() -> None:
             gram = w @ w.T if len(w) <= w.shape[1] else w.T @ w
             torch.testing.assert_close(gram, 1.4**2 * torch.eye(len(gram)), atol=1e-4, rtol=0)
             assert not layer.bias.any()
+
+
+@pytest.mark.parametrize("recipe", ["study_discriminator_adam_lsgan", "study_discriminator_rmsprop_gan", "cifar10"])
+def test_first_gains_of_batchnorm(recipe: str) -> None:
+    """N(1, 0.02) in the authors' folders of the stability study; 1 in their other code, as elsewhere here."""
+    module = tiny(**{**RECIPES[recipe].config["model"], "resolution": 64, "channels": 1, "width": 16})
+    gains = torch.cat([m.weight.detach() for m in module.D.modules() if isinstance(m, nn.BatchNorm2d)])
+    if recipe == "cifar10":
+        assert (gains == 1).all()
+    else:
+        assert gains.mean().item() == pytest.approx(1, abs=0.006)
+        assert gains.std().item() == pytest.approx(0.02, rel=0.2)
 
 
 @pytest.mark.parametrize(("network", "uniform"), [("lsun112", True), ("dcgan", True), ("ring", False)])

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from toys import Recorder, same, state_of
 
+from reproductions.pggan import RECIPES
 from zoo.models.networks.pggan import (
     ROWS,
     Discriminator,
@@ -73,6 +74,25 @@ def test_the_penalty_is_that_of_full_size_images() -> None:
     (gradient,) = torch.autograd.grad(module.D(F.avg_pool2d(full, 2), alpha=module.stage.alpha).sum(), full)
     expected = (gradient.flatten(1).norm(dim=1) - 1).square().mean()
     assert module.extra["gradient_penalty"].item() == pytest.approx(expected.item(), rel=1e-4)
+
+
+def test_the_theano_code_cuts_faded_reals_off_to_whole_grey_levels() -> None:
+    torch.manual_seed(0)
+    x = torch.randint(256, (8, 1, 8, 8), dtype=torch.uint8)
+    x[0] = torch.arange(64).view(8, 8) // 2 * 2  # means that are whole numbers
+    module, plain = small(truncate_faded=True), small()
+    for seen, alpha in ((14, 1 / 6), (20, 2 / 3), (23, 11 / 12)):
+        module.images_seen = plain.images_seen = seen
+        assert module.stage.alpha == pytest.approx(alpha)
+        means = x.double().view(8, 1, 4, 2, 4, 2).mean((3, 5)).repeat_interleave(2, 2).repeat_interleave(2, 3)
+        levels = (x + (means - x) * (1 - module.stage.alpha) + 1e-9).floor()
+        torch.testing.assert_close(module.preprocess(x), levels.float() / 127.5 - 1, atol=2e-7, rtol=0)
+        above = (plain.preprocess(x) - module.preprocess(x)).mean().item() * 127.5
+        assert 0.2 < above < 0.6  # the authors' reals are darker
+    module.images_seen = plain.images_seen = 30  # nothing fades
+    assert torch.equal(module.preprocess(x), plain.preprocess(x))
+    cut_off = {name for name, recipe in RECIPES.items() if recipe.config["model"].get("truncate_faded")}
+    assert cut_off == {"celebahq", "lsun256", "cifar10", *(name for name in RECIPES if name.startswith("table1_"))}
 
 
 def test_reals_and_samples_are_judged_apart() -> None:

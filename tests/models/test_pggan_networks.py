@@ -9,6 +9,7 @@ from growing_process_run import small
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from reproductions.pggan import RECIPES
 from zoo.models import MODELS
 from zoo.models.networks.pggan import (
     Discriminator,
@@ -154,6 +155,28 @@ def test_networks_against_functional_code(resolution: int, alpha: float) -> None
         assert images.shape == (6, 2, resolution, resolution)
         torch.testing.assert_close(images, slow_generator(G, z, resolution=resolution, alpha=alpha))
         torch.testing.assert_close(D(x, alpha=alpha), slow_discriminator(D, x, alpha=alpha))
+
+
+def fused_block(x: Tensor, block: nn.Module) -> Tensor:
+    """The TensorFlow code's way: the last convolution and the means are one of 4x4 kernels and stride 2."""
+    first, last = (layer for layer in block.children() if isinstance(layer, EqualizedConv2d))
+    h = F.leaky_relu(convolve(x, first, 2**0.5), 0.2)
+    kernel = F.pad(last.weight * (2 / last.weight[0].numel()) ** 0.5, (1, 1, 1, 1))
+    kernel = (kernel[..., 1:, 1:] + kernel[..., :-1, 1:] + kernel[..., 1:, :-1] + kernel[..., :-1, :-1]) / 4
+    return F.leaky_relu(F.conv2d(h, kernel, last.bias, stride=2, padding=1), 0.2)
+
+
+def test_the_released_settings_halve_maps_before_the_leaky_relu() -> None:
+    assert RECIPES["celebahq_released"].config["model"]["fused_scale"]
+    D = networks()[1]
+    x = torch.randn(4, D.blocks[1][0].weight.shape[1], 16, 16)
+    with torch.no_grad():
+        before, D.fused_scale = D.halved(D.blocks[1], x), True
+        torch.testing.assert_close(D.halved(D.blocks[1], x), fused_block(x, D.blocks[1]))
+        assert (before - D.halved(D.blocks[1], x)).abs().max() > 0.1  # it is another network
+    module = small(fused_scale=True)
+    assert module.D.fused_scale
+    assert not small().D.fused_scale
 
 
 @pytest.mark.parametrize("config", ["b", "d", "e*", "h"])

@@ -336,6 +336,7 @@ def test_other_scales() -> None:
     [
         ({"network": "mnist", "num_classes": 10}, "mnist takes no labels"),
         ({"network": "mnist", "fixed_generator": True}, "use network=toy"),
+        ({"network": "mnist", "batchnorm_D": True}, "leave batchnorm_D out"),
     ],
 )
 def test_settings_that_exclude_each_other(settings: Any, message: str) -> None:

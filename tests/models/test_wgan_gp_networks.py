@@ -19,6 +19,7 @@ from zoo.models.networks.wgan_gp_random import (
     nonlinearity,
     random_networks,
 )
+from zoo.models.trained import current_settings
 from zoo.models.wgan_gp import WGANGP
 from zoo.nn.layers import SameConv2d, SameConvTranspose2d
 from zoo.nn.modes import in_eval_mode
@@ -184,8 +185,8 @@ def test_which_layers_are_he_and_which_glorot() -> None:
         ("mnist", "gan", 0, 0, 0),
         ("cifar10", "wgan-gp", 3, 0, 0),
         ("cifar10", "wgan", 3, 2, 0),
-        ("cifar10", "gan", 3, 0, 0),
-        ("cifar10", "lsgan", 3, 0, 0),
+        ("cifar10", "gan", 3, 2, 0),
+        ("cifar10", "lsgan", 3, 2, 0),
         ("resnet64", "wgan-gp", 9, 0, 8),
         ("resnet64", "wgan", 9, 8, 0),
         ("resnet64", "gan", 9, 8, 0),
@@ -200,6 +201,16 @@ def test_where_the_scripts_have_batchnorm(network: Any, method: Any, batch_G: in
     assert len(kinds(module.D, *batch)) == batch_D
     assert len(kinds(module.D, *layer)) == layer_D
     assert module.batchnorm_D == (batch_D > 0)
+
+
+@pytest.mark.parametrize("method", ["gan", "lsgan", "wgan", "wgan-gp"])
+def test_a_checkpoint_of_before_keeps_its_cifar10_critic(method: Any) -> None:
+    """Then the critic had BatchNorm with weight clipping alone."""
+    old = {name: value for name, value in tiny("cifar10", method=method).hparams.items() if name != "batchnorm_D"}
+    critic = WGANGP(**current_settings("wgan_gp", old)).D
+    assert len(kinds(critic, nn.BatchNorm2d)) == (2 if method == "wgan" else 0)
+    new = dict(tiny("cifar10", method=method).hparams)
+    assert current_settings("wgan_gp", new) == new
 
 
 def test_batchnorm_stands_before_the_activation_and_not_behind_the_first_layer() -> None:

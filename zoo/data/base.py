@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from lightning.pytorch import LightningDataModule
 
 from zoo.data.arrays import ImageArray
+from zoo.data.files import FILTERS
 from zoo.data.growing import GrowingStream, pyramid
 from zoo.data.stream import ImageStream
 from zoo.errors import DataError, DataNotFoundError
@@ -33,9 +34,10 @@ class ImageDataModule(LightningDataModule):
         train_images: train on the first n images only, the rest of the training split being the validation split;
             None trains on all of them (there is no hidden hold-out).
         seed: of the order of the images and of the flips.
+        interpolation: how Pillow brings images to another size: "lanczos" or "bilinear".
 
     Raises:
-        DataError: a size below 1.
+        DataError: a size below 1, or another interpolation.
     """
 
     name: str
@@ -54,6 +56,7 @@ class ImageDataModule(LightningDataModule):
         horizontal_flip: bool = False,
         train_images: int | None = None,
         seed: int = 0,
+        interpolation: Literal["lanczos", "bilinear"] = "lanczos",
     ) -> None:
         super().__init__()
         for key, value in (
@@ -68,7 +71,10 @@ class ImageDataModule(LightningDataModule):
         self.resolution = resolution
         self.horizontal_flip = horizontal_flip
         self.train_images = train_images
+        if interpolation not in FILTERS:
+            raise DataError(f"interpolation={interpolation!r}: it is 'lanczos' or 'bilinear'")
         self.seed = seed
+        self.interpolation = interpolation
         self._splits: dict[Split, ImageArray] = {}
 
     @property

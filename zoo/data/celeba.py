@@ -92,7 +92,9 @@ class CelebA(ImageDataModule):
                 f"full-size images",
                 stacklevel=2,
             )
-        return Preparation(self.channels, square=width, resolution=side, size=size, top=top)
+        return Preparation(
+            self.channels, square=width, resolution=side, size=size, top=top, interpolation=self.interpolation
+        )
 
     def _select(self, files: ImageFiles, name: Split) -> ImageFiles:
         partition = find_partition(files.root)

@@ -63,30 +63,35 @@ class CIFAR10(ImageDataModule):
         return self._load_batches(batches, name)
 
     def _load_batches(self, files: list[Path], name: Split) -> ImageArray:
-        side = self.resolution or SIDE
+        prepare = self._preparation()
         recipe = {"data": self.name, "split": name}
 
         def read() -> tuple[UInt8Array, Int64Array]:
             parts = [read_batch(file) for file in files]
             return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
 
-        if side == SIDE:
+        if prepare.resolution == SIDE:
             return from_memory(*read(), class_names=CLASSES, recipe=recipe)
 
         def build() -> Decoded:
             images, labels = read()
-            return Decoded(resize(images, side), len(images), (3, side, side), labels, CLASSES)
+            side = prepare.resolution or SIDE
+            return Decoded(resize(images, prepare), len(images), (3, side, side), labels, CLASSES)
 
         source = digest({"files": [sha256(file.read_bytes()).hexdigest() for file in files]})
-        full = {**recipe, **Preparation(3, square=None, resolution=side).recipe()}
+        full = {**recipe, **prepare.recipe()}
         return cached("cifar10", build, source=source, recipe=full)
 
     def _load_class_folders(self, folder: Path, name: Split) -> ImageArray:
         folders = CLASSES if (folder / CLASSES[0]).is_dir() else tuple("0123456789")
         files = with_class_labels(list_images(folder), CLASSES, folders)
-        # 32 x 32 is demanded of every file: an image of another size in there is a mistake.
-        prepare = Preparation(3, square=None, resolution=self.resolution or SIDE, size=(SIDE, SIDE))
-        return load_files("cifar10", files, prepare, recipe={"data": self.name, "split": name, "layout": "folders"})
+        recipe = {"data": self.name, "split": name, "layout": "folders"}
+        return load_files("cifar10", files, self._preparation(), recipe=recipe)
+
+    def _preparation(self) -> Preparation:
+        """32 x 32 is demanded of every image: one of another size is a mistake."""
+        side = self.resolution or SIDE
+        return Preparation(3, square=None, resolution=side, size=(SIDE, SIDE), interpolation=self.interpolation)
 
     def _find_batches(self, name: Split) -> list[Path] | None:
         for folder in (self.root / "cifar-10-batches-py", self.root):

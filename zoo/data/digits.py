@@ -38,7 +38,7 @@ class Digits(ImageDataModule):
         plain = cached("digits", lambda: read_digits(file), source=source, recipe=recipe)
         assert plain.labels is not None
         images, labels = plain.images[:, 0].numpy(), plain.labels.numpy()
-        return digits_at(images, labels, resolution=self.resolution, source=plain.fingerprint, recipe=recipe)
+        return digits_at(images, labels, data=self, source=plain.fingerprint, recipe=recipe)
 
     def _official_splits(self) -> tuple[Split, ...]:
         return ("train",)

@@ -29,7 +29,8 @@ FORMATS = (
     *("PPM", "TIFF", "JPEG2000", "QOI"),
 )
 LARGEST = 1 << 28  # pixels of one image; more are refused before they are decoded
-FILTER = Image.Resampling.LANCZOS  # antialiased when it shrinks
+#: Pillow's filters by the names of the settings, all antialiased when they shrink.
+FILTERS = {"lanczos": Image.Resampling.LANCZOS, "bilinear": Image.Resampling.BILINEAR}
 LARGE = 2000  # images above which decoding is parallel and shows its progress
 BLOCK_BYTES = 32 << 20  # of decoded images, at most, from one worker at a time
 
@@ -43,7 +44,7 @@ class Preparation:
 
     square: side of the central square that is cut out, in pixels of the source; "short" takes the short side;
     None keeps the image whole. top: first row of the square where it is not central. resolution: side to which it is
-    then resized (LANCZOS), None leaves the size.
+    then resized, None leaves the size. interpolation: of FILTERS.
     size: (width, height) that every source image must have, None where they may differ.
     """
 
@@ -52,6 +53,7 @@ class Preparation:
     resolution: int | None
     size: tuple[int, int] | None = None
     top: int | None = None
+    interpolation: str = "lanczos"
 
     def __call__(self, image: Image.Image) -> UInt8Array:
         width, height = size_as_shown(image)
@@ -64,7 +66,8 @@ class Preparation:
         # Not resize(box=...), whose filter would see pixels outside the square.
         image = image.crop(self._box(image.width, image.height))
         if self.resolution is not None:
-            image = image.resize((self.resolution, self.resolution), FILTER)  # the same size gives a copy
+            side, filter = self.resolution, FILTERS[self.interpolation]
+            image = image.resize((side, side), filter)  # the same size gives a copy
         pixels = np.asarray(image)
         return pixels[None] if self.channels == 1 else pixels.transpose(2, 0, 1)
 
@@ -82,7 +85,7 @@ class Preparation:
             "square": self.square,
             **({} if self.top is None else {"top": self.top}),
             "resolution": self.resolution,
-            "filter": f"PIL {FILTER.name}",
+            "filter": f"PIL {FILTERS[self.interpolation].name}",
         }
 
 
@@ -231,9 +234,8 @@ def any_in_colour(files: ImageFiles, *, looked_at: int = 16) -> bool:
     return False
 
 
-def resize(images: UInt8Array, side: int) -> Iterator[UInt8Array]:
-    """uint8 [N, C, H, W] in memory to blocks [n, C, side, side]."""
-    prepare = Preparation(images.shape[1], square=None, resolution=side)
+def resize(images: UInt8Array, prepare: Preparation) -> Iterator[UInt8Array]:
+    """uint8 [N, C, H, W] in memory to blocks [n, C, resolution, resolution]."""
     blocks = (images[start : start + 256] for start in range(0, len(images), 256))
     return in_order(_prepare_block, blocks, prepare, parallel=len(images) > LARGE)
 

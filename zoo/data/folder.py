@@ -85,7 +85,8 @@ class ImageFolder(ImageDataModule):
     def _load(self, name: Split) -> ImageArray:
         files = self._files(name)
         recipe = {"data": self.name, "split": name, "allow_upscale": self.allow_upscale}
-        prepare = Preparation(self.channels, "short" if self.crop == "center" else None, self.resolution)
+        square = "short" if self.crop == "center" else None
+        prepare = Preparation(self.channels, square, self.resolution, interpolation=self.interpolation)
         return load_files("folder", files, prepare, recipe=recipe, check=self._check_sizes, on_the_fly=self.on_the_fly)
 
     def found(self, name: Split = "train") -> str:

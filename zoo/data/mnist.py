@@ -72,7 +72,7 @@ class MNIST(ImageDataModule):
                 raise DataError(f"{files[0]} holds {len(images)} images, {files[1]} holds {len(labels)} labels")
             source = digest({"arrays": [sha256(array.tobytes()).hexdigest() for array in (images, labels)]})
             recipe = {"data": self.name, "split": name}
-            return digits_at(images, labels, resolution=self.resolution, source=source, recipe=recipe)
+            return digits_at(images, labels, data=self, source=source, recipe=recipe)
         assert folder is not None
         return self._load_class_folders(folder, name)
 
@@ -84,7 +84,7 @@ class MNIST(ImageDataModule):
         )
         assert plain.labels is not None
         images, labels = plain.images[:, 0].numpy(), plain.labels.numpy()
-        return digits_at(images, labels, resolution=self.resolution, source=plain.fingerprint, recipe=recipe)
+        return digits_at(images, labels, data=self, source=plain.fingerprint, recipe=recipe)
 
     def _find_idx(self, name: Split) -> tuple[Path, Path] | None:
         for folder in (self.root / "MNIST" / "raw", self.root):
@@ -144,21 +144,22 @@ def digits_at(
     images: UInt8Array,
     labels: Int64Array,
     *,
-    resolution: int | None,
+    data: ImageDataModule,
     source: str,
     recipe: Mapping[str, object],
 ) -> ImageArray:
-    """uint8 [N, 28, 28] to an ImageArray at a resolution: kept (28), padded with black (32) or resized by
-    PIL.
+    """uint8 [N, 28, 28] to an ImageArray at the resolution of `data`: kept (28), padded with black (32) or resized by
+    PIL with its interpolation.
     """
-    side = resolution or SIDE
+    side = data.resolution or SIDE
     if side in (SIDE, 32):
         border = (side - SIDE) // 2
         padded = np.pad(images, ((0, 0), (border, border), (border, border)))[:, None]
         return from_memory(padded, labels, class_names=CLASSES, recipe={**recipe, "black_border": border})
 
     def build() -> Decoded:
-        return Decoded(resize(images[:, None], side), len(images), (1, side, side), labels, CLASSES)
+        return Decoded(resize(images[:, None], prepare), len(images), (1, side, side), labels, CLASSES)
 
-    full = {**recipe, **Preparation(1, square=None, resolution=side).recipe()}
+    prepare = Preparation(1, square=None, resolution=side, interpolation=data.interpolation)
+    full = {**recipe, **prepare.recipe()}
     return cached("mnist", build, source=source, recipe=full)

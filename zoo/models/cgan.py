@@ -148,10 +148,11 @@ class CGAN(AdversarialModule):
         lr: initial learning rate of both players; None takes the network's own (0.1, 2e-4).
         lr_decay: "mnist": the learning rate is divided by this at every update.
         lr_min: "mnist": floor of the learning rate.
-        momentum_start: "mnist": momentum up to and including epoch 1.
+        momentum_start: "mnist": momentum up to and including epoch `momentum_first_epoch`.
         momentum_end: "mnist": momentum from epoch `momentum_epochs` on; linear in epochs between.
-        momentum_epochs: "mnist": epoch at which the momentum saturates.
+        momentum_epochs: "mnist": epoch at which the momentum saturates, counted from 0.
         images_per_epoch: "mnist": what the momentum schedule calls an epoch.
+        momentum_first_epoch: "mnist": epoch after which the momentum grows, counted from 0.
 
     Raises:
         ValueError: an image shape that the network does not have.
@@ -187,6 +188,7 @@ class CGAN(AdversarialModule):
         momentum_end: float = 0.7,
         momentum_epochs: int = 250,
         images_per_epoch: int = 50_000,
+        momentum_first_epoch: int = 1,
     ) -> None:
         super().__init__(image_shape=(channels, resolution, resolution), z_dim=100, num_classes=num_classes)
         self.save_hyperparameters()
@@ -200,6 +202,7 @@ class CGAN(AdversarialModule):
             momentum_end=momentum_end,
             momentum_epochs=momentum_epochs,
             images_per_epoch=images_per_epoch,
+            momentum_first_epoch=momentum_first_epoch,
         )
         if network == "mnist":
             if self.image_shape != (1, 28, 28):

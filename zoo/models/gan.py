@@ -122,10 +122,11 @@ class GAN(AdversarialModule):
         lr: initial learning rate of both players; None takes the configuration's (0.1, 0.025, 0.004).
         lr_decay: the learning rate is divided by this at every update.
         lr_min: floor of the learning rate.
-        momentum_start: momentum up to and including epoch 1.
+        momentum_start: momentum up to and including epoch `momentum_first_epoch`.
         momentum_end: momentum from epoch `momentum_epochs` on; linear in epochs between.
-        momentum_epochs: epoch at which the momentum saturates.
+        momentum_epochs: epoch at which the momentum saturates, counted from 0; the authors' is 249.
         images_per_epoch: what the momentum schedule calls an epoch (50,000 MNIST or 40,000 CIFAR-10 images).
+        momentum_first_epoch: epoch after which the momentum grows, counted from 0; the authors' is 0.
     """
 
     paper = "gan"
@@ -165,6 +166,7 @@ class GAN(AdversarialModule):
         momentum_end: float = 0.7,
         momentum_epochs: int = 250,
         images_per_epoch: int | None = None,
+        momentum_first_epoch: int = 1,
     ) -> None:
         mnist = network == "mnist"
         super().__init__(image_shape=(1, 28, 28) if mnist else (3, 32, 32), z_dim=100)
@@ -180,6 +182,7 @@ class GAN(AdversarialModule):
             momentum_end=momentum_end,
             momentum_epochs=momentum_epochs,
             images_per_epoch=images_per_epoch if images_per_epoch is not None else 50_000 if mnist else 40_000,
+            momentum_first_epoch=momentum_first_epoch,
         )
         # What undoes the contrast normalisation for display, in [-1, 1] units: the training images' mean per-image
         # brightness and contrast, measured when training starts.

@@ -103,6 +103,10 @@ class PGGAN(GrowingModule):
         fade_images: real images while a resolution fades in.
         batch_sizes: batch over all devices from a resolution on, such as {4: 16, 256: 14}.
         lrs: learning rate from a resolution on, likewise.
+        truncate_faded: reals of a fade are cut off to whole grey levels, as by the Theano code (of the paper's figures)
+            and not by the TensorFlow code.
+        fused_scale: D halves the maps of a block before its last leaky ReLU, as the TensorFlow code does by default,
+            and not after it (Table 2, Theano code).
 
     Raises:
         ValueError: a resolution that is no power of two, or a joint update with n_critic > 1.
@@ -144,6 +148,8 @@ class PGGAN(GrowingModule):
         fade_images: int | None = None,
         batch_sizes: dict[int, int] | None = None,
         lrs: dict[int, float] | None = None,
+        truncate_faded: bool = False,
+        fused_scale: bool = False,
     ) -> None:
         row = ROWS[config]
         if joint_update and row.n_critic > 1:
@@ -170,12 +176,18 @@ class PGGAN(GrowingModule):
         self.drift_weight = row.drift_weight if drift_weight is None else drift_weight
         self.beta2 = row.beta2 if beta2 is None else beta2
         self.ema_beta = row.ema_beta if ema_beta is None else ema_beta
-        self.joint_update = joint_update
+        self.joint_update, self.truncate_faded = joint_update, truncate_faded
         self.G = Generator(
             resolution, channels=channels, z_dim=self.z_dim, width=width, row=row, num_classes=num_classes
         )
         self.D = Discriminator(
-            resolution, channels=channels, width=width, row=row, group_size=group_size, num_classes=num_classes
+            resolution,
+            channels=channels,
+            width=width,
+            row=row,
+            group_size=group_size,
+            num_classes=num_classes,
+            fused_scale=fused_scale,
         )
         self.to(memory_format=torch.channels_last)  # same values, faster convolutions and up- and downscaling
         self.G_ema = averaged_copy(self.G)
@@ -290,6 +302,13 @@ class PGGAN(GrowingModule):
         return torch.cat(blocks).float()
 
     # The training.
+
+    def preprocess(self, x: Tensor) -> Tensor:
+        faded = super().preprocess(x)
+        if not self.truncate_faded or self.stage.alpha == 1:
+            return faded
+        grey = faded.add(1).mul(127.5).add(1e-3).floor()  # float32 may be a little below a whole grey level
+        return grey.div(127.5).sub(1)
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
         if self.joint_update:

@@ -20,11 +20,14 @@ from zoo.runs.record import read_metrics, read_result
 def current_settings(paper: str, settings: Mapping[str, Any]) -> dict[str, Any]:
     """Constructor arguments of a paper's module as they are today, whichever version wrote them.
 
-    DCGAN's techniques (zoo/models/improved_gan.py) used to be arguments of their own.
+    DCGAN's techniques (zoo/models/improved_gan.py) used to be arguments of their own. WGAN-GP's CIFAR-10 critic had
+    BatchNorm with "wgan" alone.
     """
     known = {
         name: value for name, value in settings.items() if not str(name).startswith("_")
     }  # those are Lightning's own
+    if paper == "wgan_gp" and known.get("network") == "cifar10" and known.get("method") in ("gan", "lsgan"):
+        return {"batchnorm_D": False, **known}
     if paper != "dcgan":
         return known
     switches = {name: known.pop(name) for name in Switches.__annotations__ if name in known}

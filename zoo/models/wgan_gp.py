@@ -36,6 +36,8 @@ class WGANGP(AdversarialModule):
         architecture_seed: of `random`: the architecture's number.
         filters: of `random`: choices for the base filters; None takes the paper's 32, 64, 128.
         width: filters next to the image, or units of the MLP; None takes 512 (plane), 64, 128, 128, 64.
+        batchnorm_D: of `cifar10`: BatchNorm in D's second and third convolution; None takes the script's, which has it
+            with every method but `wgan-gp`.
         optimizer: "adam" or "rmsprop"; None takes Adam, for `wgan` and `lsgan` RMSProp.
         lr: learning rate of both players; None takes the method's: 1e-4 (`cifar10_resnet` 2e-4; with RMSProp 5e-5) for
             `wgan-gp`, else 5e-5, 2e-4, 1e-4.
@@ -55,7 +57,7 @@ class WGANGP(AdversarialModule):
         fixed_generator: in the plane: the critic is trained against reals plus N(0, I) and G never moves (figure 1a).
 
     Raises:
-        ValueError: labels or a fixed generator for a network that has none.
+        ValueError: labels, a fixed generator or batchnorm_D for a network that has none.
     """
 
     paper = "wgan_gp"
@@ -86,6 +88,7 @@ class WGANGP(AdversarialModule):
         architecture_seed: int = 0,
         filters: list[int] | None = None,
         width: int | None = None,
+        batchnorm_D: bool | None = None,
         optimizer: Optimizer | None = None,
         lr: float | None = None,
         beta1: float | None = None,
@@ -106,6 +109,8 @@ class WGANGP(AdversarialModule):
             raise ValueError(f"network {network} takes no labels: leave num_classes out, or use cifar10_resnet")
         if fixed_generator and not in_plane:
             raise ValueError("fixed_generator is an experiment in the plane: use network=toy")
+        if batchnorm_D is not None and network != "cifar10":
+            raise ValueError(f"where network {network} has BatchNorm is settled by the method: leave batchnorm_D out")
         script, constants = SCRIPTS[network], CONSTANTS[method]
         super().__init__(
             image_shape=(channels, 32, 32) if network == "random" else script.image_shape,
@@ -137,6 +142,7 @@ class WGANGP(AdversarialModule):
             num_classes=num_classes,
             channels=channels,
             architecture=self.architecture,
+            batchnorm_D=batchnorm_D,
         )
         self.batchnorm_D = any(isinstance(layer, nn.BatchNorm2d) for layer in self.D.modules())
         decay = 1e-3 if self.architecture is not None and self.architecture.D.normalisation else 0.0

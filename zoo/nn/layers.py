@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from zoo.nn.precision import at_least_float32
+
 
 class Maxout(nn.Module):
     """Largest of `pieces` affine maps per unit (Goodfellow et al. 2013, arXiv 1302.4389, eq. 1).
@@ -182,7 +184,7 @@ class MinibatchStddev(nn.Module):
                 f"a batch of {n} images on this device cannot be cut into groups of {group} (MinibatchStddev): choose "
                 "a batch size that the group size divides, or group_size=None"
             )
-        groups = x.float().view(group, n // group, *x.shape[1:])  # [G, M, C, H, W]
+        groups = at_least_float32(x).view(group, n // group, *x.shape[1:])  # [G, M, C, H, W]
         stddev = (groups.var(0, correction=0) + 1e-8).sqrt().mean((1, 2, 3))  # [M]
         stddev = stddev.repeat(group).view(n, 1, 1, 1).expand(n, 1, height, width)
         return torch.cat([x, stddev.to(x.dtype)], 1)

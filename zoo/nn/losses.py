@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from zoo.nn.precision import at_least_float32
+
 
 def bce_discriminator_loss(real_logits: Tensor, fake_logits: Tensor, *, real_label: float = 1.0) -> Tensor:
     """-E[log D(x)] - E[log(1 - D(G(z)))] (Goodfellow et al. 2014, eq. 1, negated); 2 ln 2 where D = 1/2.
@@ -69,8 +71,8 @@ def gradient_penalty(
 ) -> Tensor:
     """E[(||grad D(x_hat)||_2 - target)^2] at x_hat = epsilon x + (1 - epsilon) fake (Gulrajani et al. 2017, eq. 3).
 
-    One epsilon per sample. Runs in float32 outside any autocast and outside torch.compile, whose graphs cannot be
-    differentiated twice. The weight (lambda) is the caller's.
+    One epsilon per sample. Runs in float32 (of float64 images in float64) outside any autocast and torch.compile, whose
+    graphs cannot be differentiated twice. The weight (lambda) is the caller's.
 
     Args:
         D: critic, [N, ...] to [N] or [N, 1].
@@ -84,8 +86,9 @@ def gradient_penalty(
     with torch.autocast(x.device.type, enabled=False), torch.compiler.set_stance("force_eager"):
         if epsilon is None:
             epsilon = torch.rand(len(x), generator=generator).to(x.device)
-        epsilon = epsilon.float().view(-1, *[1] * (x.dim() - 1))  # [N, 1, 1, 1]
-        x_hat = (epsilon * x.float() + (1 - epsilon) * fake.detach().float()).requires_grad_()
+        x, fake = at_least_float32(x), at_least_float32(fake.detach())
+        epsilon = epsilon.to(x.dtype).view(-1, *[1] * (x.dim() - 1))  # [N, 1, 1, 1]
+        x_hat = (epsilon * x + (1 - epsilon) * fake).requires_grad_()
         (gradient,) = torch.autograd.grad(D(x_hat).sum(), x_hat, create_graph=True)  # [N, ...]
         excess = gradient.flatten(1).norm(2, dim=1) - target  # [N]
         penalty: Tensor = (excess.relu() if one_sided else excess).square().mean()
@@ -95,15 +98,15 @@ def gradient_penalty(
 def r1_penalty(D: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     """E ||grad D(x)||^2 on reals: the mean over images of the summed squared gradients (Mescheder et al. 2018, eq. 9).
 
-    Runs in float32 outside any autocast and outside torch.compile, as gradient_penalty does. The weight (gamma / 2) is
-    the caller's.
+    Runs in float32 or float64 outside any autocast and outside torch.compile, as gradient_penalty does. The weight
+    (gamma / 2) is the caller's.
 
     Args:
         D: discriminator, [N, ...] to logits [N] or [N, 1].
         x: real images [N, ...].
     """
     with torch.autocast(x.device.type, enabled=False), torch.compiler.set_stance("force_eager"):
-        x = x.detach().float().requires_grad_()
+        x = at_least_float32(x.detach()).requires_grad_()
         (gradient,) = torch.autograd.grad(D(x).sum(), x, create_graph=True)  # [N, ...]
         penalty: Tensor = gradient.flatten(1).square().sum(1).mean()
         return penalty

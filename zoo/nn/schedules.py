@@ -15,10 +15,11 @@ class SGDSchedule(NamedTuple):
         lr: initial learning rate.
         lr_decay: the learning rate is divided by this at every update.
         lr_min: floor of the learning rate.
-        momentum_start: momentum up to and including epoch 1.
+        momentum_start: momentum up to and including epoch `momentum_first_epoch`.
         momentum_end: momentum from epoch `momentum_epochs` on; linear in epochs between.
-        momentum_epochs: epoch at which the momentum saturates.
+        momentum_epochs: epoch at which the momentum saturates, counted from 0.
         images_per_epoch: what is called an epoch.
+        momentum_first_epoch: epoch after which the momentum grows, counted from 0.
     """
 
     lr: float
@@ -28,6 +29,7 @@ class SGDSchedule(NamedTuple):
     momentum_end: float
     momentum_epochs: int
     images_per_epoch: int
+    momentum_first_epoch: int = 1
 
     def learning_rate(self, updates: int) -> float:
         """After so many updates."""
@@ -35,7 +37,8 @@ class SGDSchedule(NamedTuple):
 
     def momentum(self, epoch: int) -> float:
         """In this epoch, counted from 0."""
-        share = min(1.0, max(0.0, (epoch - 1) / (self.momentum_epochs - 1)))
+        first = self.momentum_first_epoch
+        share = min(1.0, max(0.0, (epoch - first) / max(1, self.momentum_epochs - first)))
         return self.momentum_start + share * (self.momentum_end - self.momentum_start)
 
     def set(self, optimizers: Iterable[Any], *, updates: int, images_seen: int) -> None:

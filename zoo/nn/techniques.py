@@ -9,6 +9,8 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from zoo.nn.precision import at_least_float32
+
 REFERENCE = 64  # latents in the reference batch of virtual batch normalization
 KERNELS, KERNEL_DIM = 100, 5  # B and C of minibatch discrimination in the authors' CIFAR-10 script
 
@@ -91,7 +93,8 @@ class VirtualBatchNorm(nn.Module):
         self.bias = nn.Parameter(torch.zeros(channels))
 
     def forward(self, x: Tensor) -> Tensor:
-        h = x.float().flatten(2) if x.dim() > 2 else x.float()[..., None]  # [R + N, C, H * W]
+        h = at_least_float32(x)
+        h = h.flatten(2) if x.dim() > 2 else h[..., None]  # [R + N, C, H * W]
         mean, power = self.combined(h.mean(2, keepdim=True)), self.combined(h.square().mean(2, keepdim=True))
         normalised = (h - mean) * (power - mean.square()).clamp(min=0).add(self.eps).rsqrt()
         return (normalised * self.weight[:, None] + self.bias[:, None]).view_as(x).to(x.dtype)

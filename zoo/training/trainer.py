@@ -13,11 +13,10 @@ from lightning.fabric.plugins.environments import (
 )
 from lightning.pytorch.plugins.environments import ClusterEnvironment
 
-from zoo.errors import UnsupportedSettingError, UsageError
-from zoo.models.base.refusals import refuse_float16
+from zoo.errors import UsageError
+from zoo.models.base.refusals import refuse_precision
 
 TWO_PLAYERS = "ddp_find_unused_parameters_true"  # each loss leaves one player unused
-PRECISIONS = ("32-true", "32", "bf16-mixed", "bf16")
 STRATEGIES = ("auto", "ddp", TWO_PLAYERS, "single_device", "DDPStrategy", "SingleDeviceStrategy")
 
 _BUDGET = "training ends by --images, --generator_steps or --trainer.max_time"
@@ -63,12 +62,8 @@ def refuse_unusable_options(trainer: Any) -> None:
     every = trainer.get("log_every_n_steps")
     if every is not None and every < 1:
         raise UsageError(f"--trainer.log_every_n_steps must be 1 or more, not {every}")
-    refuse_float16(trainer.precision)  # on a CPU, Lightning would silently take bf16 instead
-    if trainer.precision is not None and str(trainer.precision) not in PRECISIONS:
-        raise UnsupportedSettingError(
-            f"--trainer.precision {trainer.precision} cannot be: images and penalties are in float32; there are "
-            "32-true and bf16-mixed"
-        )
+    if trainer.precision is not None:
+        refuse_precision(trainer.precision)  # on a CPU, Lightning would silently take bf16 for float16
     strategy = getattr(trainer.strategy, "class_path", trainer.strategy)
     if str(strategy).rpartition(".")[2] not in STRATEGIES:
         raise UsageError(

@@ -21,6 +21,7 @@ WHOLE: Mapping[str, tuple[float, float]] = {
     **dict.fromkeys(("noise", "codes", "continuous"), (0, MOST)),
     **dict.fromkeys(("extra_layers", "mapping_layers"), (0, 64)),
     **dict.fromkeys(("constant_images", "stabilise_images", "fade_images", "architecture_seed"), (0, math.inf)),
+    "momentum_first_epoch": (0, math.inf),
     "momentum_epochs": (2, math.inf),
     "truncation_cutoff": (0, 64),
 }
@@ -28,7 +29,7 @@ WHOLE: Mapping[str, tuple[float, float]] = {
 REAL: Mapping[str, tuple[float, float]] = {
     **dict.fromkeys(("l2", "weight_decay", "gp_weight", "gp_target", "r1_gamma", "drift"), (0, math.inf)),
     **dict.fromkeys(("drift_weight", "acgan_weight", "acgan_weight_D", "acgan_weight_G"), (0, math.inf)),
-    **dict.fromkeys(("information_weight", "lr_min"), (0, math.inf)),
+    **dict.fromkeys(("information_weight", "lr_min", "gain_std"), (0, math.inf)),
     **dict.fromkeys(("mixing_prob",), (0, 1)),
     **dict.fromkeys(("a", "b", "c"), (-math.inf, math.inf)),
 }

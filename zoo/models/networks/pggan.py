@@ -159,7 +159,8 @@ class Generator(nn.Module):
 class Discriminator(nn.Module):
     """Images [N, channels, r, r] for any r = 4, 8, ..., R to scores [N, 1], then class logits if any (Table 2, right).
 
-    `group_size` is that of the minibatch standard deviation, None for the whole batch; the other arguments are G's.
+    `group_size` is that of the minibatch standard deviation, None for the whole batch; with `fused_scale`, maps are
+    halved before the leaky ReLU of a block's last layer, else after it; the other arguments are G's.
     """
 
     def __init__(
@@ -171,9 +172,10 @@ class Discriminator(nn.Module):
         row: Row = ROWS["h"],
         group_size: int | None = None,
         num_classes: int | None = None,
+        fused_scale: bool = False,
     ) -> None:
         super().__init__()
-        self.row = row
+        self.row, self.fused_scale = row, fused_scale
         sides = resolutions(resolution)
         maps = [feature_maps(side, fmap_base=width[0], fmap_max=width[1]) for side in sides]
         dense = feature_maps(2, fmap_base=width[0], fmap_max=width[1])
@@ -208,12 +210,22 @@ class Discriminator(nn.Module):
         last = x.shape[3].bit_length() - 3
         h = self.from_rgb[last](x)
         for stage in range(last, 0, -1):
-            h = downscale2d(self.blocks[stage - 1](h))
+            h = self.halved(self.blocks[stage - 1], h)
             if stage == last and alpha < 1:
                 h = fade(self.from_rgb[last - 1](downscale2d(x)), h, alpha=alpha)
         h = self.last(h)
         score: Tensor = self.score(h)
         return score if self.classes is None else torch.cat([score, self.classes(h)], 1)
+
+    def halved(self, block: nn.Module, h: Tensor) -> Tensor:
+        """A block of maps [N, C, 2r, 2r] and the 2x2 means behind it, [N, C', r, r]."""
+        if not self.fused_scale:
+            return downscale2d(block(h))
+        *layers, activation = block.children()
+        for layer in layers:
+            h = layer(h)
+        means: Tensor = activation(downscale2d(h))
+        return means
 
 
 def keep_scale_in_weights(net: nn.Module) -> None:

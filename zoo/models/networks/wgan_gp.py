@@ -63,18 +63,20 @@ def build_networks(
     num_classes: int | None = None,
     channels: int = 3,
     architecture: RandomArchitecture | None = None,
+    batchnorm_D: bool | None = None,
 ) -> Pair:
     """The networks, freshly initialised.
 
     Args:
         network: which script; "toy_deep" is figure 1b's, "random" needs an architecture (section 5.1).
-        method: decides on the normalisation, as the scripts do: the MNIST and CIFAR-10 critics have BatchNorm for
-            "wgan" alone, the MNIST generator likewise; where "wgan-gp" has layer norm, the others have BatchNorm.
+        method: decides on the normalisation, as the scripts do: the MNIST networks have BatchNorm for "wgan" alone,
+            the CIFAR-10 critic for all but "wgan-gp"; where "wgan-gp" has layer norm, the others have BatchNorm.
         z_dim: dimension of z.
         width: units of the MLPs, or filters next to the image; `random` has its own.
         num_classes: for "cifar10_resnet": labels condition the generator, and the critic classifies.
         channels: of the images of "random".
         architecture: of "random".
+        batchnorm_D: of "cifar10": whether its critic has BatchNorm; None takes the script's.
     """
     clipped: Normalisation = "batch" if method == "wgan" else "none"
     drop_in: Normalisation = "layer" if method == "wgan-gp" else "batch"
@@ -83,7 +85,8 @@ def build_networks(
     if network == "mnist":
         return mnist_networks(z_dim=z_dim, width=width, normalisation=clipped)
     if network == "cifar10":
-        return cifar10_networks(z_dim=z_dim, width=width, normalisation_D=clipped)
+        normalised = method != "wgan-gp" if batchnorm_D is None else batchnorm_D
+        return cifar10_networks(z_dim=z_dim, width=width, normalisation_D="batch" if normalised else "none")
     if network == "cifar10_resnet":
         return cifar10_resnets(z_dim=z_dim, width=width, num_classes=num_classes)
     if network == "resnet64":
