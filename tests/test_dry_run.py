@@ -57,6 +57,8 @@ def test_nothing_is_written_and_all_is_said(
     ]
     options += ["--model.channels", "3", "--evaluation.every", "3200", "--evaluation.samples", "20"]
     options += ["--evaluation.extractors", "[resnet]", "--keep.monitor", "fd_resnet20", "--keep.archive_every", "3200"]
+    monkeypatch.setattr(dry_run, "IMAGES", 24)  # fewer than the reals that are wanted
+    options += ["--evaluation.real_images", "40"]
     zoo("dcgan", "fit", "--recipe", "digits", *options, "--dry_run")
     out = capsys.readouterr().out
     assert sorted(tmp_path.rglob("*")) == before

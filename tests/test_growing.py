@@ -2,7 +2,6 @@
 
 import math
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ from toys import Recorder, fit, same, state_of
 
 from zoo.data import ImageArray, ImageDataModule
 from zoo.experiments.pggan import of_pixels
-from zoo.experiments.suite import EXPERIMENTS, Measurement
+from zoo.experiments.suite import EXPERIMENTS, EvaluationSettings, Measurement
 from zoo.models import MODELS
 from zoo.models.base.growing import GrowingModule, averaged_copy
 from zoo.models.pggan import schedule_of
@@ -426,7 +425,7 @@ def test_tables_out_of_a_checkpoint_have_text_for_keys(paper: str) -> None:
 
 def test_evaluations_take_the_measures_of_pixels() -> None:
     module = small_model("pggan")
-    wanted = SimpleNamespace(samples=20, test_samples=None, real_images=20, extractors=None, batchnorm="running")
+    wanted = EvaluationSettings(samples=20, real_images=20, batchnorm="running")
     measurement = Measurement(small_data("pggan"), settings=wanted, testing=False)
     values = measurement(module)
     assert {"fd_lenet20", "swd20_avg", "swd20_32", "swd20_16", "ms_ssim20"} <= set(values)

@@ -48,6 +48,8 @@ class EvaluationSettings:
     """The same for test (default: full)."""
     real_images: int | None = None
     """Reference images (default: all)."""
+    mirror_reals: bool = False
+    """Mirror each of them with probability 1/2."""
     extractors: list[str] | None = None
     """inception, efficientnet, resnet, lenet; default: what suits the data."""
     batchnorm: str = "reestimated"
@@ -70,6 +72,7 @@ def build_evaluator(
     measures: Sequence[str],
     n_fake: int,
     n_real: int | None = None,
+    mirror_reals: bool = False,
     split: Split = "train",
     weights: Weights | None = None,
     batchnorm: str = "reestimated",
@@ -85,6 +88,7 @@ def build_evaluator(
         measures: names of zoo.metrics.measures.ALL.
         n_fake: generated images.
         n_real: reference images of the measures of pixels; None: all.
+        mirror_reals: mirror each with probability 1/2; where more are wanted than there are, they are taken again.
         split: of the reference, likewise.
         weights: None takes the average where a paper keeps one, as the papers that do so evaluate it.
         batchnorm: of G; see zoo.metrics.batchnorm.
@@ -97,6 +101,7 @@ def build_evaluator(
         measures=measures,
         split=split,
         n_real=n_real,
+        mirror_reals=mirror_reals,
         n_fake=n_fake,
         weights=weights or ("raw" if module is None or module.G_ema is None else "ema"),
         batchnorm="running" if module is None else suitable_mode(module.G, cast("Any", batchnorm)),
@@ -152,7 +157,7 @@ class Measurement:
             EvaluationError: numbers that no figure can be made of.
             WeightsError: a network that was asked for is not at hand.
         """
-        wanted = self.settings.real_images
+        wanted = None if self.settings.mirror_reals else self.settings.real_images
         if wanted is not None and len(self.data.image_shape) == 3 and wanted > (there := len(self.data.split("train"))):
             raise EvaluationError(f"--evaluation.real_images {wanted}: {self.data.name} has {there:,} training images")
         experiment = EXPERIMENTS.get(module.paper, Experiment())
@@ -202,6 +207,7 @@ class Measurement:
             columns=[Column(extractor, "train", self.settings.real_images)],
             measures=measures,
             n_real=self.settings.real_images,
+            mirror_reals=self.settings.mirror_reals,
             n_fake=(self.settings.test_samples or full) if self.testing else self.settings.samples,
             batchnorm=self.settings.batchnorm,
             batchnorm_samples=10_000 if self.testing else 2_000,

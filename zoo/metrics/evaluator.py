@@ -34,6 +34,7 @@ from zoo.metrics.real_statistics import (
     statistics_key,
     write_statistics,
 )
+from zoo.metrics.reals import MIRRORED, reference_of
 from zoo.metrics.result import EvalResult
 from zoo.metrics.sampling import Sampler, block_seed, undisturbed
 
@@ -57,14 +58,13 @@ class Evaluator:
         measures: names of `zoo.metrics.measures.ALL`; those that are cheap enough for training by default.
         columns: instead of extractors, split and n_real: several references or conventions (`preset_columns`) side
             by side, of the same samples.
+        mirror_reals: each real is mirrored with probability 1/2; n_real may then be above their number.
         n_fake: number of generated images, at least 10.
         weights: "ema" asks `module.sample(..., ema=True)` of a module that has `G_ema`; "raw" the weights
             being trained.
-        batchnorm: see `zoo.metrics.batchnorm`; batchnorm_samples fakes (rounded up to whole blocks) for
-            "reestimated".
+        batchnorm: see `zoo.metrics.batchnorm`; batchnorm_samples fakes, in whole blocks, for "reestimated".
         seed: of the list of latents. block: fakes drawn at a time; part of the protocol.
-        pool: features a side that kernel distance, precision, coverage and neighbours draw on; no other measure keeps
-            features.
+        pool: features a side that kernel distance, precision, coverage and neighbours draw on.
         cache_dir: where the reals' statistics are kept between runs; None keeps them in memory only.
         progress: a bar on process 0.
 
@@ -80,6 +80,7 @@ class Evaluator:
         columns: Sequence[Column] | None = None,
         split: Literal["train", "validation", "test"] = "train",
         n_real: int | None = None,
+        mirror_reals: bool = False,
         n_fake: int = 10_000,
         weights: Weights = "raw",
         batchnorm: BatchNormMode = "running",
@@ -94,7 +95,7 @@ class Evaluator:
             columns = [Column(extractor, split, n_real) for extractor in extractors]
         self.columns = [c if c.n_fake is not None else dataclasses.replace(c, n_fake=n_fake) for c in columns]
         self.measures = list(dict.fromkeys(measures))
-        self.data, self.split, self.n_real = data, split, n_real
+        self.data, self.split, self.n_real, self.mirror_reals = data, split, n_real, mirror_reals
         self.n_fake = max([n_fake] * bool(not columns or self._of_pixels()) + [c.n_fake or 0 for c in self.columns])
         self.block, self.seed, self.pool = block, seed, pool
         self.weights, self.batchnorm = weights, batchnorm
@@ -221,6 +222,7 @@ class Evaluator:
             resize=column.extractor.resize if column else "none",
             seed=self.seed,
             block=self.block,
+            reals=MIRRORED if self.mirror_reals else "",
         )
         return dataclasses.replace(protocol, **changes)
 
@@ -237,9 +239,7 @@ class Evaluator:
         """The images of a column, or (None) of the measures of pixels."""
         split, n = (column.split, column.n_real) if column else (self.split, self.n_real)
         if (split, n) not in self._reals:
-            real = self.data.split(split)
-            first = real.sample if not getattr(self.data, "mixed", True) else lambda n: real.slice(0, n)
-            self._reals[split, n] = real if n is None else first(n)
+            self._reals[split, n] = reference_of(self.data, split, n, mirror=self.mirror_reals)
         return self._reals[split, n]
 
     def _sample(self, module: Sampler, *, stream: str, block: int) -> Tensor:

@@ -184,7 +184,7 @@ class PixelMeasures:
                 mine = images if first_process else images[:0]
                 index = torch.arange(len(mine), device=self.device)
                 whole = len(mine) == len(reals)  # no copy of a large data set
-                metric.update((reals if whole else reals[mine]).to(self.device), index=index, side="real")
+                metric.update((reals[:] if whole else reals[mine]).to(self.device), index=index, side="real")
                 metric.update(reals[:0].to(self.device), index=index[:0], side="fake")
 
     def update(self, images: Tensor, index: Tensor, numbers: Tensor) -> None:

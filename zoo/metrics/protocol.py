@@ -17,7 +17,7 @@ LENET_FULL = 10_000
 INCEPTION_NAMES = {"fd": "fid", "is": "is", "kd": "kid", "fd_infinity": "fid_infinity"}
 ORDER, FIRST = "one fixed permutation of the files", "the first of one fixed permutation of the files"
 #: Left out of the hash where they are empty: earlier values keep theirs.
-SINCE_LATER = ("settings", "labels", "sampling", "order")
+SINCE_LATER = ("settings", "labels", "sampling", "order", "reals")
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,7 @@ class EvalProtocol:
     labels: str = ""  # the distribution that a conditional generator's labels were drawn from
     sampling: str = ""  # what the module does to its samples to compare them, where it does anything
     order: str = ""  # of images from files, where the value depends on it: on the first N, on pools, on splits
+    reals: str = ""  # what is done to the reference's images, where anything is
     quantisation: str = QUANTISATION
     version: int = 1  # raised when a measure's definition changes under the same fields
 
@@ -66,6 +67,7 @@ class EvalProtocol:
                 ("sampling:", self.sampling),
                 ("settings:", self.settings),
                 ("order:", self.order),
+                ("reals:", self.reals),
                 ("resize:", self.resize if self.extractor_sha256 else ""),
                 ("uint8:", self.quantisation),
             )

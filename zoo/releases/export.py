@@ -173,7 +173,8 @@ def figures_entry(run: FinishedRun, module: AdversarialModule) -> dict[str, Any]
     settings = settings_for(measured_as_in(run.config, run.data))
     taken = measure(module, run.data, settings)
     return {
-        "evaluation": {name: getattr(settings, name) for name in EVALUATION},
+        "evaluation": {name: getattr(settings, name) for name in EVALUATION}
+        | ({"mirror_reals": True} if settings.mirror_reals else {}),
         "figures": taken.latest,
         "protocols": taken.hashes,
         "protocol_texts": taken.protocols,

@@ -247,12 +247,14 @@ class DryRun(ReproductionCLI):
         if self.settings.evaluation.every is None:
             return
         of_reals: list[float] = []
+        wanted, self.measurement.settings.real_images = self.settings.evaluation.real_images or n_real, None
         for evaluator in self.measurement.prepare(self.model):
+            evaluator.n_real = None  # all that there are here
+            evaluator.columns = [replace(column, n_real=None) for column in evaluator.columns]
             evaluator.real_statistics = timed(evaluator.real_statistics, into=of_reals)  # type: ignore[method-assign]
         first, again = (self.seconds_of(self.evaluation.measure) for _ in range(2))
         forecast.samples, forecast.evaluation = self.settings.evaluation.samples, again
-        n_real = min(n_real, self.settings.evaluation.real_images or n_real)
-        once = sum(of_reals) * n_real / min(n_real, IMAGES)
+        once = sum(of_reals) * wanted / min(n_real, IMAGES)
         forecast.reals = once + max(0.0, first - sum(of_reals) - again)
 
     def seconds_of(self, measure: Callable[[AdversarialModule], Any]) -> float:

@@ -51,6 +51,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="generated images (default: 50,000 for inception, else 10,000)",
     )
     add("--reals", type=positive, default=None, help="the first N images of the reference (default: all)")
+    add(
+        "--mirror_reals",
+        action="store_true",
+        help="mirror each image of the reference with probability 1/2; --reals may then be more than there are",
+    )
     add("--split", default="train", choices=("train", "validation", "test"), help="of the run's data")
     add(
         "--data",
@@ -196,6 +201,7 @@ def make_evaluator(
         measures=measures,
         split=arguments.split,
         n_real=arguments.reals,
+        mirror_reals=arguments.mirror_reals,
         n_fake=n_fake,
         weights=arguments.weights if module is not None else None,
         batchnorm=arguments.batchnorm,
