@@ -124,6 +124,19 @@ RECIPES = {
             "keep": {"grid_every": 50_000, "checkpoint_every": 50_000, "monitor": "fd_lenet2k"},
         },
     ),
+    "stacked": Recipe(
+        "extension: the community network at 32x32 on three MNIST digits in the channels (1,000 modes)",
+        {
+            "model": {"network": "community", "resolution": 32},
+            "data": {
+                "class_path": "zoo.data.StackedMNIST",
+                "init_args": {"batch_size": 64, "resolution": 32},
+            },
+            "images": 3_000_000,
+            "evaluation": {"every": 250_000, "test_samples": 26_000},
+            "keep": {"grid_every": 250_000, "checkpoint_every": 250_000, "monitor": "fd_resnet2k"},
+        },
+    ),
     "digits": Recipe(
         "the community network at 32x32, half as wide, on the 5,000 embedded digits (no experiment of the paper)",
         {

@@ -287,6 +287,19 @@ RECIPES = {
             "keep": {"grid_every": 500_000, "checkpoint_every": 250_000},
         },
     ),
+    "stacked": Recipe(
+        "extension: figure 3's DCGAN-like networks on three MNIST digits in the channels (1,000 modes)",
+        {
+            "model": {"network": "cifar10"},
+            "data": {
+                "class_path": "zoo.data.StackedMNIST",
+                "init_args": {"batch_size": 64, "resolution": 32},
+            },
+            "images": 10_000_000,
+            "evaluation": {"every": 500_000, "test_samples": 26_000},
+            "keep": {"grid_every": 500_000, "checkpoint_every": 500_000, "monitor": "fd_resnet2k"},
+        },
+    ),
     "digits": Recipe(
         "the MNIST networks, half as wide, on the 5,000 embedded digits (no experiment of the paper)",
         {

@@ -7,6 +7,7 @@ from zoo.data.cifar10 import CIFAR10
 from zoo.data.digits import Digits
 from zoo.data.folder import ImageFolder
 from zoo.data.mnist import MNIST
+from zoo.data.stacked import StackedMNIST
 from zoo.data.stream import ImageStream
 from zoo.data.toy import ToyPoints
 from zoo.errors import DataNotFoundError
@@ -14,6 +15,7 @@ from zoo.errors import DataNotFoundError
 DATASETS: dict[str, type[ImageDataModule]] = {
     "Digits": Digits,
     "MNIST": MNIST,
+    "StackedMNIST": StackedMNIST,
     "CIFAR10": CIFAR10,
     "CelebA": CelebA,
     "ImageFolder": ImageFolder,
@@ -30,6 +32,7 @@ __all__ = [
     "ImageDataModule",
     "ImageFolder",
     "ImageStream",
+    "StackedMNIST",
     "ToyPoints",
     "cache_dir",
 ]

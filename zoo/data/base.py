@@ -46,6 +46,7 @@ class ImageDataModule(LightningDataModule):
     channels: int = 3
     native_resolution: int
     extractor: str = "efficientnet"  # network that measures such images: "lenet" knows digits alone
+    measures: tuple[str, ...] = ()  # of zoo.metrics.measures.OF_PIXELS, which such images have besides
 
     def __init__(
         self,

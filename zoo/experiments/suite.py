@@ -163,7 +163,10 @@ class Measurement:
         experiment = EXPERIMENTS.get(module.paper, Experiment())
         if self._evaluators is None:
             extractors = self._extractors()
-            pixels = tuple(experiment.of_pixels(module)) if experiment.of_pixels else ()
+            pixels = (
+                *(experiment.of_pixels(module) if experiment.of_pixels else ()),
+                *getattr(self.data, "measures", ()),
+            )
             of_pixels = [()] * (len(extractors) - 1) + [pixels]  # of the last, with the most samples
             self._evaluators = [
                 self._evaluator(extractor, module, measures=(*WHILE_TRAINING, *more))

@@ -14,6 +14,7 @@ from zoo.metrics.frechet import FrechetDistance
 from zoo.metrics.frechet_infinity import FrechetInfinity
 from zoo.metrics.inception_score import InceptionScore
 from zoo.metrics.kernel_distance import KernelDistance
+from zoo.metrics.modes import StackedModes
 from zoo.metrics.ms_ssim import PairwiseMSSSIM
 from zoo.metrics.ndb import StatisticallyDifferentBins
 from zoo.metrics.nearest import NearestNeighbours, Neighbours
@@ -37,7 +38,9 @@ OF_PIXELS = {
     "ms_ssim": "MS-SSIM of pairs of fakes",
     "ndb": "number of statistically different bins",
     "nn_pixels": "nearest training images in pixels",
+    "modes": "modes of 1,000 found and their divergence from uniform, of three digits in the channels",
 }
+OF_SOME_DATA = ("modes",)  # of data sets that name it in `measures`
 ALL = {**OF_FEATURES, **OF_PIXELS}
 WHILE_TRAINING = ("fd", "is", "kd")
 FOR_TEST = ("fd", "is", "kd", "pr", "dc")
@@ -45,7 +48,7 @@ FOR_TEST = ("fd", "is", "kd", "pr", "dc")
 ORDERED = ("is", "ms_ssim")  # these split samples, or pair them
 
 SPLITS = 10  # of the Inception Score
-SWD_IMAGES, MS_SSIM_IMAGES, QUERIES, BINS = 16_384, 20_000, 1_000, 100
+SWD_IMAGES, MS_SSIM_IMAGES, MODES_IMAGES, QUERIES, BINS = 16_384, 20_000, 26_000, 1_000, 100
 NDB_REALS = 50_000  # 500 a bin
 
 
@@ -167,6 +170,7 @@ class PixelMeasures:
         self.swd = SlicedWasserstein(images=SWD_IMAGES).to(device) if "swd" in wanted else None
         self.ssim = PairwiseMSSSIM().to(device) if "ms_ssim" in wanted else None
         self.nn = NearestNeighbours().to(device) if "nn_pixels" in wanted else None
+        self.modes = StackedModes().to(device) if "modes" in wanted else None
         self.ndb: StatisticallyDifferentBins | None = None
         self.mixed, self.n_real = mixed, 0
 
@@ -195,6 +199,8 @@ class PixelMeasures:
                 metric.update(images[index < most], index=own[index < most], side="fake")
         if self.ssim is not None:
             self.ssim.update(images[index < MS_SSIM_IMAGES], index=index[index < MS_SSIM_IMAGES])
+        if self.modes is not None:
+            self.modes.update(images[index < MODES_IMAGES])
         if self.ndb is not None:
             self.ndb.update(images)
 
@@ -210,6 +216,10 @@ class PixelMeasures:
             found += [Value("swd", v, few, settings, part, taken=taken) for part, v in named_levels(levels)]
         if self.ssim is not None:
             found.append(Value("ms_ssim", self.ssim.compute(), min(n, MS_SSIM_IMAGES) // 2 * 2, "pairs (2i, 2i + 1)"))
+        if self.modes is not None:
+            modes, few = self.modes.compute(), min(n, MODES_IMAGES)
+            settings = f"digits by LeNet {self.modes.classifier.sha256[:8]}, divergence from uniform"
+            found += [Value("modes", modes.found, few, settings), Value("modes_kl", modes.kl, few, settings)]
         if self.ndb is not None:
             bins, settings = self.ndb.compute(), f"{len(self.ndb.centres)} bins of {NDB_REALS} reals at most"
             found += [Value("ndb", bins.share, n, settings), Value("ndb_jsd", bins.jsd, n, settings)]

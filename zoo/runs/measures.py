@@ -92,6 +92,8 @@ SHARED = (
     Measure("ms_ssim", "lower", "MS-SSIM of pairs of fakes", names=of_pixels("ms_ssim"), of_pixels=True),
     Measure("ndb", "lower", "share of statistically different bins", names=of_pixels("ndb"), of_pixels=True),
     Measure("ndb_jsd", "lower", "divergence of the bins", names=of_pixels("ndb_jsd"), of_pixels=True),
+    Measure("modes", "higher", "modes of 1,000 that samples show", names=of_pixels("modes"), of_pixels=True),
+    Measure("modes_kl", "lower", "divergence of these from uniform", names=of_pixels("modes_kl"), of_pixels=True),
     Measure("nn_pixel_ratio", "neither", "as nn_ratio, in pixels", names=of_pixels("nn_pixel_ratio"), of_pixels=True),
     Measure(
         "parzen_ll",

@@ -173,10 +173,12 @@ def make_evaluator(
     """The evaluator that the options ask for."""
     from zoo.experiments.suite import build_evaluator
     from zoo.metrics.inception import InceptionExtractor
-    from zoo.metrics.measures import ALL, FOR_TEST, OF_FEATURES
+    from zoo.metrics.measures import ALL, FOR_TEST, OF_FEATURES, OF_SOME_DATA
     from zoo.metrics.presets import Column, preset_columns
 
-    measures = list(ALL) if arguments.measures == "all" else words(arguments.measures) or list(FOR_TEST)
+    measures = words(arguments.measures) or [*FOR_TEST, *data.measures]
+    if measures == ["all"]:
+        measures = [name for name in ALL if name not in OF_SOME_DATA or name in data.measures]
     shape = tuple(data.split(arguments.split).images.shape[1:])
     if arguments.neighbours and not {"nn", "nn_pixels"} & set(measures):
         measures.append("nn_pixels")

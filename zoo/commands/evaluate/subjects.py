@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 class Folder:
     """Images read from a folder, in the place of a data set: every split is all of them."""
 
+    measures = ()
+
     def __init__(self, name: str, images: ImageArray) -> None:
         self.name, self.images = name, images
         self.splits = ("train",)
