@@ -130,7 +130,6 @@ class InfoGAN(AdversarialModule):
             raise ValueError(f"network mnist takes 28x28 grey images, not {resolution}x{resolution}x{channels}")
         if mnist and width is not None:
             raise ValueError("network mnist has no width: leave it out, or use network=celeba")
-        width = 64 if width is None else width
         if not mnist and resolution % 16:
             raise ValueError(f"resolution must be a multiple of 16 for network celeba, not {resolution}")
         super().__init__(image_shape=(channels, resolution, resolution), z_dim=layout.z_dim)
@@ -143,6 +142,7 @@ class InfoGAN(AdversarialModule):
             self.G = mnist_generator(self.z_dim)
             trunk, features = mnist_trunk(slope), 1024
         else:
+            width = width or 64  # after the settings are saved: a checkpoint is built again from them
             self.G = celeba_generator(self.z_dim, channels=channels, resolution=resolution, width=width)
             trunk = celeba_trunk(slope, channels=channels, width=width)
             features = 4 * width * (resolution // 8) ** 2
