@@ -24,8 +24,8 @@ Differences from the paper, and choices where it does not say
     where the trained network takes its noise from (`--model.sampling_dropout false` gives one image a class).
  4. Initial weights are those of the first GAN, U(-0.05, 0.05) in G and U(-0.005, 0.005) in D; biases are 0.
  5. The momentum grows over 250 epochs and training uses the first 50,000 digits, as for the first GAN. The duration is
-    not reported: here 500 epochs. In the run above the momentum is one epoch late: by 0.0008. The paper stops at the best Parzen log-likelihood of validation images, which is what
-    `best` is.
+    not reported: here 500 epochs. In the run above the momentum is one epoch late: by 0.0008. The paper stops at the
+    best Parzen log-likelihood of validation images, which is what `best` is.
  6. `accuracy_lenet`, the share of samples that a classifier takes for their label, is ours.
  7. The convolutional network is ours: DCGAN's guidelines with the one-hot label joined to z and, as constant maps, to
     the images; Adam, z ~ U(-1, 1). It carries the extensions to CIFAR-10 and CelebA (which has no labels here, hence

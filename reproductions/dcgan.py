@@ -47,10 +47,11 @@ Differences from the paper and from the authors' code
     re-estimated on fixed latents (`--evaluation.batchnorm batch` gives theirs), so that a sample does not depend on its
     neighbours; grids use the running statistics.
  3. The authors' script adds 1e-5 times the weight to every gradient, the paper does not mention it: `--model.l2 1e-5`.
- 4. `mnist_conditional`: the networks, [0, 1] images and the learning rate (constant for 100 epochs, linear to 0 over 100)
-    are those of the authors' script, which lowers it once an epoch: to at most 2e-6 above the line here. Its 2.5e-5 of weight decay is not in the paper: `--model.l2 2.5e-5`. It trains on 50,000 of the digits drawn at
-    random, here the first 50,000. The 1-NN classifier is scored on the 10,000 test digits, theirs on 10,000 validation
-    digits, with running statistics.
+ 4. `mnist_conditional`: the networks, [0, 1] images and the learning rate (constant for 100 epochs, linear to 0 over
+    100) are those of the authors' script, which lowers it once an epoch: to at most 2e-6 above the line here. Its
+    2.5e-5 of weight decay is not in the paper: `--model.l2 2.5e-5`. It trains on 50,000 of the digits drawn at random,
+    here the first 50,000. The 1-NN classifier is scored on the 10,000 test digits, theirs on 10,000 validation digits,
+    with running statistics.
  5. Their Adam lets beta1 decay by 1e-8 at each step; ours is constant.
  6. `community` (4x4 kernels, 64 filters, normal latents) is the Torch port's network, not the authors'.
  7. The CIFAR-10 classification with ImageNet-trained features (82.8 %) needs ImageNet-1k and is not run.

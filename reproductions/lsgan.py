@@ -39,8 +39,8 @@ Differences from the paper and from the authors' code
     squeezes the whole of LSUN's to a square. Both are bilinear. Samples are measured with
     re-estimated BatchNorm statistics, the authors' sampler uses the running ones (`--evaluation.batchnorm running`).
  9. The 3,740 classes of Chinese characters (HWDB1.0, a conditional network) are not here.
-10. BatchNorm's gains begin as N(1, 0.02) in `study_discriminator_*`, as in the authors' folders, and at 1 in all else, as
-    in their network for 112x112.
+10. BatchNorm's gains begin as N(1, 0.02) in `study_discriminator_*`, as in the authors' folders, and at 1 in all else,
+    as in their network for 112x112.
 11. The paper has no MNIST, CIFAR-10 or CelebA network: `mnist`, `cifar10`, `celeba` and `digits` are extensions, the
     stability study's networks with BatchNorm in both players, at 32x32 for all but CelebA.
 """

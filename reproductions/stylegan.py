@@ -28,8 +28,8 @@ Differences from the paper and from the authors' code
  1. Resolution, alpha and batch follow the images seen, batch by batch; the authors look at them every four batches.
  2. The generator's average takes the weights after G's update, the authors' those before it: our average after update k
     is theirs after k + 1.
- 3. Images are kept at the stage's resolution. The authors enlarge them to the final one for D, which shrinks them again;
-    R1 and the gradient penalty are then on a norm smaller by r / R, as here (`GrowingModule.gradient_scale`).
+ 3. Images are kept at the stage's resolution. The authors enlarge them to the final one for D, which shrinks them
+    again; R1 and the gradient penalty are then on a norm smaller by r / R, as here (`GrowingModule.gradient_scale`).
  4. Style mixing has one decision and one crossover for the batch of a device, as in the authors' code; the paper speaks
     of a percentage of images.
  5. The running average of w takes the mean over all devices, the authors' that of their first GPU.
@@ -52,7 +52,8 @@ Differences from the paper and from the authors' code
 16. Figures show other latents than the paper's, in its layout: `figure3_style_mixing`, `figure4_noise_deviation`,
     `figure5_noise`, `figure8_truncation` (psi acts on all layers there), `resolutions`, `growth`, `interpolation`.
 17. FID is from 50,000 reals, each mirrored with probability 1/2, as by the authors; which 50,000 of FFHQ, and which are
-    mirrored, are this project's draws. The extensions take every real of the split as it is: see `--evaluation.mirror_reals`.
+    mirrored, are this project's draws. The extensions take every real of the split as it is: see
+    `--evaluation.mirror_reals`.
 18. `celeba64`, `celeba128`, `cifar10`, `folder`, `mnist` and `digits` are extensions without a reported figure; the
     last two have narrow networks, z and w of 64 numbers, and short phases.
 """

@@ -117,8 +117,8 @@ Differences from the paper and from the authors' code
     batches of 16, 2,000 generator updates; success is judged by `is_lenet`, which is no Inception score. The study
     `architectures` takes numbers 0 to 19.
 19. The study `surfaces` stops at 10,000 critic updates of the recipes' 100,000.
-20. `mnist` trains on all 60,000 digits, the authors' script on the first 50,000 of them: `--data.train_images 50000`. The
-    records are of 60,000, and their FD is from these.
+20. `mnist` trains on all 60,000 digits, the authors' script on the first 50,000 of them: `--data.train_images 50000`.
+    The records are of 60,000, and their FD is from these.
 """
 
 from typing import Any

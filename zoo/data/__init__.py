@@ -15,9 +15,9 @@ from zoo.errors import DataNotFoundError
 DATASETS: dict[str, type[ImageDataModule]] = {
     "Digits": Digits,
     "MNIST": MNIST,
-    "StackedMNIST": StackedMNIST,
     "CIFAR10": CIFAR10,
     "CelebA": CelebA,
+    "StackedMNIST": StackedMNIST,
     "ImageFolder": ImageFolder,
 }
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from zoo.metrics.kernel_distance import KernelDistance as KernelDistance
     from zoo.metrics.lenet import LeNetExtractor as LeNetExtractor
     from zoo.metrics.lpips import VGG16LPIPS as VGG16LPIPS
+    from zoo.metrics.modes import StackedModes as StackedModes
     from zoo.metrics.ms_ssim import PairwiseMSSSIM as PairwiseMSSSIM
     from zoo.metrics.ndb import StatisticallyDifferentBins as StatisticallyDifferentBins
     from zoo.metrics.nearest import NearestNeighbours as NearestNeighbours
@@ -66,6 +67,7 @@ _MODULES = {
     "PrecisionRecall": "precision_recall",
     "ResNetExtractor": "resnet",
     "SlicedWasserstein": "swd",
+    "StackedModes": "modes",
     "StatisticallyDifferentBins": "ndb",
     "VGG16LPIPS": "lpips",
     "batchnorm_statistics": "batchnorm",
