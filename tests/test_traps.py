@@ -75,6 +75,15 @@ def test_plain_ddp_is_refused_with_the_remedy() -> None:
         module.setup("fit")
 
 
+@pytest.mark.parametrize("precision", ["64-true", "bf16-true"])
+def test_other_precisions_are_refused_for_a_trainer_of_ones_own(precision: Any) -> None:
+    """Reals are float32: the first layer would fail on them, deep inside a step."""
+    module = ToyGAN()
+    module.trainer = toy_trainer(precision=precision)
+    with pytest.raises(UnsupportedSettingError, match="there are 32-true and bf16-mixed"):
+        module.setup("fit")
+
+
 # 4. seed_everything gives every rank the same latents.
 
 
