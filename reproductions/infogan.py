@@ -5,21 +5,33 @@
     python reproductions/infogan.py study --name mnist --data_dir DIR    (figures 1 and 2, three seeds)
 
 Reported and reached (written by `python -m zoo results --write`)
-    recipe         measure                         reported            best              last              images   seed  commit   protocol
-    mnist          fd_lenet                        not reported        4.122 +/- 0.55    4.122 +/- 0.55    640,000  0-2   aded353  69d6533c2db7
-    mnist          is_lenet                        not reported        9.643 +/- 0.081   9.643 +/- 0.081   640,000  0-2   aded353  69d6533c2db7
-    mnist          kd_lenet                        not reported        0.2519 +/- 0.046  0.2519 +/- 0.046  640,000  0-2   aded353  69d6533c2db7
-    mnist          mutual_information              not reported        1.821 +/- 0.0043  1.821 +/- 0.0043  640,000  0-2   aded353  b25ca38075e3
-    mnist          mutual_information_categorical  near ln 10 = 2.303  2.298 +/- 0.0019  2.298 +/- 0.0019  640,000  0-2   aded353  b25ca38075e3
-    mnist          code_error                      0.05                0.2017 +/- 0.031  0.2017 +/- 0.031  640,000  0-2   aded353  b25ca38075e3
-    mnist          code_error_majority             not reported        0.2011 +/- 0.03   0.2011 +/- 0.03   640,000  0-2   aded353  b25ca38075e3
-    mnist_control  fd_lenet                        not reported        2.744             2.744             640,000  0     aded353  69d6533c2db7
-    mnist_control  is_lenet                        not reported        9.082             9.082             640,000  0     aded353  69d6533c2db7
-    mnist_control  kd_lenet                        not reported        0.1377            0.1377            640,000  0     aded353  69d6533c2db7
-    mnist_control  mutual_information              not reported        -0.5832           -0.5832           640,000  0     aded353  b25ca38075e3
-    mnist_control  mutual_information_categorical  not reported        0.1543            0.1543            640,000  0     aded353  b25ca38075e3
-    mnist_control  code_error                      not reported        0.7               0.7               640,000  0     aded353  b25ca38075e3
-    mnist_control  code_error_majority             not reported        0.6905            0.6905            640,000  0     aded353  b25ca38075e3
+    recipe         measure                         reported            best                            last               images     seed  commit   protocol
+    celeba         fd_efficientnet10k              not reported        137.7 at 1,025,536              137.7              1,025,536  0     7132784  c2fd6c961221
+    celeba         is_efficientnet10k              not reported        3.14 +/- 0.11 at 1,025,536      3.14 +/- 0.11      1,025,536  0     7132784  c2fd6c961221
+    celeba         kd_efficientnet10k              not reported        0.2577 +/- 0.0087 at 1,025,536  0.2577 +/- 0.0087  1,025,536  0     7132784  c2fd6c961221
+    celeba         mutual_information              not reported        22.96 at 1,025,536              22.96              1,025,536  0     7132784  17c8b32f459d
+    celeba         mutual_information_categorical  not reported        22.96 at 1,025,536              22.96              1,025,536  0     7132784  17c8b32f459d
+    cifar10        fd_efficientnet10k              not reported        465.8 at 700,032                575.5              975,872    0     7132784  59fbc136ddb6
+    cifar10        is_efficientnet10k              not reported        7.364 +/- 0.19 at 700,032       8.42 +/- 0.26      975,872    0     7132784  59fbc136ddb6
+    cifar10        kd_efficientnet10k              not reported        0.4541 +/- 0.011 at 700,032     0.4224 +/- 0.0094  975,872    0     7132784  59fbc136ddb6
+    cifar10        mutual_information              not reported        8.082 at 700,032                8.114              975,872    0     7132784  4ab7bfc2e095
+    cifar10        mutual_information_categorical  not reported        9.108 at 700,032                9.123              975,872    0     7132784  4ab7bfc2e095
+    cifar10        code_error                      not reported        0.8695 at 700,032               0.8563             975,872    0     7132784  4ab7bfc2e095
+    cifar10        code_error_majority             not reported        0.8642 at 700,032               0.8502             975,872    0     7132784  4ab7bfc2e095
+    mnist          fd_lenet                        not reported        4.122 +/- 0.55                  4.122 +/- 0.55     640,000    0-2   aded353  69d6533c2db7
+    mnist          is_lenet                        not reported        9.643 +/- 0.081                 9.643 +/- 0.081    640,000    0-2   aded353  69d6533c2db7
+    mnist          kd_lenet                        not reported        0.2519 +/- 0.046                0.2519 +/- 0.046   640,000    0-2   aded353  69d6533c2db7
+    mnist          mutual_information              not reported        1.821 +/- 0.0043                1.821 +/- 0.0043   640,000    0-2   aded353  b25ca38075e3
+    mnist          mutual_information_categorical  near ln 10 = 2.303  2.298 +/- 0.0019                2.298 +/- 0.0019   640,000    0-2   aded353  b25ca38075e3
+    mnist          code_error                      0.05                0.2017 +/- 0.031                0.2017 +/- 0.031   640,000    0-2   aded353  b25ca38075e3
+    mnist          code_error_majority             not reported        0.2011 +/- 0.03                 0.2011 +/- 0.03    640,000    0-2   aded353  b25ca38075e3
+    mnist_control  fd_lenet                        not reported        2.744                           2.744              640,000    0     aded353  69d6533c2db7
+    mnist_control  is_lenet                        not reported        9.082                           9.082              640,000    0     aded353  69d6533c2db7
+    mnist_control  kd_lenet                        not reported        0.1377                          0.1377             640,000    0     aded353  69d6533c2db7
+    mnist_control  mutual_information              not reported        -0.5832                         -0.5832            640,000    0     aded353  b25ca38075e3
+    mnist_control  mutual_information_categorical  not reported        0.1543                          0.1543             640,000    0     aded353  b25ca38075e3
+    mnist_control  code_error                      not reported        0.7                             0.7                640,000    0     aded353  b25ca38075e3
+    mnist_control  code_error_majority             not reported        0.6905                          0.6905             640,000    0     aded353  b25ca38075e3
 End of the table
 
 Differences from the paper and from the authors' code

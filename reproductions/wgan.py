@@ -6,15 +6,25 @@
     python reproductions/wgan.py study --name mnist --data_dir DIR   (figures 3 and 4, on MNIST)
 
 Reported and reached (written by `python -m zoo results --write`)
-    recipe        measure                          reported      best     last     images     seed  commit   protocol
-    mnist, WGAN   fd_lenet                         not reported  56.44    56.44    3,000,000  0     30f9b0a  fe804a5c1abd
-    mnist, WGAN   is_lenet                         not reported  6.976    6.976    3,000,000  0     30f9b0a  fe804a5c1abd
-    mnist, WGAN   kd_lenet                         not reported  5.164    5.164    3,000,000  0     30f9b0a  fe804a5c1abd
-    mnist, WGAN   wasserstein_estimate             not reported  0.03247  0.03247  3,000,000  0     30f9b0a  d26c38898979
-    mnist, WGAN   wasserstein_spearman_fd_lenet2k  not reported  0.9999   0.9999   3,000,000  0     30f9b0a  d26c38898979
-    mnist, DCGAN  fd_lenet                         not reported  20.19    19.14    650,112    0     30f9b0a  fe804a5c1abd
-    mnist, DCGAN  is_lenet                         not reported  7.815    7.929    650,112    0     30f9b0a  fe804a5c1abd
-    mnist, DCGAN  kd_lenet                         not reported  2.205    1.921    650,112    0     30f9b0a  fe804a5c1abd
+    recipe        measure                                 reported      best                            last               images     seed  commit   protocol
+    celeba        fd_efficientnet10k                      not reported  137.1 at 2,400,000              142                2,581,504  0     7132784  c2fd6c961221
+    celeba        is_efficientnet10k                      not reported  2.459 +/- 0.077 at 2,400,000    2.435 +/- 0.06     2,581,504  0     7132784  c2fd6c961221
+    celeba        kd_efficientnet10k                      not reported  0.2397 +/- 0.0076 at 2,400,000  0.2552 +/- 0.0083  2,581,504  0     7132784  c2fd6c961221
+    celeba        wasserstein_estimate                    not reported  0.1263 at 2,400,000             0.1263             2,581,504  0     7132784  5f926470aaae
+    celeba        wasserstein_spearman_fd_efficientnet2k  not reported  0.9918 at 2,400,000             0.9918             2,581,504  0     7132784  5f926470aaae
+    cifar10       fd_efficientnet10k                      not reported  398.4 at 1,200,000              402.9              1,250,048  0     7132784  59fbc136ddb6
+    cifar10       is_efficientnet10k                      not reported  8.417 +/- 0.2 at 1,200,000      8.333 +/- 0.3      1,250,048  0     7132784  59fbc136ddb6
+    cifar10       kd_efficientnet10k                      not reported  0.4319 +/- 0.0098 at 1,200,000  0.4387 +/- 0.01    1,250,048  0     7132784  59fbc136ddb6
+    cifar10       wasserstein_estimate                    not reported  0.08715 at 1,200,000            0.08715            1,250,048  0     7132784  64f84ce4aac9
+    cifar10       wasserstein_spearman_fd_efficientnet2k  not reported  0.989 at 1,200,000              0.989              1,250,048  0     7132784  64f84ce4aac9
+    mnist, WGAN   fd_lenet                                not reported  56.44                           56.44              3,000,000  0     30f9b0a  fe804a5c1abd
+    mnist, WGAN   is_lenet                                not reported  6.976                           6.976              3,000,000  0     30f9b0a  fe804a5c1abd
+    mnist, WGAN   kd_lenet                                not reported  5.164                           5.164              3,000,000  0     30f9b0a  fe804a5c1abd
+    mnist, WGAN   wasserstein_estimate                    not reported  0.03247                         0.03247            3,000,000  0     30f9b0a  d26c38898979
+    mnist, WGAN   wasserstein_spearman_fd_lenet2k         not reported  0.9999                          0.9999             3,000,000  0     30f9b0a  d26c38898979
+    mnist, DCGAN  fd_lenet                                not reported  20.19                           19.14              650,112    0     30f9b0a  fe804a5c1abd
+    mnist, DCGAN  is_lenet                                not reported  7.815                           7.929              650,112    0     30f9b0a  fe804a5c1abd
+    mnist, DCGAN  kd_lenet                                not reported  2.205                           1.921              650,112    0     30f9b0a  fe804a5c1abd
 End of the table
 
 The paper reports no FID, IS or likelihood. Its claims are a curve and pictures: the critic's estimate of the distance

@@ -8,7 +8,7 @@ from PIL import Image
 from registry import small_model
 
 from zoo.__main__ import main
-from zoo.commands.picture import draw_rows, framed
+from zoo.commands.picture import draw_blocks, framed
 from zoo.commands.sampling import between, bounded_columns, in_rows, mixed_styles, samples, traversals, ways
 from zoo.errors import EvaluationError, ZooError
 from zoo.experiments.pictures.captions import captioned
@@ -190,18 +190,38 @@ def test_a_number_of_samples_that_fills_no_rectangle_is_filled_up_with_white():
 
 def test_a_picture_has_a_row_for_each_release(released, tmp_path):
     release = Release(released / "dcgan.digits")
-    draw_rows([release, release], tmp_path / "two.png")
-    draw_rows([release], tmp_path / "one.png")
+    draw_blocks([release, release], tmp_path / "two.png")
+    draw_blocks([release], tmp_path / "one.png")
     with Image.open(tmp_path / "one.png") as one, Image.open(tmp_path / "two.png") as two:
         assert two.height > 1.3 * one.height
         assert two.width == one.width
     with pytest.raises(ZooError, match="no release to draw"):
-        draw_rows([], tmp_path / "none.png")
+        draw_blocks([], tmp_path / "none.png")
+
+
+def test_papers_are_rows_and_data_sets_blocks_of_a_picture(released, tmp_path, monkeypatch):
+    digits, faces = Release(released / "dcgan.digits"), Release(released / "dcgan.digits")
+    faces.card = {**faces.card, "data": {**faces.card["data"], "class": "CelebA"}}
+    drawn = []
+    monkeypatch.setattr("zoo.commands.picture.labelled", lambda grid, **texts: drawn.append((grid, texts)))
+    monkeypatch.setattr("zoo.commands.picture.write", lambda drawings, folder: None)
+    draw_blocks([digits, faces], tmp_path / "one.png")
+    draw_blocks([digits, digits, faces], tmp_path / "two.png")
+    (row, texts), (rows, _) = drawn
+    assert row.shape == (1, 13, 1, 32, 32)
+    assert (texts["columns"][3], texts["columns"][10]) == ("Digits", "CelebA")
+    torch.testing.assert_close(row[0, :6], row[0, 7:])
+    assert row[0, 6].eq(1).all()
+    assert len(rows) == 2
+    assert rows[0, 7:].eq(1).all()  # one release of faces: white beside the other digits
+    assert texts["rows"] == ["dcgan, 2016"]
 
 
 def test_small_grey_images_stand_in_the_middle_of_larger_coloured_ones():
-    square = framed(torch.ones(1, 1, 2, 2), side=4, channels=3)
-    assert square.shape == (1, 3, 4, 4)
-    assert square[0, 2, 1:3, 1:3].eq(1).all()
-    assert square.eq(1).sum() == 12
-    assert square.eq(-1).sum() == 36
+    square = framed(torch.ones(1, 1, 2, 2), side=6, channels=3)
+    assert square.eq(1).all()  # three times as large
+    square = framed(torch.ones(1, 1, 2, 2), side=5, channels=3)
+    assert square.shape == (1, 3, 5, 5)
+    assert square[0, 2, :4, :4].eq(1).all()
+    assert square.eq(1).sum() == 3 * 16
+    assert square.eq(-1).sum() == 3 * 9

@@ -13,23 +13,47 @@ from zoo.experiments.pictures.growing import labelled
 from zoo.models import MODELS
 from zoo.releases.release import Release
 
-COLUMNS, SEED = 16, 0
+COLUMNS, SEED = 6, 0  # images of a release
+GAP = 1  # white columns between two data sets
+WHITE = 1.0
 
 
-def draw_rows(releases: Sequence[Release], path: Path) -> None:
-    """Writes a PNG with a row of samples of each release, labelled with paper and year; conditional ones by class.
+def draw_blocks(releases: Sequence[Release], path: Path) -> None:
+    """Writes a PNG with a row for each paper and a block of columns for each data set, samples of a release where they
+    meet; conditional ones by class. Small images are enlarged by a whole factor, to be as large as the others.
 
     Raises:
         ZooError: no release.
     """
     if not releases:
         raise ZooError("there is no release to draw: `zoo pretrain` makes them")
-    releases = sorted(releases, key=lambda release: [*MODELS].index(release.card["paper"]))  # as the papers came
-    rows = [samples(release) for release in releases]
-    side, channels = max(row.shape[-1] for row in rows), max(row.shape[1] for row in rows)
-    grid = torch.stack([framed(row, side=side, channels=channels) for row in rows])  # [releases, columns, C, H, W]
-    names = [f"{release.card['paper']}, {MODELS[release.card['paper']].reference.year}" for release in releases]
-    write([(path.stem, labelled(grid, rows=names))], path.parent)
+    order = [*MODELS]
+    releases = sorted(releases, key=lambda release: order.index(release.card["paper"]))  # as the papers came
+    sets = sorted({data_of(release): release.card["image_shape"] for release in releases}.items(), key=lambda s: s[1])
+    names = [name for name, _ in sets]
+    images = [samples(release) for release in releases]
+    side, channels = max(row.shape[-1] for row in images), max(row.shape[1] for row in images)
+    rows: list[tuple[str, dict[str, Tensor]]] = []
+    for release, row in zip(releases, images, strict=True):
+        paper, data = release.card["paper"], data_of(release)
+        label = f"{paper}, {MODELS[paper].reference.year}"
+        if not rows or rows[-1][0] != label or data in rows[-1][1]:
+            rows.append((label, {}))
+        rows[-1][1][data] = framed(row, side=side, channels=channels)
+    blank = torch.full((COLUMNS, channels, side, side), WHITE)
+    gap = blank[:GAP]
+    grid = torch.stack(
+        [torch.cat([part for name in names for part in (cells.get(name, blank), gap)][:-1]) for _, cells in rows]
+    )  # [rows, columns, C, H, W]
+    heads = [""] * grid.shape[1]
+    for i, name in enumerate(names):
+        heads[i * (COLUMNS + GAP) + COLUMNS // 2] = name
+    write([(path.stem, labelled(grid, columns=heads, rows=[label for label, _ in rows]))], path.parent)
+
+
+def data_of(release: Release) -> str:
+    """Name of the data set that a release was trained on, whatever the size of its images."""
+    return str(release.card["data"]["class"])
 
 
 def samples(release: Release) -> Tensor:
@@ -40,7 +64,12 @@ def samples(release: Release) -> Tensor:
 
 
 def framed(images: Tensor, *, side: int, channels: int) -> Tensor:
-    """Images in the middle of black squares of `side` pixels, grey ones in as many channels as the others have."""
+    """Images [N, C, H, W], enlarged by the largest whole factor, in the middle of black squares of `side` pixels.
+
+    Grey ones get as many channels as the others have.
+    """
+    factor = max(1, side // max(images.shape[-2:]))
+    images = images.repeat_interleave(factor, dim=-2).repeat_interleave(factor, dim=-1)
     height, width = images.shape[-2:]
     top, left = (side - height) // 2, (side - width) // 2
     padded = F.pad(images, (left, side - width - left, top, side - height - top), value=-1.0)

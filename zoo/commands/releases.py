@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
-    parser.add_argument("--picture", metavar="FILE", help="also draw samples, a row of each (PNG)")
+    parser.add_argument("--picture", metavar="FILE", help="also draw samples (PNG), a row a paper")
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Prints a table of all releases at hand; with --picture, draws a row of samples of each."""
+    """Prints a table of all releases at hand; with --picture, draws samples, a row a paper and a block a data set."""
     from zoo.releases.card import read_card
     from zoo.runs.text import lined_up
 
@@ -32,9 +32,9 @@ def run(arguments: argparse.Namespace) -> None:
         rows.append((name, shape, card["data"]["name"], seen, f"{size:.1f}", card["precision"], figures))
     say(lined_up(rows).rstrip())
     if arguments.picture:
-        from zoo.commands.picture import draw_rows
+        from zoo.commands.picture import draw_blocks
 
-        draw_rows([open_release(name) for name in list_pretrained()], Path(arguments.picture))
+        draw_blocks([open_release(name) for name in list_pretrained()], Path(arguments.picture))
         say(f"written: {arguments.picture}")
 
 
