@@ -8,6 +8,7 @@ import os
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 from zoo.errors import RecordError
@@ -155,6 +156,19 @@ def replacing(path: Path, *, sync: bool = True) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):  # the folder is gone or read-only: the error that led here says more
             temporary.unlink(missing_ok=True)
+
+
+def set_aside(path: Path) -> Path:
+    """Renames what cannot be used, so that it is not lost where another is written: result.json.damaged-1.
+
+    Raises:
+        RecordError: it cannot be renamed.
+    """
+    aside = next(aside for i in count(1) if not (aside := path.with_name(f"{path.name}.damaged-{i}")).exists())
+    try:
+        return path.rename(aside)
+    except OSError as error:
+        raise RecordError(f"{path} is damaged and cannot be renamed to {aside.name}: {error}") from error
 
 
 def end_last_line(path: Path) -> None:

@@ -27,9 +27,9 @@ from zoo.models.base.module import AdversarialModule
 from zoo.models.trained import FinishedRun
 from zoo.runs.checkpoints import AtomicCheckpointIO, check_compatible, read_checkpoint
 from zoo.runs.folder import RunDir
-from zoo.runs.record import read_metrics
+from zoo.runs.record import rows_at_hand
 from zoo.runs.tensors import check_resumable
-from zoo.training.again import leave_if_finished
+from zoo.training.again import leave_if_finished, refuse_damaged_record
 from zoo.training.callbacks import (
     CounterCheckpoint,
     Evaluation,
@@ -143,6 +143,8 @@ class ReproductionCLI(LightningCLI):
             raise UsageError("predict writes its images from one device: leave --devices out")
         settle_devices(config)
         self.settings = config
+        if self.subcommand == "test":
+            refuse_damaged_record(self.run, paper=self.paper)
         leave_if_finished(self.run, plan=self.plan, images=config.images, generator_steps=config.generator_steps)
 
     def instantiate_classes(self) -> None:
@@ -231,7 +233,7 @@ class ReproductionCLI(LightningCLI):
 
     def logged(self) -> list[dict[str, Any]]:
         """What the run's metrics.jsonl holds so far."""
-        return read_metrics(self.run.metrics) if self.run.metrics.is_file() else []
+        return rows_at_hand(self.run.metrics)
 
     def loggers(self) -> list[Any]:
         """The record of the run and, where asked for, its mirror at W&B. `predict` logs nothing."""
