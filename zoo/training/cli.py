@@ -310,10 +310,11 @@ class ReproductionCLI(LightningCLI):
         blocks = [(min(block, n - start), start // block) for start in range(0, n, block)]
         batches = torch.utils.data.DataLoader(blocks, batch_size=None)  # type: ignore[arg-type,var-annotated]
         images = self.trainer.predict(model, dataloaders=batches, **options)
-        for old in self.run.samples.glob("[0-9]" * 6 + ".png"):
-            old.unlink()  # of a call with more of them
         for i, image in enumerate(torch.cat(images)):  # type: ignore[arg-type]
             save_png(image[None], self.run.samples / f"{i:06d}.png")
+        for old in self.run.samples.glob("[0-9]" * 6 + ".png"):
+            if int(old.stem) >= n:
+                old.unlink()  # of a call with more of them
         self.report_line(f"{n} images in {self.run.samples}")
 
     @rank_zero_only
