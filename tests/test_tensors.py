@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 import torch
-from toys import ToyGAN, fit
+from toys import ToyData, ToyGAN, fit, toy_trainer
 
 from zoo.errors import CheckpointError
+from zoo.runs.checkpoints import check_compatible
 from zoo.runs.tensors import check_resumable, check_weights, keeps_state, reason_unread, refuse_claims, tensors_in
-from zoo.training.callbacks import CounterCheckpoint
+from zoo.training.again import refuse_unresumable
+from zoo.training.callbacks import CounterCheckpoint, Evaluation
 
 Content = dict[str, Any]
 FILE = Path("last.ckpt")
@@ -22,12 +24,16 @@ FILE = Path("last.ckpt")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Content:
     """What a training of two batches writes."""
     folder = tmp_path_factory.mktemp("checkpoints")
-    fit(ToyGAN(width=2), CounterCheckpoint(folder), images=16)
+    fit(ToyGAN(width=2), CounterCheckpoint(folder), Evaluation(dict), images=16)
     return dict(torch.load(folder / "last.ckpt", weights_only=True))
 
 
-def resumable(content: Content, *, growing: bool = False) -> None:
-    check_resumable(content, FILE, optimizers=ToyGAN(width=2).configure_optimizers(), growing=growing)
+def resumable(content: Content) -> None:
+    """As `fit --ckpt_path` looks at it."""
+    module, data = ToyGAN(width=2), ToyData()
+    trainer = toy_trainer(CounterCheckpoint(Path()), Evaluation(dict), enable_checkpointing=True)
+    check_compatible(content, module, FILE)
+    refuse_unresumable(content, FILE, module=module, trainer=trainer, data=data)
 
 
 def gone(*place: Any) -> Callable[[Content], None]:
@@ -53,17 +59,33 @@ def put(value: Any, *place: Any) -> Callable[[Content], None]:
 
 
 def test_what_training_writes_is_accepted(written: Content) -> None:
-    check_weights(written, FILE)
     refuse_claims(written, FILE)
     resumable(written)
+    older = copy.deepcopy(written)  # of a version of Lightning that counted other things
+    older["pytorch-lightning_version"] = "2.0.1"
+    del older["callbacks"]["Evaluation"], older["loops"]["fit_loop"]["epoch_progress"], older["ToyData"]
+    resumable(older)
 
 
 D = ("optimizer_states", 0)
 STREAMS = ("zoo", "random_states", 0)
+LOOP, PROGRESS = ("loops", "fit_loop"), ("epoch_progress", "total", "ready")
 WRONG = {
     **{f"no {part}": (gone(part), f"its '{part}' is missing") for part in ("epoch", "global_step", "loops")},
     "callbacks of another kind": (put([], "callbacks"), "its 'callbacks' is missing or wrong"),
     "an epoch that is a text": (put("1", "epoch"), "its 'epoch' is missing or wrong"),
+    "no version": (put("new", "pytorch-lightning_version"), "its 'pytorch-lightning_version' is 'new'"),
+    "a step before the first": (put(-1, "global_step"), "its 'global_step' is missing or wrong"),
+    "no loop": (gone(*LOOP), r"its loops\.fit_loop is missing"),
+    "no counters": (gone(*LOOP, "epoch_progress"), r"its loops\.fit_loop\.epoch_progress is missing"),
+    "a counter that is a text": (put("x", *LOOP, *PROGRESS), r"epoch_progress\.total\.ready is missing or wrong"),
+    "a counter below 0": (put(-1, *LOOP, *PROGRESS), r"epoch_progress\.total\.ready is missing or wrong"),
+    "loaders of another kind": (put(1, *LOOP, "state_dict", "combined_loader"), "combined_loader is missing or wrong"),
+    "no state of a callback": (gone("callbacks", "CounterCheckpoint"), r"its callbacks\.CounterCheckpoint is missing"),
+    "a best value of no number": (put({"best_value": "x"}, "callbacks", "CounterCheckpoint"), "best_value must be"),
+    "a point of no number": (put({"taken_at": -1}, "callbacks", "Evaluation"), "taken_at must be an integer"),
+    "data of another kind": (put([], "ToyData"), "ToyData must be an object"),
+    "data of no number": (put("x", "ToyData", "images"), r"ToyData\.images must be an integer"),
     "no random states": (gone("zoo", "random_states"), r"zoo\.random_states is missing"),
     "random states of no rank": (put([], "zoo", "random_states"), r"zoo\.random_states is missing"),
     "no stream of latents": (gone(*STREAMS, "latents"), r"zoo\.random_states\.0 lacks a stream"),
@@ -100,9 +122,7 @@ def test_what_has_diverged_is_named(written: Content, value: float) -> None:
     with pytest.raises(CheckpointError, match="of G: exp_avg of its parameter 0 holds nan or infinity"):
         resumable(content)
     content["state_dict"]["G.0.weight"][0, 0] = value
-    with pytest.raises(
-        CheckpointError, match=r"state_dict\.G\.0\.weight holds nan or infinity.* an earlier"
-    ):
+    with pytest.raises(CheckpointError, match=r"state_dict\.G\.0\.weight holds nan or infinity.* an earlier"):
         check_weights(content, FILE)
 
 
@@ -120,7 +140,7 @@ def test_states_are_empty_where_they_begin_anew(written: Content) -> None:
     """Before the first update, at a border of a growing network, and of an optimizer that remembers nothing."""
     content = copy.deepcopy(written)
     content["optimizer_states"][1]["state"] = {}
-    resumable(content, growing=True)
+    check_resumable(content, FILE, optimizers=ToyGAN(width=2).configure_optimizers(), growing=True)
     content["state_dict"]["generator_steps"] = torch.tensor(0)
     resumable(content)
     weights = [torch.nn.Parameter(torch.zeros(1))]

@@ -158,7 +158,7 @@ RESULT_SCHEMA: dict[str, Any] = {
     "precision": schema.text,
     "wall_time_s": schema.amount,  # training only, summed over resumes
     "images_per_second": schema.amount,
-    "commands": schema.list_of(schema.list_of(schema.text)),  # of the first start and of every resume
+    "commands": schema.list_of(schema.list_of(schema.string)),  # of the first start and of every resume
     "started": schema.time,
     "finished": schema.time,
     "interruptions": schema.count,  # how often the run was resumed

@@ -28,8 +28,7 @@ from zoo.models.trained import FinishedRun
 from zoo.runs.checkpoints import AtomicCheckpointIO, check_compatible, read_checkpoint
 from zoo.runs.folder import RunDir
 from zoo.runs.record import rows_at_hand
-from zoo.runs.tensors import check_resumable
-from zoo.training.again import leave_if_finished, refuse_damaged_record
+from zoo.training.again import leave_if_finished, refuse_damaged_record, refuse_unresumable
 from zoo.training.callbacks import (
     CounterCheckpoint,
     Evaluation,
@@ -266,11 +265,8 @@ class ReproductionCLI(LightningCLI):
             checkpoint = read_checkpoint(self.plan.checkpoint)
             check_compatible(checkpoint, self.model, self.plan.checkpoint)
             if subcommand == "fit":
-                check_resumable(
-                    checkpoint,
-                    self.plan.checkpoint,
-                    optimizers=self.model.configure_optimizers(),
-                    growing=self.model.growth is not None,
+                refuse_unresumable(
+                    checkpoint, self.plan.checkpoint, module=self.model, trainer=self.trainer, data=self.datamodule
                 )
             kwargs |= {"ckpt_path": str(self.plan.checkpoint), "weights_only": True}
             if subcommand == "fit" and self.trainer.is_global_zero:
