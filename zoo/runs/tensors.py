@@ -53,6 +53,8 @@ def refuse_claims(checkpoint: Mapping[Any, Any], path: Path) -> None:
 
 
 AGAIN = "it was changed or cut down, so take another checkpoint of this run, or copy it again"
+#: Whole numbers among the weights.
+COUNTERS = {"discriminator_steps", "generator_steps", "images_seen"}
 VERSION = "pytorch-lightning_version"
 #: What a resumed run reads beside weights, optimizers and random states; numbers are of 0 or more.
 PARTS: Mapping[str, type] = {
@@ -79,6 +81,10 @@ def check_weights(checkpoint: Mapping[Any, Any], path: Path) -> None:
             raise CheckpointError(
                 f"{path}: state_dict.{name} holds nan or infinity: this network has diverged, use an earlier checkpoint"
             )
+    for name in COUNTERS & checkpoint["state_dict"].keys():
+        counter = checkpoint["state_dict"][name]
+        if counter.dtype != torch.int64 or counter.numel() != 1 or int(counter) < 0:
+            raise CheckpointError(f"{path}: state_dict.{name} is no whole number of 0 or more: {AGAIN}")
     version = checkpoint.get(VERSION, "0")
     if not (isinstance(version, str) and re.fullmatch(r"[\d.]+((a|b|rc)\d+)?(\.(post|dev)\d+)*(\+[\w.]+)?", version)):
         raise CheckpointError(f"{path}: its {VERSION!r} is {version!r}: {AGAIN}")
