@@ -155,6 +155,9 @@ def test_predict_writes_the_same_images_every_time(run: Path, capsys: pytest.Cap
     zoo("dcgan", "predict", "--run_dir", str(run), "--samples", "5")
     assert first == {path.name: path.read_bytes() for path in (run / "samples").iterdir()}
     assert "5 images in" in capsys.readouterr().out
+    (run / "samples/of-my-own.png").touch()
+    zoo("dcgan", "predict", "--run_dir", str(run), "--samples", "2")  # leaves none of the five
+    assert {path.name for path in (run / "samples").iterdir()} == {"000000.png", "000001.png", "of-my-own.png"}
 
 
 @pytest.mark.parametrize("paper", MODELS)

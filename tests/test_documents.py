@@ -6,6 +6,7 @@ import functools
 import inspect
 import re
 import shlex
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -185,6 +186,14 @@ def test_commands_are_known_with_their_options(file: Path, parser_of: Callable[[
                 check(command, parser_of)
             except (SystemExit, argparse.ArgumentError, ZooError, KeyError) as error:
                 pytest.fail(f"{file.name}: {command}: {error!r}")
+
+
+@pytest.mark.parametrize("file", [file for file in DOCUMENTS if "```sh" in file.read_text()], ids=name_of)
+def test_shell_scripts_are_of_the_shell(file: Path) -> None:
+    """bash reads each without running it."""
+    for script in re.findall(r"```(?:sh|bash)\n(.*?)```", file.read_text(), re.DOTALL):
+        read = subprocess.run(["bash", "-n"], input=script, capture_output=True, text=True, check=False)
+        assert (read.returncode, read.stderr) == (0, ""), script
 
 
 @pytest.mark.parametrize("file", DOCUMENTS, ids=name_of)

@@ -186,7 +186,9 @@ def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("offline")
-def test_an_offline_mirror_holds_every_point_once_with_images_seen(tmp_path: Path) -> None:
+def test_an_offline_mirror_holds_every_point_once_with_images_seen(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     from PIL import Image
 
     run_dir, png = tmp_path / "run", tmp_path / "grid.png"
@@ -197,8 +199,11 @@ def test_an_offline_mirror_holds_every_point_once_with_images_seen(tmp_path: Pat
     logger.log_metrics({"d_loss": 1.25, "fid5k": 80.0}, step=25_000_001)
     logger.log_metrics({"d_loss": math.nan}, step=25_000_065)
     logger.log_image("grid", png, 25_000_065)
+    logger.finalize("success")
     close(logger)
 
+    (place,) = (run_dir / "wandb").glob("offline-run-*")
+    assert f"{place}, offline; `wandb sync {place}` sends it" in capsys.readouterr().out
     records = wandb_records(run_dir)
     rows = history(records)
     assert [row["images_seen"] for row in rows] == [25_000_001, 25_000_065, 25_000_065]
@@ -288,6 +293,7 @@ def test_other_ranks_open_no_wandb_run(tmp_path: Path, monkeypatch: pytest.Monke
     logger.log_metrics({"loss": 1.0}, step=1)
     logger.log_image("grid", tmp_path / "absent.png", 1)
     logger.experiment.log({"loss": 1.0})
+    logger.finalize("success")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -236,6 +236,32 @@ class TestTrainerOptions:
 
 
 @pytest.mark.parametrize(
+    "said",
+    [
+        "[../gloo/transport/tcp/pair.cc:547] Connection closed by peer [127.0.0.1]:1",
+        "NCCL error: remote process exited or there was a network error",
+        "a layer of ours",
+    ],
+)
+def test_a_rank_that_lost_its_partner_ends_in_one_line(
+    said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def lost(*_: object, **__: object) -> None:
+        raise RuntimeError(said)
+
+    monkeypatch.setattr(Trainer, "fit", lost)
+    if "ours" in said:  # an error of another kind is not taken for it
+        with pytest.raises(RuntimeError, match="a layer of ours"):
+            zoo("fit", *TINY, *QUIET)
+        return
+    with pytest.raises(SystemExit) as stop:
+        zoo("fit", *TINY, *QUIET)
+    error = capsys.readouterr().err
+    assert (stop.value.code, error.count("error:")) == (1, 1)
+    assert "another process of this run ended, so this one ends too: it has no checkpoint yet" in error
+
+
+@pytest.mark.parametrize(
     "paper", ["pggan", *(pytest.param(paper, marks=pytest.mark.slow) for paper in MODELS if paper != "pggan")]
 )
 def test_a_run_without_measurements_ends_well(paper: str) -> None:

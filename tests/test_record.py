@@ -161,7 +161,7 @@ WRONG: list[tuple[str, Any, str]] = [
     ("finished", "2025-01-31T12:59:59+01:00", "lies before started"),
     ("commands", "python x.py", "commands must be a list"),
     ("commands", ["python x.py"], r"commands\[0\] must be a list"),
-    ("commands", [["python", 3]], r"commands\[0\]\[1\] must be a non-empty text, it is 3"),
+    ("commands", [["python", 3]], r"commands\[0\]\[1\] must be a text, it is 3"),
     ("tests", [{"checkpoint": "last.ckpt"}], r"tests\[0\]\.\w+ is missing"),
     ("tests", {}, "tests must be a list"),
     ("colour", "red", "colour is no field of the record"),

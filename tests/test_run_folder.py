@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from zoo.errors import RecordError
-from zoo.runs.folder import RunDir, replacing, write_atomically
+from zoo.data.arrays import _replacing
+from zoo.errors import RecordError, ReleaseError
+from zoo.releases.find import fetch
+from zoo.runs.folder import RunDir, replacing, sweep, write_atomically
 
 
 def test_a_run_has_these_names(tmp_path: Path) -> None:
@@ -89,6 +91,39 @@ def test_what_cannot_be_replaced_is_untouched(tmp_path: Path, monkeypatch: pytes
     with pytest.raises(KeyboardInterrupt if failing == "interrupt" else OSError):
         write()
     assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [("a.bin", b"old")]
+
+
+@pytest.mark.parametrize("older_s", [0.0, 100.0])
+def test_what_dead_processes_left_is_swept(tmp_path: Path, older_s: float) -> None:
+    """Files and folders; of a folder without a lock only what is old, and whose process is known."""
+    dead = 2**22 + 1  # above the largest number of a process
+    old, new, odd = (tmp_path / name for name in (f"a.tmp-{dead}-ab", f"b/c.tmp-{dead}-cd", "d.tmp-x"))
+    alive, mine = (tmp_path / name for name in (f"e.tmp-{os.getpid()}-ab", "f.npy"))
+    for path in (old, new, odd, alive, mine):
+        path.mkdir(parents=True)
+        (path / "half").touch()
+    os.utime(old, (0, 0))
+    sweep(tmp_path, older_s=older_s)
+    assert [path.exists() for path in (old, new, odd)] == [False, older_s > 0, older_s > 0]
+    assert alive.exists()
+    assert mine.exists()
+
+
+@pytest.mark.parametrize("place", ["cache", "releases"])
+def test_caches_and_releases_are_swept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+    monkeypatch.setenv("ZOO_CACHE", str(tmp_path))
+    folder = tmp_path / ("images" if place == "cache" else "releases")
+    left = folder / f".x.tmp-{2**22 + 1}-ab"
+    left.mkdir(parents=True)
+    os.utime(left, (0, 0))
+    if place == "cache":
+        with _replacing(folder / "entry.json") as file:
+            file.write(b"{}")
+    else:
+        with pytest.raises(ReleaseError, match="could not be fetched"):
+            fetch("file:///nowhere", "dcgan.x", "0" * 64)
+    assert not left.exists()
+    assert [path.name for path in folder.iterdir()] == ["entry.json"] * (place == "cache")
 
 
 def test_a_file_is_on_the_disk_before_it_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,7 +19,10 @@ SECONDS = 120
 
 
 class Outcome(NamedTuple):
-    """Exit status, and what was printed on standard error; `crash` is the last line of a traceback."""
+    """Exit status, and what was printed on standard error; `crash` is the last line of a traceback.
+
+    `left` are files that came or went, or whose content is another.
+    """
 
     status: int
     error: str
@@ -42,9 +46,10 @@ def limited(seconds: int) -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-def files_below(folder: Path) -> set[str]:
-    """All names below a folder."""
-    return {str(path.relative_to(folder)) for path in folder.rglob("*")}
+def files_below(folder: Path) -> dict[str, str]:
+    """All names below a folder, each with the hash of its content ("": no regular file)."""
+    paths = {str(path.relative_to(folder)): path for path in folder.rglob("*") if "__pycache__" not in path.parts}
+    return {name: sha256(path.read_bytes()).hexdigest() if path.is_file() else "" for name, path in paths.items()}
 
 
 def attempt(words: list[str], *, folder: Path, capsys: pytest.CaptureFixture[str]) -> Outcome:
@@ -65,5 +70,17 @@ def attempt(words: list[str], *, folder: Path, capsys: pytest.CaptureFixture[str
         frame = traceback.extract_tb(error.__traceback__)[-1]
         status, crash = 1, f"{type(error).__name__}: {error} ({Path(frame.filename).name}:{frame.lineno})"
     text = capsys.readouterr().err
-    left = sorted(name for name in files_below(folder) - before if "__pycache__" not in name)
+    left = sorted({name for name, _ in files_below(folder).items() ^ before.items()})
     return Outcome(status, text, crash, left)
+
+
+def one_clear_line(outcome: Outcome, names: str) -> None:
+    """Asserts that a bad input ended as it should: named, without a traceback, with nothing changed."""
+    assert outcome.crash == ""
+    assert outcome.status in (1, 2), outcome
+    assert names in outcome.error
+    assert outcome.error.count("error:") == 1
+    assert "Traceback" not in outcome.error
+    assert "weights_only" not in outcome.error
+    assert "\x1b" not in outcome.error
+    assert outcome.left == []

@@ -1,9 +1,14 @@
 """A small generator, extractor and data set for the evaluator's tests, in a file that child processes import."""
 
 import hashlib
+from contextlib import nullcontext
+from typing import Any
 
+import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from zoo.data import ImageArray
 from zoo.metrics.features import FeatureExtractor, Features
@@ -64,3 +69,30 @@ class ToyData:
     def split(self, name: str) -> ImageArray:
         self.asked.append(name)
         return self.array
+
+
+class WithoutFloat64(TorchDispatchMode):
+    """Inside, the device "meta" stands for one without float64, as Apple's GPUs are; all numbers on it are 0."""
+
+    def __enter__(self) -> "WithoutFloat64":
+        self.patch = pytest.MonkeyPatch()
+        self.patch.setattr("zoo.metrics.processes.WITHOUT_FLOAT64", ("meta",))
+        self.patch.setattr("torch.autocast", lambda *_, **__: nullcontext())  # there is none for "meta"
+        return super().__enter__()
+
+    def __exit__(self, *error: Any) -> None:
+        super().__exit__(*error)
+        self.patch.undo()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        there = bool(args) and isinstance(args[0], Tensor) and args[0].is_meta
+        if there and func is torch.ops.aten._local_scalar_dense.default:
+            return 0
+        if there and func is torch.ops.aten._to_copy.default and str(kwargs.get("device")) == "cpu":
+            return torch.zeros(args[0].shape, dtype=kwargs.get("dtype") or args[0].dtype)
+        found = func(*args, **kwargs)
+        for tensor in tree_leaves(found):
+            if isinstance(tensor, Tensor) and tensor.is_meta and tensor.dtype == torch.float64:
+                raise TypeError(f"Cannot convert a MPS Tensor to float64 dtype ({func})")
+        return found

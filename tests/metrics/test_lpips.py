@@ -1,5 +1,6 @@
 import pytest
 import torch
+from metrics_toys import WithoutFloat64
 from torch_fidelity import sample_similarity_lpips as theirs
 from torchvision.models.vgg import cfgs, make_layers
 
@@ -32,11 +33,15 @@ def test_equals_torch_fidelity(files, monkeypatch):
     monkeypatch.setattr(theirs, "load_state_dict_from_url", lambda *a, **k: state)
     reference = theirs.SampleSimilarityLPIPS("reference")
     a, b = 255 * torch.rand(2, 2, 3, 32, 40, generator=torch.Generator().manual_seed(1))
-    value = VGG16LPIPS(network_file, linear_file)(a, b)
+    distance = VGG16LPIPS(network_file, linear_file)
+    value = distance(a, b)
     assert value.shape == (2,)
     assert value.tolist() == pytest.approx(reference(a, b).tolist(), rel=1e-4)
     assert float(value.min()) > 1e-3
-    assert VGG16LPIPS(network_file, linear_file)(a, a).tolist() == [0, 0]
+    assert distance(a, a).tolist() == [0, 0]
+    with WithoutFloat64():
+        value = distance.to("meta")(a.to("meta"), b.to("meta"))
+    assert (value.shape, value.dtype, value.device.type) == ((2,), torch.float64, "cpu")
 
 
 def test_wrong_files_are_named(files, tmp_path):

@@ -12,7 +12,7 @@ import pytest
 
 import zoo
 from zoo.errors import ReleaseError
-from zoo.releases.find import release_folder
+from zoo.releases.find import download, release_folder
 
 NAME = "dcgan.digits"
 
@@ -69,6 +69,39 @@ def test_a_place_that_does_not_answer_is_named(monkeypatch):
     monkeypatch.setenv("ZOO_RELEASES", "http://127.0.0.1:9/releases")
     with pytest.raises(ReleaseError, match=r"127\.0\.0\.1:9/releases/index\.json could not be fetched"):
         zoo.list_pretrained()
+
+
+def test_a_server_that_never_ends_its_answer_is_left(monkeypatch):
+    """It sends on and on, or a byte now and then, or nothing: each is one error, soon."""
+
+    class Endless:
+        headers: ClassVar[dict[str, str]] = {}
+
+        def __init__(self, block):
+            self.block = block
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *error):
+            pass
+
+        def read1(self, size):
+            if self.block is None:
+                raise TimeoutError("timed out")
+            return self.block
+
+    monkeypatch.setattr("zoo.runs.download.PATIENCE", 0.01)
+    for block, says in (
+        (b"0" * 2**16, "has more than the 1,000,000 bytes"),
+        (b"0", "comes too slowly"),
+        (None, "could not be fetched: timed out"),
+    ):
+        monkeypatch.setattr("urllib.request.urlopen", lambda *_, block=block, **__: Endless(block))
+        with monkeypatch.context() as patch:
+            patch.setattr("zoo.runs.download.SLOWEST", 0 if block and len(block) > 1 else 2**40)
+            with pytest.raises(ReleaseError, match=f"index.json {says}"):
+                download("http://somewhere/index.json", largest=1_000_000)
 
 
 def test_an_index_of_nonsense_is_refused(served):

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from zoo.errors import DataError
-from zoo.runs.folder import replacing
+from zoo.runs.folder import DAY_S, replacing, sweep
 
 log = logging.getLogger(__name__)
 
@@ -203,6 +203,7 @@ def _replacing(path: Path) -> Iterator[IO[bytes]]:
     with ExitStack() as stack:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            sweep(path.parent, older_s=DAY_S)
             file = stack.enter_context(stack.enter_context(replacing(path)).open("wb"))
         except OSError as error:
             raise OSError(

@@ -147,7 +147,7 @@ class ImageDataModule(LightningDataModule):
         if state_dict.get("fingerprint", train.fingerprint) != train.fingerprint:
             raise DataError(
                 f"{self.name} at {self.root} holds other images than this run was trained on ({len(train):,} now, "
-                f"{state_dict['images']:,} then): {advice}"
+                f"{state_dict.get('images', 'others')} then): {advice}"
             )
         for name, fingerprint in state_dict.get("others", {}).items():
             if self.split(name).fingerprint != fingerprint:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from zoo.errors import EvaluationError
-from zoo.metrics.processes import state_device
+from zoo.metrics.processes import in_float64
 from zoo.metrics.protocol import BatchNormMode
 
 
@@ -67,8 +67,7 @@ def _reestimate(
 
     def record(layer: nn.Module, args: tuple[Tensor, ...]) -> None:
         assert isinstance(layer, _BatchNorm)
-        x = args[0].detach()
-        x = x.to(state_device(x.device)).double()
+        x = in_float64(args[0].detach())
         over = [d for d in range(x.ndim) if d != 1]
         var, mean = torch.var_mean(x, dim=over, correction=1)
         if layer in sums:

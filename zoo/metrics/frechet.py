@@ -12,6 +12,7 @@ from torchmetrics import Metric
 
 from zoo.errors import EvaluationError
 from zoo.metrics.pairs import Side
+from zoo.metrics.processes import in_float64
 
 TOLERANCE = 3e-8  # relative rounding error that the faster way to a value may cost
 PIVOT = 100  # how far above rounding noise the smallest conditional variance must be for Cholesky's factor
@@ -100,7 +101,7 @@ class FrechetDistance(Metric):
         """Move the waiting rows of this process into the sums."""
         rows: list[Tensor] = getattr(self, f"{side}_rows")
         if any(len(part) for part in rows):
-            x = torch.cat(rows).double()
+            x = in_float64(torch.cat(rows))
             self._add(side, torch.tensor(len(x), device=x.device), x.sum(dim=0))
             outer: Tensor = getattr(self, f"{side}_outer")
             outer.addmm_(x.T, x)

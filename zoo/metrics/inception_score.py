@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
+from zoo.metrics.processes import in_float64
+
 
 class MeanStd(NamedTuple):
     """A mean with its standard deviation, each float64 []."""
@@ -49,7 +51,7 @@ class InceptionScore(Metric):
             raise ValueError(f"sample indices must be in 0..{self.num_samples - 1}")
         starts = torch.arange(1, self.splits, device=index.device) * self.num_samples // self.splits
         split = torch.bucketize(index, starts, right=True)  # [n]
-        log_p = logits.double().log_softmax(dim=1)
+        log_p = in_float64(logits).log_softmax(dim=1)
         p = log_p.exp()
         # A class of probability 0 adds 0 log 0 = 0, also where its logit is -inf.
         plogp = torch.special.entr(p).sum(dim=1).neg()

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from zoo.metrics.inception_score import MeanStd
 from zoo.metrics.pairs import SamplePairs
+from zoo.metrics.processes import in_float64
 
 SUBSET = 1000  # samples a side, as in the paper
 
@@ -30,7 +31,7 @@ class KernelDistance(SamplePairs):
 
     def compute(self) -> MeanStd:
         """Raises ValueError with fewer than two samples on a side."""
-        real, fake = (features.double() for features in self.both(least=2))
+        real, fake = (in_float64(features) for features in self.both(least=2))
         m = min(self.subset_size, len(real), len(fake))
         generator = torch.Generator().manual_seed(self.seed)
         buffer = real.new_empty(m, m)

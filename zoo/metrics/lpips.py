@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from zoo.errors import WeightsError
 from zoo.metrics.features import full_float32, sha256_of
+from zoo.metrics.processes import in_float64, state_device
 
 CHANNELS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))  # VGG-16's convolutions by block
 FIRST_LAYERS = (0, 5, 10, 17, 24)  # number of each block's first layer in torchvision's `features`
@@ -63,7 +64,7 @@ class VGG16LPIPS(nn.Module):
         with full_float32(a.device):
             # 0..255 to the scale that the authors' networks expect: theirs is [-1, 1] shifted, which is ImageNet's.
             x = (torch.cat([a, b]).float() / 255 - self.get_buffer("mean")) / self.get_buffer("std")
-            total = torch.zeros(len(a), dtype=torch.float64, device=a.device)
+            total = torch.zeros(len(a), dtype=torch.float64, device=state_device(a.device))
             for i, block in enumerate(self.blocks):
                 x = F.max_pool2d(x, kernel_size=2) if i else x
                 assert isinstance(block, nn.ModuleList)
@@ -71,7 +72,7 @@ class VGG16LPIPS(nn.Module):
                     x = F.relu(layer(x))
                 p, q = (x / (x.square().sum(dim=1, keepdim=True).sqrt() + 1e-10)).chunk(2)
                 weighted = (self.get_buffer(f"linear{i}") * (p - q).square()).sum(dim=1)  # [n, H, W]
-                total = total + weighted.double().mean(dim=(1, 2))
+                total = total + in_float64(weighted).mean(dim=(1, 2))
         return total
 
 

@@ -9,6 +9,7 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from zoo.errors import EvaluationError
+from zoo.metrics.processes import in_float64
 
 WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # of the five scales, finest first
 WINDOW, SIGMA = 11, 1.5
@@ -61,7 +62,7 @@ def ms_ssim(a: Tensor, b: Tensor) -> Tensor:
         raise EvaluationError(
             f"pairs of images [N, C, H, W], 16 pixels or more a side, got {list(a.shape)}, {list(b.shape)}"
         )
-    a, b = a.double(), b.double()
+    a, b = in_float64(a), in_float64(b)
     product = torch.ones(len(a), dtype=torch.float64, device=a.device)
     for scale, weight in enumerate(WEIGHTS):
         luminance_contrast, contrast = similarity(a, b)

@@ -11,6 +11,7 @@ from torchmetrics import Metric
 
 from zoo.errors import EvaluationError
 from zoo.metrics.neighbours import distance_rows
+from zoo.metrics.processes import in_float64
 
 MANY = 1000  # dimensions above which a random sixth of them is looked at
 
@@ -57,13 +58,13 @@ class StatisticallyDifferentBins(Metric):
         dimensions = torch.arange(x.shape[1])
         if x.shape[1] > MANY:
             dimensions = torch.randperm(x.shape[1], generator=generator)[: x.shape[1] // 6].sort().values
-        x = x[:, dimensions.to(x.device)].double()
+        x = in_float64(x[:, dimensions.to(x.device)])
         centres = k_means(x, bins, generator=generator, iterations=iterations)
         return cls(centres, counts=torch.bincount(nearest(x, centres), minlength=bins), dimensions=dimensions)
 
     def update(self, images: Tensor) -> None:
         """Count fakes [n, ...] of the reals' shape and scale."""
-        x = images.flatten(1)[:, self.dimensions.to(images.device)].double()
+        x = in_float64(images.flatten(1)[:, self.dimensions.to(images.device)])
         bins = nearest(x, self.centres.to(x.device))
         self.found = self.found + torch.bincount(bins, minlength=len(self.centres))
 

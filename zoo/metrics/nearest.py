@@ -10,6 +10,7 @@ from torch import Tensor
 from zoo.errors import EvaluationError
 from zoo.metrics.neighbours import distance_rows
 from zoo.metrics.pairs import SamplePairs
+from zoo.metrics.processes import in_float64
 
 
 class Neighbours(NamedTuple):
@@ -49,6 +50,6 @@ def nearest_of(x: Tensor, y: Tensor, *, k: int) -> tuple[Tensor, Tensor]:
     """Distances, float64 [N, k] in ascending order, and indices [N, k] of the k nearest y [M, d] of each x [N, d]."""
     indices = torch.cat([squared.topk(k, dim=1, largest=False).indices for _, squared in distance_rows(x, y)])
     # Once more without the cancellation of distance_rows: a copy must be at distance 0.
-    exact = torch.stack([(x.double() - y[i].double()).square().sum(dim=1).sqrt() for i in indices.T], dim=1)
+    exact = torch.stack([(in_float64(x) - in_float64(y[i])).square().sum(dim=1).sqrt() for i in indices.T], dim=1)
     distances, order = exact.sort(dim=1, stable=True)
     return distances, indices.gather(1, order)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from zoo.errors import EvaluationError
+from zoo.metrics.processes import in_float64
 
 CHUNK = 1 << 24  # entries of the distance matrix at a time: 128 MB in float64
 
@@ -19,13 +20,14 @@ def distance_rows(x: Tensor, y: Tensor) -> Iterator[tuple[slice, Tensor]]:
     In float64 and about y's mean, since |a|^2 - 2 a.b + |b|^2 cancels; a pair of equal points may still be 1e-12
     apart.
     """
-    centre = y.double().mean(dim=0)
-    y = y.double() - centre
+    y = in_float64(y)
+    centre = y.mean(dim=0)
+    y = y - centre
     norms = y.square().sum(dim=1)
     step = max(1, CHUNK // max(1, len(y)))
     for start in range(0, len(x), step):
         rows = slice(start, min(start + step, len(x)))
-        part = x[rows].double() - centre
+        part = in_float64(x[rows]) - centre
         squared = torch.addmm(part.square().sum(dim=1, keepdim=True) + norms, part, y.T, alpha=-2)
         yield rows, squared.clamp_(min=0)
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from zoo.metrics.inception_score import MeanStd
+from zoo.metrics.processes import in_float64
 
 GRID = tuple(10 ** (-1 + i / 9) for i in range(10))  # logspace(-1, 0, 10)
 VALIDATION_IMAGES = 1000
@@ -40,7 +41,7 @@ class ParzenLogLikelihood(Metric):
             raise ValueError(f"sigma must be positive, got {sigma}")
         _check(samples, "samples")
         self.sigma = sigma
-        self.samples = samples.double()
+        self.samples = in_float64(samples)
         for name in ("total", "total_of_squares"):
             self.add_state(name, torch.tensor(0.0, dtype=torch.float64), dist_reduce_fx="sum")
         self.add_state("count", torch.tensor(0, dtype=torch.int64), dist_reduce_fx="sum")
@@ -53,7 +54,7 @@ class ParzenLogLikelihood(Metric):
 
     def update(self, x: Tensor) -> None:
         """Count test images [n, D] in [0, 1]. Raises ValueError for another scale or dimension."""
-        values = log_likelihoods(x, self.samples.to(x.device), sigmas=[self.sigma])[0]
+        values = log_likelihoods(x, self.samples, sigmas=[self.sigma])[0]
         self.total = self.total + values.sum()
         self.total_of_squares = self.total_of_squares + values.square().sum()
         self.count = self.count + len(values)
@@ -98,11 +99,12 @@ def log_likelihoods(x: Tensor, samples: Tensor, *, sigmas: Sequence[float]) -> T
     _check(samples, "samples")
     if x.shape[1] != samples.shape[1]:
         raise ValueError(f"images have {x.shape[1]} values each, samples {samples.shape[1]}")
-    samples = samples.double()
+    x, samples = in_float64(x), in_float64(samples)
+    samples = samples.to(x.device)
     s_norm = samples.square().sum(dim=1)
     constant = [math.log(len(samples)) + 0.5 * x.shape[1] * math.log(2 * math.pi * sigma**2) for sigma in sigmas]
     columns = []
-    for part in x.double().split(CHUNK):  # type: ignore[no-untyped-call]
+    for part in x.split(CHUNK):  # type: ignore[no-untyped-call]
         squared = (part.square().sum(dim=1)[:, None] + s_norm).addmm_(part, samples.T, alpha=-2)
         squared.clamp_(min=0)  # [n, G]
         columns.append(

@@ -12,6 +12,7 @@ from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
 from zoo.metrics.features import FeatureExtractor, full_float32
+from zoo.metrics.processes import in_float64
 from zoo.nn.interpolation import lerp, slerp
 
 EPSILON = 1e-4
@@ -35,7 +36,7 @@ class PerceptualPathLength(Metric):
 
     def update(self, distances: Tensor) -> None:
         """Count perceptual distances [n] of pairs `epsilon` apart."""
-        self.distances.append(distances.double())
+        self.distances.append(in_float64(distances))
 
     def compute(self) -> Tensor:
         """The trimmed mean, float64 []. Raises ValueError without pairs."""
@@ -130,5 +131,5 @@ class ExtractorDistance(nn.Module):
                 self.extractor.extract(part).features
                 for part in torch.split(torch.cat([a, b]), self.extractor.chunk_size(a.device))
             ]
-        x, y = F.normalize(torch.cat(parts).double(), dim=1).chunk(2)
+        x, y = F.normalize(in_float64(torch.cat(parts)), dim=1).chunk(2)
         return (x - y).square().sum(dim=1)

@@ -25,7 +25,7 @@ def exact_wasserstein(a: Tensor, b: Tensor) -> float:
         raise ValueError(f"two sets of points [n, d] and [m, d] are needed, got {list(a.shape)} and {list(b.shape)}")
     if not bool(a.isfinite().all() & b.isfinite().all()):
         raise ValueError("a point is not finite: nothing to measure")
-    cost = torch.cdist(a.double().cpu(), b.double().cpu(), compute_mode="donot_use_mm_for_euclid_dist")
+    cost = torch.cdist(a.cpu().double(), b.cpu().double(), compute_mode="donot_use_mm_for_euclid_dist")
     distance, log = ot.emd2([], [], cost.numpy(), numItermax=100_000_000, log=True)
     if log["warning"] is not None:
         raise RuntimeError(f"no exact Wasserstein distance of {len(a)} and {len(b)} points: {log['warning']}")
@@ -48,6 +48,6 @@ def mode_shares(points: Tensor, modes: Tensor, *, std: float, sigmas: float = 3.
         std: standard deviation of a mode in each coordinate.
         sigmas: radius in standard deviations.
     """
-    distance, nearest = torch.cdist(points.double().cpu(), modes.double().cpu()).min(1)  # [n]
+    distance, nearest = torch.cdist(points.cpu().double(), modes.cpu().double()).min(1)  # [n]
     good = distance <= sigmas * std
     return ModeShares(len(set(nearest[good].tolist())) / len(modes), float(good.double().mean()))

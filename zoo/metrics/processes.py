@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import torch
 import torch.distributed as dist
+from torch import Tensor
+
+WITHOUT_FLOAT64 = ("mps",)
 
 
 def state_device(device: torch.device) -> torch.device:
     """Where metrics keep their states."""
-    return torch.device("cpu") if device.type == "mps" else device  # mps has no float64
+    return torch.device("cpu") if device.type in WITHOUT_FLOAT64 else device
+
+
+def in_float64(x: Tensor) -> Tensor:
+    """The same numbers in float64; on the CPU, where the device knows none."""
+    return x.to(state_device(x.device)).double()
 
 
 def rank_and_world() -> tuple[int, int]:

@@ -17,7 +17,7 @@ from zoo.metrics.features import FeatureExtractor
 from zoo.metrics.frechet import FrechetDistance, covariance_root
 from zoo.metrics.kernel_distance import KernelDistance
 from zoo.metrics.processes import rank_and_world, state_device
-from zoo.runs.folder import replacing
+from zoo.runs.folder import DAY_S, replacing, sweep
 
 if TYPE_CHECKING:
     from zoo.data import ImageArray
@@ -63,6 +63,7 @@ def write_statistics(folder: Path, key: Mapping[str, object], statistics: RealSt
     path = statistics_path(folder, key)
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        sweep(folder, older_s=DAY_S)
         with replacing(path) as temporary:
             save_file(tensors, temporary, metadata={"key": _text(key), "sha256": _digest(statistics)})
     except OSError as error:

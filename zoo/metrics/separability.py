@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from zoo.metrics.processes import in_float64
+
 
 def linear_separability(latents: Tensor, logits: Tensor, *, keep: float = 0.5) -> Tensor:
     """exp(sum_i H(Y_i | X_i)), float64 []: 1 if a hyperplane tells every attribute, more if it does not.
@@ -30,7 +32,7 @@ def linear_separability(latents: Tensor, logits: Tensor, *, keep: float = 0.5) -
     entropies = []
     for column in logits.T:
         sure = column.abs().topk(n).indices
-        x, y = latents[sure].double(), column[sure] > 0
+        x, y = in_float64(latents[sure]), column[sure] > 0
         entropies.append(conditional_entropy(decide(x, fit_svm(x, y)), y))
     return torch.stack(entropies).sum().exp()
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from zoo.errors import EvaluationError
 from zoo.metrics.pairs import SamplePairs
+from zoo.metrics.processes import in_float64, state_device
 
 PATCH = 7  # side of a descriptor in pixels
 SMALLEST = 16  # side of the last level
@@ -67,20 +68,21 @@ class SlicedWasserstein(SamplePairs):
             x = laplacian_level(part.float().expand(-1, 3, -1, -1), level)
             parts.append(cut_patches(x, self.patches, generator=generator))
         patches = torch.cat(parts)  # [N * patches, 3, 7, 7]
-        var, mean = torch.var_mean(patches.double(), dim=(0, 2, 3), correction=0, keepdim=True)
+        var, mean = torch.var_mean(in_float64(patches), dim=(0, 2, 3), correction=0, keepdim=True)
         # A flat channel has no scale of its own; without the floor it would be nan.
-        normal: Tensor = patches.sub_(mean.float()).div_(var.sqrt().clamp(min=1e-8).float())
+        mean, std = (x.float().to(patches.device) for x in (mean, var.sqrt().clamp(min=1e-8)))
+        normal: Tensor = patches.sub_(mean).div_(std)
         return normal.flatten(1)
 
     def _distance(self, a: Tensor, b: Tensor, level: int) -> Tensor:
         generator = torch.Generator().manual_seed(self.seed + 1000 + level)
         lines = torch.randn(a.shape[1], self.repeats * self.directions, generator=generator)
         lines = (lines / lines.norm(dim=0)).to(a)
-        total = torch.zeros((), dtype=torch.float64, device=a.device)
+        total = torch.zeros((), dtype=torch.float64, device=state_device(a.device))
         for part in torch.split(lines, DIRECTIONS_AT_A_TIME, dim=1):
             # One row per direction, so that sorting runs along memory.
             projected = [ascending(part.T @ x.T) for x in (a, b)]
-            total = total + (projected[0] - projected[1]).abs_().mean(dim=1, dtype=torch.float64).sum()
+            total = total + (projected[0] - projected[1]).abs_().to(total.device).mean(dim=1, dtype=torch.float64).sum()
         mean: Tensor = total / lines.shape[1]
         return mean
 

@@ -14,7 +14,7 @@ from zoo.models.improved_gan import Switches
 from zoo.runs.checkpoints import check_compatible, read_checkpoint
 from zoo.runs.folder import RunDir
 from zoo.runs.plain import read_settings
-from zoo.runs.record import read_metrics, read_result
+from zoo.runs.record import read_result, rows_at_hand
 
 
 def current_settings(paper: str, settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -91,7 +91,7 @@ class FinishedRun:
     @cached_property
     def rows(self) -> list[dict[str, Any]]:
         """The lines of metrics.jsonl; none where nothing was logged (a short run without evaluations)."""
-        return read_metrics(self.dir.metrics) if self.dir.metrics.is_file() else []
+        return rows_at_hand(self.dir.metrics)
 
     @property
     def record(self) -> dict[str, Any]:

@@ -79,7 +79,7 @@ CARD_SCHEMA: dict[str, Any] = {
         "precision": schema.text,
         "seed": schema.integer,
         "commit": schema.or_null(schema.commit),
-        "commands": schema.list_of(schema.list_of(schema.text)),
+        "commands": schema.list_of(schema.list_of(schema.string)),
         "measures": schema.map_of({"best": _POINT, "last": _POINT}),  # taken while training, on fewer samples
         "tests": schema.map_of(schema.map_of(schema.number)),  # the run's own figures at "best" and at "last"
     },

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from zoo.releases.claims import GRID_IMAGES, GRID_SEED, draw_grid, grey_levels, 
 from zoo.releases.find import add_to_index
 from zoo.releases.precision import pack, unpack
 from zoo.runs.environment import describe_versions
+from zoo.runs.folder import DAY_S, sweep, temporary_name
 from zoo.runs.record import without_folders
 
 EVALUATION = ("extractors", "batchnorm", "real_images", "test_samples", "samples")  # settings that a card holds
@@ -70,8 +70,10 @@ def export(
             f"{MEAN_GREY_LEVELS:g}): use more bits (float16, float32)"
         )
     out.mkdir(parents=True, exist_ok=True)
-    part = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=out))
+    sweep(out, older_s=DAY_S)
+    part = temporary_name(out / f".{name}")
     try:
+        part.mkdir()
         part.chmod(0o755)
         entries = write_files(files, part)
         draw_grid(module, part / GRID_FILE)

@@ -9,14 +9,13 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from zoo.errors import DataError, DownloadError, RecordError, ReleaseError
 from zoo.releases.card import CARD_FILE, GRID_FILE, INDEX_FILE, NAME, read_card
 from zoo.runs.download import blocks
-from zoo.runs.folder import write_atomically
+from zoo.runs.folder import DAY_S, sweep, temporary_name, write_atomically
 from zoo.runs.plain import as_json, read_json
 
 SHIPPED = Path(__file__).parent / "shipped"
@@ -123,7 +122,9 @@ def fetch(base: str, name: str, card_sha256: str) -> Path:
     url = f"{base.rstrip('/')}/{name}"
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        part = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=folder.parent))
+        sweep(folder.parent, older_s=DAY_S)
+        part = temporary_name(folder.parent / f".{name}")
+        part.mkdir(mode=0o700)
     except OSError as error:
         raise DataError(f"the cache {folder.parent} cannot be written: {error}; ZOO_CACHE names another") from error
     try:

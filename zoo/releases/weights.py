@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from torch import Tensor
 
 from zoo.data import DATASETS
-from zoo.errors import ReleaseError
+from zoo.errors import CheckpointError, ReleaseError
 from zoo.models import MODELS
 from zoo.models.base.module import AdversarialModule
 from zoo.models.trained import load_module
@@ -71,5 +71,10 @@ def class_names(name_or_path: str) -> list[str]:
         release = Release(path if path.exists() else release_folder(name_or_path))
         return list(release.card["data"].get("class_names", []))
     checkpoint = read_checkpoint(path / "checkpoints" / "last.ckpt" if path.is_dir() else path)
-    states = (checkpoint.get(kind) for kind in DATASETS)
-    return next((list(state["class_names"] or []) for state in states if state and "class_names" in state), [])
+    states = (checkpoint[kind] for kind in DATASETS if isinstance(checkpoint.get(kind), dict))
+    names = next((state["class_names"] for state in states if "class_names" in state), None) or []
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise CheckpointError(
+            f"{path}: its names of classes are no texts: take another checkpoint, or numbers as labels"
+        )
+    return names

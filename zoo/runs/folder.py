@@ -5,14 +5,18 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
+import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 from zoo.errors import RecordError
 
 CONFIG_FILE = "config.yaml"
+DAY_S = 86_400.0  # longer than anything is written into a cache, or among releases
 METRICS_FILE = "metrics.jsonl"
 RESULT_FILE = "result.json"
 WANDB_ID_FILE = "wandb_id"
@@ -128,6 +132,11 @@ def at_images(folder: Path, suffix: str) -> dict[int, Path]:
     return {int(number): files[number] for number in sorted(files) if number.isdecimal() and len(number) < 19}
 
 
+def temporary_name(path: Path) -> Path:
+    """A name beside `path` that says which process writes there; `sweep` knows it."""
+    return path.with_name(f"{path.name}.tmp-{os.getpid()}-{uuid.uuid4().hex[:8]}")
+
+
 @contextlib.contextmanager
 def replacing(path: Path, *, sync: bool = True) -> Iterator[Path]:
     """Yields a temporary name in the folder of `path`; what was written there then stands at `path`, as a whole.
@@ -141,7 +150,7 @@ def replacing(path: Path, *, sync: bool = True) -> Iterator[Path]:
     Raises:
         OSError: as the body, the disk or the folder has it.
     """
-    temporary = path.with_name(f"{path.name}.tmp-{os.getpid()}-{uuid.uuid4().hex[:8]}")
+    temporary = temporary_name(path)
     try:
         yield temporary
         if sync:
@@ -155,6 +164,19 @@ def replacing(path: Path, *, sync: bool = True) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):  # the folder is gone or read-only: the error that led here says more
             temporary.unlink(missing_ok=True)
+
+
+def set_aside(path: Path) -> Path:
+    """Renames what cannot be used, so that it is not lost where another is written: result.json.damaged-1.
+
+    Raises:
+        RecordError: it cannot be renamed.
+    """
+    aside = next(aside for i in count(1) if not (aside := path.with_name(f"{path.name}.damaged-{i}")).exists())
+    try:
+        return path.rename(aside)
+    except OSError as error:
+        raise RecordError(f"{path} is damaged and cannot be renamed to {aside.name}: {error}") from error
 
 
 def end_last_line(path: Path) -> None:
@@ -178,16 +200,22 @@ def end_last_line(path: Path) -> None:
             file.write(b"\n")
 
 
-def sweep(folder: Path) -> None:
-    """Removes the temporary files that processes left which died while they wrote into a run's folder or those in it.
+def sweep(folder: Path, *, older_s: float = 0.0) -> None:
+    """Removes the temporary files and folders that processes left which died while they wrote into a folder or its own.
 
-    Whoever calls this holds the run's lock. A file of a process that lives on this machine stays.
+    What a process that lives on this machine writes stays.
+
+    Args:
+        folder: of a run, whose lock the caller holds; or one that other machines may write into at the same time.
+        older_s: seconds since it was last changed; for folders without a lock a time that no writing takes.
     """
     for file in (*folder.glob("*.tmp-*"), *folder.glob("*/*.tmp-*")):
         process = file.name.rpartition(".tmp-")[2].partition("-")[0]
-        if not (process.isdigit() and Path(f"/proc/{process}").exists()):
-            with contextlib.suppress(OSError):
-                file.unlink()
+        if Path(f"/proc/{process}").exists() if process.isdigit() else older_s:  # who knows whose such a name is
+            continue
+        with contextlib.suppress(OSError):
+            if file.lstat().st_mtime <= time.time() - older_s:
+                shutil.rmtree(file) if file.is_dir() and not file.is_symlink() else file.unlink()
 
 
 def write_atomically(path: str | os.PathLike[str], text: str) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import pairwise
@@ -24,12 +25,16 @@ SCHEMA_VERSION = 1
 BETTER: tuple[Better, ...] = get_args(Better)
 
 
-def read_metrics(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
+def read_metrics(path: str | os.PathLike[str], *, damaged: list[str] | None = None) -> list[dict[str, Any]]:
     """The rows of a metrics.jsonl, in file order; a last line that a killed run left unfinished is passed over.
 
+    Args:
+        path: of the file.
+        damaged: takes what is wrong with lines before the last, which are passed over then too.
+
     Raises:
-        RecordError: no such file, or a line before the last that is no JSON object with an integer
-            images_seen.
+        RecordError: no such file, or (where nothing takes it) a line before the last that is no JSON object with an
+            integer images_seen.
     """
     path = Path(path)
     if not path.is_file():
@@ -38,14 +43,29 @@ def read_metrics(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
     lines = path.read_bytes().rstrip(b"\n").split(b"\n")
     for number, line in enumerate(lines, start=1):
         try:
-            row = json.loads(line)
+            row, problem = json.loads(line), "has no integer images_seen"
         except (ValueError, RecursionError) as error:  # JSON and UTF-8 errors are both the former
             if number == len(lines):
                 break
-            raise RecordError(f"{path}, line {number} is no JSON ({error}); remove the line") from error
-        if not isinstance(row, dict) or type(row.get("images_seen")) is not int:
-            raise RecordError(f"{path}, line {number} has no integer images_seen; remove the line")
-        rows.append(row)
+            row, problem = None, f"is no JSON ({error})"
+        if isinstance(row, dict) and type(row.get("images_seen")) is int:
+            rows.append(row)
+        elif damaged is None:
+            raise RecordError(f"{path}, line {number} {problem}; remove the line")
+        else:
+            damaged.append(f"line {number} {problem}")
+    return rows
+
+
+def rows_at_hand(path: Path) -> list[dict[str, Any]]:
+    """The rows of a metrics.jsonl that can be read, none without a file; a warning says what is passed over.
+
+    For what must not be lost for a damaged line: the figures of `test`, the record at the end of a training.
+    """
+    damaged: list[str] = []
+    rows = read_metrics(path, damaged=damaged) if path.is_file() else []
+    if damaged:
+        warnings.warn(f"{path}: {'; '.join(damaged[:3])}: passed over ({len(damaged)} in all)", stacklevel=2)
     return rows
 
 
@@ -138,7 +158,7 @@ RESULT_SCHEMA: dict[str, Any] = {
     "precision": schema.text,
     "wall_time_s": schema.amount,  # training only, summed over resumes
     "images_per_second": schema.amount,
-    "commands": schema.list_of(schema.list_of(schema.text)),  # of the first start and of every resume
+    "commands": schema.list_of(schema.list_of(schema.string)),  # of the first start and of every resume
     "started": schema.time,
     "finished": schema.time,
     "interruptions": schema.count,  # how often the run was resumed

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pickle
 import random
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import lightning
 import numpy as np
 import torch
 from torch import Tensor
@@ -51,21 +53,27 @@ def refuse_claims(checkpoint: Mapping[Any, Any], path: Path) -> None:
 
 
 AGAIN = "it was changed or cut down, so take another checkpoint of this run, or copy it again"
-#: What a resumed run reads beside weights, optimizers and random states.
+#: Whole numbers among the weights.
+COUNTERS = {"discriminator_steps", "generator_steps", "images_seen"}
+VERSION = "pytorch-lightning_version"
+#: What a resumed run reads beside weights, optimizers and random states; numbers are of 0 or more.
 PARTS: Mapping[str, type] = {
     "epoch": int,
     "global_step": int,
     "loops": dict,
     "callbacks": dict,
     "lr_schedulers": list,
-    "pytorch-lightning_version": str,
+    VERSION: str,
 }
 #: What an optimizer keeps of a parameter.
 MOMENTS = {"Adam": {"step", "exp_avg", "exp_avg_sq"}, "RMSprop": {"step", "square_avg"}, "SGD": {"momentum_buffer"}}
 
 
 def check_weights(checkpoint: Mapping[Any, Any], path: Path) -> None:
-    """Raises CheckpointError for weights that are no tensors or not finite, or without the constructor's arguments."""
+    """Raises CheckpointError for weights that are no tensors or not finite, or without the constructor's arguments.
+
+    So it does for a version of Lightning that is none, which Lightning would stumble over.
+    """
     for name, tensor in checkpoint["state_dict"].items():
         if not isinstance(tensor, Tensor):
             raise CheckpointError(f"{path}: state_dict.{name} is a {type(tensor).__name__}, not a tensor")
@@ -73,6 +81,13 @@ def check_weights(checkpoint: Mapping[Any, Any], path: Path) -> None:
             raise CheckpointError(
                 f"{path}: state_dict.{name} holds nan or infinity: this network has diverged, use an earlier checkpoint"
             )
+    for name in COUNTERS & checkpoint["state_dict"].keys():
+        counter = checkpoint["state_dict"][name]
+        if counter.dtype != torch.int64 or counter.numel() != 1 or int(counter) < 0:
+            raise CheckpointError(f"{path}: state_dict.{name} is no whole number of 0 or more: {AGAIN}")
+    version = checkpoint.get(VERSION, "0")
+    if not (isinstance(version, str) and re.fullmatch(r"[\d.]+((a|b|rc)\d+)?(\.(post|dev)\d+)*(\+[\w.]+)?", version)):
+        raise CheckpointError(f"{path}: its {VERSION!r} is {version!r}: {AGAIN}")
     if not isinstance(checkpoint.get("hyper_parameters"), Mapping):
         raise CheckpointError(f"{path}: it has no hyper_parameters (the constructor's arguments): {AGAIN}")
 
@@ -89,7 +104,8 @@ def check_resumable(
         growing: Adams start anew at a border, where their states are empty for a while.
     """
     for part, kind in PARTS.items():
-        if not isinstance(checkpoint.get(part), kind):
+        found = checkpoint.get(part)
+        if not isinstance(found, kind) or (isinstance(found, int) and found < 0):
             raise CheckpointError(f"{path}: its {part!r} is missing or wrong: {AGAIN}")
     _check_random_states(checkpoint["zoo"].get("random_states"), path)
     states = checkpoint.get("optimizer_states")
@@ -103,6 +119,37 @@ def check_resumable(
             problem = f"it has no state after {steps:,} updates"
         if problem is not None:
             raise CheckpointError(f"{path}: optimizer_states, of {player}: {problem}; {AGAIN}")
+
+
+def check_progress(checkpoint: Mapping[Any, Any], path: Path, *, own: Mapping[str, Any]) -> None:
+    """Raises CheckpointError for a counter of Lightning's loops that is missing or no whole number of 0 or more.
+
+    Args:
+        checkpoint: `check_resumable` has looked at it.
+        path: of the file.
+        own: what the loop of a new training counts; another version of Lightning may count other things.
+    """
+    found, whole = checkpoint["loops"].get("fit_loop"), checkpoint[VERSION] == lightning.__version__
+    place = unlike(own, found, place="loops.fit_loop", whole=whole)
+    if place is None and not isinstance(found["state_dict"].get("combined_loader", []), list):
+        place = "loops.fit_loop.state_dict.combined_loader"
+    if place is not None:
+        raise CheckpointError(f"{path}: its {place} is missing or wrong: {AGAIN}")
+
+
+def unlike(own: Any, found: Any, *, place: str, whole: bool) -> str | None:
+    """The first place of a nest of counters that has another form than one's own; None without any.
+
+    whole: whether all must be there; sums of a loop (total, current) must always.
+    """
+    if not isinstance(own, Mapping):
+        right = type(found) is type(own) and (type(own) is not int or found >= 0)
+        return None if right else place
+    if not isinstance(found, Mapping):
+        return place
+    names = (name for name in own if whole or name in found or name in ("total", "current"))
+    wrong = (unlike(own[name], found.get(name), place=f"{place}.{name}", whole=whole) for name in names)
+    return next((at for at in wrong if at is not None), None)
 
 
 def keeps_state(optimizer: torch.optim.Optimizer) -> bool:

@@ -1,21 +1,35 @@
 """The same command line again: what there is to do of a run that was started before."""
 
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+from zoo.data import ImageDataModule
+from zoo.errors import CheckpointError, RecordError
+from zoo.models.base.module import AdversarialModule
+from zoo.runs import schema
 from zoo.runs.environment import process_rank
 from zoo.runs.folder import RunDir
 from zoo.runs.record import read_result
+from zoo.runs.tensors import AGAIN, check_progress, check_resumable
 from zoo.runs.text import say
+from zoo.training.callbacks.base import ZooCallback
 from zoo.training.plan import Plan
+from zoo.training.words import called_as
 
 
 def leave_if_finished(run: RunDir, *, plan: Plan, images: int | None, generator_steps: int | None) -> None:
     """Ends the process with status 0 where `--ckpt_path auto` finds that a run's budget is spent and recorded.
 
     Raises:
-        RecordError: a damaged record, or one of a run that has no checkpoint left to go on from to a larger budget.
+        RecordError: a run that has no checkpoint left to go on from to a larger budget.
     """
     if not plan.again or not run.result.is_file():
         return
-    record = read_result(run.result)
+    try:
+        record = read_result(run.result)
+    except RecordError:
+        record = {"images_seen": 0, "generator_steps": 0}  # says nothing; at the end it is written anew
     spent = [record["images_seen"] >= images] if images is not None else []
     spent += [record["generator_steps"] >= generator_steps] if generator_steps is not None else []
     if any(spent):
@@ -24,3 +38,58 @@ def leave_if_finished(run: RunDir, *, plan: Plan, images: int | None, generator_
         raise SystemExit(0)
     if plan.checkpoint is None:
         run.refuse_second_run()
+
+
+def refuse_damaged_record(run: RunDir, *, paper: str) -> None:
+    """Before `test` measures what could not be recorded: raises RecordError for a result.json that cannot be used."""
+    try:
+        if run.result.exists():
+            read_result(run.result)
+    except RecordError as error:
+        way = f"{' '.join(called_as(paper, 'fit'))} --run_dir {run.path} --ckpt_path last"
+        raise RecordError(f"{error}. `{way}` writes it anew and keeps this one beside it") from error
+
+
+#: Callbacks whose states came into checkpoints later than others'.
+LATER = ("Evaluation",)
+#: What a checkpoint says of its data, as far as it says it.
+OF_DATA = {
+    "fingerprint": schema.text,
+    "images": schema.count,
+    "class_names": schema.or_null(schema.list_of(schema.string)),
+    "others": schema.map_of(schema.text),
+}
+
+
+def refuse_unresumable(
+    checkpoint: Mapping[str, Any], path: Path, *, module: AdversarialModule, trainer: Any, data: ImageDataModule
+) -> None:
+    """Raises CheckpointError for a part without which a run does not go on as it was, before anything is written.
+
+    Args:
+        checkpoint: its weights and "zoo" have been looked at.
+        path: of the file.
+        module: that is to take it.
+        trainer: Lightning's, with the callbacks that are to take it.
+        data: that the run goes on with.
+    """
+    check_resumable(
+        checkpoint, path, optimizers=cast(Any, module.configure_optimizers()), growing=module.growth is not None
+    )
+    check_progress(checkpoint, path, own=trainer.fit_loop.state_dict())
+    states = checkpoint["callbacks"]
+    kept = [callback for callback in trainer.callbacks if isinstance(callback, ZooCallback) and callback.state_dict()]
+    for callback in kept:
+        name = callback.state_key
+        try:
+            if name in states or name not in LATER:
+                callback.load_state_dict(states[name])
+        except Exception as error:  # whatever a wrong type or a missing name raises
+            raise CheckpointError(f"{path}: its callbacks.{name} is missing or wrong ({error}): {AGAIN}") from error
+    name = type(data).__qualname__
+    try:
+        schema.json_object(name, said := checkpoint.get(name, {}))
+        for field in OF_DATA.keys() & said:
+            OF_DATA[field](f"{name}.{field}", said[field])
+    except RecordError as error:
+        raise CheckpointError(f"{path}: {error}; {AGAIN}") from error

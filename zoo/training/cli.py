@@ -27,9 +27,8 @@ from zoo.models.base.module import AdversarialModule
 from zoo.models.trained import FinishedRun
 from zoo.runs.checkpoints import AtomicCheckpointIO, check_compatible, read_checkpoint
 from zoo.runs.folder import RunDir
-from zoo.runs.record import read_metrics
-from zoo.runs.tensors import check_resumable
-from zoo.training.again import leave_if_finished
+from zoo.runs.record import rows_at_hand
+from zoo.training.again import leave_if_finished, refuse_damaged_record, refuse_unresumable
 from zoo.training.callbacks import (
     CounterCheckpoint,
     Evaluation,
@@ -143,6 +142,8 @@ class ReproductionCLI(LightningCLI):
             raise UsageError("predict writes its images from one device: leave --devices out")
         settle_devices(config)
         self.settings = config
+        if self.subcommand == "test":
+            refuse_damaged_record(self.run, paper=self.paper)
         leave_if_finished(self.run, plan=self.plan, images=config.images, generator_steps=config.generator_steps)
 
     def instantiate_classes(self) -> None:
@@ -231,7 +232,7 @@ class ReproductionCLI(LightningCLI):
 
     def logged(self) -> list[dict[str, Any]]:
         """What the run's metrics.jsonl holds so far."""
-        return read_metrics(self.run.metrics) if self.run.metrics.is_file() else []
+        return rows_at_hand(self.run.metrics)
 
     def loggers(self) -> list[Any]:
         """The record of the run and, where asked for, its mirror at W&B. `predict` logs nothing."""
@@ -264,11 +265,8 @@ class ReproductionCLI(LightningCLI):
             checkpoint = read_checkpoint(self.plan.checkpoint)
             check_compatible(checkpoint, self.model, self.plan.checkpoint)
             if subcommand == "fit":
-                check_resumable(
-                    checkpoint,
-                    self.plan.checkpoint,
-                    optimizers=self.model.configure_optimizers(),
-                    growing=self.model.growth is not None,
+                refuse_unresumable(
+                    checkpoint, self.plan.checkpoint, module=self.model, trainer=self.trainer, data=self.datamodule
                 )
             kwargs |= {"ckpt_path": str(self.plan.checkpoint), "weights_only": True}
             if subcommand == "fit" and self.trainer.is_global_zero:
@@ -308,10 +306,11 @@ class ReproductionCLI(LightningCLI):
         blocks = [(min(block, n - start), start // block) for start in range(0, n, block)]
         batches = torch.utils.data.DataLoader(blocks, batch_size=None)  # type: ignore[arg-type,var-annotated]
         images = self.trainer.predict(model, dataloaders=batches, **options)
-        for old in self.run.samples.glob("[0-9]" * 6 + ".png"):
-            old.unlink()  # of a call with more of them
         for i, image in enumerate(torch.cat(images)):  # type: ignore[arg-type]
             save_png(image[None], self.run.samples / f"{i:06d}.png")
+        for old in self.run.samples.glob("[0-9]" * 6 + ".png"):
+            if int(old.stem) >= n:
+                old.unlink()  # of a call with more of them
         self.report_line(f"{n} images in {self.run.samples}")
 
     @rank_zero_only

@@ -12,7 +12,6 @@ import math
 import os
 import secrets
 import shutil
-import time
 from argparse import Namespace
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -24,6 +23,7 @@ from lightning.pytorch.loggers.logger import Logger
 from lightning.pytorch.loggers.wandb import WandbLogger
 
 from zoo.errors import RecordError
+from zoo.runs.clock import Clock
 from zoo.runs.folder import METRICS_FILE, RESULT_FILE, WANDB_ID_FILE, end_last_line, write_atomically
 from zoo.runs.record import read_metrics
 from zoo.runs.text import say
@@ -54,6 +54,7 @@ class JsonlLogger(Logger):
     def __init__(self, run_dir: Path, *, clock: Callable[[], int] | None = None) -> None:
         super().__init__()
         self.clock = clock
+        self.time = Clock()
         self.run_dir = Path(run_dir)
         self.path = self.run_dir / METRICS_FILE
         self._resumed: float | None = None  # when, until the next line has told it
@@ -93,7 +94,7 @@ class JsonlLogger(Logger):
             raise ValueError(f"metrics may not be named {sorted(taken)}: the logger writes these itself")
         if (step, frozenset(metrics)) in self._told:
             return
-        row: dict[str, Any] = {"images_seen": step, "time": round(time.time(), 3)}
+        row: dict[str, Any] = {"images_seen": step, "time": self.time.now()}
         if self._resumed is not None:
             row["resumed"], self._resumed = self._resumed, None
         for name, value in metrics.items():
@@ -119,8 +120,10 @@ class JsonlLogger(Logger):
         """
         if not self.path.exists():
             return
-        self._resumed = round(time.time(), 3)
         kept = [row for row in read_metrics(self.path) if row["images_seen"] <= images_seen]
+        for row in kept:
+            self.time.follow(row.get("time"))
+        self._resumed = self.time.now()
         self._told = {
             (images_seen, frozenset(n for n in row if n not in OWN_FIELDS and not n.endswith("_nonfinite")))
             for row in kept
@@ -139,11 +142,7 @@ class JsonlLogger(Logger):
 
 
 def true_counter(step: int | None, clock: Callable[[], int] | None) -> int:
-    """images_seen: the clock's where there is one, else the step.
-
-    Raises:
-        ValueError: neither.
-    """
+    """images_seen: the clock's where there is one, else the step; ValueError without either."""
     if clock is not None:
         return clock()
     if step is None:

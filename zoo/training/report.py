@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Mapping
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +10,20 @@ from lightning.pytorch import Trainer
 
 import zoo
 from zoo.data import ImageDataModule
-from zoo.errors import RecordError
+from zoo.errors import CheckpointError, RecordError
 from zoo.experiments.measures import MEASURES, with_error
 from zoo.experiments.suite import Measurement
 from zoo.models.base.module import AdversarialModule
+from zoo.runs import schema
 from zoo.runs.checkpoints import read_checkpoint
+from zoo.runs.clock import end_in_words, now_in_words
 from zoo.runs.environment import describe_commit, describe_hardware, describe_versions
-from zoo.runs.folder import RunDir, sweep, write_atomically
+from zoo.runs.folder import RunDir, set_aside, sweep, write_atomically
 from zoo.runs.record import (
+    RESULT_SCHEMA,
     overridden,
-    read_metrics,
     read_result,
+    rows_at_hand,
     summarise_measures,
     which_is_better,
     without_folders,
@@ -35,6 +37,10 @@ from zoo.training.slurm import mark_run
 from zoo.training.words import command_line
 
 PATIENCE_S = 30.0  # of a `test` for another one to write its figures
+#: What travels in a checkpoint of the time and the commands of a run.
+STOPWATCH = {name: RESULT_SCHEMA[name] for name in ("interruptions", "started", "commands")} | {
+    "seconds": schema.amount
+}
 
 
 class Stopwatch:
@@ -44,7 +50,7 @@ class Stopwatch:
         self.before = 0.0
         self.interruptions = 0
         self.began = time.monotonic()
-        self.started = datetime.now(timezone.utc).isoformat(timespec="seconds")
+        self.started = now_in_words()
         self.commands = [command_line()]
 
     @property
@@ -65,10 +71,13 @@ class Stopwatch:
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.before = state_dict["seconds"]
-        self.interruptions = state_dict["interruptions"] + 1
-        self.started = state_dict["started"]
-        self.commands = [*state_dict.get("commands", []), *self.commands]
+        """Raises RecordError for what no record could hold at the end."""
+        state = {"commands": [], **state_dict}
+        schema.check("", state, schema=STOPWATCH)
+        self.before = state["seconds"]
+        self.interruptions = state["interruptions"] + 1
+        self.started = state["started"]
+        self.commands = [*state["commands"], command_line()]
 
 
 class RunReport(ZooCallback):
@@ -133,6 +142,7 @@ class RunReport(ZooCallback):
         data = data_of(trainer)
         train = data.split("train")
         stopwatch, seconds = self.stopwatch, self.stopwatch.seconds
+        earlier = self.earlier()
         record: dict[str, Any] = {
             "schema": 1,
             "paper": model.paper,
@@ -147,9 +157,9 @@ class RunReport(ZooCallback):
             "images_seen": model.images_seen,
             "discriminator_steps": model.discriminator_steps,
             "generator_steps": model.generator_steps,
-            "measures": {**self.earlier("measures", {}), **self.measures(measurement)},
-            "tests": [test for test in self.earlier("tests", []) if self.still_holds(test)],
-            "protocols": {**self.earlier("protocols", {}), **measurement.protocols},
+            "measures": {**earlier["measures"], **self.measures(measurement)},
+            "tests": [test for test in earlier["tests"] if self.still_holds(test)],
+            "protocols": {**earlier["protocols"], **measurement.protocols},
             "seed": model.seed,
             "commit": describe_commit(Path(zoo.__file__).parent),
             "versions": describe_versions(),
@@ -162,7 +172,7 @@ class RunReport(ZooCallback):
             "commands": stopwatch.commands,
             "overrides": overridden(map(without_folders, stopwatch.commands)),
             "started": stopwatch.started,
-            "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            "finished": end_in_words(stopwatch.started, seconds=seconds),
             "interruptions": stopwatch.interruptions,
             **found_by(data),
             **more,
@@ -192,10 +202,10 @@ class RunReport(ZooCallback):
             return
         try:
             self.plan.lock.take(wait_s=PATIENCE_S)  # of another `test`, or of a training that goes on
+            record = read_result(self.run.result)
         except RecordError as error:
             say(f"these figures are in {self.run.metrics} and not in result.json: {error}")
             return
-        record = read_result(self.run.result)
         taken = {
             "checkpoint": self.plan.checkpoint.name if self.plan.checkpoint else "none",
             "images_seen": model.images_seen,
@@ -212,18 +222,28 @@ class RunReport(ZooCallback):
 
     def measures(self, measurement: Measurement) -> dict[str, Any]:
         """First, best and last of each measure of this run's metrics.jsonl that `measurement` knows the protocol of."""
-        rows = read_metrics(self.run.metrics) if self.run.metrics.exists() else []
+        rows = rows_at_hand(self.run.metrics)
         better = {name: MEASURES.better(name) for name in measurement.hashes}
         return summarise_measures(rows, better, protocols=measurement.hashes)  # type: ignore[arg-type]
 
-    def earlier(self, field: str, otherwise: Any) -> Any:
-        """What an earlier result.json of this run holds, so that a resumed training keeps the figures of `test`."""
-        return read_result(self.run.result)[field] if self.run.result.exists() else otherwise
+    def earlier(self) -> Mapping[str, Any]:
+        """An earlier result.json of this run, whose figures a resumed training keeps; a damaged one is set aside."""
+        nothing: dict[str, Any] = {"measures": {}, "tests": [], "protocols": {}}
+        if not self.run.result.exists():
+            return nothing
+        try:
+            return read_result(self.run.result)
+        except RecordError as error:
+            say(f"note: the earlier record is now {set_aside(self.run.result)}: {error}")
+            return nothing
 
     def still_holds(self, test: Mapping[str, Any]) -> bool:
         """Whether a checkpoint is the one that `test` measured: training that goes on writes another best and last."""
-        path = self.run.checkpoints / test["checkpoint"]
-        return path.is_file() and bool(read_checkpoint(path)["state_dict"]["images_seen"] == test["images_seen"])
+        try:
+            state = read_checkpoint(self.run.checkpoints / test["checkpoint"])["state_dict"]
+        except CheckpointError:  # none, or a damaged one
+            return False
+        return bool(state.get("images_seen") == test["images_seen"])
 
     def print_measures(self, measures: Mapping[str, Any]) -> None:
         """A table: before training, the best value of each and its place, the last; and which checkpoint is kept."""

@@ -88,7 +88,7 @@ def density(points: Tensor, *, extent: float, side: int = 120, bandwidth: float 
     bandwidth: standard deviation of the kernel, in the units of the points.
     """
     line = torch.linspace(-extent, extent, side, dtype=torch.float64)
-    kernel = [torch.exp(-0.5 * ((line[:, None] - points[:, axis].double().cpu()) / bandwidth) ** 2) for axis in (0, 1)]
+    kernel = [torch.exp(-0.5 * ((line[:, None] - points[:, axis].cpu().double()) / bandwidth) ** 2) for axis in (0, 1)]
     weight = 1 / (len(points) * 2 * torch.pi * bandwidth**2)
     values: Array = (kernel[1] @ kernel[0].T * weight).numpy()  # the kernel is a product: two matrices, [side, N] each
     return values

@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import torch
 
@@ -30,6 +30,14 @@ def outline(kind: type[AdversarialModule], settings: Mapping[str, Any]) -> Adver
         return _made(kind, settings, device="meta")
 
 
+def wrong_choice(kind: type[AdversarialModule], settings: Mapping[str, Any]) -> str | None:
+    """What is wrong with the first setting that must be one of a few words and is none of them."""
+    for name, hint in get_type_hints(kind.__init__).items():
+        if get_origin(hint) is Literal and name in settings and settings[name] not in get_args(hint):
+            return f"{name} must be one of {', '.join(map(str, get_args(hint)))}, not {settings[name]!r}"
+    return None
+
+
 def _made(kind: type[AdversarialModule], settings: Mapping[str, Any], *, device: str | None) -> AdversarialModule:
     name = kind.__name__
     known = inspect.signature(kind).parameters
@@ -37,7 +45,7 @@ def _made(kind: type[AdversarialModule], settings: Mapping[str, Any], *, device:
         raise UnsupportedSettingError(f"{name} is made of named settings, not of a {type(settings).__name__}")
     if unknown := [str(key) for key in settings if key not in known]:
         raise UnsupportedSettingError(f"{name} has no setting {unknown[0]}: it has {', '.join(known)}")
-    if wrong := wrong_setting(settings):
+    if wrong := wrong_setting(settings) or wrong_choice(kind, settings):
         raise UnsupportedSettingError(f"{name}: {wrong}")
     try:
         if device is None:

@@ -11,6 +11,7 @@ from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
 from zoo.models.base.module import AdversarialModule
+from zoo.runs import schema
 from zoo.runs.folder import name_at, replacing
 from zoo.training.callbacks.base import ZooCallback
 from zoo.training.callbacks.budget import Every
@@ -106,4 +107,5 @@ class CounterCheckpoint(ZooCallback, Checkpoint):
         return {"best_value": self.best_value}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        schema.check("", state_dict, schema={"best_value": schema.or_null(schema.number)})
         self.best_value = state_dict["best_value"]

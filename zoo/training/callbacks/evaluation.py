@@ -7,6 +7,7 @@ from typing import Any, cast
 from lightning.pytorch import LightningModule, Trainer
 
 from zoo.models.base.module import AdversarialModule
+from zoo.runs import schema
 from zoo.training.callbacks.base import ZooCallback
 from zoo.training.callbacks.budget import Every
 from zoo.training.callbacks.checkpoint import CounterCheckpoint
@@ -69,6 +70,7 @@ class Evaluation(ZooCallback):
         return {"taken_at": self.taken_at}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        schema.check("", state_dict, schema={"taken_at": schema.or_null(schema.count)})
         self.taken_at = state_dict["taken_at"]
 
     def offer(self, checkpoint: CounterCheckpoint, *, trainer: Trainer, module: AdversarialModule) -> None:
