@@ -1,41 +1,115 @@
-"""`zoo export`: a release of a finished run."""
+"""`zoo export`: a release of a finished run, or the generator as a file that runs without this package."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
+from zoo.commands import model_argument
+from zoo.commands.output import output_file
+from zoo.errors import UsageError
 from zoo.releases.card import PRECISIONS
 from zoo.runs.text import say
-from zoo.training.scripts import summary_of
+
+SUFFIXES = {"onnx": ".onnx", "torch-export": ".pt2"}  # of the files
+OF_RELEASES = ("name", "precision", "figures", "data_dir")  # options that a file does not have
+OF_FILES = ("label", "truncation", "noise", "pixels")  # and those that a release does not have
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
+    model_argument.add_model(parser)
     add = parser.add_argument
-    add("folder", metavar="RUN", help="the run's folder")
-    add("--out", default="releases", help="folder of releases (default: %(default)s)")
-    add("--checkpoint", choices=("last", "best"), default="last")
-    add("--name", help="default: PAPER.RECIPE")
-    add("--precision", choices=PRECISIONS, default="float16", help="of the weights; default: float16")
-    add("--data_dir", help="where the run's data lie now")
+    add("--to", choices=("release", *SUFFIXES), default="release", help="what is made (default: %(default)s)")
+    add("--out", help="the file; of a release, the folder of releases (default: releases)")
+    add("--checkpoint", choices=("last", "best"), help="of a run (default: last)")
+    release = parser.add_argument_group("a release (of a run)").add_argument
+    release("--name", help="default: PAPER.RECIPE")
+    release("--precision", choices=PRECISIONS, help="of the weights; default: float16, float32 with --figures record")
+    release("--figures", choices=("measure", "record"), help="taken now (default), or those of the run's own `test`")
+    release("--data_dir", help="where the run's data lie now")
+    file = parser.add_argument_group("a file (of the generator alone)").add_argument
+    file("--label", type=int, metavar="Y", help="the class of all images (default: an input)")
+    file("--truncation", type=psi, metavar="PSI", help="a number, or `input` (default: none)")
+    file("--noise", choices=("const", "input", "none"), help="of StyleGAN: fixed maps (default), inputs, or none")
+    file(
+        "--pixels", choices=("float", "uint8"), help="in [-1, 1] (default), or RGB bytes, as torch-fidelity wants them"
+    )
+
+
+def psi(text: str) -> float | str:
+    """A number, or "input"."""
+    return text if text == "input" else float(text)
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Makes a release of a run."""
+    """Makes a release of a run, or a file of a model."""
+    others, kind = (OF_FILES, "a file") if arguments.to == "release" else (OF_RELEASES, "a release")
+    if given := [f"--{name}" for name in others if getattr(arguments, name) is not None]:
+        to = "--to onnx or --to torch-export" if arguments.to == "release" else "--to release, the default"
+        raise UsageError(f"{given[0]} is an option of {kind} ({to}), and this makes {arguments.to}")
+    if arguments.to == "release":
+        make_release(arguments)
+    else:
+        make_file(arguments)
+
+
+def make_release(arguments: argparse.Namespace) -> None:
+    """A release of a run."""
     from zoo.models import MODELS
     from zoo.models.trained import FinishedRun
+    from zoo.releases.card import CARD_FILE, NAME
     from zoo.releases.export import export
+    from zoo.training.scripts import summary_of
 
-    finished = FinishedRun(Path(arguments.folder), models=MODELS)
+    path = Path(arguments.model)
+    if (path / CARD_FILE).is_file() or (NAME.fullmatch(arguments.model) and not path.exists()):
+        raise UsageError(
+            f"{arguments.model} is no run, and releases are made of runs; for a file of a release's generator add "
+            "--to onnx or --to torch-export"
+        )
+    finished = FinishedRun(path, models=MODELS)
     if arguments.data_dir is not None:
         finished.data_settings["init_args"]["root"] = arguments.data_dir
     folder = export(
         finished,
-        Path(arguments.out),
-        checkpoint=arguments.checkpoint,
+        Path(arguments.out or "releases"),
+        checkpoint=arguments.checkpoint or "last",
         name=arguments.name,
-        precision=arguments.precision,
+        precision=arguments.precision or ("float32" if arguments.figures == "record" else "float16"),
         summary=summary_of(finished.record["paper"], finished.record["recipe"]),
+        figures=arguments.figures or "measure",
     )
     say(f"release {folder}\nuse it  python -m zoo sample {folder}")
+
+
+def make_file(arguments: argparse.Namespace) -> None:
+    """A file of a model's generator, and a README beside it."""
+    from zoo.releases.about import metadata_of, readme_of_export
+    from zoo.releases.portable import Choices, GeneratorGraph, write_onnx, write_program
+    from zoo.releases.weights import load_model
+    from zoo.runs.extras import require
+    from zoo.runs.folder import write_atomically
+
+    if arguments.to == "onnx":
+        require("onnx", "onnxscript", purpose="--to onnx")
+    suffix = SUFFIXES[arguments.to]
+    name = Path(arguments.model).resolve().name if Path(arguments.model).exists() else arguments.model
+    out = output_file(arguments.out or name.removesuffix(".ckpt") + suffix, suffixes=(suffix,))
+    model = arguments.model
+    if arguments.checkpoint is not None:
+        if not (Path(model) / "checkpoints").is_dir():
+            raise UsageError(f"--checkpoint chooses among those of a run, and {model} is no run's folder")
+        model = str(Path(model) / "checkpoints" / f"{arguments.checkpoint}.ckpt")
+    choices = Choices(arguments.label, arguments.truncation, arguments.noise or "const", arguments.pixels or "float")
+    graph = GeneratorGraph(load_model(model), choices)
+    metadata = metadata_of(graph, arguments.model)
+    write = write_onnx if arguments.to == "onnx" else write_program
+    difference = write(graph, out, metadata)
+    readme = out.with_suffix(".md")
+    write_atomically(readme, readme_of_export(out.name, metadata, form=arguments.to))
+    say(f"{out}: {out.stat().st_size / 1e6:.1f} MB; how to use it: {readme}")
+    if difference is None:
+        say("not compared with the module: pip install onnxruntime")
+    else:
+        say(f"largest difference to the module's images: {difference:.2g}")

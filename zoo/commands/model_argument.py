@@ -9,9 +9,14 @@ if TYPE_CHECKING:
     from zoo.models.base.module import AdversarialModule
 
 
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """The model alone."""
+    parser.add_argument("model", metavar="MODEL", help="a release (dcgan.mnist), a run's folder, or a checkpoint file")
+
+
 def add_model_arguments(parser: argparse.ArgumentParser, *, out: str | None) -> None:
     """Model, seed, device, and where the picture goes (`out` by default; None: samples.png)."""
-    parser.add_argument("model", metavar="MODEL", help="a release (dcgan.mnist), a run's folder, or a checkpoint file")
+    add_model(parser)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", default=out, help=f"default: {out or 'samples.png'}")
     parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, ...")

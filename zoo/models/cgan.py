@@ -18,6 +18,7 @@ from torch.nn import functional as F
 
 from zoo.errors import UnsupportedSettingError
 from zoo.models.base.module import AdversarialModule
+from zoo.models.base.sampling import Columns
 from zoo.nn.layers import Maxout, uniform_
 from zoo.nn.losses import bce_discriminator_loss, non_saturating_generator_loss
 from zoo.nn.reference import Reference
@@ -227,6 +228,12 @@ class CGAN(AdversarialModule):
             return torch.rand(n, self.z_dim + sum(self.G.UNITS), generator=generator)
         return torch.rand(n, self.z_dim, generator=generator) * 2 - 1
 
+    @property
+    def prior(self) -> tuple[Columns, ...]:
+        if isinstance(self.G, MnistGenerator):
+            return (Columns(self.z_dim + sum(self.G.UNITS), "uniform", 0, 1),)
+        return (Columns(self.z_dim, "uniform", -1, 1),)
+
     def one_hot(self, y: Tensor | None, *, n: int) -> Tensor:
         """Labels y [n] as one-hot vectors [n, K]; without labels all n belong to the only class.
 
@@ -292,11 +299,12 @@ class CGAN(AdversarialModule):
         Raises:
             ValueError: labels outside 0..K-1.
         """
-        if y is not None and ((y < 0) | (y >= self.num_classes)).any():
+        traced = torch.compiler.is_compiling()  # a graph that is compiled or exported has no place for the check
+        if y is not None and not traced and ((y < 0) | (y >= self.num_classes)).any():
             raise ValueError(f"labels must lie in 0..{self.num_classes - 1}, got {sorted(set(y.tolist()))}")
         if not self.sampling_dropout:
             z = z[:, : self.z_dim]
-        images: Tensor = self.G(z, self.one_hot(y, n=len(z)))
+        images: Tensor = self.G(z, self.one_hot(y, n=z.shape[0]))
         return images * 2 - 1 if self.network == "mnist" else images
 
 

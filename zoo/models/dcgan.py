@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from zoo.models.base.module import AdversarialModule
+from zoo.models.base.sampling import Columns
 from zoo.models.improved_gan import Switches, Techniques
 from zoo.models.networks.dcgan import Network, build_networks, initialise
 from zoo.nn.losses import bce_discriminator_loss, non_saturating_generator_loss
@@ -111,6 +112,10 @@ class DCGAN(AdversarialModule):
         if self.network == "community":
             return super().latents(n, generator=generator)
         return torch.rand(n, self.z_dim, generator=generator) * 2 - 1
+
+    @property
+    def prior(self) -> tuple[Columns, ...]:
+        return super().prior if self.network == "community" else (Columns(self.z_dim, "uniform", -1, 1),)
 
     def uses_remedy(self, symptom: str) -> bool:
         if symptom == "collapse":

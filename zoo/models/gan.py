@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo.models.base.module import AdversarialModule, Batch
+from zoo.models.base.sampling import Columns
 from zoo.nn.layers import Maxout, uniform_
 from zoo.nn.losses import bce_discriminator_loss, non_saturating_generator_loss
 from zoo.nn.reference import Reference
@@ -205,6 +206,10 @@ class GAN(AdversarialModule):
         if self.network == "mnist":
             return (torch.rand(n, self.z_dim, generator=generator) * 2 - 1) * 3**0.5
         return super().latents(n, generator=generator)
+
+    @property
+    def prior(self) -> tuple[Columns, ...]:
+        return (Columns(self.z_dim, "uniform", -(3**0.5), 3**0.5),) if self.network == "mnist" else super().prior
 
     # Algorithm 1, with the non-saturating loss of section 3 for G.
 

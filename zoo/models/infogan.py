@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from zoo.models.base.module import AdversarialModule
+from zoo.models.base.sampling import Columns
 from zoo.models.networks.infogan import (
     LAYOUTS,
     CodeLayout,
@@ -152,6 +153,13 @@ class InfoGAN(AdversarialModule):
     def latents(self, n: int, *, generator: torch.Generator | None = None) -> Tensor:
         """[noise | one-hot categorical codes | continuous codes], [n, z_dim]."""
         return self.layout.draw(n, generator=generator)
+
+    @property
+    def prior(self) -> tuple[Columns, ...]:
+        layout = self.layout
+        categorical = [Columns(layout.categories, "one-hot")] * layout.codes
+        parts = [Columns(layout.noise, "uniform", -1, 1), *categorical, Columns(layout.continuous, "uniform", -1, 1)]
+        return tuple(part for part in parts if part.columns)
 
     # Equations 5 and 6, with the non-saturating loss for G as in the authors' code.
 

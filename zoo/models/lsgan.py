@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo.models.base.module import AdversarialModule
+from zoo.models.base.sampling import Columns
 from zoo.nn.layers import SameConv2d, SameConvTranspose2d
 from zoo.nn.losses import bce_discriminator_loss, non_saturating_generator_loss
 from zoo.nn.reference import Reference
@@ -233,6 +234,10 @@ class LSGAN(AdversarialModule):
         if self.network == "ring":
             return super().latents(n, generator=generator)
         return torch.rand(n, self.z_dim, generator=generator) * 2 - 1
+
+    @property
+    def prior(self) -> tuple[Columns, ...]:
+        return super().prior if self.network == "ring" else (Columns(self.z_dim, "uniform", -1, 1),)
 
     def uses_remedy(self, symptom: str) -> bool:
         return self.optimizer == "rmsprop"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from torch import Tensor
 
 from zoo.data import DATASETS
-from zoo.errors import ReleaseError
+from zoo.errors import ReleaseError, UsageError
 from zoo.experiments.suite import measured_as_in
 from zoo.metrics.features import sha256_of
 from zoo.models.base.module import AdversarialModule
@@ -19,8 +19,9 @@ from zoo.releases.card import FORMAT, GRID_FILE, NAME, NETWORKS, write_card
 from zoo.releases.claims import GRID_IMAGES, GRID_SEED, draw_grid, grey_levels, measure, settings_for
 from zoo.releases.find import add_to_index
 from zoo.releases.precision import pack, unpack
+from zoo.releases.readme import README_FILE, readme_of
 from zoo.runs.environment import describe_versions
-from zoo.runs.folder import DAY_S, sweep, temporary_name
+from zoo.runs.folder import DAY_S, sweep, temporary_name, write_atomically
 from zoo.runs.record import without_folders
 
 EVALUATION = ("extractors", "batchnorm", "real_images", "test_samples", "samples")  # settings that a card holds
@@ -35,6 +36,7 @@ def export(
     name: str | None = None,
     precision: str,
     summary: str | None = None,
+    figures: Literal["measure", "record"] = "measure",
 ) -> Path:
     """Writes the release of a finished run into `out`, and lists it in `out`'s index.
 
@@ -47,6 +49,8 @@ def export(
         name: of the release; None makes PAPER.RECIPE.
         precision: "float32", "float16" or "int8", see `zoo.releases.precision`.
         summary: a line that says what was trained; None takes the recipe's name.
+        figures: "measure" takes them now, of the rounded weights; "record" takes over those of the run's own `test` at
+            this checkpoint, which are of the weights as trained: these are not rounded then.
 
     Returns:
         the release's folder.
@@ -54,8 +58,10 @@ def export(
     Raises:
         ReleaseError: rounding that changes the images, or data that is not of this zoo.
         RecordError: the run was not finished.
+        UsageError: figures of the record for rounded weights, or where the record has none of this checkpoint.
     """
     record, module = run.record, run.module(checkpoint)
+    recorded = recorded_figures(run, checkpoint, precision=precision) if figures == "record" else None
     name = name or f"{record['paper']}.{record['recipe']}"
     if NAME.fullmatch(name) is None:
         raise ReleaseError(f"{name!r} cannot name a release: PAPER.RECIPE in lower case, like dcgan.mnist")
@@ -91,10 +97,11 @@ def export(
             "grid": {"sha256": sha256_of(part / GRID_FILE), "images": GRID_IMAGES, "seed": GRID_SEED},
             "data": data_entry(run),
             "training": training_entry(record, module, checkpoint),
-            **figures_entry(run, module),
+            **(recorded or figures_entry(run, module)),
             "versions": describe_versions(),
         }
         write_card(part, card)
+        write_atomically(part / README_FILE, readme_of(card, type(module).reference))
         shutil.rmtree(out / name, ignore_errors=True)
         part.rename(out / name)
     finally:
@@ -180,4 +187,34 @@ def figures_entry(run: FinishedRun, module: AdversarialModule) -> dict[str, Any]
         "figures": taken.latest,
         "protocols": taken.hashes,
         "protocol_texts": taken.protocols,
+    }
+
+
+def recorded_figures(run: FinishedRun, checkpoint: str, *, precision: str) -> dict[str, Any]:
+    """As `figures_entry`, out of the record: what `test` found at this checkpoint, in seconds.
+
+    Raises:
+        UsageError: rounded weights, or no `test` of this checkpoint.
+    """
+    if precision != "float32":
+        raise UsageError(
+            f"--figures record are of the weights as trained, and --precision {precision} rounds them: leave "
+            "--precision out, or measure again (--figures measure)"
+        )
+    tests = {test["checkpoint"].removesuffix(".ckpt"): test for test in run.record["tests"]}
+    if checkpoint not in tests:
+        raise UsageError(
+            f"{run.dir.result} has no figures of {checkpoint}.ckpt: take them with `zoo test {run.record['paper']} "
+            f"--run_dir {run.dir.path} --ckpt_path {checkpoint}`, or at the export (--figures measure)"
+        )
+    test, known = tests[checkpoint], run.record["protocols"]
+    texts = {key: known[key] for key in dict.fromkeys(test["protocols"].values())}
+    settings = {name: (run.config.get("evaluation") or {}).get(name) for name in EVALUATION}
+    if extractors := [*dict.fromkeys(text["extractor"] for text in texts.values() if "extractor" in text)]:
+        settings["extractors"] = extractors
+    return {
+        "evaluation": {name: value for name, value in settings.items() if value is not None},
+        "figures": test["values"],
+        "protocols": test["protocols"],
+        "protocol_texts": texts,
     }

@@ -1,12 +1,28 @@
 """Latents and samples of a module: p(z), the training stream's draws, and images from a bare module."""
 
-from typing import ClassVar
+from typing import ClassVar, Literal, NamedTuple
 
 import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 
 from zoo.nn.modes import in_eval_mode
+
+
+class Columns(NamedTuple):
+    """Neighbouring entries of a latent and their distribution, for whoever draws latents without this package.
+
+    Attributes:
+        columns: how many.
+        distribution: "normal" N(0, 1), "uniform" on [low, high), "one-hot" of so many categories, all as likely.
+        low: of "uniform".
+        high: of "uniform".
+    """
+
+    columns: int
+    distribution: Literal["normal", "uniform", "one-hot"] = "normal"
+    low: float | None = None
+    high: float | None = None
 
 
 class SamplingModule(LightningModule):
@@ -31,6 +47,11 @@ class SamplingModule(LightningModule):
     def latents(self, n: int, *, generator: torch.Generator | None = None) -> Tensor:
         """n draws of the prior p(z), [n, z_dim] on the CPU: standard normal unless the paper says otherwise."""
         return torch.randn(n, self.z_dim, generator=generator)
+
+    @property
+    def prior(self) -> tuple[Columns, ...]:
+        """What `latents` draws, from the first column to the last; papers that override the one override the other."""
+        return (Columns(self.z_dim),)
 
     def sample_z(self, n: int) -> Tensor:
         """n latents of this rank's training stream, [n, z_dim] on the module's device.

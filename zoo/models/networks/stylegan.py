@@ -87,7 +87,7 @@ class ConstantInput(nn.Module):
         self.constant = nn.Parameter(torch.ones(1, channels, 4, 4))
 
     def forward(self, w: Tensor) -> Tensor:
-        return self.constant.expand(len(w), -1, -1, -1)
+        return self.constant.expand(w.shape[0], -1, -1, -1)  # len() would fix the batch of an exported graph
 
 
 class DenseInput(nn.Module):
@@ -99,7 +99,7 @@ class DenseInput(nn.Module):
 
     def forward(self, w: Tensor) -> Tensor:
         features: Tensor = self.linear(w)
-        return features.view(len(w), -1, 4, 4)
+        return features.view(w.shape[0], -1, 4, 4)
 
 
 class SynthesisStage(nn.Module):

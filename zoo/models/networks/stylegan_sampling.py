@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo.models.base.growing import GrowingModule
-from zoo.models.networks.stylegan import Config, Noise, StyleGenerator
+from zoo.models.networks.stylegan import Config, Noise, NoiseMaps, StyleGenerator, Synthesis
 from zoo.nn.interpolation import slerp
 from zoo.nn.layers import upscale2d
 from zoo.nn.modes import in_eval_mode
@@ -40,7 +40,7 @@ class StyleSampling(GrowingModule):
         self,
         z: Tensor,
         *,
-        truncation_psi: float | None = None,
+        truncation_psi: float | Tensor | None = None,
         truncation_cutoff: int | None = None,
         ema: bool = True,
     ) -> Tensor:
@@ -83,16 +83,20 @@ class StyleSampling(GrowingModule):
             seed: of random noise; None draws from torch's global generator.
             ema: use the averaged weights.
         """
-        synthesis, stage = (self.G_ema if ema else self.G).synthesis, self.stage
+        synthesis, resolution = (self.G_ema if ema else self.G).synthesis, self.stage.resolution
         generator = None if seed is None else torch.Generator().manual_seed(mix_seed(seed, "noise"))
         blocks = []
         with in_eval_mode(self):
-            for block in torch.split(w, max(1, PIXELS_AT_A_TIME // stage.resolution**2)):
+            for block in torch.split(w, max(1, PIXELS_AT_A_TIME // resolution**2)):
                 maps = synthesis.noise_maps(
-                    len(block), resolution=stage.resolution, kind=noise, layers=noise_layers, generator=generator
+                    len(block), resolution=resolution, kind=noise, layers=noise_layers, generator=generator
                 )
-                blocks.append(synthesis(block, maps, resolution=stage.resolution, alpha=stage.alpha).float())
-        images = torch.cat(blocks)
+                blocks.append(self.full_size(synthesis, block, maps))
+        return torch.cat(blocks)
+
+    def full_size(self, synthesis: Synthesis, w: Tensor, noise: NoiseMaps) -> Tensor:
+        """Images [N, C, R, R] of styles [N, layers, w_dim] at the stage at hand, enlarged by nearest neighbours."""
+        images: Tensor = synthesis(w, noise, resolution=self.stage.resolution, alpha=self.stage.alpha).float()
         while images.shape[3] < self.growth.final:
             images = upscale2d(images)
         return images

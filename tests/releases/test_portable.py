@@ -1,0 +1,185 @@
+"""Generators as files that run without this package: the images are the module's, for every paper."""
+
+import json
+import sys
+
+import pytest
+import torch
+from registry import SMALL
+
+from zoo.__main__ import main
+from zoo.errors import ReleaseError, UsageError
+from zoo.models import MODELS
+from zoo.releases.about import metadata_of, readme_of_export
+from zoo.releases.portable import (
+    METADATA_FILE,
+    TOLERANCE,
+    Choices,
+    GeneratorGraph,
+    checked,
+    refuse_choices,
+    write_onnx,
+    write_program,
+)
+
+TINY = {"pggan": {"resolution": 8, "num_classes": 3}, "stylegan": {"resolution": 8}}
+
+
+def tiny(paper):
+    torch.manual_seed(0)
+    return MODELS[paper](**SMALL[paper].model | TINY.get(paper, {})).eval()
+
+
+#: Those whose graphs have something of their own (labels, codes, growth, styles), and, slow, all others.
+OWN = ("cgan", "infogan", "pggan", "stylegan")
+PAPERS = [*OWN, *(pytest.param(paper, marks=pytest.mark.slow) for paper in MODELS if paper not in OWN)]
+
+
+def choices_of(paper):
+    return Choices(truncation="input", noise="input") if paper == "stylegan" else Choices()
+
+
+@pytest.mark.parametrize("paper", MODELS)
+def test_a_latent_has_the_distribution_that_is_written_into_files(paper):
+    module = tiny(paper)
+    z = module.latents(4000, generator=torch.Generator().manual_seed(0))
+    assert sum(part.columns for part in module.prior) == z.shape[1]
+    for part, block in zip(module.prior, z.split([part.columns for part in module.prior], 1), strict=True):
+        if part.distribution == "one-hot":
+            assert block.sum(1).eq(1).all()
+            assert block.mean(0).sub(1 / part.columns).abs().max() < 0.03
+        elif part.distribution == "uniform":
+            assert part.low <= block.min() < part.low + 0.01 * (part.high - part.low)
+            assert part.high - 0.01 * (part.high - part.low) < block.max() <= part.high
+        else:
+            assert block.mean().abs() < 0.05
+            assert block.std().sub(1).abs() < 0.05
+            assert block.abs().max() > 3
+
+
+@pytest.fixture(scope="module")
+def described():
+    """Files say where their model came from: here, from nowhere."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("zoo.releases.about.origin_of", lambda model: {"name": "a.model"})
+        patch.setattr("zoo.releases.about.class_names", lambda model: ["zero", "one"])
+        yield
+
+
+@pytest.fixture(scope="module", params=PAPERS)
+def program(request, tmp_path_factory, described):
+    """A paper's graph, the program it was written as, and its metadata."""
+    graph = GeneratorGraph(tiny(request.param), choices_of(request.param))
+    path = tmp_path_factory.mktemp("programs") / "file.pt2"
+    metadata = metadata_of(graph, "a.model")
+    assert write_program(graph, path, metadata) <= TOLERANCE
+    return graph, path, metadata
+
+
+def test_a_program_makes_the_modules_images_of_any_batch(program, monkeypatch):
+    """Also with the lines of its README, which need torch alone."""
+    graph, path, metadata = program
+    extra = {METADATA_FILE: ""}
+    run = torch.export.load(path, extra_files=extra).module()
+    assert json.loads(extra[METADATA_FILE]) == metadata
+    inputs = graph.example(2, seed=7)
+    z = inputs.pop("z")
+    images = run(z, **inputs)
+    assert images.shape == (2, *graph.module.image_shape)
+    assert torch.equal(images, graph(z, **inputs))
+    if "noise" not in inputs:  # then the module has a way of its own
+        torch.testing.assert_close(images, graph.module.generate(z, inputs.get("labels")), atol=1e-6, rtol=0)
+    assert not [name for name, _ in run.named_parameters() if ".D." in name]
+    readme = readme_of_export(path.name, metadata, form="torch-export")
+    assert "- classes: zero, one" in readme
+    monkeypatch.chdir(path.parent)
+    found = {}
+    exec(readme.split("```python\n")[1].split("```")[0], found)
+    assert found["images"].shape == (16, *graph.module.image_shape)
+    assert found["images"].abs().max() <= 1
+
+
+def test_a_program_says_nothing_of_the_machine_that_made_it(program):
+    _, path, _ = program
+    assert b".py" not in path.read_bytes()
+
+
+def test_stylegans_truncation_and_noise_are_those_of_the_module():
+    module = tiny("stylegan")
+    with torch.no_grad():
+        for layer in range(4):
+            module.G_ema.synthesis.stages[layer // 2].get_submodule(f"epilogue{layer % 2 + 1}").noise_scale.fill_(1.0)
+        module.G_ema.w_average.fill_(0.3)
+    z = module.latents(3, generator=torch.Generator().manual_seed(1))
+    for choices, inputs, settings in (
+        (Choices(), {}, {"noise": "const"}),
+        (Choices(noise="none", truncation=0.5), {}, {"noise": "none", "truncation_psi": 0.5}),
+        (Choices(truncation="input"), {"truncation_psi": torch.tensor(0.2)}, {"noise": "const", "truncation_psi": 0.2}),
+    ):
+        expected = module.images_from(z, **settings)
+        torch.testing.assert_close(GeneratorGraph(module, choices)(z, **inputs), expected, atol=1e-6, rtol=0)
+        other = module.images_from(z, noise="const", truncation_psi=0.9)
+        assert (other - expected).abs().max() > 1e-3
+
+
+def test_a_class_can_be_a_constant_and_pixels_can_be_bytes():
+    module = tiny("pggan")
+    z = module.latents(2)
+    images = GeneratorGraph(module, Choices(label=2))(z)
+    torch.testing.assert_close(images, module.generate(z, torch.tensor([2, 2])))
+    pixels = GeneratorGraph(module, Choices(label=2, pixels="uint8"))(z)
+    assert pixels.shape == (2, 3, 8, 8)
+    assert torch.equal(pixels[:, 1], ((images[:, 0].clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8))
+
+
+@pytest.mark.parametrize(
+    ("paper", "choices", "text"),
+    [
+        ("dcgan", Choices(label=1), "unconditional: leave --label out"),
+        ("cgan", Choices(label=10), "--label is from 0 to 9, not 10"),
+        ("wgan", Choices(truncation=0.5), "no truncation trick"),
+        ("pggan", Choices(noise="input"), "no noise inputs"),
+    ],
+)
+def test_choices_that_a_model_does_not_have_are_refused(paper, choices, text):
+    with pytest.raises(UsageError, match=text):
+        refuse_choices(tiny(paper), choices)
+
+
+def test_a_file_that_makes_other_images_is_not_kept(tmp_path):
+    graph = GeneratorGraph(tiny("dcgan"), Choices())
+    with pytest.raises(ReleaseError, match=r"was not written: its images differ from the module's by 0\.00"):
+        checked(graph, lambda inputs: graph(**inputs) + 2e-4, tmp_path / "dcgan.onnx")
+
+
+def test_without_onnx_one_line_says_what_to_install(monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    monkeypatch.setattr(sys, "argv", ["zoo", "export", "dcgan.mnist", "--to", "onnx"])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert stop.value.code == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "needs onnx" in line
+    assert "pip install onnx" in line
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("paper", MODELS)
+def test_an_onnx_file_makes_the_modules_images_in_onnxruntime(paper, tmp_path, monkeypatch, described):
+    onnx, onnxruntime = pytest.importorskip("onnx"), pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    monkeypatch.chdir(tmp_path)
+    graph = GeneratorGraph(tiny(paper), choices_of(paper))
+    metadata = metadata_of(graph, "a.model")
+    assert write_onnx(graph, tmp_path / "file.onnx", metadata) <= TOLERANCE
+    model = onnx.load(tmp_path / "file.onnx")
+    onnx.checker.check_model(model, full_check=True)
+    assert {entry.key: entry.value for entry in model.metadata_props} == metadata
+    assert b".py" not in (tmp_path / "file.onnx").read_bytes()
+    session = onnxruntime.InferenceSession(tmp_path / "file.onnx")
+    assert [value.name for value in session.get_inputs()] == [*json.loads(metadata["inputs"])]
+    found = {}
+    exec(readme_of_export("file.onnx", metadata, form="onnx").split("```python\n")[1].split("```")[0], found)
+    assert found["images"].shape == (16, *graph.module.image_shape)

@@ -1,0 +1,53 @@
+"""What a person reads in a release, and a release that is made without measuring again."""
+
+import json
+import shutil
+
+import pytest
+
+from zoo.errors import UsageError
+from zoo.models import MODELS
+from zoo.models.trained import FinishedRun
+from zoo.releases.export import export
+from zoo.releases.release import Release
+from zoo.releases.verify import verify
+
+
+def test_a_release_says_in_sentences_what_its_card_says(released):
+    release = Release(released / "dcgan.digits")
+    text = (release.folder / "README.md").read_text()
+    assert text.startswith("# dcgan.digits\n")
+    assert "Radford et al. 2016, https://arxiv.org/abs/1511.06434" in text
+    assert "192 images seen" in text
+    for name, key in release.card["protocols"].items():
+        assert f"| {name} | {release.card['figures'][name]:.4g} | {key} |" in text
+    assert release.card["data"]["licence"] in text
+    assert 'zoo.load_pretrained("dcgan.digits")' in text
+    assert "OWNER" not in text
+
+
+def test_figures_of_the_record_are_taken_over_without_measuring(finished_run, tmp_path, monkeypatch):
+    folder = tmp_path / "run"
+    shutil.copytree(finished_run.dir.path, folder)
+    record = json.loads((folder / "result.json").read_text())
+    hashed = next(key for key, text in record["protocols"].items() if text.get("extractor") == "lenet")
+    test = {
+        "checkpoint": "last.ckpt",
+        "images_seen": 192,
+        "values": {"fd_lenet100": 50.5},
+        "protocols": {"fd_lenet100": hashed},
+    }
+    run = FinishedRun(folder, models=MODELS)
+    with pytest.raises(UsageError, match=r"no figures of last\.ckpt: take them with `zoo test dcgan"):
+        export(run, tmp_path / "out", precision="float32", figures="record")
+    (folder / "result.json").write_text(json.dumps(record | {"tests": [test]}))
+    with pytest.raises(UsageError, match="--precision float16 rounds them"):
+        export(run, tmp_path / "out", precision="float16", figures="record")
+    assert not (tmp_path / "out").exists()
+    monkeypatch.setattr("zoo.releases.export.measure", None)  # not called
+    release = Release(export(run, tmp_path / "out", precision="float32", figures="record"))
+    assert release.card["figures"] == {"fd_lenet100": 50.5}
+    assert release.card["protocol_texts"].keys() == {hashed}
+    assert release.card["evaluation"]["extractors"] == ["lenet"]
+    assert release.card["rounding"] == {"largest": 0, "mean": 0}
+    assert {claim.verdict for claim in verify(release, data_dir=None, figures=False)} == {"holds"}

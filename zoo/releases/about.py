@@ -1,0 +1,149 @@
+"""What an exported generator says of itself: the metadata in its file, and the README.md beside it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from zoo.errors import DataError
+from zoo.models import MODELS
+from zoo.models.trained import FinishedRun
+from zoo.releases.card import CARD_FILE
+from zoo.releases.find import release_folder
+from zoo.releases.portable import GeneratorGraph, flat
+from zoo.releases.release import Release
+from zoo.releases.snippets import onnx_snippet, torch_snippet
+from zoo.releases.weights import class_names
+from zoo.runs.environment import VERSION
+
+
+def origin_of(name_or_path: str) -> dict[str, str]:
+    """Name, data and licence of what `load_model` loads, as far as they are known."""
+    path = Path(name_or_path).expanduser()
+    if not path.exists() or (path / CARD_FILE).is_file():
+        card = Release(path if path.exists() else release_folder(name_or_path)).card
+        data = card["data"]
+        return {
+            "name": card["name"],
+            "summary": card["summary"],
+            "data": f"{data['name']}, {data['images']:,} images",
+            "data_licence": data["licence"],
+            "figures": ", ".join(f"{key} {card['figures'][key]:.4g}" for key in card["protocols"]),
+        }
+    folder = path if path.is_dir() else path.resolve().parent.parent
+    known = {"name": path.resolve().name if path.is_dir() else path.stem}
+    if (folder / "config.yaml").is_file():
+        try:
+            data = FinishedRun(folder, models=MODELS).data
+        except DataError:
+            return known
+        known |= {"data": data.name, "data_licence": data.licence}
+    return known
+
+
+def metadata_of(graph: GeneratorGraph, name_or_path: str) -> dict[str, str]:
+    """Texts by their keys, for the file; what is no text is JSON."""
+    module, choices = graph.module, graph.choices
+    reference, names = MODELS[module.paper].reference, class_names(name_or_path)
+    inputs = {name: entry_of(value) for name, value in flat(graph.example(2, seed=0)).items()}
+    if "labels" in inputs:
+        inputs["labels"]["classes"] = module.num_classes
+    channels = 3 if choices.pixels == "uint8" else module.image_shape[0]
+    output = {
+        "shape": ["batch", channels, *module.image_shape[1:]],
+        "dtype": "uint8" if choices.pixels == "uint8" else "float32",
+        "range": [0, 255] if choices.pixels == "uint8" else [-1, 1],
+    }
+    return {
+        **origin_of(name_or_path),
+        "title": f"Generator of {type(module).__name__}, {reference.title}",
+        "paper": f"{reference.short}, {reference.url}",
+        "images_seen": str(module.images_seen),
+        "prior": json.dumps([without_none(part._asdict()) for part in module.prior]),
+        "inputs": json.dumps(inputs),
+        "output": json.dumps({"images": output}),
+        "constants": json.dumps(constants_of(graph)),
+        **({"class_names": json.dumps(names)} if names else {}),
+        "made_by": f"lightning-gan-zoo {VERSION}, torch {torch.__version__}",
+    }
+
+
+def entry_of(value: Tensor) -> dict[str, Any]:
+    """Shape (its first axis is the batch, but for a number) and type of an input."""
+    shape = ["batch", *value.shape[1:]] if value.ndim else []
+    return {"shape": shape, "dtype": str(value.dtype).removeprefix("torch.")}
+
+
+def without_none(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The entries that say something."""
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def constants_of(graph: GeneratorGraph) -> dict[str, Any]:
+    """The choices that this model has, where they are no input."""
+    choices, module = graph.choices, graph.module
+    constants: dict[str, Any] = {}
+    if choices.label is not None:
+        constants["label"] = choices.label
+    if module.has_truncation and choices.truncation != "input":
+        constants["truncation_psi"] = choices.truncation
+        if choices.noise != "input":
+            constants["noise"] = choices.noise
+    return constants
+
+
+def readme_of_export(file: str, metadata: Mapping[str, str], *, form: str) -> str:
+    """The README of an exported file.
+
+    Args:
+        file: its name.
+        metadata: see `metadata_of`.
+        form: "onnx" or "torch-export".
+    """
+    inputs, prior = json.loads(metadata["inputs"]), json.loads(metadata["prior"])
+    output = json.loads(metadata["output"])["images"]
+    snippet = (onnx_snippet if form == "onnx" else torch_snippet)(file, prior, inputs)
+    low, high = output["range"]
+    rows = [
+        *(f"- input `{name}`: {entry['dtype']} {entry['shape']}" for name, entry in inputs.items()),
+        f"- output `images`: {output['dtype']} {output['shape']} in [{low}, {high}]",
+        *(f"- {name} is a constant: {value}" for name, value in json.loads(metadata["constants"]).items()),
+        f"- latents: {', then '.join(latent_text(part) for part in prior)}",
+    ]
+    if "class_names" in metadata:
+        rows.append(f"- classes: {', '.join(json.loads(metadata['class_names']))}")
+    known = [("trained on", "data"), ("licence of the data", "data_licence"), ("figures", "figures")]
+    facts = [f"- {text}: {metadata[key]}" for text, key in known if metadata.get(key)]
+    facts.append(f"- images seen in training: {int(metadata['images_seen']):,}")
+    packages = "numpy and onnxruntime" if form == "onnx" else "torch"
+    return "\n".join(
+        [
+            f"# {metadata['name']}: {file}",
+            "",
+            f"{metadata['title']} ({metadata['paper']}).",
+            "",
+            *facts,
+            f"- made by {metadata['made_by']}",
+            "",
+            f"## Use it with {packages} alone",
+            "",
+            f"```python\n{snippet}\n```",
+            "",
+            *rows,
+            "",
+        ]
+    )
+
+
+def latent_text(part: Mapping[str, Any]) -> str:
+    """One group of columns in words."""
+    if part["distribution"] == "normal":
+        return f"{part['columns']} of N(0, 1)"
+    if part["distribution"] == "uniform":
+        return f"{part['columns']} uniform on [{part['low']:.5g}, {part['high']:.5g})"
+    return f"one of {part['columns']} categories, one-hot"

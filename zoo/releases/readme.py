@@ -1,0 +1,73 @@
+"""README.md of a release: its card in sentences, for a reader who meets the folder alone. No torch at import."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+from zoo.nn.reference import Reference
+from zoo.releases.card import GRID_FILE
+from zoo.runs.text import duration
+
+README_FILE = "README.md"
+
+
+def readme_of(card: Mapping[str, Any], reference: Reference) -> str:
+    """The README of a release.
+
+    Args:
+        card: see `zoo.releases.card`.
+        reference: of the paper.
+    """
+    name, data, training = card["name"], card["data"], card["training"]
+    sizes = [f"- `{net}.safetensors`: {entry['parameters']:,} numbers" for net, entry in card["files"].items()]
+    seen, seconds = training["images_seen"], duration(training["wall_time_s"])
+    shape = "x".join(map(str, card["image_shape"]))
+    commands = [" ".join(map(shlex.quote, command)) for command in training["commands"]]
+    return f"""# {name}
+
+{card["summary"][:1].upper()}{card["summary"][1:]}: {reference.title} ({reference.short}, {reference.url}).
+
+![Samples of seed {card["grid"]["seed"]}]({GRID_FILE})
+
+## How it was trained
+
+- on {data["name"]}, {data["images"]:,} images of {shape} (licence: {data["licence"]});
+- {seen:,} images seen, {training["generator_steps"]:,} updates of G, in {seconds} on {training["hardware"]};
+- seed {training["seed"]}, checkpoint "{training["checkpoint"]}", commit {training["commit"] or "unknown"}, by
+
+```
+{chr(10).join(commands)}
+```
+
+## What it reaches
+
+{figures_table(card)}
+
+`python -m zoo verify {name}` computes these again. Figures of different protocols may not be ranked.
+
+## Use it
+
+```python
+import zoo
+
+model = zoo.load_pretrained("FOLDER")  # or the path of this folder; a torch.nn.Module in evaluation mode
+images = model.sample(16, seed=0)  # [16, {shape.replace("x", ", ")}] in [-1, 1]
+G = model.G{"_ema" if "G_ema" in card["files"] else ""}  # the generator alone
+```
+
+Without this package: `python -m zoo export FOLDER --to torch-export` (or `onnx`) makes one file that plain PyTorch (or
+onnxruntime) runs, with the lines that do it.
+
+## Files
+
+{chr(10).join(sizes)}
+- `card.json`: all of the above and the sha256 of each file, by which they are checked before they are read.
+""".replace("FOLDER", name)
+
+
+def figures_table(card: Mapping[str, Any]) -> str:
+    """The figures with the hashes of their protocols."""
+    rows = [f"| {key} | {card['figures'][key]:.4g} | {card['protocols'][key]} |" for key in card["protocols"]]
+    return "\n".join(["| measure | value | protocol |", "|---|---|---|", *rows])
