@@ -9,6 +9,8 @@ from zoo.errors import UsageError
 from zoo.models import MODELS
 from zoo.models.trained import FinishedRun
 from zoo.releases.export import export
+from zoo.releases.find import SHIPPED
+from zoo.releases.readme import readme_of
 from zoo.releases.release import Release
 from zoo.releases.verify import verify
 
@@ -51,3 +53,9 @@ def test_figures_of_the_record_are_taken_over_without_measuring(finished_run, tm
     assert release.card["evaluation"]["extractors"] == ["lenet"]
     assert release.card["rounding"] == {"largest": 0, "mean": 0}
     assert {claim.verdict for claim in verify(release, data_dir=None, figures=False)} == {"holds"}
+
+
+@pytest.mark.parametrize("folder", sorted(path.parent for path in SHIPPED.glob("*/card.json")), ids=lambda f: f.name)
+def test_what_is_shipped_says_what_its_card_says(folder):
+    card = Release(folder).card
+    assert (folder / "README.md").read_text() == readme_of(card, MODELS[card["paper"]].reference)
