@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from zoo.errors import UsageError, ZooError
 from zoo.training.recipes import Recipe
+from zoo.training.signatures import entries
 from zoo.training.study import Study
 
 PACKAGE = "reproductions"  # above this room: found by its name when it is asked for
@@ -29,20 +30,26 @@ class Script(NamedTuple):
 
 
 def script_of(paper: str) -> Script:
-    """The script of a paper.
+    """The script of a paper, or one beside the papers.
 
     Raises:
         UsageError: no such paper.
     """
-    if paper not in papers():
+    if paper not in scripts():
         raise UsageError(f"there is no paper {paper!r}: the papers are {', '.join(papers())}")
     module = import_module(f"{PACKAGE}.{paper}")
     return Script(module.RECIPES, getattr(module, "STUDIES", {}), getattr(module, "FIGURES", None))
 
 
+def scripts() -> list[str]:
+    """The names of all scripts: those of the papers, and of what else is trained."""
+    return [module.name for module in pkgutil.iter_modules(package().__path__)]
+
+
 def papers() -> list[str]:
     """The papers that have a script."""
-    return [module.name for module in pkgutil.iter_modules(package().__path__)]
+    beside = entries("zoo.models", "BESIDE")
+    return [name for name in scripts() if name not in beside]
 
 
 def folder_of_scripts() -> Path:
@@ -76,4 +83,4 @@ def summary_of(paper: str, recipe: str) -> str | None:
 
 def recipe_of(paper: str, recipe: str) -> Recipe | None:
     """A recipe by its name, if it is there."""
-    return script_of(paper).recipes.get(recipe) if paper in papers() else None
+    return script_of(paper).recipes.get(recipe) if paper in scripts() else None

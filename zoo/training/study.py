@@ -95,10 +95,10 @@ def run_study(
         say(f"not run yet: {', '.join(missing)}")
         return
     from zoo.experiments.pictures.drawing import write  # these bring torch
-    from zoo.models import MODELS
+    from zoo.models import TRAINED
     from zoo.models.trained import FinishedRun
 
-    runs = {member: FinishedRun(folder / member, models=MODELS) for member in study.members}
+    runs = {member: FinishedRun(folder / member, models=TRAINED) for member in study.members}
     for path in write(study.figures(runs), folder / "figures"):
         say(f"figure  {path}")
     if runs:
