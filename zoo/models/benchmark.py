@@ -34,7 +34,7 @@ class Benchmark(AdversarialModule):
         clip: bound on the critic's weights, of WGAN.
 
     Raises:
-        ValueError: an unknown objective, BatchNorm where it is forbidden, or a resolution that the networks do not have.
+        ValueError: an unknown objective, BatchNorm where it is forbidden, or a resolution that the networks lack.
     """
 
     paper = "benchmark"

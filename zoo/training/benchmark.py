@@ -111,7 +111,7 @@ def drawn(draws: Mapping[str, tuple[Any, ...]], objective: str, number: int, set
     """Draw `number` of an objective's settings: a function of both names alone, so that more draws change none."""
     found: dict[str, Any] = {}
     for name, (kind, *values) in draws.items():
-        random = Random(f"{objective} {name} {number}")  # noqa: S311  no secret
+        random = Random(f"{objective} {name} {number}")
         if name in ("weight", "clip") and name not in settings:
             continue
         if kind == "choice":
@@ -126,8 +126,8 @@ def drawn(draws: Mapping[str, tuple[Any, ...]], objective: str, number: int, set
 
 def label(objective: str, settings: Settings) -> str:
     """ "wgan-gp, lr 0.0001, beta1 0.5, n_critic 5": the objective and its settings, as tables and legends have them."""
-    return ", ".join([objective, *(f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}"
-                                   for name, value in settings.items())])  # fmt: skip
+    own = (f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}" for name, value in settings.items())
+    return ", ".join([objective, *own])
 
 
 def options_of(entry: Entry, preset: Preset) -> list[str]:
@@ -147,5 +147,5 @@ def study_of(preset: Preset, members: Sequence[Entry] | None = None) -> Study:
     return Study(
         preset.summary,
         {entry.name: Member(entry.label, options_of(entry, preset)) for entry in chosen},
-        Lazy("zoo.experiments.benchmark.figures.no_figures"),
+        Lazy("zoo.experiments.benchmark.study_figures"),
     )

@@ -237,7 +237,9 @@ class ReproductionCLI(LightningCLI):
         """The record of the run and, where asked for, its mirror at W&B. `predict` logs nothing."""
         if self.subcommand == "predict":
             return []
-        self.jsonl = JsonlLogger(self.run.path, clock=lambda: self.model.images_seen)
+        self.jsonl = JsonlLogger(
+            self.run.path, clock=lambda: self.model.images_seen, updates=lambda: self.model.generator_steps
+        )
         loggers = [self.jsonl, *listed(self._get(self.config_init, "trainer").get("logger"))]
         if not self.settings.wandb:
             return loggers

@@ -8,6 +8,7 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 from zoo.errors import UsageError, ZooError
+from zoo.training.benchmark import Preset
 from zoo.training.recipes import Recipe
 from zoo.training.signatures import entries
 from zoo.training.study import Study
@@ -22,11 +23,13 @@ class Script(NamedTuple):
         recipes: its RECIPES, the paper's experiments.
         studies: its STUDIES, experiments that are made of several runs.
         figures: its FIGURES, which draws the paper's figures of one run, or None.
+        presets: its PRESETS, of the benchmark.
     """
 
     recipes: Mapping[str, Recipe]
     studies: Mapping[str, Study]
     figures: Callable[..., Any] | None
+    presets: Mapping[str, Preset] = {}
 
 
 def script_of(paper: str) -> Script:
@@ -38,7 +41,8 @@ def script_of(paper: str) -> Script:
     if paper not in scripts():
         raise UsageError(f"there is no paper {paper!r}: the papers are {', '.join(papers())}")
     module = import_module(f"{PACKAGE}.{paper}")
-    return Script(module.RECIPES, getattr(module, "STUDIES", {}), getattr(module, "FIGURES", None))
+    studies, presets = getattr(module, "STUDIES", {}), getattr(module, "PRESETS", {})
+    return Script(module.RECIPES, studies, getattr(module, "FIGURES", None), presets)
 
 
 def scripts() -> list[str]:

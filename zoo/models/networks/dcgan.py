@@ -115,9 +115,7 @@ def imagenet_networks(*, z_dim: int, width: int, channels: int) -> Pair:
     return Pair(nn.Sequential(*G), nn.Sequential(*D))
 
 
-def community_networks(
-    *, z_dim: int, width: int, channels: int, resolution: int, batchnorm_D: bool = True
-) -> Pair:
+def community_networks(*, z_dim: int, width: int, channels: int, resolution: int, batchnorm_D: bool = True) -> Pair:
     """The Torch port's networks: 4x4 kernels throughout, 1x1 -> 4x4 -> ... -> resolution (a power of two).
 
     Without `batchnorm_D` the discriminator is that of WGAN's released code without BatchNorm.
