@@ -28,13 +28,15 @@ from zoo.training import Recipe, reproduce
 from zoo.training.benchmark import Preset, study_of
 
 
-def recipe(summary: str, data: str, *, images: int, channels: int, monitor: str, width: int = 32) -> Recipe:
-    """DCGAN's networks at 32x32 on a data set, batches of 64."""
+def recipe(
+    summary: str, data: str, *, images: int, channels: int, monitor: str, width: int = 32, batch_size: int = 64
+) -> Recipe:
+    """DCGAN's networks at 32x32 on a data set."""
     return Recipe(
         summary,
         {
             "model": {"channels": channels, "width": width},
-            "data": {"class_path": f"zoo.data.{data}", "init_args": {"batch_size": 64, "resolution": 32}},
+            "data": {"class_path": f"zoo.data.{data}", "init_args": {"batch_size": batch_size, "resolution": 32}},
             "images": images,
             "evaluation": {"every": images // 10, "extractors": [monitor.split("_")[1].removesuffix("2k")]},
             "keep": {"grid_every": images // 10, "checkpoint_every": images // 10, "monitor": monitor},
@@ -42,13 +44,13 @@ def recipe(summary: str, data: str, *, images: int, channels: int, monitor: str,
     )
 
 
+SMALL: dict[str, Any] = {"channels": 1, "monitor": "fd_lenet2k", "width": 16, "batch_size": 16}  # many updates, soon
+
 RECIPES = {
-    "digits": recipe("the 5,000 embedded digits", "Digits", images=64_000, channels=1, width=16, monitor="fd_lenet2k"),
+    "digits": recipe("the 5,000 embedded digits", "Digits", images=64_000, **SMALL),
     "mnist": recipe("MNIST", "MNIST", images=307_200, channels=1, monitor="fd_lenet2k"),
     "cifar10": recipe("CIFAR-10", "CIFAR10", images=307_200, channels=3, monitor="fd_resnet2k"),
-    "robustness": recipe(
-        "the 5,000 embedded digits, a short budget", "Digits", images=32_000, channels=1, width=16, monitor="fd_lenet2k"
-    ),
+    "robustness": recipe("the 5,000 embedded digits, a short budget", "Digits", images=32_000, **SMALL),
 }
 
 ADAM: dict[str, Any] = {"lr": 2e-4, "beta1": 0.5, "n_critic": 1}  # DCGAN, section 4
