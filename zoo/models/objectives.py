@@ -253,6 +253,7 @@ class Information(NonSaturating):
             z_dim=z_dim, width=width, channels=channels, resolution=resolution, batchnorm_D=batchnorm_D
         )
         *trunk, last, flatten = D.children()
+        assert isinstance(last, nn.Conv2d)
         features = last.weight[0].numel()
         head = Discriminator(nn.Sequential(*trunk, flatten), features=features, layout=self.layout(z_dim), slope=0.1)
         return Pair(G, head)

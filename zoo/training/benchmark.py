@@ -89,7 +89,7 @@ def entries(
     vary = vary or {}
     if preset.draws is not None and vary:
         raise UsageError("this preset draws its settings at random: leave --vary out")
-    found = []
+    found: list[Entry] = []
     for objective in objectives or preset.default or preset.objectives:
         for values in itertools.product(*vary.values()):
             varied = dict(zip(vary, values, strict=True))
