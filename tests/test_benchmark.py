@@ -202,7 +202,7 @@ def test_a_folder_with_other_settings_is_refused_and_shown(place: Place, tmp_pat
     config.write_text(yaml.safe_dump({**settings, "model": {**settings["model"], "lr": 1e-3}}))
     assert place.record().members[0].state == "other settings"
     assert "1 finished, 1 other settings" in as_text(place.record())
-    arguments = argparse.Namespace(members=None, jobs=1, options=[], again=False)
+    arguments = argparse.Namespace(members=None, jobs=1, options=[], again=False, data_dir=None)
     with pytest.raises(UsageError, match="holds a run with another lr"):
         benchmark.run_members(entries(PRESET), PRESET, folder=place.folder, arguments=arguments)
 

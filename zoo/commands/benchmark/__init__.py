@@ -34,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--members", metavar="A,B", help="run these alone")
     add("--jobs", type=positive, default=1, metavar="N", help="processes at once, a core each (default: 1)")
     add("--run_dir", metavar="DIR", help="folder of the members (default: runs/benchmark/PRESET)")
+    add("--data_dir", metavar="DIR", help="folder of the data set")
     add("--status", action="store_true", help="run nothing: say what there is, and write tables and figures")
     add("--again", action="store_true", help="run those that diverged again, too")
     add("--keep", action="store_true", help="copy the record to the committed ones of this checkout")
@@ -89,8 +90,9 @@ def run_members(members: Sequence[Any], preset: Preset, *, folder: Path, argumen
             raise UsageError(
                 f"{run.path} holds a run with another {wrong[0]}: choose another --run_dir, or move it out of the way"
             )
+    options = [*([] if arguments.data_dir is None else ["--data_dir", arguments.data_dir]), *arguments.options]
     runner = Runner(
-        study_of(preset, members), folder=folder, jobs=arguments.jobs, options=arguments.options, again=arguments.again
+        study_of(preset, members), folder=folder, jobs=arguments.jobs, options=options, again=arguments.again
     )
     runner.run(chosen)
 
