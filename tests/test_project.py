@@ -13,7 +13,7 @@ from zoo.__main__ import COMMANDS
 from zoo.commands.results.documents import documents
 from zoo.commands.results.results import results
 from zoo.errors import ZooError
-from zoo.models import MODELS
+from zoo.models import BESIDE, MODELS
 from zoo.runs.environment import SPINS
 from zoo.training.scripts import papers
 
@@ -46,7 +46,11 @@ def test_a_record_without_the_test_of_its_end_is_refused(tmp_path: Path) -> None
 
 
 def test_every_paper_has_a_model_a_script_and_a_line() -> None:
-    assert set(MODELS) == {path.stem for path in (ROOT / "reproductions").glob("*.py")} - {"__init__"} == set(papers())
+    assert (
+        set(MODELS)
+        == {path.stem for path in (ROOT / "reproductions").glob("*.py")} - {"__init__", *BESIDE}
+        == set(papers())
+    )
     listed = run_zoo("papers").stdout
     for name, model in MODELS.items():
         assert model.paper == name

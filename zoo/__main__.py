@@ -44,6 +44,7 @@ COMMANDS = {
     ),
     "Measure": (
         Command("evaluate", "figures of a run or of two folders, with protocols", "evaluate"),
+        Command("benchmark", "objectives on the same networks, data and budget: seeds, error bars, ranks", "benchmark"),
         Command("compare", "runs side by side: tables here, and one page with curves and samples", "compare"),
         Command("train-lenet", "train the feature network for digits (ships trained)", "train_lenet"),
         Command("train-resnet", "train the feature network for small colour images", "train_resnet"),

@@ -4,6 +4,7 @@ What such a file holds, README.md says.
 """
 
 from zoo.models.base.module import AdversarialModule as AdversarialModule
+from zoo.models.benchmark import Benchmark
 from zoo.models.cgan import CGAN
 from zoo.models.dcgan import DCGAN
 from zoo.models.gan import GAN
@@ -25,3 +26,11 @@ MODELS: dict[str, type[AdversarialModule]] = {
     "pggan": PGGAN,
     "stylegan": StyleGAN,
 }
+
+#: What is trained here without being a paper.
+BESIDE: dict[str, type[AdversarialModule]] = {
+    "benchmark": Benchmark,
+}
+
+#: All that a run or a checkpoint may be of.
+TRAINED = MODELS | BESIDE

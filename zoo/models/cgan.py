@@ -108,13 +108,16 @@ class ConvolutionalGenerator(nn.Module):
 class ConvolutionalDiscriminator(nn.Module):
     """Images x [N, C, H, H] in [-1, 1] and one-hot y [N, K], joined as K constant maps, to logits [N, 1]."""
 
-    def __init__(self, *, num_classes: int, channels: int, widths: list[int], base: int) -> None:
+    def __init__(
+        self, *, num_classes: int, channels: int, widths: list[int], base: int, batchnorm: bool = True
+    ) -> None:
         super().__init__()
         first = nn.Conv2d(channels + num_classes, widths[0], 4, stride=2, padding=1, bias=False)
         layers: list[nn.Module] = [first, nn.LeakyReLU(0.2)]
         for narrow, wide in pairwise(widths):
             down = nn.Conv2d(narrow, wide, 4, stride=2, padding=1, bias=False)
-            layers += [down, nn.BatchNorm2d(wide), nn.LeakyReLU(0.2)]
+            norm = [nn.BatchNorm2d(wide)] if batchnorm else []
+            layers += [down, *norm, nn.LeakyReLU(0.2)]
         layers += [nn.Conv2d(widths[-1], 1, base, bias=False), nn.Flatten()]  # base -> 1
         self.layers = nn.Sequential(*layers)
 

@@ -32,6 +32,31 @@ def non_saturating_generator_loss(fake_logits: Tensor) -> Tensor:
     return F.softplus(-fake_logits).mean()
 
 
+def saturating_generator_loss(fake_logits: Tensor) -> Tensor:
+    """E[log(1 - D(G(z)))] (Goodfellow et al. 2014, Algorithm 1): the minimax game's own; -ln 2 where D = 1/2."""
+    return -F.softplus(fake_logits).mean()
+
+
+def hinge_discriminator_loss(real_scores: Tensor, fake_scores: Tensor) -> Tensor:
+    """E[max(0, 1 - D(x))] + E[max(0, 1 + D(G(z)))] (Lim & Ye 2017; Miyato et al. 2018, eq. 16); 2 where D = 0.
+
+    Its generator minimises -E[D(G(z))], `wasserstein_generator_loss`.
+    """
+    return F.relu(1 - real_scores).mean() + F.relu(1 + fake_scores).mean()
+
+
+def relativistic_loss(winner: Tensor, loser: Tensor) -> Tensor:
+    """E[softplus(-(C(winner) - C(loser)))] over pairs (Jolicoeur-Martineau 2019, RSGAN); ln 2 where C is constant.
+
+    D minimises it with reals as winners, G with samples: each image is compared with one of the other kind.
+
+    Args:
+        winner: scores of the images that shall have the higher ones, any shape.
+        loser: those of the others, in the same shape.
+    """
+    return F.softplus(loser - winner).mean()
+
+
 def feature_matching_loss(real_features: Tensor, fake_features: Tensor) -> Tensor:
     """||E f(x) - E f(G(z))||_2^2 (Salimans et al. 2016, section 3.1), for G; no gradient flows into the reals.
 
@@ -98,12 +123,14 @@ def gradient_penalty(
 def r1_penalty(D: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     """E ||grad D(x)||^2 on reals: the mean over images of the summed squared gradients (Mescheder et al. 2018, eq. 9).
 
+    On samples it is their R2; no gradient flows into the images.
+
     Runs in float32 or float64 outside any autocast and outside torch.compile, as gradient_penalty does. The weight
     (gamma / 2) is the caller's.
 
     Args:
         D: discriminator, [N, ...] to logits [N] or [N, 1].
-        x: real images [N, ...].
+        x: real images [N, ...]; samples for R2.
     """
     with torch.autocast(x.device.type, enabled=False), torch.compiler.set_stance("force_eager"):
         x = at_least_float32(x.detach()).requires_grad_()

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from zoo.data import DATASETS
 from zoo.errors import CheckpointError, ReleaseError
-from zoo.models import MODELS
+from zoo.models import TRAINED
 from zoo.models.base.module import AdversarialModule
 from zoo.models.trained import load_module
 from zoo.releases.card import CARD_FILE, NAME
@@ -61,7 +61,7 @@ def load_model(name_or_path: str) -> AdversarialModule:
             f"{path} is weights alone, which do not say of which network: name the folder of the release, with the "
             f"card ({CARD_FILE}) beside them, or a checkpoint (RUN/checkpoints/last.ckpt)"
         )
-    return load_module(path / "checkpoints" / "last.ckpt" if path.is_dir() else path, models=MODELS).eval()
+    return load_module(path / "checkpoints" / "last.ckpt" if path.is_dir() else path, models=TRAINED).eval()
 
 
 def class_names(name_or_path: str) -> list[str]:

@@ -6,6 +6,7 @@ No torch at import: the `zoo` command reads records without it.
 from __future__ import annotations
 
 import json
+import math
 import os
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
@@ -67,6 +68,19 @@ def rows_at_hand(path: Path) -> list[dict[str, Any]]:
     if damaged:
         warnings.warn(f"{path}: {'; '.join(damaged[:3])}: passed over ({len(damaged)} in all)", stacklevel=2)
     return rows
+
+
+def fields_of(name: str, value: Any) -> dict[str, Any]:
+    """A value as the JSON fields of a line of metrics.jsonl: one, or two where it is not finite."""
+    if hasattr(value, "item"):
+        if getattr(value, "size", None) is not None and math.prod(getattr(value, "shape", ())) != 1:
+            raise TypeError(f"metric {name!r} has shape {tuple(value.shape)}; log scalars")
+        value = value.item()
+    if not isinstance(value, bool | int | float | str | None):
+        raise TypeError(f"metric {name!r} is a {type(value).__name__}; log scalars")
+    if isinstance(value, float) and not math.isfinite(value):
+        return {name: None, f"{name}_nonfinite": str(value)}
+    return {name: value}
 
 
 def which_is_better(better: str) -> str:

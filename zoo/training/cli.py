@@ -22,7 +22,7 @@ from zoo.experiments.measures import MEASURES
 from zoo.experiments.pictures.drawing import Drawings, write
 from zoo.experiments.pictures.grids import save_png
 from zoo.experiments.suite import Measurement
-from zoo.models import MODELS
+from zoo.models import TRAINED
 from zoo.models.base.module import AdversarialModule
 from zoo.models.trained import FinishedRun
 from zoo.runs.checkpoints import AtomicCheckpointIO, check_compatible, read_checkpoint
@@ -238,7 +238,9 @@ class ReproductionCLI(LightningCLI):
         """The record of the run and, where asked for, its mirror at W&B. `predict` logs nothing."""
         if self.subcommand == "predict":
             return []
-        self.jsonl = JsonlLogger(self.run.path, clock=lambda: self.model.images_seen)
+        self.jsonl = JsonlLogger(
+            self.run.path, clock=lambda: self.model.images_seen, updates=lambda: self.model.generator_steps
+        )
         loggers = [self.jsonl, *listed(self._get(self.config_init, "trainer").get("logger"))]
         if not self.settings.wandb:
             return loggers
@@ -294,7 +296,7 @@ class ReproductionCLI(LightningCLI):
         """The paper's figures of this run at this checkpoint, into the run's figures folder."""
         if self.figures is None:
             return
-        drawings = self.figures(self.model, FinishedRun(self.run.path, models=MODELS, data=self.datamodule))
+        drawings = self.figures(self.model, FinishedRun(self.run.path, models=TRAINED, data=self.datamodule))
         for path in write(drawings, self.run.figures, suffix=f"-{self.model.images_seen:09d}"):
             self.report_line(f"figure         {path}")
 

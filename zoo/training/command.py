@@ -83,7 +83,7 @@ def run(
     if words.asks_for_help:
         sys.stdout.write(short_help(plan, model, recipes=recipes, studies=studies))
         return
-    from zoo.models import MODELS  # these bring torch
+    from zoo.models import TRAINED  # these bring torch
     from zoo.training.cli import ReproductionCLI
     from zoo.training.dry_run import DryRun
     from zoo.training.process import train
@@ -91,7 +91,7 @@ def run(
     if isinstance(figures, Lazy):
         figures = figures.load()  # a wrong name is found before the training
     quieten()
-    kind = MODELS[model] if isinstance(model, str) else model
+    kind = TRAINED[model] if isinstance(model, str) else model
     train(plan, kind, recipes=recipes, figures=figures, command_line=DryRun if words.dry_run else ReproductionCLI)
 
 

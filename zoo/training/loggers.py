@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import inspect
 import json
-import math
 import os
 import secrets
 import shutil
@@ -25,7 +24,7 @@ from lightning.pytorch.loggers.wandb import WandbLogger
 from zoo.errors import RecordError
 from zoo.runs.clock import Clock
 from zoo.runs.folder import METRICS_FILE, RESULT_FILE, WANDB_ID_FILE, end_last_line, write_atomically
-from zoo.runs.record import read_metrics
+from zoo.runs.record import fields_of, read_metrics
 from zoo.runs.text import say
 
 if TYPE_CHECKING:
@@ -36,7 +35,7 @@ Mode = Literal["online", "offline", "disabled"]
 
 __all__ = ["JsonlLogger", "WandbMirror", "read_metrics"]
 
-OWN_FIELDS = {"images_seen", "time", "resumed"}  # of a line of metrics.jsonl
+OWN_FIELDS = {"images_seen", "time", "resumed", "generator_steps"}  # of a line of metrics.jsonl
 TABLE_COLUMNS = ("measure", "point", "value", "images_seen", "protocol")
 
 
@@ -49,11 +48,14 @@ class JsonlLogger(Logger):
         run_dir: the run's folder.
         clock: tells images_seen. Callbacks that are not of this project log at steps of another kind (Lightning's
             LearningRateMonitor at batches); with a clock every line has the true counter.
+        updates: tells the updates of G, which then stand in every line, too.
     """
 
-    def __init__(self, run_dir: Path, *, clock: Callable[[], int] | None = None) -> None:
+    def __init__(
+        self, run_dir: Path, *, clock: Callable[[], int] | None = None, updates: Callable[[], int] | None = None
+    ) -> None:
         super().__init__()
-        self.clock = clock
+        self.clock, self.updates = clock, updates
         self.time = Clock()
         self.run_dir = Path(run_dir)
         self.path = self.run_dir / METRICS_FILE
@@ -76,6 +78,8 @@ class JsonlLogger(Logger):
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
         """Write {"images_seen": step, "time": seconds since the epoch, **metrics} as one line.
 
+        With `updates` also {"generator_steps": updates of G}.
+
         The first line after `resume_at` also holds {"resumed": when that was}: what lies between the line before it
         and that moment was no training.
 
@@ -95,10 +99,12 @@ class JsonlLogger(Logger):
         if (step, frozenset(metrics)) in self._told:
             return
         row: dict[str, Any] = {"images_seen": step, "time": self.time.now()}
+        if self.updates is not None:
+            row["generator_steps"] = self.updates()
         if self._resumed is not None:
             row["resumed"], self._resumed = self._resumed, None
         for name, value in metrics.items():
-            row |= _fields(name, value)
+            row |= fields_of(name, value)
         line = json.dumps(row, allow_nan=False) + "\n"
         try:
             self.run_dir.mkdir(parents=True, exist_ok=True)
@@ -148,19 +154,6 @@ def true_counter(step: int | None, clock: Callable[[], int] | None) -> int:
     if step is None:
         raise ValueError("log_metrics needs `step`, the number of real images seen")
     return int(step)
-
-
-def _fields(name: str, value: Any) -> dict[str, Any]:
-    """A metric as JSON fields: one, or two where the value is not finite."""
-    if hasattr(value, "item"):
-        if getattr(value, "size", None) is not None and math.prod(getattr(value, "shape", ())) != 1:
-            raise TypeError(f"metric {name!r} has shape {tuple(value.shape)}; log scalars")
-        value = value.item()
-    if not isinstance(value, bool | int | float | str | None):
-        raise TypeError(f"metric {name!r} is a {type(value).__name__}; log scalars")
-    if isinstance(value, float) and not math.isfinite(value):
-        return {name: None, f"{name}_nonfinite": str(value)}
-    return {name: value}
 
 
 class WandbMirror(WandbLogger):

@@ -8,7 +8,9 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 from zoo.errors import UsageError, ZooError
+from zoo.training.benchmark import Preset
 from zoo.training.recipes import Recipe
+from zoo.training.signatures import entries
 from zoo.training.study import Study
 
 PACKAGE = "reproductions"  # above this room: found by its name when it is asked for
@@ -21,28 +23,37 @@ class Script(NamedTuple):
         recipes: its RECIPES, the paper's experiments.
         studies: its STUDIES, experiments that are made of several runs.
         figures: its FIGURES, which draws the paper's figures of one run, or None.
+        presets: its PRESETS, of the benchmark.
     """
 
     recipes: Mapping[str, Recipe]
     studies: Mapping[str, Study]
     figures: Callable[..., Any] | None
+    presets: Mapping[str, Preset] = {}
 
 
 def script_of(paper: str) -> Script:
-    """The script of a paper.
+    """The script of a paper, or one beside the papers.
 
     Raises:
         UsageError: no such paper.
     """
-    if paper not in papers():
+    if paper not in scripts():
         raise UsageError(f"there is no paper {paper!r}: the papers are {', '.join(papers())}")
     module = import_module(f"{PACKAGE}.{paper}")
-    return Script(module.RECIPES, getattr(module, "STUDIES", {}), getattr(module, "FIGURES", None))
+    studies, presets = getattr(module, "STUDIES", {}), getattr(module, "PRESETS", {})
+    return Script(module.RECIPES, studies, getattr(module, "FIGURES", None), presets)
+
+
+def scripts() -> list[str]:
+    """The names of all scripts: those of the papers, and of what else is trained."""
+    return [module.name for module in pkgutil.iter_modules(package().__path__)]
 
 
 def papers() -> list[str]:
     """The papers that have a script."""
-    return [module.name for module in pkgutil.iter_modules(package().__path__)]
+    beside = entries("zoo.models", "BESIDE")
+    return [name for name in scripts() if name not in beside]
 
 
 def folder_of_scripts() -> Path:
@@ -76,4 +87,4 @@ def summary_of(paper: str, recipe: str) -> str | None:
 
 def recipe_of(paper: str, recipe: str) -> Recipe | None:
     """A recipe by its name, if it is there."""
-    return script_of(paper).recipes.get(recipe) if paper in papers() else None
+    return script_of(paper).recipes.get(recipe) if paper in scripts() else None

@@ -114,8 +114,8 @@ def one_line(text: str) -> str:
 
 
 def model_of(paper: str) -> str:
-    """The class that `zoo.models.MODELS` has for a paper, with its module; "" where it has none."""
-    kind = entries("zoo.models", "MODELS").get(paper)
+    """The class that `zoo.models` has for a paper, or beside the papers, with its module; "" where it has none."""
+    kind = {**entries("zoo.models", "MODELS"), **entries("zoo.models", "BESIDE")}.get(paper)
     return f"zoo.models.{kind}" if kind else ""
 
 

@@ -10,7 +10,7 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -95,10 +95,10 @@ def run_study(
         say(f"not run yet: {', '.join(missing)}")
         return
     from zoo.experiments.pictures.drawing import write  # these bring torch
-    from zoo.models import MODELS
+    from zoo.models import TRAINED
     from zoo.models.trained import FinishedRun
 
-    runs = {member: FinishedRun(folder / member, models=MODELS) for member in study.members}
+    runs = {member: FinishedRun(folder / member, models=TRAINED) for member in study.members}
     for path in write(study.figures(runs), folder / "figures"):
         say(f"figure  {path}")
     if runs:
@@ -125,6 +125,14 @@ def checkpoints_of(folder: Path) -> list[str]:
 
 def run_member(study: Study, member: str, *, folder: Path, paper: str, options: Sequence[str]) -> None:
     """Trains and measures one member, each in a process of its own."""
+    for words in commands_of(study, member, folder=folder, paper=paper, options=options):
+        call(*words, member=member)
+
+
+def commands_of(
+    study: Study, member: str, *, folder: Path, paper: str, options: Sequence[str]
+) -> Iterator[tuple[str, ...]]:
+    """The commands of `zoo` that are left to do for a member, each to be run before the next is asked for."""
     run, entry = folder / member, study.members[member]
     if finished(run):
         return
@@ -136,9 +144,9 @@ def run_member(study: Study, member: str, *, folder: Path, paper: str, options: 
             set_aside(run)
         own = [option.replace("{study}", str(folder)) for option in entry.options]
         settings = ["--ckpt_path", "last"] if started else [*study.options, *own, *options]
-        call("fit", own_paper, *settings, *here, member=member)
+        yield ("fit", own_paper, *settings, *here)
     for checkpoint in checkpoints_of(run):
-        call("test", own_paper, "--ckpt_path", checkpoint, *here, member=member)
+        yield ("test", own_paper, "--ckpt_path", checkpoint, *here)
 
 
 def set_aside(run: Path) -> None:

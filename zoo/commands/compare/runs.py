@@ -10,7 +10,7 @@ from zoo.experiments.measures import MEASURES
 from zoo.runs.record import summarise_measures
 
 Row = Mapping[str, Any]
-LOGGED = ("images_seen", "time", "resumed")  # fields of a line that are no values
+LOGGED = ("images_seen", "time", "resumed", "generator_steps")  # fields of a line that are no values
 
 
 class Point(NamedTuple):

@@ -60,7 +60,7 @@ def load_run(
     """Module and data of a run's folder (its last checkpoint), of a checkpoint file in it, or, with a data set, of a
     checkpoint alone."""
     from zoo.experiments.suite import measured_as_in
-    from zoo.models import MODELS
+    from zoo.models import TRAINED
     from zoo.models.trained import FinishedRun, load_module
 
     if not target.exists():
@@ -70,13 +70,13 @@ def load_run(
     folder = target if target.is_dir() else target.absolute().parent.parent
     if dataset is not None:
         checkpoint = folder / "checkpoints" / "last.ckpt" if target.is_dir() else target
-        module = load_module(checkpoint, models=MODELS)
+        module = load_module(checkpoint, models=TRAINED)
         return module, data_for(module, dataset, data_dir), checkpoint
     if not target.is_dir() and not (folder / "config.yaml").is_file():
         raise EvaluationError(
             f"{target} lies in no run that says what it was trained on: name the data set with --data"
         )
-    run = FinishedRun(folder, models=MODELS)
+    run = FinishedRun(folder, models=TRAINED)
     checkpoint = run.checkpoint() if target.is_dir() else target
     if data_dir is not None:
         run.data_settings["init_args"]["root"] = data_dir

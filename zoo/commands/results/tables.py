@@ -8,6 +8,7 @@ from typing import Any
 from zoo.commands.results.results import Result, Value
 from zoo.experiments.measures import MEASURES
 from zoo.runs.record import hardware, overrides
+from zoo.runs.tables import markdown
 from zoo.runs.text import duration, lined_up, number
 
 Line = tuple[Result, ...]  # of a table: one result, or all of a recipe that were not run
@@ -81,11 +82,6 @@ def by_paper(table: Sequence[Line]) -> str:
     return "\n".join(f"{paper}\n{plain_table(list(own))}" for paper, own in papers) or plain_table([])
 
 
-def grid(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table."""
-    return "".join("| " + " | ".join(line) + " |\n" for line in (head, ["---"] * len(head), *rows))
-
-
 def page_tables(table: Sequence[Line], records: Iterable[Mapping[str, Any]]) -> str:
     """Markdown: a paper's results, and the cost of its runs, evaluations included.
 
@@ -95,13 +91,13 @@ def page_tables(table: Sequence[Line], records: Iterable[Mapping[str, Any]]) -> 
     """
     values = [(recipe, line[0].data, *rest) for line in table for recipe, *rest in [cells(line)]]
     costs = list(cost_rows(records))
-    return f"\n{grid(VALUES, values)}\n" + (grid(COSTS, costs) if costs else NO_COST) + "\n"
+    return f"\n{markdown(VALUES, values)}\n" + (markdown(COSTS, costs) if costs else NO_COST) + "\n"
 
 
 def markdown_table(table: Sequence[Line]) -> str:
     """For docs/results.md. A cell may hold several values, parted by commas."""
     rows = [(r.paper, r.data, *cells(line), f"`{r.command}`" if r.command else "") for line in table for r in line[:1]]
-    return "\n" + grid(("paper", "data", *HEAD, "command"), rows) + "\n"
+    return "\n" + markdown(("paper", "data", *HEAD, "command"), rows) + "\n"
 
 
 def short_table(table: Sequence[Line]) -> str:
@@ -112,7 +108,7 @@ def short_table(table: Sequence[Line]) -> str:
         recipe, *values, _, protocol = cells(line)
         settings = line[0].settings.strip()
         rows.append((line[0].paper, recipe + (f" `{settings}`" if settings else ""), *values, protocol))
-    return "\n" + grid(("paper", *head), rows) + "\n"
+    return "\n" + markdown(("paper", *head), rows) + "\n"
 
 
 def in_details(table: Sequence[Line]) -> str:

@@ -206,7 +206,9 @@ def in_order(added: Added) -> Iterator[tuple[dict[str, Any] | None, int | None]]
 def as_logged(row: Mapping[str, Any]) -> dict[str, Any]:
     """A line of metrics.jsonl as it was given to the logger, with its time as W&B's own."""
     values = {
-        k: v for k, v in row.items() if k not in ("images_seen", "time", "resumed") and not k.endswith("_nonfinite")
+        k: v
+        for k, v in row.items()
+        if k not in ("images_seen", "time", "resumed", "generator_steps") and not k.endswith("_nonfinite")
     }
     kinds = {
         name: row[f"{name}_nonfinite"] for name, value in values.items() if value is None and f"{name}_nonfinite" in row

@@ -27,7 +27,7 @@ WHOLE: Mapping[str, tuple[float, float]] = {
 }
 #: Numbers: (smallest, largest), both included.
 REAL: Mapping[str, tuple[float, float]] = {
-    **dict.fromkeys(("l2", "weight_decay", "gp_weight", "gp_target", "r1_gamma", "drift"), (0, math.inf)),
+    **dict.fromkeys(("l2", "weight_decay", "gp_weight", "gp_target", "r1_gamma", "drift", "weight"), (0, math.inf)),
     **dict.fromkeys(("drift_weight", "acgan_weight", "acgan_weight_D", "acgan_weight_G"), (0, math.inf)),
     **dict.fromkeys(("information_weight", "lr_min", "gain_std"), (0, math.inf)),
     **dict.fromkeys(("mixing_prob",), (0, 1)),

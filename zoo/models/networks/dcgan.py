@@ -115,8 +115,11 @@ def imagenet_networks(*, z_dim: int, width: int, channels: int) -> Pair:
     return Pair(nn.Sequential(*G), nn.Sequential(*D))
 
 
-def community_networks(*, z_dim: int, width: int, channels: int, resolution: int) -> Pair:
-    """The Torch port's networks: 4x4 kernels throughout, 1x1 -> 4x4 -> ... -> resolution (a power of two)."""
+def community_networks(*, z_dim: int, width: int, channels: int, resolution: int, batchnorm_D: bool = True) -> Pair:
+    """The Torch port's networks: 4x4 kernels throughout, 1x1 -> 4x4 -> ... -> resolution (a power of two).
+
+    Without `batchnorm_D` the discriminator is that of WGAN's released code without BatchNorm.
+    """
     doublings = resolution.bit_length() - 3  # from 4x4
     widths = [width * 2**i for i in reversed(range(doublings))]
     G: list[nn.Module] = [
@@ -131,7 +134,8 @@ def community_networks(*, z_dim: int, width: int, channels: int, resolution: int
     widths.reverse()
     D: list[nn.Module] = [convolution(channels, width, kernel=4, stride=2), nn.LeakyReLU(0.2)]
     for inputs, outputs in pairwise(widths):
-        D += [convolution(inputs, outputs, kernel=4, stride=2), nn.BatchNorm2d(outputs), nn.LeakyReLU(0.2)]
+        norm = [nn.BatchNorm2d(outputs)] if batchnorm_D else []
+        D += [convolution(inputs, outputs, kernel=4, stride=2), *norm, nn.LeakyReLU(0.2)]
     D += [nn.Conv2d(widths[-1], 1, 4, bias=False), nn.Flatten()]
     return Pair(nn.Sequential(*G), nn.Sequential(*D))
 

@@ -1,0 +1,145 @@
+"""`zoo benchmark`: the same networks, data and budget for every objective, several seeds, error bars.
+
+running.py runs the members, members.py says what became of each, record.py is the file that is committed, tables.py and
+figures.py show it, page.py writes docs/benchmark.md. The members and presets are reproductions/benchmark.py's.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from zoo.errors import UsageError
+from zoo.runs.text import positive, say
+from zoo.training.benchmark import PAPER, Preset, entries, study_of
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of the command."""
+    add = parser.add_argument
+    add("--preset", metavar="NAME", help="digits, mnist, cifar10 or robustness")
+    add("--objectives", metavar="A,B", help="these alone (default: the preset's)")
+    add("--seeds", type=positive, metavar="N", help="of each objective, from 0 on (default: the preset's number)")
+    add(
+        "--vary",
+        action="append",
+        default=[],
+        metavar="NAME=A,B",
+        help="a setting of the model: a member for each value",
+    )
+    add("--batchnorm", action="store_true", help="on a D with BatchNorm, the objectives that allow it")
+    add("--members", metavar="A,B", help="run these alone")
+    add("--jobs", type=positive, default=1, metavar="N", help="processes at once, a core each (default: 1)")
+    add("--run_dir", metavar="DIR", help="folder of the members (default: runs/benchmark/PRESET)")
+    add("--data_dir", metavar="DIR", help="folder of the data set")
+    add("--status", action="store_true", help="run nothing: say what there is, and write tables and figures")
+    add("--again", action="store_true", help="run those that diverged again, too")
+    add("--keep", action="store_true", help="copy the record to the committed ones of this checkout")
+    add("--write", action="store_true", help="write docs/benchmark.md from the committed records")
+    add("options", nargs="*", metavar="OPTION", help="after --: options of `zoo fit`, for every member")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Runs what is left to do, then tabulates and draws what there is."""
+    from zoo.training.scripts import script_of
+
+    if arguments.write and arguments.preset is None:
+        write_page()
+        return
+    presets: Mapping[str, Preset] = script_of(PAPER).presets
+    if arguments.preset not in presets:
+        known = "\n".join(f"  {name:12} {preset.summary}" for name, preset in presets.items())
+        raise UsageError(f"benchmark needs --preset; there are\n{known}")
+    name, preset = arguments.preset, presets[arguments.preset]
+    if arguments.batchnorm:
+        name, preset = f"{name}-batchnorm", with_batchnorm(preset)
+    members = entries(
+        preset,
+        objectives=arguments.objectives.split(",") if arguments.objectives else (),
+        seeds=arguments.seeds,
+        vary=dict(map(varied, arguments.vary)),
+    )
+    folder = Path(arguments.run_dir or Path("runs") / PAPER / name)
+    if not arguments.status:
+        run_members(members, preset, folder=folder, arguments=arguments)
+    show(folder, name, preset, members, keeping=arguments.keep)
+    if arguments.write:
+        write_page()
+
+
+def run_members(members: Sequence[Any], preset: Preset, *, folder: Path, arguments: argparse.Namespace) -> None:
+    """Runs members, all or those that are named.
+
+    Raises:
+        UsageError: an unknown member, or a folder that holds a run of another.
+    """
+    from zoo.commands.benchmark.members import other_settings
+    from zoo.commands.benchmark.running import Runner
+    from zoo.runs.folder import RunDir
+
+    named = {entry.name: entry for entry in members}
+    chosen = arguments.members.split(",") if arguments.members else list(named)
+    if unknown := [name for name in chosen if name not in named]:
+        raise UsageError(f"there is no member {unknown[0]!r}: there are {', '.join(named)}")
+    for name in chosen:
+        run = RunDir(folder / name)
+        if run.config.is_file() and (wrong := other_settings(run, named[name])):
+            raise UsageError(
+                f"{run.path} holds a run with another {wrong[0]}: choose another --run_dir, or move it out of the way"
+            )
+    options = [*([] if arguments.data_dir is None else ["--data_dir", arguments.data_dir]), *arguments.options]
+    runner = Runner(
+        study_of(preset, members), folder=folder, jobs=arguments.jobs, options=options, again=arguments.again
+    )
+    runner.run(chosen)
+
+
+def show(folder: Path, name: str, preset: Preset, members: Sequence[Any], *, keeping: bool) -> None:
+    """Prints the tables; writes the record into the benchmark's folder, with `keeping` also to the committed ones."""
+    from zoo.commands.benchmark.members import outcomes
+    from zoo.commands.benchmark.page import draw
+    from zoo.commands.benchmark.record import FILE, keep, of_folder, write_record
+    from zoo.commands.benchmark.tables import as_text
+
+    record = of_folder(folder, name, preset, outcomes(folder, members, preset))
+    say(as_text(record))
+    if not folder.is_dir():
+        return
+    write_record(record, folder / FILE)
+    say(f"record  {folder / FILE}")
+    for figure in draw(record, folder / "figures"):
+        say(f"figure  {figure}")
+    if keeping:
+        say(f"kept    {keep(record, Path())}")
+
+
+def with_batchnorm(preset: Preset) -> Preset:
+    """The preset on a D with BatchNorm, without the objectives that forbid it."""
+    from zoo.models.objectives import OBJECTIVES  # this brings torch
+
+    allowed = {
+        name: {**settings, "batchnorm_D": True}
+        for name, settings in preset.objectives.items()
+        if not OBJECTIVES[name].forbids_batchnorm
+    }
+    default = preset.default and [name for name in preset.default if name in allowed]
+    return replace(preset, objectives=allowed, default=default, summary=f"{preset.summary}, D with BatchNorm")
+
+
+def varied(text: str) -> tuple[str, list[str]]:
+    """The values of --vary NAME=A,B."""
+    name, equals, values = text.partition("=")
+    if not (name and equals and values):
+        raise UsageError(f"--vary {text!r} is not NAME=A,B")
+    return name, values.split(",")
+
+
+def write_page() -> None:
+    """Writes docs/benchmark.md."""
+    from zoo.commands.benchmark.page import write
+
+    for file in write(Path()):
+        say(f"written: {file}")

@@ -1,0 +1,149 @@
+"""What became of each member of a benchmark, out of its folder or of a committed record. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from zoo.commands.compare.runs import training_seconds
+from zoo.errors import RecordError
+from zoo.experiments.measures import MEASURES
+from zoo.runs.folder import RunDir
+from zoo.runs.lock import RunLock
+from zoo.runs.plain import read_settings
+from zoo.runs.record import read_metrics, read_result
+from zoo.training.benchmark import Entry, Preset
+from zoo.training.study import finished
+
+#: "collapsed" members were trained and measured, too; "other settings" is a run of the same name under other ones.
+State = Literal["finished", "collapsed", "diverged", "failed", "running", "stopped", "missing", "other settings"]
+STATES: tuple[State, ...] = get_args(State)
+MEASURED: tuple[State, ...] = ("finished", "collapsed")
+COLLAPSED = 0.25  # of the reals' variety, as zoo.training.callbacks.health warns of it
+DIVERGED = "became nan or infinite"  # in the error of a training that did
+CLOCKS = ("images_seen", "generator_steps", "seconds")
+FAILURES = "failures"  # folder of what members ended with, beside them
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A member, and what became of it.
+
+    Attributes:
+        name: of the member.
+        objective: of the model.
+        label: of its group.
+        seed: of the run.
+        settings: of the model.
+        state: see STATES.
+        why: the error of one that diverged or failed.
+        record: its result.json, if training ended.
+        curve: columns of equal length by name: the clocks, the measures while training, and "variety".
+    """
+
+    name: str
+    objective: str
+    label: str
+    seed: int
+    settings: Mapping[str, Any]
+    state: State
+    why: str = ""
+    record: Mapping[str, Any] | None = None
+    curve: Mapping[str, Sequence[float | None]] = field(default_factory=dict)
+
+    def value(self, measure: str, checkpoint: str) -> float | None:
+        """A measure of `test` at "best" or "last"; the worst there is of one that diverged, None of one without."""
+        if self.state == "diverged":
+            return worst(measure)
+        if self.state not in MEASURED or self.record is None:
+            return None
+        tests = {Path(test["checkpoint"]).stem: test["values"] for test in self.record["tests"]}
+        value = tests.get(checkpoint, tests.get("last", {})).get(measure)
+        return None if value is None else float(value)
+
+
+def worst(measure: str) -> float:
+    """What is worse than any value of a measure."""
+    return float("-inf") if MEASURES.better(measure) == "higher" else float("inf")
+
+
+def outcomes(folder: Path, members: Sequence[Entry], preset: Preset) -> list[Outcome]:
+    """All members, in their order."""
+    return [outcome(folder, entry, preset) for entry in members]
+
+
+def outcome(folder: Path, entry: Entry, preset: Preset) -> Outcome:
+    """One member, as its folder has it."""
+    run = RunDir(folder / entry.name)
+    own = (entry.name, entry.objective, entry.label, entry.seed, entry.settings)
+    if run.config.is_file() and other_settings(run, entry):
+        return Outcome(*own, "other settings")
+    curve = curve_of(run, [preset.curve])
+    if finished(run.path):
+        record = read_result(run.path)
+        last = next((v for v in reversed(curve.get("variety", ())) if v is not None), None)
+        collapsed = last is not None and last < COLLAPSED
+        return Outcome(*own, "collapsed" if collapsed else "finished", record=record, curve=curve)
+    if in_use(run):
+        return Outcome(*own, "running", curve=curve)
+    if why := failure_of(folder, entry.name):
+        return Outcome(*own, "diverged" if DIVERGED in why else "failed", why, curve=curve)
+    return Outcome(*own, "stopped" if run.holds_run else "missing", curve=curve)
+
+
+def other_settings(run: RunDir, entry: Entry) -> list[str]:
+    """Names of the settings in which a run is not the member that its folder is named after."""
+    config = read_settings(run.config)
+    model = config.get("model") or {}
+    wanted = {"objective": entry.objective, **entry.settings}
+    wrong = [name for name, value in wanted.items() if str(model.get(name)) != str(value)]
+    return wrong + ([] if config.get("seed_everything") == entry.seed else ["seed_everything"])
+
+
+def in_use(run: RunDir) -> bool:
+    """Whether a process holds a run."""
+    lock = RunLock(run.path)
+    if not lock.path.is_file():
+        return False
+    try:
+        lock.take()
+    except RecordError:
+        return True
+    lock.free()
+    return False
+
+
+def failure_of(folder: Path, name: str) -> str:
+    """What a member ended with, if by an error."""
+    file = failure_file(folder, name)
+    return file.read_text(encoding="utf-8", errors="replace").strip() if file.is_file() else ""
+
+
+def failure_file(folder: Path, name: str) -> Path:
+    """Where that is kept."""
+    return folder / FAILURES / f"{name}.txt"
+
+
+def curve_of(run: RunDir, measures: Sequence[str]) -> dict[str, list[float | None]]:
+    """What was measured while training, as columns; {} of a run without a log."""
+    try:
+        rows = read_metrics(run.metrics)
+    except RecordError:
+        return {}
+    names = (*measures, "variety")
+    points: dict[int, dict[str, Any]] = {}
+    for row, seconds in zip(rows, training_seconds(rows), strict=True):
+        if any(name in row for name in names):
+            point = points.setdefault(row["images_seen"], {"generator_steps": row.get("generator_steps")})
+            point |= {"seconds": round(seconds, 1)} | {name: row[name] for name in names if name in row}
+    found: dict[str, list[float | None]] = {"images_seen": list(points)}
+    for name in ("generator_steps", "seconds", *names):
+        found[name] = [digits(point.get(name)) for point in points.values()]
+    return found
+
+
+def digits(value: float | None) -> float | None:
+    """Six significant digits; counts as they are."""
+    return float(f"{value:.6g}") if isinstance(value, float) else value

@@ -1,0 +1,140 @@
+"""docs/benchmark.md, written from the committed records. No number in it is typed by hand. No torch."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from zoo.commands.benchmark.members import MEASURED
+from zoo.commands.benchmark.record import PLACE, BenchmarkRecord, read_record
+from zoo.commands.benchmark.tables import Table, direction, is_search, tables
+from zoo.errors import ZooError
+from zoo.runs.folder import write_atomically
+from zoo.runs.statistics import probability_of_improvement, ranks
+from zoo.runs.tables import markdown
+
+PAGE = Path("docs/benchmark.md")
+HEAD = """# Which objective? The same networks, data and budget for all
+
+Written by `zoo benchmark --write` from the records in `{place}`; nothing here is typed by hand.
+
+Each objective is its paper's own loss code on one pair of networks, DCGAN's for 32x32 images, without BatchNorm in D
+unless a heading says so. The objectives are in [zoo/models/objectives.py](../zoo/models/objectives.py), their settings
+in [reproductions/benchmark.py](../reproductions/benchmark.py). What differs between two members stands in their labels.
+
+```
+zoo benchmark --preset digits --jobs 2          # eleven objectives, three seeds, no download
+zoo benchmark --preset mnist --data_dir DIR     # killed and given again, it goes on
+zoo benchmark --preset digits --status          # what there is so far
+```
+
+How to read the tables: a Fréchet distance is of features of the network in its name and is lower for better samples; it
+compares rows of one table alone. Runs that collapsed or diverged are counted in `runs` and never dropped.
+
+Limits: these are small networks and small budgets, and each objective has one setting of its hyperparameters (but for
+`robustness`). A rank says which objective to try first at this size, not which is best at another.
+"""
+EVIDENT = 0.95  # probability of improvement from which a sentence calls one objective ahead of another
+
+
+def write(root: Path) -> list[Path]:
+    """Writes the page and its figures; the files that changed.
+
+    Raises:
+        ZooError: no committed record.
+    """
+    files = sorted((root / PLACE).glob("*.json"))
+    if not files:
+        raise ZooError(
+            f"{root / PLACE} holds no record of a benchmark: `zoo benchmark --preset NAME --keep` puts one there"
+        )
+    records = [read_record(file) for file in files]
+    changed = []
+    for record in records:
+        changed += draw(record, root / PLACE)
+    text = page(records)
+    path = root / PAGE
+    if not path.is_file() or path.read_text(encoding="utf-8") != text:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, text)
+        changed.append(path)
+    return changed
+
+
+def draw(record: BenchmarkRecord, folder: Path) -> list[Path]:
+    """The figures of a record, NAME-FIGURE.png in a folder."""
+    from zoo.commands.benchmark.figures import figures  # these bring torch and matplotlib
+    from zoo.experiments.pictures.drawing import write as write_figures
+
+    return write_figures(((f"{record.name}-{name}", drawing) for name, drawing in figures(record)), folder)
+
+
+def page(records: list[BenchmarkRecord]) -> str:
+    """The page."""
+    return "\n".join([HEAD.format(place=PLACE), *(section(record) for record in records)])
+
+
+def section(record: BenchmarkRecord) -> str:
+    """One benchmark: what came out of it in words, figures, tables, the members' settings."""
+    parts = [f"## {record.name}", f"{record.summary[0].upper()}{record.summary[1:]}.", *findings(record)]
+    place = os.path.relpath(PLACE, PAGE.parent)
+    for name, caption in captions(record):
+        parts.append(f"![{caption}]({place}/{record.name}-{name}.png)\n\n*{caption}*")
+    parts += [in_markdown(table) for table in tables(record)]
+    return "\n\n".join(parts) + "\n"
+
+
+def captions(record: BenchmarkRecord) -> Iterator[tuple[str, str]]:
+    """Name and caption of each figure."""
+    if is_search(record):
+        yield "search", f"{record.measure} of the best of k runs with settings drawn at random, with 95 % intervals."
+        return
+    yield (
+        "curves",
+        (
+            f"{record.curve} over images seen, updates of G and wall time: the mean over seeds, and from the lowest "
+            "to the highest seed."
+        ),
+    )
+    yield "heat", "Each measure at the end of training, as ranks of the means: dark is better."
+    if record.grids:
+        yield (
+            "samples",
+            "Samples of one seed of each objective at the end, at equal images seen; the latents are the same.",
+        )
+
+
+def findings(record: BenchmarkRecord) -> Iterator[str]:
+    """What the numbers say, in sentences made of them."""
+    better = direction(record.measure)
+    values = {label: found for label in record.groups if (found := record.values(label))}
+    places = ranks(values, better=better)
+    if len(places) < 2:
+        return
+    order = sorted(places, key=lambda label: places[label].value)
+    names = {label: record.objectives[label] for label in order}
+    first = order[0]
+    behind = [
+        names[other]
+        for other in order[1:]
+        if probability_of_improvement(values[first], values[other], better=better).value >= EVIDENT
+    ]
+    level = [names[label] for label in order[1:] if names[label] not in behind]
+    yield (
+        f"By {record.measure} at the end of training, {names[first]} comes first. "
+        + (f"At least 95 % of its pairs of runs beat {', '.join(behind)}. " if behind else "")
+        + (f"Against {', '.join(level)} the seeds overlap: that difference may be luck." if level else "")
+    ).rstrip()
+    bad = {
+        state: [m.name for m in record.members if m.state == state]
+        for state in ("collapsed", "diverged", "failed", "running", "stopped", "missing", "other settings")
+    }
+    done = sum(member.state in MEASURED for member in record.members)
+    told = [f"{len(found)} {state} ({', '.join(found)})" for state, found in bad.items() if found]
+    yield f"{done} of {len(record.members)} runs were trained to their end" + (f"; {'; '.join(told)}." if told else ".")
+
+
+def in_markdown(table: Table) -> str:
+    """A table under its heading, its note below."""
+    return f"### {table.title}\n\n{markdown(table.head, table.rows)}\n{table.note}"

@@ -1,0 +1,169 @@
+"""The record of a benchmark: all members with their records and curves in one small file. No torch.
+
+It lies in the benchmark's folder as benchmark.json, and, committed, in reproductions/records/benchmark/NAME.json with
+a grid of samples of one seed of each objective beside it.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from zoo.commands.benchmark.members import MEASURED, STATES, Outcome
+from zoo.errors import RecordError
+from zoo.runs import schema
+from zoo.runs.folder import RunDir, write_atomically
+from zoo.runs.plain import read_json
+from zoo.runs.record import validate_result, without_folders
+from zoo.training.benchmark import Preset
+
+FILE = "benchmark.json"
+PLACE = Path("reproductions/records/benchmark")
+SCHEMA_VERSION = 1
+HEAD = ("name", "summary", "measure", "curve")
+MEMBER: dict[str, schema.Check] = {
+    **dict.fromkeys(("objective", "label", "state"), schema.text),
+    "seed": schema.count,
+    "settings": schema.json_object,
+    "why": schema.string,
+    "record": schema.or_null(schema.json_object),
+    "curve": schema.map_of(schema.list_of(schema.or_null(schema.number))),
+}
+SCHEMA = {
+    "schema": schema.integer,
+    **dict.fromkeys(HEAD, schema.text),
+    "protocols": schema.map_of(schema.json_object),
+    "members": schema.map_of(MEMBER),
+}
+
+
+@dataclass(frozen=True)
+class BenchmarkRecord:
+    """A benchmark as far as it came.
+
+    Attributes:
+        name: of the preset, with "-batchnorm" where D has it.
+        summary: a line that says what it is.
+        measure: of `test`, by which objectives are ranked.
+        curve: the same while training.
+        members: in the order of the tables.
+        grids: file of a sample grid by objective.
+    """
+
+    name: str
+    summary: str
+    measure: str
+    curve: str
+    members: Sequence[Outcome]
+    grids: Mapping[str, Path]
+
+    @property
+    def groups(self) -> dict[str, list[Outcome]]:
+        """The members by label, in the order of the tables."""
+        found: dict[str, list[Outcome]] = {}
+        for member in self.members:
+            found.setdefault(member.label, []).append(member)
+        return found
+
+    @property
+    def objectives(self) -> dict[str, str]:
+        """The objective of each group."""
+        return {member.label: member.objective for member in self.members}
+
+    def values(self, label: str, *, measure: str | None = None, checkpoint: str = "last") -> list[float]:
+        """A measure of `test` of a group's runs, those that diverged counted as the worst."""
+        found = (member.value(measure or self.measure, checkpoint) for member in self.groups[label])
+        return [value for value in found if value is not None]
+
+
+def of_folder(folder: Path, name: str, preset: Preset, members: Sequence[Outcome]) -> BenchmarkRecord:
+    """The record of what lies in a benchmark's folder; grids are those of each objective's first measured member."""
+    grids: dict[str, Path] = {}
+    for member in members:
+        found = RunDir(folder / member.name).all_grids()
+        if member.state in MEASURED and found:
+            grids.setdefault(member.objective, found[max(found)])
+    return BenchmarkRecord(name, preset.summary, preset.measure, preset.curve, members, grids)
+
+
+def write_record(record: BenchmarkRecord, file: Path) -> None:
+    """Writes the file, protocols once for all members, folders in their commands left out.
+
+    Raises:
+        RecordError: it could not be written.
+    """
+    protocols: dict[str, Any] = {}
+    members = []
+    for member in record.members:
+        own = {name: getattr(member, name) for name in MEMBER}
+        if member.record is not None:
+            protocols |= member.record["protocols"]
+            commands = [without_folders(command) for command in member.record["commands"]]
+            own["record"] = {**without(member.record, "protocols"), "commands": commands}
+        members.append(f"{json.dumps(member.name)}: {json.dumps(own, allow_nan=False)}")
+    head = {"schema": SCHEMA_VERSION, **{name: getattr(record, name) for name in HEAD}, "protocols": protocols}
+    lines = [f"{json.dumps(name)}: {json.dumps(value)}" for name, value in head.items()]
+    text = ",\n".join([*lines, '"members": {\n' + ",\n".join(members) + "\n}"])
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(file, "{\n" + text + "\n}\n")
+
+
+def without(record: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """A record without one of its fields."""
+    return {key: value for key, value in record.items() if key != name}
+
+
+def read_record(file: Path) -> BenchmarkRecord:
+    """Reads and checks such a file; sample grids are NAME-OBJECTIVE.png beside it.
+
+    Raises:
+        RecordError: no such file, no JSON, a wrong field, or a member's record that is none.
+    """
+    try:
+        content = read_json(file)
+    except FileNotFoundError as error:
+        raise RecordError(f"there is no record of a benchmark at {file}: `zoo benchmark` writes one") from error
+    try:
+        schema.check("", content, schema=SCHEMA)
+        schema.require(
+            content["schema"] == SCHEMA_VERSION, field="schema", wants="1 (this zoo's)", value=content["schema"]
+        )
+        members = [outcome_of(name, value, content["protocols"]) for name, value in content["members"].items()]
+    except RecordError as error:
+        raise RecordError(f"{file}: {error}") from error
+    names = {member.objective for member in members}
+    grids = {name: file.with_name(f"{file.stem}-{name}.png") for name in sorted(names)}
+    there = {name: path for name, path in grids.items() if path.is_file()}
+    return BenchmarkRecord(**{name: content[name] for name in HEAD}, members=members, grids=there)
+
+
+def outcome_of(name: str, value: Mapping[str, Any], protocols: Mapping[str, Any]) -> Outcome:
+    """One member of a record.
+
+    Raises:
+        RecordError: naming it.
+    """
+    schema.require(
+        value["state"] in STATES, field=f"members.{name}.state", wants=" or ".join(STATES), value=value["state"]
+    )
+    record = value["record"]
+    if record is not None:
+        record = {**record, "protocols": protocols}
+        try:
+            validate_result(record)
+        except RecordError as error:
+            raise RecordError(f"member {name}: {error}") from error
+    return Outcome(name, **{**value, "record": record})
+
+
+def keep(record: BenchmarkRecord, root: Path) -> Path:
+    """Copies a record and its grids to the committed ones; the file."""
+    file = root / PLACE / f"{record.name}.json"
+    write_record(record, file)
+    for objective, grid in record.grids.items():
+        shutil.copyfile(grid, file.with_name(f"{file.stem}-{objective}.png"))
+    return file

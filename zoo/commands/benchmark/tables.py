@@ -1,0 +1,234 @@
+"""The tables of a benchmark: what each group reached, at equal cost, and how sure that is. No torch."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from zoo.commands.benchmark.members import CLOCKS, MEASURED, STATES, Outcome, worst
+from zoo.commands.benchmark.record import BenchmarkRecord
+from zoo.experiments.measures import MEASURES, measures_of
+from zoo.runs.measures import Better
+from zoo.runs.statistics import (
+    Interval,
+    best_of,
+    bootstrap,
+    mean_and_deviation,
+    probability_of_improvement,
+    ranks,
+)
+from zoo.runs.text import duration, lined_up, number
+
+TRIALS = (1, 2, 4, 8)  # of a search whose best is reported
+CLOCK_TITLES = {"images_seen": "images", "generator_steps": "updates of G", "seconds": "wall time"}
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table with what one has to know to read it."""
+
+    title: str
+    note: str
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+def tables(record: BenchmarkRecord) -> list[Table]:
+    """All tables that have something to show."""
+    made = (
+        reached(record),
+        at_equal_cost(record),
+        beats(record),
+        searched(record),
+        other_measures(record),
+        costs(record),
+    )
+    return [table for table in made if table.rows]
+
+
+def as_text(record: BenchmarkRecord) -> str:
+    """For a terminal: the tables that fit into one."""
+    shown = [reached(record), at_equal_cost(record), searched(record)]
+    parts = [f"{record.name}: {record.summary}"]
+    parts += [f"{table.title}\n{lined_up([table.head, *table.rows])}" for table in shown if table.rows]
+    return "\n\n".join(parts)
+
+
+def direction(measure: str) -> Better:
+    """Which values of a measure are better."""
+    return MEASURES.better(measure) or "lower"
+
+
+def reached(record: BenchmarkRecord) -> Table:
+    """What each group reached: means with deviations, interquartile means and ranks with intervals, and the states."""
+    last = {label: record.values(label) for label in record.groups}
+    places = ranks(last, better=direction(record.measure))
+    rows = []
+    for label, members in record.groups.items():
+        best, end = (finite(record.values(label, checkpoint=which)) for which in ("best", "last"))
+        rows.append(
+            [
+                label,
+                states(members),
+                number(*mean_and_deviation(best)) if best else "",
+                number(*mean_and_deviation(end)) if end else "",
+                between(bootstrap(last[label])) if last[label] else "",
+                between(places[label]) if label in places else "",
+            ]
+        )
+    note = (
+        "Best: the checkpoint that the small evaluation while training chose, by the full one, on other latents. Mean "
+        "+/- standard deviation are over the runs that did not diverge; the interquartile mean (IQM) and the rank by "
+        "it count those that did as the worst, with 95 % bootstrap intervals over seeds."
+    )
+    head = ("objective", "runs", "best", "last", "IQM of last", "rank")
+    return Table(f"{record.measure} ({direction(record.measure)} is better)", note, head, rows)
+
+
+def finite(values: Sequence[float]) -> list[float]:
+    """Those of runs that did not diverge."""
+    return [value for value in values if math.isfinite(value)]
+
+
+def states(members: Sequence[Outcome]) -> str:
+    """ "5 finished", "3 finished, 1 collapsed, 1 diverged"."""
+    found = Counter(member.state for member in members)
+    return ", ".join(f"{found[state]} {state}" for state in STATES if found[state])
+
+
+def between(found: Interval) -> str:
+    """ "9.8 [9.1, 10.4]"; an end that is not finite in words."""
+    if math.isnan(found.low):
+        return number(found.value)
+    return f"{number(found.value)} [{number(found.low)}, {number(found.high)}]"
+
+
+def at_equal_cost(record: BenchmarkRecord) -> Table:
+    """The measure while training where every group had the same images, updates of G, and time."""
+    budgets = {clock: budget(record, clock) for clock in CLOCKS}
+    clocks = [clock for clock in CLOCKS if budgets[clock] is not None]
+    rows = []
+    for label, members in record.groups.items():
+        cells = []
+        for clock in clocks:
+            values = [at(member, record.curve, clock, budgets[clock] or 0.0) for member in members if member.curve]
+            shown = [value for value in values if value is not None]
+            cells.append(number(*mean_and_deviation(finite(shown))) if finite(shown) else "")
+        rows.append([label, *cells])
+    titles = [f"at {amount(clock, budgets[clock] or 0.0)}" for clock in clocks]
+    note = (
+        f"{record.curve} while training, where the run that had least of each ended. At equal images, five updates of "
+        "D for one of G leave a fifth of the updates of G; at equal updates of G, they take five times the images. "
+        "Wall time is of the machine of these runs, measurements included, and of whatever else ran beside them."
+    )
+    return Table("At equal cost", note, ("objective", *titles), rows if clocks else [])
+
+
+def amount(clock: str, value: float) -> str:
+    """ "300,000 images", "4,687 updates of G", "0:04:12"."""
+    return duration(value) if clock == "seconds" else f"{round(value):,} {CLOCK_TITLES[clock]}"
+
+
+def budget(record: BenchmarkRecord, clock: str) -> float | None:
+    """The most of a clock that every member which was trained to its end had; None where one's log has it not."""
+    ends = [member.curve.get(clock) or [None] for member in record.members if member.state in MEASURED]
+    last = [column[-1] for column in ends]
+    return min(last) if last and all(value is not None for value in last) else None  # type: ignore[type-var]
+
+
+def at(member: Outcome, measure: str, clock: str, where: float) -> float | None:
+    """A member's measure at a moment, on the line between the two points beside it.
+
+    Of one that diverged before, the worst; None of one that has not come so far.
+    """
+    pairs = zip(member.curve.get(clock, ()), member.curve.get(measure, ()), strict=False)
+    points = [(x, y) for x, y in pairs if x is not None and y is not None]
+    if not points or points[-1][0] < where:
+        return worst(measure) if member.state == "diverged" else None
+    return float(np.interp(where, [x for x, _ in points], [y for _, y in points]))
+
+
+def beats(record: BenchmarkRecord) -> Table:
+    """The probability that a run of the row's group beats one of the column's."""
+    values = {label: found for label in record.groups if (found := record.values(label))}
+    names = [short(record, label) for label in values]
+    rows = []
+    for label, own in values.items():
+        cells = [
+            "" if other == label else f"{chance(own, others, better=direction(record.measure)):.2f}"
+            for other, others in values.items()
+        ]
+        rows.append([short(record, label), *cells])
+    note = (
+        "Ties count half; 0.5 is no difference. With n runs a side, 1.00 says no more than that all n x n pairs agree."
+    )
+    return Table("Probability that the row beats the column", note, ("", *names), rows if len(rows) > 1 else [])
+
+
+def chance(own: Sequence[float], others: Sequence[float], *, better: Better) -> float:
+    """The probability alone."""
+    return probability_of_improvement(own, others, better=better).value
+
+
+def short(record: BenchmarkRecord, label: str) -> str:
+    """The objective, where it names one group alone; else the label."""
+    objective = record.objectives[label]
+    return objective if list(record.objectives.values()).count(objective) == 1 else label
+
+
+def searched(record: BenchmarkRecord) -> Table:
+    """What a search of k draws of the settings finds, where settings were drawn."""
+    if not is_search(record):
+        return Table("", "", (), [])
+    rows = []
+    for label, members in record.groups.items():
+        values = record.values(label)
+        trials = [k for k in TRIALS if k <= len(finite(values))]
+        cells = [between(best_of(values, k, better=direction(record.measure))) if k in trials else "" for k in TRIALS]
+        rows.append([label, states(members), *cells])
+    note = (
+        "The expected best of k runs with settings drawn at random (Lucic et al. 2018), in closed form over all draws "
+        "without replacement, with 95 % bootstrap intervals. Runs that diverged count as the worst."
+    )
+    head = ("objective", "runs", *(f"best of {k}" for k in TRIALS))
+    return Table("How much a search finds", note, head, rows)
+
+
+def is_search(record: BenchmarkRecord) -> bool:
+    """Whether the members of a group have different settings, drawn at random."""
+    return any(len({str(dict(m.settings)) for m in members}) > 1 for members in record.groups.values())
+
+
+def other_measures(record: BenchmarkRecord) -> Table:
+    """The other measures of `test` at the end."""
+    results = [member.record for member in record.members if member.record is not None]
+    names = [name for name in measures_of(results) if name != record.measure]
+    rows = []
+    for label in record.groups:
+        found = (finite(record.values(label, measure=name)) for name in names)
+        rows.append([label, *(number(*mean_and_deviation(values)) if values else "" for values in found)])
+    head = ("objective", *(f"{name} ({direction(name)} is better)" for name in names))
+    return Table("Other measures", "At the end of training; mean +/- standard deviation.", head, rows if names else [])
+
+
+def costs(record: BenchmarkRecord) -> Table:
+    """What a run of each group costs."""
+    rows = [[label, *cost_of(members)] for label, members in record.groups.items() if any(m.record for m in members)]
+    head = ("objective", "images", "updates of D", "updates of G", "wall time, mean", "images/s, mean", "hardware")
+    return Table("What a run costs", "Measurements included.", head, rows)
+
+
+def cost_of(members: Sequence[Outcome]) -> Iterator[str]:
+    """The cells of one group."""
+    results = [member.record for member in members if member.record is not None]
+    for name in ("images_seen", "discriminator_steps", "generator_steps"):
+        yield " to ".join(
+            f"{value:,}" for value in sorted({min(r[name] for r in results), max(r[name] for r in results)})
+        )
+    yield duration(sum(r["wall_time_s"] for r in results) / len(results))
+    yield f"{sum(r['images_per_second'] for r in results) / len(results):,.0f}"
+    yield ", ".join(sorted({", ".join(r["hardware"]["gpus"]) or r["hardware"]["cpu"] for r in results}))
