@@ -2,6 +2,7 @@
 
 import json
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -21,6 +22,7 @@ from zoo.releases.portable import (
     write_onnx,
     write_program,
 )
+from zoo.releases.snippets import onnx_snippet, torch_snippet
 
 TINY = {"pggan": {"resolution": 8, "num_classes": 3}, "stylegan": {"resolution": 8}}
 
@@ -150,6 +152,13 @@ def test_a_file_that_makes_other_images_is_not_kept(tmp_path):
     graph = GeneratorGraph(tiny("dcgan"), Choices())
     with pytest.raises(ReleaseError, match=r"was not written: its images differ from the module's by 0\.00"):
         checked(graph, lambda inputs: graph(**inputs) + 2e-4, tmp_path / "dcgan.onnx")
+
+
+def test_the_page_shows_the_lines_that_a_readme_has():
+    page = (Path(__file__).parents[2] / "docs/export.md").read_text()
+    prior, inputs = [{"columns": 100, "distribution": "normal"}], {"z": {}}
+    assert f"```python\n{onnx_snippet('digits.onnx', prior, inputs)}\n```" in page
+    assert f"```python\n{torch_snippet('digits.pt2', prior, inputs)}\n```" in page
 
 
 def test_without_onnx_one_line_says_what_to_install(monkeypatch, capsys, tmp_path):
