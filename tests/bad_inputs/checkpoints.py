@@ -156,7 +156,7 @@ SETTINGS = (
 
 CASES: list[Case] = [
     *(
-        (f"{what}, {name}", change, words, "names of classes")
+        (f"{what}, {name}", change, words, "last.ckpt")
         for what, change in FILES.items()
         for name, words in COMMANDS.items()
     ),

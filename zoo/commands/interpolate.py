@@ -21,8 +21,8 @@ def run(arguments: argparse.Namespace) -> None:
     from zoo.commands.sampling import ways
     from zoo.experiments.pictures.captions import captioned, write_picture
 
-    out = output_file(arguments.out)
     module = model_argument.load(arguments)
+    out = output_file(arguments.out)
     images = ways(module, rows=arguments.rows, steps=arguments.steps, seed=arguments.seed)
     times = [i / max(1, arguments.steps - 1) for i in range(arguments.steps)]
     classes = [] if module.num_classes is None else [f"class {i % module.num_classes}" for i in range(arguments.rows)]

@@ -24,8 +24,8 @@ def run(arguments: argparse.Namespace) -> None:
     from zoo.experiments.pictures.captions import captioned, write_picture
     from zoo.experiments.stylegan import layers_title
 
-    out = output_file(arguments.out)
     module: Any = model_argument.load(arguments)
+    out = output_file(arguments.out)
     images = mixed_styles(
         module, rows=arguments.rows, columns=arguments.columns, kind=arguments.layers, seed=arguments.seed
     )

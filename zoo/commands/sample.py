@@ -25,8 +25,8 @@ def run(arguments: argparse.Namespace) -> None:
     from zoo.commands.sampling import in_rows, samples, write_files, write_grid
 
     labels = None if arguments.labels is None else labels_of(arguments.labels, arguments.model)
-    out = output_folder(arguments.out or "samples") if arguments.files else output_file(arguments.out or "samples.png")
     model = model_argument.load(arguments)
+    out = output_folder(arguments.out or "samples") if arguments.files else output_file(arguments.out or "samples.png")
     images = samples(model, arguments.n, seed=arguments.seed, labels=labels, truncation_psi=arguments.truncation).cpu()
     if arguments.files:
         write_files(images, out)

@@ -22,8 +22,8 @@ def run(arguments: argparse.Namespace) -> None:
     from zoo.experiments.infogan import code_title, code_values
     from zoo.experiments.pictures.captions import captioned, write_picture
 
-    out = output_folder(arguments.out)
     module: Any = model_argument.load(arguments)
+    out = output_folder(arguments.out)
     for name, images in traversals(module, rows=arguments.rows, seed=arguments.seed).items():
         path = out / f"{name}.png"
         title = f"{code_title(name, module)}, varied from left to right; all else is the same in a row"
