@@ -4,9 +4,6 @@ from importlib.util import find_spec
 
 from zoo.errors import UsageError
 
-#: What `import` calls a package -> what pip calls it, where these differ.
-PIP_NAMES = {"imageio_ffmpeg": "imageio-ffmpeg"}
-
 
 def is_installed(package: str) -> bool:
     """Whether `import PACKAGE` would find it; nothing is imported."""
@@ -17,10 +14,10 @@ def require(*packages: str, purpose: str) -> None:
     """Raises UsageError, with the command that installs them, where one of the packages is not there.
 
     Args:
-        packages: as they are imported.
+        packages: as they are imported, which is what pip calls them.
         purpose: what needs them, the subject of the error.
     """
-    missing = [PIP_NAMES.get(package, package) for package in packages if not is_installed(package)]
+    missing = [package for package in packages if not is_installed(package)]
     if missing:
         raise UsageError(
             f"{purpose} needs {' and '.join(missing)}, not installed here: pip install {' '.join(missing)}"
