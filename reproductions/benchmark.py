@@ -1,6 +1,6 @@
 """An open GAN benchmark: the same networks, data and budget for every objective, several seeds (no paper).
 
-    zoo benchmark --preset digits --jobs 2                       (an hour on two cores)
+    zoo benchmark --preset digits --jobs 2
     zoo benchmark --preset mnist --data_dir DIR --jobs 2
     zoo benchmark --preset robustness --jobs 2                   (settings drawn at random)
     python reproductions/benchmark.py fit --recipe digits --model.objective hinge     (one member)

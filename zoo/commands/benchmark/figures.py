@@ -43,7 +43,7 @@ def figures(record: BenchmarkRecord) -> Iterator[tuple[str, Any]]:
     if is_search(record):
         yield "search", search(record)
         return
-    if any(member.curve for member in record.members):
+    if any(line_of(member, clock, record.curve) for member in record.members for clock in CLOCKS):
         yield "curves", curves(record)
     if any(member.record for member in record.members):
         yield "heat", heat(record)
