@@ -3,6 +3,8 @@
 What such a file holds, README.md says.
 """
 
+from collections import ChainMap
+
 from zoo.models.base.module import AdversarialModule as AdversarialModule
 from zoo.models.benchmark import Benchmark
 from zoo.models.cgan import CGAN
@@ -32,5 +34,5 @@ BESIDE: dict[str, type[AdversarialModule]] = {
     "benchmark": Benchmark,
 }
 
-#: All that a run or a checkpoint may be of.
-TRAINED = MODELS | BESIDE
+#: All that a run or a checkpoint may be of; a view, so that a model that is added to MODELS is there too.
+TRAINED = ChainMap(BESIDE, MODELS)

@@ -146,7 +146,9 @@ def mean(values: Sequence[float]) -> float:
 
 def samples(record: BenchmarkRecord) -> Any:
     """The first rows of each objective's sample grid under its name."""
-    pictures = {name: first_rows(Image.open(path).convert("RGB")) for name, path in record.grids.items()}
+    pictures = {
+        name: first_rows(Image.open(path, formats=("PNG",)).convert("RGB")) for name, path in record.grids.items()
+    }
     columns = 3
     rows = -(-len(pictures) // columns)
     figure, axes = new_figure(rows, columns, width=7.2, height=1.55 * rows)
