@@ -71,7 +71,7 @@ OBJECTIVES: dict[str, dict[str, Any]] = {
 }
 UNCONDITIONAL = [name for name in OBJECTIVES if name not in ("cgan", "infogan")]
 
-#: What Lucic et al. 2018 ("Are GANs created equal?", table 2, the wide range) draw.
+#: What Lucic et al. 2018 ("Are GANs created equal?") draw from in their wide range.
 WIDE = {
     "lr": ("log", 1e-5, 1e-2),
     "beta1": ("uniform", 0.0, 1.0),

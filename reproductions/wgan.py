@@ -50,9 +50,8 @@ Differences from the paper and from the authors' code
  9. `cifar10` has an experiment in neither text nor figures: it is a path of the authors' script. `celeba`, `mnist` and
     `digits` are extensions; the last two are at 32x32 (28x28 and a black border).
 10. `digits` leaves the warm start out: its budget of 4,700 critic updates would not outlast it.
-11. `bedrooms*` and `cifar10` are resized bilinearly, as in the authors' script, all else by Lanczos' filter (the two
-    differ by 3 grey levels on average on CIFAR-10 enlarged to 64x64). The authors resize first and then cut the square
-    out.
+11. `bedrooms*` and `cifar10` are resized bilinearly, as in the authors' script, all else by Lanczos' filter. The
+    authors resize first and then cut the square out.
 12. Figure 3's MLP pair with a "much too high" learning rate cannot be repeated: the rate is not reported.
 """
 

@@ -11,6 +11,7 @@ from registry import SMALL
 from zoo.__main__ import main
 from zoo.errors import ReleaseError, UsageError
 from zoo.models import MODELS
+from zoo.models.benchmark import Benchmark
 from zoo.releases.about import metadata_of, readme_of_export
 from zoo.releases.portable import (
     METADATA_FILE,
@@ -146,6 +147,20 @@ def test_a_class_can_be_a_constant_and_pixels_can_be_bytes():
 def test_choices_that_a_model_does_not_have_are_refused(paper, choices, text):
     with pytest.raises(UsageError, match=text):
         refuse_choices(tiny(paper), choices)
+
+
+def test_what_is_no_papers_is_refused():
+    with pytest.raises(UsageError, match="Benchmark is no paper's model: files are made of gan, dcgan"):
+        GeneratorGraph(Benchmark(width=2, resolution=8), Choices())
+
+
+@pytest.mark.parametrize("command", ["sample", "export"])
+def test_a_truncation_that_is_no_number_is_refused(command, capsys, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["zoo", command, "stylegan.mnist", "--truncation", "nan"])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert stop.value.code == 2
+    assert "--truncation: must be a number, not 'nan'" in capsys.readouterr().err
 
 
 def test_a_file_that_makes_other_images_is_not_kept(tmp_path):

@@ -9,7 +9,7 @@ from zoo.commands import model_argument
 from zoo.commands.output import output_file
 from zoo.errors import UsageError
 from zoo.releases.card import PRECISIONS
-from zoo.runs.text import say
+from zoo.runs.text import finite, say
 
 SUFFIXES = {"onnx": ".onnx", "torch-export": ".pt2"}  # of the files
 OF_RELEASES = ("name", "precision", "figures", "data_dir")  # options that a file does not have
@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def psi(text: str) -> float | str:
     """A number, or "input"."""
-    return text if text == "input" else float(text)
+    return text if text == "input" else finite(text)
 
 
 def run(arguments: argparse.Namespace) -> None:

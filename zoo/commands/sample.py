@@ -7,7 +7,7 @@ import argparse
 from zoo.commands import model_argument
 from zoo.commands.output import integers, output_file, output_folder
 from zoo.errors import UsageError
-from zoo.runs.text import positive, say
+from zoo.runs.text import finite, positive, say
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("-n", type=positive, default=16, help="images (default: %(default)s)")
     add("--labels", metavar="Y,Y,...", help="classes, by number or by name, repeated in this order (default: drawn)")
-    add("--truncation", type=float, metavar="PSI", help="for models with the truncation trick")
+    add("--truncation", type=finite, metavar="PSI", help="for models with the truncation trick")
     add("--files", action="store_true", help="a PNG file each, in the folder --out (default: samples)")
 
 

@@ -11,6 +11,6 @@ COLUMNS = 12
 
 
 def study_figures(runs: Mapping[str, FinishedRun]) -> Drawings:
-    """`samples`: a row for each member at the end of its training, the same latents in all rows."""
+    """`samples`: a row for each member at the end of its training, latents of the same seed in all rows."""
     modules = [run.module().eval() for run in runs.values()]
     yield "samples", torch.stack([module.sample(COLUMNS, seed=0) for module in modules])  # [rows, columns, C, H, W]

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from zoo.errors import ReleaseError, UsageError
 from zoo.metrics.quantize import to_uint8
+from zoo.models import MODELS
 from zoo.models.base.growing import GrowingModule
 from zoo.models.base.module import AdversarialModule
 from zoo.models.networks.stylegan_sampling import StyleSampling
@@ -119,6 +120,8 @@ class GeneratorGraph(nn.Module):
 def refuse_choices(module: AdversarialModule, choices: Choices) -> None:
     """Raises UsageError for what this model does not have, by the options' names."""
     kind = type(module).__name__
+    if module.paper not in MODELS:
+        raise UsageError(f"{kind} is no paper's model: files are made of {', '.join(MODELS)}")
     if len(module.image_shape) != 3:
         raise UsageError(f"this {kind} makes points in the plane, not images")
     if choices.label is not None and module.num_classes is None:

@@ -23,6 +23,8 @@ from zoo.runs.measures import Better
 from zoo.runs.plain import read_json
 
 SCHEMA_VERSION = 1
+#: Fields of a line of metrics.jsonl that are no logged values.
+OWN_FIELDS = frozenset({"images_seen", "time", "resumed", "generator_steps"})
 BETTER: tuple[Better, ...] = get_args(Better)
 
 

@@ -45,6 +45,17 @@ def positive(text: str) -> int:
     return value
 
 
+def finite(text: str) -> float:
+    """An option's number, neither nan nor infinite."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"must be a number, not {text!r}")
+    return value
+
+
 @contextlib.contextmanager
 def plain_warnings() -> Iterator[None]:
     """Inside, a warning is one line of what it says, without the place in the code that said it.

@@ -114,6 +114,8 @@ def drawn(draws: Mapping[str, tuple[Any, ...]], objective: str, number: int, set
         random = Random(f"{objective} {name} {number}")
         if name in ("weight", "clip") and name not in settings:
             continue
+        if name == "beta1" and settings.get("optimizer") == "rmsprop":
+            continue
         if kind == "choice":
             found[name] = random.choice(values)
         else:

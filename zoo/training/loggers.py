@@ -24,7 +24,7 @@ from lightning.pytorch.loggers.wandb import WandbLogger
 from zoo.errors import RecordError
 from zoo.runs.clock import Clock
 from zoo.runs.folder import METRICS_FILE, RESULT_FILE, WANDB_ID_FILE, end_last_line, write_atomically
-from zoo.runs.record import fields_of, read_metrics
+from zoo.runs.record import OWN_FIELDS, fields_of, read_metrics
 from zoo.runs.text import say
 
 if TYPE_CHECKING:
@@ -35,7 +35,6 @@ Mode = Literal["online", "offline", "disabled"]
 
 __all__ = ["JsonlLogger", "WandbMirror", "read_metrics"]
 
-OWN_FIELDS = {"images_seen", "time", "resumed", "generator_steps"}  # of a line of metrics.jsonl
 TABLE_COLUMNS = ("measure", "point", "value", "images_seen", "protocol")
 
 

@@ -101,7 +101,7 @@ def captions(record: BenchmarkRecord) -> Iterator[tuple[str, str]]:
     if record.grids:
         yield (
             "samples",
-            "Samples of one seed of each objective at the end, at equal images seen; the latents are the same.",
+            "Samples of one seed of each objective at the end, at equal images seen.",
         )
 
 

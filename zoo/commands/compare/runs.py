@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from zoo.experiments.measures import MEASURES
-from zoo.runs.record import summarise_measures
+from zoo.runs.record import OWN_FIELDS, summarise_measures
 
 Row = Mapping[str, Any]
-LOGGED = ("images_seen", "time", "resumed", "generator_steps")  # fields of a line that are no values
 
 
 class Point(NamedTuple):
@@ -154,7 +153,7 @@ def is_step(row: Row) -> bool:
 
 def is_value(name: str) -> bool:
     """Whether a field is a value of its own: not the error of a measure, and not the logger's."""
-    return not (name in LOGGED or MEASURES.is_attached(name) or name.endswith("_nonfinite"))
+    return not (name in OWN_FIELDS or MEASURES.is_attached(name) or name.endswith("_nonfinite"))
 
 
 def training_seconds(rows: Sequence[Row]) -> list[float]:

@@ -15,7 +15,7 @@ from zoo.commands.compare.runs import ComparedRun
 from zoo.errors import RecordError
 from zoo.runs.folder import RunDir, write_atomically
 from zoo.runs.plain import read_json
-from zoo.runs.record import read_metrics
+from zoo.runs.record import OWN_FIELDS, read_metrics
 
 PUSHED_FILE = "wandb_pushed.json"
 GRID = "grid"
@@ -205,11 +205,7 @@ def in_order(added: Added) -> Iterator[tuple[dict[str, Any] | None, int | None]]
 
 def as_logged(row: Mapping[str, Any]) -> dict[str, Any]:
     """A line of metrics.jsonl as it was given to the logger, with its time as W&B's own."""
-    values = {
-        k: v
-        for k, v in row.items()
-        if k not in ("images_seen", "time", "resumed", "generator_steps") and not k.endswith("_nonfinite")
-    }
+    values = {k: v for k, v in row.items() if k not in OWN_FIELDS and not k.endswith("_nonfinite")}
     kinds = {
         name: row[f"{name}_nonfinite"] for name, value in values.items() if value is None and f"{name}_nonfinite" in row
     }
