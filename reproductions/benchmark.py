@@ -11,8 +11,8 @@ separately. What cannot be equal stands in each member's label: learning rate, b
 weight of a penalty. They are those of the papers, or of the code of their authors, for networks of this kind.
 
 Differences from the papers
- 1. D has no BatchNorm, for WGAN-GP, R1 and the relativistic objective forbid it. `--batchnorm` runs those that allow
-    it on a D that has it: a table of its own.
+ 1. D has no BatchNorm, for WGAN-GP, R1 and the relativistic objective forbid it; it has biases and He et al.'s first
+    weights instead. `--batchnorm` runs those that allow it on a D that has it: a table of its own.
  2. LSGAN's authors give G the latents of D's update before it; here they are fresh.
  3. WGAN clips after the update (Algorithm 1), and has no warm start.
  4. WGAN-GP's scripts pass reals and samples through the critic in one batch and use a fused Adam: the same but for

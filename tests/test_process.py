@@ -19,6 +19,7 @@ from toys import ToyGAN, fit
 from zoo.errors import Interrupted, UsageError
 from zoo.metrics.evaluator import Evaluator
 from zoo.models import MODELS
+from zoo.runs.environment import LAUNCHERS
 from zoo.runs.folder import write_atomically
 from zoo.runs.process import LastingStream, one_line, orderly
 from zoo.runs.record import read_metrics, read_result
@@ -104,6 +105,19 @@ class TestSignals:
         assert (stop.value.code, cleaned, signal.getsignal(number)) == (128 + number, [True], before)
         signal.signal(number, outside)
         assert capsys.readouterr().err == "stopped\n"
+
+    @pytest.mark.parametrize("value", ["x", "-1", "1.5", ""])
+    def test_a_launcher_counts_in_whole_numbers(
+        self, value: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """Even so the error is told, though it is by these that one process of several is chosen to tell it."""
+        for name in LAUNCHERS:
+            with monkeypatch.context() as patch:
+                patch.setenv(name, value)
+                with pytest.raises(SystemExit) as stop:
+                    orderly()(pytest.fail)("it began")
+            assert stop.value.code == 1
+            assert f"{name} is {value!r}" in capsys.readouterr().err
 
     def test_what_is_ignored_stays_so(self) -> None:
         before = signal.signal(signal.SIGHUP, signal.SIG_IGN)

@@ -68,9 +68,9 @@ PAPERS: dict[str, tuple[Settings, Paper]] = {
         lambda: DCGAN(network="community", resolution=32, channels=1, **SMALL, **ADAM),
     ),
     "wgan": (
-        {"optimizer": "rmsprop", "lr": 5e-5, "n_critic": 2},
+        {"optimizer": "rmsprop", "lr": 5e-5, "n_critic": 2, "batchnorm_D": True},
         lambda: WGAN(
-            critic="dcgan_nobn",
+            critic="dcgan",
             resolution=32,
             channels=1,
             width_G=2,
@@ -152,6 +152,18 @@ def test_every_objective_trains_and_samples(objective: str) -> None:
     assert torch.isfinite(after).all()
     assert not torch.equal(before, after)
     assert (objective in ("cgan",)) == (module.num_classes is not None)
+
+
+@pytest.mark.parametrize("objective", ["hinge", "cgan", "infogan"])
+def test_a_discriminator_without_batchnorm_can_tell_grey_images(objective: str) -> None:
+    """Without biases it gives them the logit 0 for ever; and its first signals neither die away nor grow."""
+    torch.manual_seed(0)
+    module = Benchmark(objective=objective, width=16)
+    label = torch.zeros(8, dtype=torch.long)
+    noise = module.score(torch.randn(8, 1, 32, 32), label)
+    assert 0.03 < noise.std() < 3
+    train(module)
+    assert module.score(torch.zeros(1, 1, 32, 32), label[:1]).item() != 0
 
 
 def test_the_benchmark_is_no_paper() -> None:

@@ -1,6 +1,8 @@
 """One pair of networks for every objective: what the benchmark trains. It is no paper.
 
 The networks are DCGAN's in their community variant (4x4 kernels, N(0, 0.02) weights), z ~ N(0, I), images in [-1, 1].
+A D without BatchNorm has biases, and first weights that keep its signals at one scale (He et al. 2015): without the
+biases no D can tell an image of zeros from the decision boundary, and G stays there.
 Objectives are in objectives.py; every one of them is a paper's, and its class says which.
 """
 
@@ -11,7 +13,7 @@ from torch import Tensor
 
 from zoo.errors import UnsupportedSettingError
 from zoo.models.base.module import AdversarialModule
-from zoo.models.networks.dcgan import initialise
+from zoo.models.networks.dcgan import initialise, initialise_for_leaky_relu
 from zoo.models.objectives import OBJECTIVES
 
 
@@ -77,6 +79,8 @@ class Benchmark(AdversarialModule):
             z_dim=z_dim, width=width, channels=channels, resolution=resolution, batchnorm_D=batchnorm_D
         )
         initialise(self)
+        if not batchnorm_D:
+            initialise_for_leaky_relu(self.D)
         self.to(memory_format=torch.channels_last)  # same values, faster convolutions
 
     def latents(self, n: int, *, generator: torch.Generator | None = None) -> Tensor:

@@ -109,16 +109,23 @@ class ConvolutionalDiscriminator(nn.Module):
     """Images x [N, C, H, H] in [-1, 1] and one-hot y [N, K], joined as K constant maps, to logits [N, 1]."""
 
     def __init__(
-        self, *, num_classes: int, channels: int, widths: list[int], base: int, batchnorm: bool = True
+        self,
+        *,
+        num_classes: int,
+        channels: int,
+        widths: list[int],
+        base: int,
+        batchnorm: bool = True,
+        bias: bool = False,
     ) -> None:
         super().__init__()
-        first = nn.Conv2d(channels + num_classes, widths[0], 4, stride=2, padding=1, bias=False)
+        first = nn.Conv2d(channels + num_classes, widths[0], 4, stride=2, padding=1, bias=bias)
         layers: list[nn.Module] = [first, nn.LeakyReLU(0.2)]
         for narrow, wide in pairwise(widths):
-            down = nn.Conv2d(narrow, wide, 4, stride=2, padding=1, bias=False)
+            down = nn.Conv2d(narrow, wide, 4, stride=2, padding=1, bias=bias)
             norm = [nn.BatchNorm2d(wide)] if batchnorm else []
             layers += [down, *norm, nn.LeakyReLU(0.2)]
-        layers += [nn.Conv2d(widths[-1], 1, base, bias=False), nn.Flatten()]  # base -> 1
+        layers += [nn.Conv2d(widths[-1], 1, base, bias=bias), nn.Flatten()]  # base -> 1
         self.layers = nn.Sequential(*layers)
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:

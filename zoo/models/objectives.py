@@ -86,10 +86,9 @@ class Objective:
     # What the variants with more inputs change.
 
     def networks(self, *, z_dim: int, width: int, channels: int, resolution: int, batchnorm_D: bool) -> Pair:
-        """DCGAN's in its community variant."""
-        return community_networks(
-            z_dim=z_dim, width=width, channels=channels, resolution=resolution, batchnorm_D=batchnorm_D
-        )
+        """DCGAN's in its community variant; a D without BatchNorm has biases instead."""
+        sizes = {"z_dim": z_dim, "width": width, "channels": channels, "resolution": resolution}
+        return community_networks(**sizes, batchnorm_D=batchnorm_D, bias_D=not batchnorm_D)
 
     def latents(self, n: int, z_dim: int, *, generator: torch.Generator | None) -> Tensor:
         """N(0, I), [n, z_dim]."""
@@ -229,7 +228,7 @@ class Conditional(NonSaturating):
         widths = [width * 2**i for i in range(resolution.bit_length() - 3)]
         sizes = {"num_classes": self.num_classes, "channels": channels, "base": 4}
         G = ConvolutionalGenerator(z_dim=z_dim, widths=widths, **sizes)
-        return Pair(G, ConvolutionalDiscriminator(widths=widths, batchnorm=batchnorm_D, **sizes))
+        return Pair(G, ConvolutionalDiscriminator(widths=widths, batchnorm=batchnorm_D, bias=not batchnorm_D, **sizes))
 
     def condition(self, y: Tensor | None) -> tuple[Tensor, ...]:
         """Labels y [N] as one-hot vectors [N, 10]."""

@@ -14,6 +14,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from zoo.errors import UsageError
+
 VERSION = "0.1.0"  # of this package, as in pyproject.toml
 PACKAGES = ("torch", "lightning", "torchmetrics", "torchvision", "numpy")
 
@@ -28,16 +30,42 @@ def shorten_waits() -> None:
         os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
 
 
+#: What torchrun, SLURM and Lightning tell the processes of one training, each a whole number.
+LAUNCHERS = (
+    *("RANK", "LOCAL_RANK", "NODE_RANK", "GROUP_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_PORT"),
+    *("SLURM_PROCID", "SLURM_LOCALID", "SLURM_NODEID", "SLURM_NTASKS", "SLURM_NNODES", "SLURM_JOB_NUM_NODES"),
+)
+
+
+def check_launcher() -> None:
+    """Raises UsageError where a launcher's variable holds no whole number of 0 or more."""
+    for name in LAUNCHERS:
+        text = os.environ.get(name, "0")
+        if not (text.isascii() and text.isdecimal()):
+            raise UsageError(
+                f"the environment variable {name} is {text!r}, not a whole number: torchrun and SLURM set it for the "
+                f"processes of one training; for a single process `unset {name}`"
+            )
+
+
 def process_rank() -> int:
-    """Number of this process among those that train together, by what their launcher told it; 0: alone or first."""
+    """Number of this process among those that train together, by what their launcher told it; 0: alone or first.
+
+    A variable that holds no number counts as 0 (`check_launcher` refuses it), for errors are told by this.
+    """
     here = os.environ
     if "RANK" in here:  # torchrun
-        return int(here["RANK"])
+        return _count("RANK")
     if "LOCAL_RANK" in here:  # a child of Lightning, or its parent on another node
-        return int(here.get("NODE_RANK", "0")) * 1_000 + int(here["LOCAL_RANK"])
+        return _count("NODE_RANK") * 1_000 + _count("LOCAL_RANK")
     if "SLURM_NTASKS" in here and here.get("SLURM_JOB_NAME") not in ("bash", "interactive"):
-        return int(here.get("SLURM_PROCID", "0"))
-    return int(here.get("NODE_RANK", "0")) * 1_000
+        return _count("SLURM_PROCID")
+    return _count("NODE_RANK") * 1_000
+
+
+def _count(name: str) -> int:
+    text = os.environ.get(name, "0")
+    return int(text) if text.isascii() and text.isdecimal() else 0
 
 
 def describe_versions() -> dict[str, str]:

@@ -12,7 +12,7 @@ from types import FrameType
 from typing import Any
 
 from zoo.errors import Interrupted, UnsupportedSettingError, UsageError, ZooError
-from zoo.runs.environment import process_rank
+from zoo.runs.environment import check_launcher, process_rank
 from zoo.runs.text import complain, plain_warnings
 
 #: What ends a command; SIGHUP comes when the terminal is closed.
@@ -109,6 +109,7 @@ def orderly() -> Iterator[None]:
     """
     with lasting_streams(), interruptible():
         try:
+            check_launcher()
             with plain_warnings():
                 yield
         except (ZooError, OSError) as error:

@@ -49,9 +49,9 @@ def upsample(inputs: int, outputs: int, *, kernel: int) -> nn.ConvTranspose2d:
     )
 
 
-def convolution(inputs: int, outputs: int, *, kernel: int, stride: int) -> nn.Conv2d:
-    """Convolution without bias that keeps (stride 1) or halves (stride 2) height and width."""
-    return nn.Conv2d(inputs, outputs, kernel, stride=stride, padding=(kernel - 1) // 2, bias=False)
+def convolution(inputs: int, outputs: int, *, kernel: int, stride: int, bias: bool = False) -> nn.Conv2d:
+    """Convolution that keeps (stride 1) or halves (stride 2) height and width."""
+    return nn.Conv2d(inputs, outputs, kernel, stride=stride, padding=(kernel - 1) // 2, bias=bias)
 
 
 def faces_networks(*, z_dim: int, width: int, channels: int) -> Pair:
@@ -115,10 +115,13 @@ def imagenet_networks(*, z_dim: int, width: int, channels: int) -> Pair:
     return Pair(nn.Sequential(*G), nn.Sequential(*D))
 
 
-def community_networks(*, z_dim: int, width: int, channels: int, resolution: int, batchnorm_D: bool = True) -> Pair:
+def community_networks(
+    *, z_dim: int, width: int, channels: int, resolution: int, batchnorm_D: bool = True, bias_D: bool = False
+) -> Pair:
     """The Torch port's networks: 4x4 kernels throughout, 1x1 -> 4x4 -> ... -> resolution (a power of two).
 
-    Without `batchnorm_D` the discriminator is that of WGAN's released code without BatchNorm.
+    Without `batchnorm_D` the discriminator is that of WGAN's released code without BatchNorm. Without biases either
+    (`bias_D`), it is homogeneous: it gives a grey image, all 0, the logit 0 whatever it learns.
     """
     doublings = resolution.bit_length() - 3  # from 4x4
     widths = [width * 2**i for i in reversed(range(doublings))]
@@ -132,11 +135,11 @@ def community_networks(*, z_dim: int, width: int, channels: int, resolution: int
         G += [upsample(inputs, outputs, kernel=4), nn.BatchNorm2d(outputs), nn.ReLU()]
     G += [upsample(width, channels, kernel=4), nn.Tanh()]
     widths.reverse()
-    D: list[nn.Module] = [convolution(channels, width, kernel=4, stride=2), nn.LeakyReLU(0.2)]
+    D: list[nn.Module] = [convolution(channels, width, kernel=4, stride=2, bias=bias_D), nn.LeakyReLU(0.2)]
     for inputs, outputs in pairwise(widths):
         norm = [nn.BatchNorm2d(outputs)] if batchnorm_D else []
-        D += [convolution(inputs, outputs, kernel=4, stride=2), *norm, nn.LeakyReLU(0.2)]
-    D += [nn.Conv2d(widths[-1], 1, 4, bias=False), nn.Flatten()]
+        D += [convolution(inputs, outputs, kernel=4, stride=2, bias=bias_D), *norm, nn.LeakyReLU(0.2)]
+    D += [nn.Conv2d(widths[-1], 1, 4, bias=bias_D), nn.Flatten()]
     return Pair(nn.Sequential(*G), nn.Sequential(*D))
 
 
@@ -197,3 +200,15 @@ def initialise(net: nn.Module) -> None:
         elif isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | VirtualBatchNorm) and module.weight is not None:
             nn.init.normal_(module.weight, 1.0, 0.02)
             nn.init.zeros_(module.bias)
+
+
+def initialise_for_leaky_relu(net: nn.Module) -> None:
+    """Weights of convolutions and linear layers as He et al. 2015 (eq. 15) for a slope of 0.2, biases 0.
+
+    For discriminators without BatchNorm, in which N(0, 0.02) lets signals die away from layer to layer.
+    """
+    for module in net.modules():
+        if isinstance(module, nn.Linear | nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, a=0.2)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
