@@ -5,6 +5,7 @@ import json
 import math
 import signal
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ from zoo.runs.lock import RunLock
 from zoo.runs.record import read_metrics, read_result, write_result
 from zoo.training.benchmark import Entry, Preset, drawn, entries, label, options_of, study_of
 from zoo.training.scripts import papers, script_of
+from zoo.training.study import commands_of
 from zoo.training.words import Words
 
 OBJECTIVES = {"hinge": {"lr": 2e-4, "n_critic": 1}, "wgan": {"lr": 5e-5, "n_critic": 5}}
@@ -137,6 +139,26 @@ def test_presets_and_recipes_fit() -> None:
     assert len(script.studies["mnist"].members) == 45
     assert len(script.studies["cifar10"].members) == 27
     assert len(script.studies["robustness"].members) >= 100
+
+
+def test_cifar10_is_measured_by_a_second_network_at_the_end_alone(tmp_path: Path) -> None:
+    study = script_of("benchmark").studies["cifar10"]
+    (folder := tmp_path / "hinge-seed0/checkpoints").mkdir(parents=True)
+    fit, *rest = commands_of(study, "hinge-seed0", folder=tmp_path, paper="benchmark", options=[])
+    assert not any("extractors" in word for word in fit)
+    assert rest == []  # nothing trained yet
+    (folder / "last.ckpt").touch()
+    *_, test = commands_of(study, "hinge-seed0", folder=tmp_path, paper="benchmark", options=[])
+    assert test[:5] == ("test", "benchmark", "--ckpt_path", "last", "--evaluation.extractors=[resnet,efficientnet]")
+
+
+def test_figures_of_several_calls_of_test_stand_together(place: Place) -> None:
+    member = place.run().members[0]
+    assert member.record is not None
+    more = [{**test, "values": {"kd_lenet": 3.0}, "protocols": {}} for test in member.record["tests"]]
+    both = replace(member, record={**member.record, "tests": [*member.record["tests"], *more]})
+    assert both.value("fd_lenet", "last") == member.value("fd_lenet", "last") == 10.0
+    assert both.value("kd_lenet", "best") == 3.0
 
 
 def test_bad_input(tmp_path: Path) -> None:

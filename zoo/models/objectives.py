@@ -204,7 +204,11 @@ class Hinge(Objective):
 
 
 class Relativistic(Objective):
-    """R3GAN's: relativistic pairs with gamma / 2 times (R1 on reals + R2 on samples) (Huang et al. 2024, section 2)."""
+    """R3GAN's: relativistic pairs with gamma / 2 times (R1 on reals + R2 on samples) (Huang et al. 2024, section 2).
+
+    Checked against the authors' code (https://github.com/brownvc/R3GAN): D minimises softplus(D(G(z)) - D(x)) and
+    G softplus(D(x) - D(G(z))), each on pairs; both penalties are squared norms of the gradient over all pixels.
+    """
 
     logits = False  # only differences mean something
     forbids_batchnorm = True

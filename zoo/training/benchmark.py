@@ -35,6 +35,7 @@ class Preset:
         draws: None, or for each drawn setting ("log", low, high), ("uniform", low, high) or ("choice", a, b, ...);
             a setting that an objective has no use for is left out of its draws.
         default: the objectives that run unless others are asked for; None: all.
+        extractors: feature networks of `test`; none for the one that measures while training.
     """
 
     summary: str
@@ -45,6 +46,7 @@ class Preset:
     seeds: int = 3
     draws: Mapping[str, tuple[Any, ...]] | None = None
     default: Sequence[str] | None = None
+    extractors: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -150,4 +152,5 @@ def study_of(preset: Preset, members: Sequence[Entry] | None = None) -> Study:
         preset.summary,
         {entry.name: Member(entry.label, options_of(entry, preset)) for entry in chosen},
         Lazy("zoo.experiments.benchmark.study_figures"),
+        test_options=[f"--evaluation.extractors=[{','.join(preset.extractors)}]"] if preset.extractors else [],
     )

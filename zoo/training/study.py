@@ -59,6 +59,7 @@ class Study:
         figures: draws from the finished members.
         findings: figures that belong to all members together, by name.
         options: of `fit`, given to every member before its own.
+        test_options: of `test`, for what is measured at the end alone.
     """
 
     summary: str
@@ -66,6 +67,7 @@ class Study:
     figures: "Callable[[Runs], Drawings]"
     findings: Callable[[Runs], Mapping[str, float]] | None = None
     options: Sequence[str] = ()
+    test_options: Sequence[str] = ()
 
 
 def run_study(
@@ -146,7 +148,7 @@ def commands_of(
         settings = ["--ckpt_path", "last"] if started else [*study.options, *own, *options]
         yield ("fit", own_paper, *settings, *here)
     for checkpoint in checkpoints_of(run):
-        yield ("test", own_paper, "--ckpt_path", checkpoint, *here)
+        yield ("test", own_paper, "--ckpt_path", checkpoint, *study.test_options, *here)
 
 
 def set_aside(run: Path) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from zoo.commands.compare.runs import training_seconds
+from zoo.commands.compare.runs import tests_of, training_seconds
 from zoo.errors import RecordError
 from zoo.experiments.measures import MEASURES
 from zoo.runs.folder import RunDir
@@ -59,8 +59,8 @@ class Outcome:
             return worst(measure)
         if self.state not in MEASURED or self.record is None:
             return None
-        tests = {Path(test["checkpoint"]).stem: test["values"] for test in self.record["tests"]}
-        value = tests.get(checkpoint, tests.get("last", {})).get(measure)
+        tests = tests_of(self.record)
+        value = tests.get(checkpoint, tests.get("last", {"values": {}}))["values"].get(measure)
         return None if value is None else float(value)
 
 

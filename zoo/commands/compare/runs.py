@@ -135,15 +135,20 @@ class ComparedRun:
 
     @cached_property
     def tests(self) -> dict[str, dict[str, Any]]:
-        """Figures of `test` by checkpoint ("best", "last"); those of several calls on one checkpoint together."""
-        found: dict[str, dict[str, Any]] = {}
-        for test in (self.record or {}).get("tests", []):
-            name = Path(test["checkpoint"]).stem
-            old = found.get(name, test)
-            if old["images_seen"] != test["images_seen"]:  # the run went on, and this is another checkpoint
-                old = test
-            found[name] = {**test, **{part: old[part] | test[part] for part in ("values", "protocols")}}
-        return found
+        """Figures of `test` by checkpoint."""
+        return tests_of(self.record or {})
+
+
+def tests_of(record: Row) -> dict[str, dict[str, Any]]:
+    """Figures of `test` by checkpoint ("best", "last"); those of several calls on one checkpoint together."""
+    found: dict[str, dict[str, Any]] = {}
+    for test in record.get("tests", []):
+        name = Path(test["checkpoint"]).stem
+        old = found.get(name, test)
+        if old["images_seen"] != test["images_seen"]:  # the run went on, and this is another checkpoint
+            old = test
+        found[name] = {**test, **{part: old[part] | test[part] for part in ("values", "protocols")}}
+    return found
 
 
 def is_step(row: Row) -> bool:
