@@ -54,6 +54,21 @@ def test_resized_batches(tmp_path: Path, settings: dict[str, Any]) -> None:
         assert np.array_equal(large.numpy(), np.asarray(expected).transpose(2, 0, 1))
 
 
+def test_some_classes_keep_their_labels_and_hold_out_images(tmp_path: Path) -> None:
+    """As a study of few photographs takes them: two of one class to train on, the others to compare with."""
+    write_batches(tmp_path / "in")
+    of_kind = [i for i, label in enumerate(LABELS) if label == 8]
+    data = CIFAR10(root=str(tmp_path / "in"), download=False, classes=[8], train_images=2)
+    train, others = data.split("train"), data.split("validation")
+    assert np.array_equal(train.images.numpy(), IMAGES[of_kind[:2]])
+    assert np.array_equal(others.images.numpy(), IMAGES[of_kind[2:]])
+    assert train.labels is not None
+    assert train.labels.tolist() == [8, 8]
+    assert data.num_classes == 10
+    whole = CIFAR10(root=str(tmp_path / "in"), download=False).split("train")
+    assert len({whole.fingerprint, train.fingerprint, others.fingerprint}) == 3
+
+
 class Malicious:
     def __reduce__(self) -> tuple[object, tuple[str]]:
         return exec, ("raise SystemExit('code in a pickle was run')",)

@@ -21,7 +21,7 @@ OWN: dict[str, dict[str, Any]] = {
     "Digits": {},
     "MNIST": {"download": True, "classes": None},
     "StackedMNIST": {"digits": "mnist", "stacks": 128_000, "download": True},
-    "CIFAR10": {"download": True},
+    "CIFAR10": {"download": True, "classes": None},
     "CelebA": {"resolution": 64, "crop": 108, "crop_top": None, "download": False},
     "ImageFolder": {"crop": "center", "channels": 3, "allow_upscale": False, "labelled": True, "on_the_fly": False},
 }

@@ -1,11 +1,15 @@
 """The study of fine-tuning: what it draws and what it finds."""
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 
-from zoo.experiments.finetune import study_figures, study_findings
+from zoo.experiments.finetune import arms_figures, arms_findings, study_figures, study_findings
+from zoo.experiments.pictures.grids import save_grid
+from zoo.runs.folder import RunDir
 
 
 def run(*values: float) -> Any:
@@ -37,3 +41,36 @@ def test_one_curve_a_member_but_the_source() -> None:
     ]
     assert ax.lines[0].get_ydata().tolist() == [90.0, 50.0, 30.0, 10.0, 20.0]
     assert set(ax.lines[1].get_ydata()) == {20.0}
+
+
+def arm(folder: Path, *values: float) -> Any:
+    """A run with a distance at each 100 images, and grids of 3x3 grey images before and after."""
+    made = run(*values)
+    for row in made.rows[:-1]:
+        row |= {"fd_resnet250": row.pop("fd"), "kd_resnet250": 0.5, "kd_resnet250_std": 0.1, "is_resnet250": 1.0}
+    made.config["keep"]["monitor"] = "fd_resnet250"
+    (folder / "grids").mkdir(parents=True)
+    for seen in (0, 100):
+        save_grid(torch.zeros(16, 3, 8, 8), folder / f"grids/images-{seen:09}.png", columns=4)
+    reals = SimpleNamespace(images=torch.zeros(12, 3, 8, 8, dtype=torch.uint8))
+    return SimpleNamespace(**vars(made), dir=RunDir(folder), data=SimpleNamespace(split=lambda name: reals))
+
+
+def test_arms_are_drawn_with_their_deviation_over_seeds_and_samples_of_the_first(tmp_path: Path) -> None:
+    runs = {
+        "scratch-seed0": arm(tmp_path / "a", 90.0, 40.0, 20.0),
+        "freeze-1-seed0": arm(tmp_path / "b", 50.0, 20.0, 10.0),
+        "scratch-seed1": arm(tmp_path / "c", 70.0, 60.0, 30.0),
+        "freeze-1-seed1": arm(tmp_path / "d", 50.0, 30.0, 20.0),
+    }
+    assert arms_findings(runs) == {"share_of_images_freeze-1": pytest.approx(0.5)}  # 25 is reached at 100 of 200
+    (first, figure), (second, samples) = arms_figures(runs)
+    assert (first, second) == ("distances", "samples")
+    distance, kernel = figure.axes  # type: ignore[union-attr]
+    assert [ax.get_title() for ax in (distance, kernel)] == [
+        f"{name}_resnet250 (lower is better)" for name in ("fd", "kd")
+    ]
+    assert [line.get_ydata().tolist() for line in distance.lines] == [[80.0, 50.0, 25.0], [50.0, 25.0, 15.0]]
+    band = distance.collections[0].get_paths()[0].get_extents()
+    assert band.y1 == pytest.approx(80 + 200**0.5)  # of 90 and 70, n - 1
+    assert samples.height > 5 * 8  # type: ignore[union-attr]

@@ -12,6 +12,7 @@ from zoo.data import Digits
 from zoo.errors import EvaluationError
 from zoo.experiments.suite import EvaluationSettings, Measurement
 from zoo.metrics import Evaluator
+from zoo.metrics.protocol import value_name
 from zoo.metrics.reals import MIRRORED, mirrored, reference_of
 from zoo.models.pggan import PGGAN
 
@@ -67,6 +68,21 @@ def test_more_reals_than_there_are_only_where_they_are_mirrored() -> None:
         else:
             with pytest.raises(EvaluationError, match=r"real_images 90: Digits has 40 training images"):
                 measurement.prepare(module)
+
+
+def test_a_run_is_measured_against_the_images_that_it_holds_out() -> None:
+    """`--evaluation.split validation`; values and protocols say so, and those of the training split stay."""
+    module = PGGAN(resolution=32, channels=1, fmap_max=2)
+    data = Digits(resolution=32, train_images=4_960)
+    for split, suffix, count in (("train", "", 4_960), ("validation", "_validation", 40)):
+        settings = EvaluationSettings(split=split, samples=16, extractors=["lenet"])
+        (evaluator,) = Measurement(data, settings=settings, testing=False).prepare(module)
+        assert len(evaluator.reference(evaluator.columns[0])) == len(evaluator.reference(None)) == count
+        assert evaluator.protocol(evaluator.columns[0]).split == split
+        assert value_name("fd", "lenet", 16, split=evaluator.columns[0].split) == f"fd_lenet16{suffix}"
+    settings = EvaluationSettings(split="validation", real_images=90, extractors=["lenet"])
+    with pytest.raises(EvaluationError, match=r"real_images 90: Digits has 40 validation images"):
+        Measurement(data, settings=settings, testing=False).prepare(module)
 
 
 def test_recipes_beside_a_reported_figure_take_the_authors_reals() -> None:

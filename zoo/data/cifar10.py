@@ -30,6 +30,7 @@ class CIFAR10(ImageDataModule):
 
     Args:
         download: where no files are found, let torchvision fetch them into root.
+        classes: numbers of the classes to keep, in each split; None keeps all. Labels stay what they are.
         base: see ImageDataModule.
     """
 
@@ -43,12 +44,18 @@ class CIFAR10(ImageDataModule):
         self,
         *,
         download: bool = True,
+        classes: list[int] | None = None,
         **base: Any,
     ) -> None:
         super().__init__(**base)
         self.download = download
+        self.classes = classes
 
     def _load(self, name: Split) -> ImageArray:
+        whole = self._load_all(name)
+        return whole if self.classes is None else whole.of_classes(self.classes)
+
+    def _load_all(self, name: Split) -> ImageArray:
         if name == "validation":
             raise self._no_such_split(name, "it comes as 50,000 training and 10,000 test images")
         batches = self._find_batches(name)

@@ -1,11 +1,21 @@
 """The study of fine-tuning: how soon it is where training from scratch ends."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from zoo.experiments.pictures.drawing import SERIES, Drawings, new_figure, series
+import numpy as np
+import torch
+from PIL.Image import Image
+from PIL.Image import open as open_image
+from torch import Tensor
+
+from zoo.experiments.measures import MEASURES
+from zoo.experiments.pictures.captions import captioned
+from zoo.experiments.pictures.drawing import SERIES, Array, Drawings, new_figure, series
+from zoo.experiments.pictures.layout import tiles_of
 from zoo.models.trained import FinishedRun
 
 SCRATCH, SOURCE = "scratch", "source"
+SHOWN = 10  # samples in a strip
 
 
 def monitored(run: FinishedRun) -> str:
@@ -41,3 +51,65 @@ def study_findings(runs: Mapping[str, FinishedRun]) -> dict[str, float]:
         if name not in (SCRATCH, SOURCE) and (distance <= value[-1]).any():
             findings[f"share_of_images_{name}"] = float(seen[distance <= value[-1]][0] / images[-1])
     return findings
+
+
+def arms_of(runs: Mapping[str, FinishedRun]) -> dict[str, list[FinishedRun]]:
+    """The runs of each arm, one a seed: "freeze-1-seed2" is of the arm "freeze-1"."""
+    arms: dict[str, list[FinishedRun]] = {}
+    for name, run in runs.items():
+        arms.setdefault(name.rpartition("-seed")[0], []).append(run)
+    return arms
+
+
+def over_seeds(runs: Sequence[FinishedRun], measure: str) -> tuple[Array, Array, Array]:
+    """Images seen, mean and standard deviation (n - 1; 0 of one run) of a measure: [n] each, of equally many images."""
+    curves = [series(run.rows, measure) for run in runs]
+    values = np.stack([value for _, value in curves])
+    return curves[0][0], values.mean(0), values.std(0, ddof=1) if len(values) > 1 else np.zeros(values.shape[1])
+
+
+def arms_findings(runs: Mapping[str, FinishedRun]) -> dict[str, float]:
+    """`share_of_images_ARM`: as `study_findings`, of the means over the seeds."""
+    arms = arms_of(runs)
+    measure = monitored(arms[SCRATCH][0])
+    images, value, _ = over_seeds(arms[SCRATCH], measure)
+    findings = {}
+    for arm, members in arms.items():
+        seen, distance, _ = over_seeds(members, measure)
+        if arm != SCRATCH and (distance <= value[-1]).any():
+            findings[f"share_of_images_{arm}"] = float(seen[distance <= value[-1]][0] / images[-1])
+    return findings
+
+
+def arms_figures(runs: Mapping[str, FinishedRun]) -> Drawings:
+    """The distances of each arm against the images seen, bands of one standard deviation; samples before and after."""
+    arms = arms_of(runs)
+    names = dict.fromkeys(name for row in arms[SCRATCH][0].rows for name in row)
+    found = ((name, MEASURES.find(name)) for name in names)
+    distances = [name for name, of in found if of and of.measure.name in ("fd", "kd") and not of.attached]
+    figure, (axes,) = new_figure(1, len(distances), width=3.6 * len(distances), height=3.6)
+    for ax, measure in zip(axes, distances, strict=True):
+        for colour, (arm, members) in zip(SERIES, arms.items(), strict=False):
+            images, mean, deviation = over_seeds(members, measure)
+            ax.plot(images, mean, color=colour, label=arm, marker=".")
+            ax.fill_between(images, mean - deviation, mean + deviation, color=colour, alpha=0.2, linewidth=0)
+        ax.set_xlabel("real images seen")
+        ax.set_title(f"{measure} (lower is better)", fontsize=9)
+    axes[0].legend(frameon=False, fontsize=8)
+    yield "distances", figure
+    yield "samples", strips(arms)
+
+
+def strips(arms: Mapping[str, Sequence[FinishedRun]]) -> Image:
+    """Training images, then for each arm's first seed samples of the same latents before and after training."""
+    reals = arms[SCRATCH][0].data.split("train").images[:SHOWN]
+    rows, texts = [reals], ["training images"]
+    for arm, (run, *_) in arms.items():
+        grids = run.dir.all_grids()
+        for seen in (min(grids), max(grids)):
+            with open_image(grids[seen], formats=("PNG",)) as picture:
+                tiles = torch.from_numpy(tiles_of(picture, side=reals.shape[-1], n=SHOWN))
+            rows.append(tiles.permute(0, 3, 1, 2))
+            texts.append(f"{arm}, {seen:,} images seen")
+    images: Tensor = torch.stack(rows).float() / 127.5 - 1
+    return captioned(images, title="The same latents before and after training", rows=texts)

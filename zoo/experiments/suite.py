@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from zoo.data import ImageDataModule, cache_dir
 from zoo.data.base import Split
@@ -48,6 +48,8 @@ class EvaluationSettings:
     """The same for test (default: full)."""
     real_images: int | None = None
     """Reference images (default: all)."""
+    split: Literal["train", "validation", "test"] = "train"
+    """Split of the reference; validation: what --data.train_images leaves out."""
     mirror_reals: bool = False
     """Mirror each of them with probability 1/2."""
     extractors: list[str] | None = None
@@ -158,8 +160,10 @@ class Measurement:
             WeightsError: a network that was asked for is not at hand.
         """
         wanted = None if self.settings.mirror_reals else self.settings.real_images
-        if wanted is not None and len(self.data.image_shape) == 3 and wanted > (there := len(self.data.split("train"))):
-            raise EvaluationError(f"--evaluation.real_images {wanted}: {self.data.name} has {there:,} training images")
+        split = self.settings.split
+        if wanted is not None and len(self.data.image_shape) == 3 and wanted > (there := len(self.data.split(split))):
+            which = "training" if split == "train" else split
+            raise EvaluationError(f"--evaluation.real_images {wanted}: {self.data.name} has {there:,} {which} images")
         experiment = EXPERIMENTS.get(module.paper, Experiment())
         if self._evaluators is None:
             extractors = self._extractors()
@@ -207,7 +211,8 @@ class Measurement:
         return build_evaluator(
             module,
             self.data,
-            columns=[Column(extractor, "train", self.settings.real_images)],
+            columns=[Column(extractor, self.settings.split, self.settings.real_images)],
+            split=self.settings.split,
             measures=measures,
             n_real=self.settings.real_images,
             mirror_reals=self.settings.mirror_reals,

@@ -24,7 +24,14 @@ from zoo.runs.environment import describe_versions
 from zoo.runs.folder import DAY_S, sweep, temporary_name, write_atomically
 from zoo.runs.record import without_folders
 
-EVALUATION = ("extractors", "batchnorm", "real_images", "test_samples", "samples")  # settings that a card holds
+EVALUATION = (
+    "extractors",
+    "batchnorm",
+    "real_images",
+    "split",
+    "test_samples",
+    "samples",
+)  # settings that a card holds
 MEAN_GREY_LEVELS = 1.0  # rounding that changes images by more, on average, is refused
 
 

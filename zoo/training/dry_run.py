@@ -161,7 +161,7 @@ class DryRun(ReproductionCLI):
         some = replace(some, labels=None if whole.labels is None else whole.labels[:IMAGES])
         lazy = is_lazy(whole)
         decoding = (time.monotonic() - began) * len(whole) / len(some) if lazy else 0.0
-        data._splits["train"] = some
+        data._splits["train"] = data._splits[settings.evaluation.split] = some
         turns = Turns.of(module)
         steps = settings.generator_steps
         batch = data.batch_size if module.growth is None else module.growth.batch_size(module.growth.start)
