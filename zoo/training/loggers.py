@@ -21,7 +21,7 @@ from lightning.fabric.utilities.rank_zero import rank_zero_only, rank_zero_warn
 from lightning.pytorch.loggers.logger import Logger
 from lightning.pytorch.loggers.wandb import WandbLogger
 
-from zoo.errors import RecordError
+from zoo.errors import RecordError, UsageError
 from zoo.runs.clock import Clock
 from zoo.runs.folder import METRICS_FILE, RESULT_FILE, WANDB_ID_FILE, end_last_line, write_atomically
 from zoo.runs.record import OWN_FIELDS, fields_of, read_metrics
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from wandb.sdk.lib import RunDisabled
 
 Mode = Literal["online", "offline", "disabled"]
+WANDB_MODES = ("online", "offline", "disabled", "shared", "dryrun", "run", "")  # what WANDB_MODE may say
 
 __all__ = ["JsonlLogger", "WandbMirror", "read_metrics"]
 
@@ -188,6 +189,7 @@ class WandbMirror(WandbLogger):
         clock: Callable[[], int] | None = None,
     ) -> None:
         _require_wandb()
+        _wanted_mode()
         self.clock = clock
         self.run_dir = Path(run_dir)
         super().__init__(name=name, save_dir=str(self.run_dir), project=project, log_model=False)
@@ -314,10 +316,17 @@ def _require_wandb() -> None:
         ) from error
 
 
+def _wanted_mode() -> str:
+    """What WANDB_MODE says. Raises UsageError where W&B does not know it."""
+    wanted = os.environ.get("WANDB_MODE", "online").lower()
+    if wanted not in WANDB_MODES:
+        raise UsageError(f"the environment variable WANDB_MODE is {wanted!r}: W&B knows {', '.join(WANDB_MODES[:-1])}")
+    return wanted
+
+
 def _mode() -> Mode:
     """Mode for `wandb.init`: "online" only with an API key, so that it has nothing to ask for."""
-    wanted = os.environ.get("WANDB_MODE", "online").lower()
-    if wanted == "disabled":
+    if (wanted := _wanted_mode()) == "disabled":
         return "disabled"
     return "online" if wanted in ("online", "run", "") and _api_key_configured() else "offline"
 

@@ -119,12 +119,14 @@ class Content:
         path: the run's folder.
 
     Raises:
-        RecordError: a run without numbers.
+        RecordError: a run without numbers, or a damaged record.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.run: ComparedRun = read_run(path)
+        if self.run.record is None and RunDir(path).result.is_file():
+            raise RecordError(f"{path}: {'; '.join(self.run.notes)}")
         self.rows = read_metrics(RunDir(path).metrics)  # those of `test` too
         self.figures = sorted(RunDir(path).figures.glob("*.png"))
 
