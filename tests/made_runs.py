@@ -50,7 +50,7 @@ def make_run(
     rows += [{"images_seen": at, "loss_generator": 1 + at / 1000} for at in range(100, end + 1, 100)]
     rows = [{"time": START + row["images_seen"] / SPEED, **row} for row in sorted(rows, key=lambda r: r["images_seen"])]
     write_rows(run.metrics, rows)
-    data = {"class_path": "zoo.data.Digits", "init_args": {"batch_size": 10, "root": str(folder)}}
+    data = {"class_path": "zoo.data.Digits", "init_args": {"root": str(folder)}}
     config = {"seed_everything": seed, "recipe": recipe, "model": dict(model or {}), "data": data, "wandb": False}
     run.config.write_text(yaml.safe_dump(config))
     for at, value in values.items():

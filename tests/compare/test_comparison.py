@@ -6,12 +6,14 @@ from typing import Any
 
 import pytest
 import yaml
-from made_runs import PROTOCOL, make_run
+from made_runs import PROTOCOL, make_run, write_rows
 
-from zoo.commands.compare.comparison import Comparison, flatten, short_paths
+from zoo.commands.compare.comparison import Comparison
+from zoo.commands.compare.labels import flatten, short_paths
 from zoo.commands.compare.protocols import differing_fields, groups_of
 from zoo.commands.compare.reading import read_runs
 from zoo.commands.compare.text import as_text
+from zoo.runs.record import read_metrics
 from zoo.runs.text import lined_up, number
 
 OTHER = {**PROTOCOL, "n_fake": 5000, "labels": "uniform"}
@@ -120,9 +122,9 @@ def test_the_text(tmp_path: Path) -> None:
         )
     )
     lines = text.splitlines()
-    assert lines[0].split() == ["run", "data", "images", "seen", "wall", "time", "images/s", "seed", "state"]
-    assert lines[1].split() == ["gan", "digits", "Digits", "(5,000)", "400", "0:00:40", "10", "0", "finished"]
-    assert lines[3].split()[-2:] == ["not", "ended"]
+    assert " ".join(lines[0].split()) == "run data images seen updates of G wall time images/s seed state"
+    assert lines[1].split() == ["gan", "digits", "Digits", "(5,000)", "400", "40", "0:00:40", "10", "0", "finished"]
+    assert lines[3].split()[-1] == "stopped"
     assert "fd_lenet2k while training (lower is better)" in lines
     assert "fd_lenet by `test`, beside what the paper reports" in lines
     assert any(line.split()[:8] == ["gan", "digits", "not", "reported", "44", "at", "400", "66"] for line in lines)
@@ -150,3 +152,31 @@ def test_a_run_on_other_data_than_the_recipes_is_not_called_by_the_recipe(tmp_pa
     record["dataset"]["name"] = "MNIST"
     (runs[2] / "result.json").write_text(json.dumps(record))
     assert comparison(*runs).labels == ["dcgan on Digits", "dcgan on icons, from dcgan.mnist", "dcgan mnist"]
+
+
+def test_settings_that_are_not_the_recipes_stand_in_the_label(tmp_path: Path) -> None:
+    paper: dict[str, Any] = {"n_critic": 5, "lr": 5e-5}  # as WGAN's class has them
+    runs = [
+        make_run(tmp_path / "a", paper="wgan", model=paper),
+        make_run(tmp_path / "b", paper="wgan", model={**paper, "n_critic": 1}),
+        make_run(tmp_path / "c", paper="wgan", model={**paper, "lr": 1e-4, "clip": 0.1, "width_G": 8, "width_D": 8}),
+        make_run(tmp_path / "d", paper="wgan", model={**paper, "n_critic": 1}, seed=1),
+    ]
+    one = "wgan digits, n_critic 1"
+    many = "wgan digits, clip 0.1, lr 0.0001, width_D 8, ..."
+    assert comparison(*runs).labels == ["wgan digits", f"{one} seed 0", many, f"{one} seed 1"]
+    record = json.loads((runs[1] / "result.json").read_text())
+    record["commands"][0] += ["--model.n_critic=1", "--images", "9", "--keep.monitor", "x"]
+    (tmp_path / "kept.json").write_text(json.dumps(record))
+    assert comparison(tmp_path / "kept.json", runs[0]).labels == [one, "wgan digits"]  # a record alone: its commands
+
+
+def test_updates_of_G_are_the_records_the_logs_or_in_proportion(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "a", paper="wgan")
+    (old,) = comparison(run).runs
+    assert (old.generator_steps, [point.updates for point in old.points("fd_lenet2k")]) == (40, [0, 20, 40])
+    rows = [{**row, "generator_steps": row["images_seen"] // 50} for row in read_metrics(run / "metrics.jsonl")]
+    write_rows(run / "metrics.jsonl", rows)
+    (run / "result.json").unlink()
+    (new,) = comparison(run).runs
+    assert (new.generator_steps, [point.updates for point in new.points("fd_lenet2k")]) == (8, [0, 4, 8])

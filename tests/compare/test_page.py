@@ -27,8 +27,8 @@ from zoo.errors import ZooError
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three finished runs of three papers, one under another protocol, and one that was stopped early."""
     folder = tmp_path_factory.mktemp("runs")
-    make_run(folder / "a", tests={"best": 44.0, "last": 66.0}, model={"lr": 0.1})
-    make_run(folder / "b", paper="wgan", values={0: 500.0, 200: 45.0, 400: 40.0}, model={"clip": "<b>&</b>"})
+    make_run(folder / "a", tests={"best": 44.0, "last": 66.0}, model={"mood": "good"})
+    make_run(folder / "b", paper="wgan", values={0: 500.0, 200: 45.0, 400: 40.0}, model={"mood": "<b>&</b>"})
     make_run(folder / "c", paper="lsgan", protocol={**PROTOCOL, "n_fake": 5000})
     make_run(folder / "d", paper="dcgan", values={0: 550.0, 200: 80.0}, finished=False)
     return folder
@@ -85,6 +85,7 @@ def test_the_data_of_the_charts(runs: Path) -> None:
         ([0, 200], [0, 20], [550, 80], 1, 0),
     ]
     assert chart["series"][0]["s"] == [1, 1, 1]
+    assert [s.get("u") for s in chart["series"]] == [[0, 20, 40]] * 3 + [None]  # no updates in the log, and no record
     assert [run["label"] for run in data["runs"]] == [
         "gan digits",
         "wgan digits",
@@ -282,6 +283,10 @@ def test_clocks_and_the_shared_part(tab: Page, written: Path) -> None:
     tab.click('button[value="seconds"]')
     assert "wall time" in tab.run(losses)
     assert "40 s" in tab.run(losses)
+    tab.click('button[value="updates"]')
+    assert {"updates of G", "40"} <= set(tab.run(losses))
+    over = 'figure[data-chart="0"][data-over="updates"] path.curve'
+    assert tab.run(COUNT.format(over)) == 3  # the run that was stopped does not say them
     end = f"document.querySelector('{LARGE}').plot.end"
     assert tab.run(end) == 400  # the large charts keep their clocks
     tab.click('button[value="shortest"]')

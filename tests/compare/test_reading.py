@@ -22,7 +22,8 @@ def test_a_finished_run(tmp_path: Path) -> None:
     run = read_run(make_run(tmp_path / "a", paper="wgan", seed=3, tests={"best": 40.0, "last": 70.0}))
     assert (run.paper, run.recipe, run.seed, run.dataset) == ("wgan", "digits", 3, "Digits (5,000)")
     assert (run.images_seen, run.wall_time, run.images_per_second) == (400, 40.0, 10.0)
-    assert [tuple(point) for point in run.points("fd_lenet2k")] == [(0, 0, 600, 1), (200, 20, 50, 1), (400, 40, 60, 1)]
+    points = [(0, 0, 600, 1, 0), (200, 20, 50, 1, 20), (400, 40, 60, 1, 40)]
+    assert [tuple(point) for point in run.points("fd_lenet2k")] == points
     assert run.measures["fd_lenet2k"]["best"] == {"value": 50.0, "images_seen": 200}
     assert run.traces == ["loss_generator"]  # a measure is none, nor is its error
     assert run.tests["last"]["values"] == {"fd_lenet": 70.0}

@@ -102,7 +102,7 @@ def lined_up(rows: Sequence[Sequence[str]], *, right: Collection[int] | None = N
 
 def is_number(text: str) -> bool:
     """Whether a cell reads as a number (or is empty)."""
-    return text == "not finite" or all(letter in "0123456789.,:+-e/ " for letter in text)
+    return text == "not finite" or all(letter in "0123456789.,:+-e/() " for letter in text)
 
 
 def duration(seconds: float) -> str:

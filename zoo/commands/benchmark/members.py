@@ -11,9 +11,9 @@ from zoo.commands.compare.runs import tests_of, training_seconds
 from zoo.errors import RecordError
 from zoo.experiments.measures import MEASURES
 from zoo.runs.folder import RunDir
-from zoo.runs.lock import RunLock
 from zoo.runs.plain import read_settings
 from zoo.runs.record import read_metrics, read_result
+from zoo.runs.state import DIVERGED, failure_of, in_use
 from zoo.training.benchmark import Entry, Preset
 from zoo.training.study import finished
 
@@ -22,9 +22,7 @@ State = Literal["finished", "collapsed", "diverged", "failed", "running", "stopp
 STATES: tuple[State, ...] = get_args(State)
 MEASURED: tuple[State, ...] = ("finished", "collapsed")
 COLLAPSED = 0.25  # of the reals' variety, as zoo.training.callbacks.health warns of it
-DIVERGED = "became nan or infinite"  # in the error of a training that did
 CLOCKS = ("images_seen", "generator_steps", "seconds")
-FAILURES = "failures"  # folder of what members ended with, beside them
 
 
 @dataclass(frozen=True)
@@ -100,30 +98,6 @@ def other_settings(run: RunDir, entry: Entry) -> list[str]:
     wanted = {"objective": entry.objective, **entry.settings}
     wrong = [name for name, value in wanted.items() if str(model.get(name)) != str(value)]
     return wrong + ([] if config.get("seed_everything") == entry.seed else ["seed_everything"])
-
-
-def in_use(run: RunDir) -> bool:
-    """Whether a process holds a run."""
-    lock = RunLock(run.path)
-    if not lock.path.is_file():
-        return False
-    try:
-        lock.take()
-    except RecordError:
-        return True
-    lock.free()
-    return False
-
-
-def failure_of(folder: Path, name: str) -> str:
-    """What a member ended with, if by an error."""
-    file = failure_file(folder, name)
-    return file.read_text(encoding="utf-8", errors="replace").strip() if file.is_file() else ""
-
-
-def failure_file(folder: Path, name: str) -> Path:
-    """Where that is kept."""
-    return folder / FAILURES / f"{name}.txt"
 
 
 def curve_of(run: RunDir, measures: Sequence[str]) -> dict[str, list[float | None]]:

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from zoo.commands.benchmark.members import MEASURED
 from zoo.commands.benchmark.record import PLACE, BenchmarkRecord, read_record
-from zoo.commands.benchmark.tables import Table, direction, is_search, tables
+from zoo.commands.benchmark.tables import direction, is_search, tables
 from zoo.errors import ZooError
 from zoo.runs.folder import write_atomically
 from zoo.runs.statistics import probability_of_improvement, ranks
-from zoo.runs.tables import markdown
+from zoo.runs.tables import in_markdown
 
 PAGE = Path("docs/benchmark.md")
 HEAD = """# Which objective? The same networks, data and budget for all
@@ -133,8 +133,3 @@ def findings(record: BenchmarkRecord) -> Iterator[str]:
     done = sum(member.state in MEASURED for member in record.members)
     told = [f"{len(found)} {state} ({', '.join(found)})" for state, found in bad.items() if found]
     yield f"{done} of {len(record.members)} runs were trained to their end" + (f"; {'; '.join(told)}." if told else ".")
-
-
-def in_markdown(table: Table) -> str:
-    """A table under its heading, its note below."""
-    return f"### {table.title}\n\n{markdown(table.head, table.rows)}\n{table.note}"

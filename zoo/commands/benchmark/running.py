@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from zoo.commands.benchmark.members import DIVERGED, failure_file, failure_of
 from zoo.errors import ZooError
 from zoo.runs.folder import write_atomically
+from zoo.runs.state import DIVERGED, failure_file, failure_of
 from zoo.runs.text import say
 from zoo.training import study as studies
 from zoo.training.benchmark import PAPER

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -21,20 +20,11 @@ from zoo.runs.statistics import (
     probability_of_improvement,
     ranks,
 )
+from zoo.runs.tables import Table
 from zoo.runs.text import duration, lined_up, number
 
 TRIALS = (1, 2, 4, 8)  # of a search whose best is reported
 CLOCK_TITLES = {"images_seen": "images", "generator_steps": "updates of G", "seconds": "wall time"}
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table with what one has to know to read it."""
-
-    title: str
-    note: str
-    head: Sequence[str]
-    rows: Sequence[Sequence[str]]
 
 
 def tables(record: BenchmarkRecord) -> list[Table]:

@@ -11,6 +11,7 @@ from zoo.commands.compare.runs import Point
 from zoo.runs.record import which_is_better
 
 POINTS = 400  # of a curve; longer ones keep the extremes of equal parts
+CLOCKS = {"images": "over images seen", "updates": "over updates of G", "seconds": "over wall time"}  # in compare.js
 STYLES = ("solid", "dashed", "dotted", "dash-dotted")  # of lines, one for each protocol; DASHES in compare.js
 
 
@@ -61,13 +62,18 @@ def best_of(points: Sequence[Point], *, better: str) -> Point | None:
 
 
 def columns(points: Sequence[Point], *, best: Point | None = None) -> dict[str, Any]:
-    """Points as columns x (images), t (seconds), y and, where there are any, s (spreads); a long curve thinned out."""
+    """Points as columns x (images), t (seconds), y and, where they are known, u (updates of G) and s (spreads).
+
+    A long curve is thinned out.
+    """
     points = thinned(points)
     found: dict[str, Any] = {
         "x": [p.images_seen for p in points],
         "t": [round(p.seconds, 1) for p in points],
         "y": [digits(p.value) for p in points],
     }
+    if all(p.updates is not None for p in points):
+        found["u"] = [p.updates for p in points]
     if any(p.error is not None for p in points):
         found["s"] = [digits(p.error) for p in points]
     return found | {"best": points.index(best) if best in points else None}
@@ -113,13 +119,13 @@ def place(
 
 
 def first_section(charts: Charts, drawn: Sequence[str]) -> str:
-    """The measure of most runs, large, over both clocks."""
+    """The measure of most runs, large, over all clocks."""
     if not drawn:
         return ""
     chart, note = charts.measure(drawn[0]), styles_note(charts.comparison, drawn[0])
     pair = "".join(
         place(chart, caption(charts, chart, over=text), over=clock, tall=True, note=note)
-        for clock, text in (("images", "over images seen"), ("seconds", "over wall time"))
+        for clock, text in CLOCKS.items()
     )
     return f'<section><div class="charts pair">{pair}</div></section>'
 

@@ -1,17 +1,16 @@
 """Several runs lined up: labels, figures with their protocols, and where protocols and settings differ."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
+from zoo.commands.compare.labels import flatten, labels_of
 from zoo.commands.compare.protocols import Conflict, conflict, groups_of
 from zoo.commands.compare.runs import ComparedRun
 from zoo.experiments.measures import MEASURES, with_error
 from zoo.runs.text import cores, number
-from zoo.training.scripts import recipe_of, reported_by
-from zoo.training.signatures import entries
+from zoo.training.scripts import reported_by
 
 PLACES = ("data.init_args.root", "data_dir", "trainer.default_root_dir", "wandb")  # where, not what
 SECTIONS = ("", "model", "data", "evaluation", "keep", "trainer")  # the order of settings; "" are those of no section
@@ -21,17 +20,12 @@ def best_cells(measure: Mapping[str, Any]) -> dict[str, str]:
     """The best value and its place; empty where neither lower nor higher is better."""
     if measure["better"] == "neither":
         return {"best": "", "at images": ""}
-    return {"best": number(measure["best"]["value"]), "at images": f"{measure['best']['images_seen']:,}"}
+    return {"best": shown(measure["best"]), "at images": f"{measure['best']['images_seen']:,}"}
 
 
-def name_of(run: ComparedRun) -> str:
-    """The recipe; of a run on other data than the recipe's these data, and what it was fine-tuned from."""
-    recipe = recipe_of(run.paper, run.recipe)
-    data = str(((recipe.config if recipe else {}).get("data") or {}).get("class_path", "")).rpartition(".")[2]
-    if not data or run.data_class in (data, "") or data not in entries("zoo.data", "DATASETS"):
-        return run.recipe
-    source = (run.record or {}).get("finetune", {}).get("init_from") or run.config.get("init_from")
-    return f"on {run.data_name}" + (f", from {Path(str(source)).name}" if source else "")
+def shown(value: Mapping[str, Any]) -> str:
+    """A value; of a group its mean, standard deviation and how many runs these are of."""
+    return f"{number(value['value'], value.get('error'))} {value.get('of', '')}".rstrip()
 
 
 @dataclass(frozen=True)
@@ -59,16 +53,8 @@ class Comparison:
 
     @cached_property
     def labels(self) -> list[str]:
-        """Paper and recipe, or data; runs that share them are told apart by seed, or else by folder."""
-        names = [f"{run.paper} {name_of(run)}" for run in self.runs]
-        seeds = [f"{name} seed {run.seed}" for name, run in zip(names, self.runs, strict=True)]
-        places = [f"{n} ({p})" for n, p in zip(names, short_paths([run.path for run in self.runs]), strict=True)]
-        labels = []
-        for i, name in enumerate(names):
-            alike = [j for j, other in enumerate(names) if other == name]
-            told_apart = len({seeds[j] for j in alike}) == len(alike)
-            labels.append(name if len(alike) == 1 else seeds[i] if told_apart else places[i])
-        return labels
+        """See `zoo.commands.compare.labels`."""
+        return labels_of(self.runs)
 
     @cached_property
     def measures(self) -> list[str]:
@@ -89,9 +75,9 @@ class Comparison:
                 i,
                 measure,
                 {
-                    "before training": number(m["first"]["value"]) if m["first"]["images_seen"] == 0 else "",
+                    "before training": shown(m["first"]) if m["first"]["images_seen"] == 0 else "",
                     **best_cells(m),
-                    "last": number(m["last"]["value"]),
+                    "last": shown(m["last"]),
                     "protocol": m["protocol"] or "not recorded yet",
                 },
                 group,
@@ -176,25 +162,6 @@ class Comparison:
         return [*self.notes, *own]
 
 
-def short_paths(paths: Sequence[Path]) -> list[str]:
-    """Each path's last parts, as many as tell all paths apart."""
-    parts = [path.absolute().parts for path in paths]
-    for n in range(1, max(len(p) for p in parts) + 1):
-        ends = [str(Path(*p[-n:])) for p in parts]
-        if len(set(ends)) == len(ends):
-            return ends
-    return [f"{path} #{i}" for i, path in enumerate(paths, start=1)]
-
-
-def flatten(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Nested settings as (dotted name, value)."""
-    for name, value in settings.items():
-        if isinstance(value, dict) and value:
-            yield from flatten(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", "none" if value is None else str(value)
-
-
 def section(name: str) -> int:
     """Where a setting stands in the table: what a reader asks for first comes first."""
     own = name.rpartition(".")[0].partition(".")[0]
@@ -214,7 +181,9 @@ def circumstances(run: ComparedRun) -> Iterator[tuple[str, str]]:
 
 
 def tested_value(test: Mapping[str, Any] | None, name: str) -> str:
-    """A value of `test` with its error, and at how many images seen."""
-    if test is None:
+    """A value of `test` with its error, and at how many images seen; of a group as `shown`."""
+    if test is None or name not in test["values"]:
         return ""
+    if "of" in test:
+        return shown({"value": test["values"][name], "error": test["errors"][name], "of": test["of"][name]})
     return f"{with_error(name, test['values'])} at {test['images_seen']:,}"

@@ -1,6 +1,6 @@
 """A comparison as one HTML file that needs nothing else: no network, no server, no library.
 
-The charts are drawn by a small script of the page itself (assets/compare.js): they are lines over one of two clocks,
+The charts are drawn by a small script of the page itself (assets/compare.js): they are lines over one of three clocks,
 and a charting library would be several times the size of everything else in the page.
 """
 
@@ -11,12 +11,13 @@ from pathlib import Path
 from shlex import join
 
 from zoo import __version__
-from zoo.commands.compare.charts import Charts, chart_sections
+from zoo.commands.compare.charts import CLOCKS, Charts, chart_sections
 from zoo.commands.compare.comparison import Comparison, Figure
+from zoo.commands.compare.groups import Group
 from zoo.commands.compare.html import details, many, named, pairs, section, segments, table
 from zoo.commands.compare.pictures import grids_section, latents_section
 from zoo.commands.compare.protocols import short
-from zoo.commands.compare.text import OVERVIEW, overview
+from zoo.commands.compare.text import OVERVIEW, figures_table, overview
 from zoo.runs.folder import write_atomically
 from zoo.runs.record import without_folders
 
@@ -88,6 +89,9 @@ def lead(comparison: Comparison) -> list[str]:
     span = f"{seen[0]:,}" if len(seen) == 1 else f"{seen[0]:,} to {seen[-1]:,}"
     shared = [f"{name} {v[0]}" for name, v in comparison.circumstances if len(set(v)) == 1 and "version" not in name]
     lines = [f"{sets}; {span} images seen."]
+    if any(isinstance(run, Group) for run in comparison.runs):
+        text = "Lines are means over seeds, bands one standard deviation to each side. "
+        lines.append(text + "In brackets: of how many runs. Pictures are of one seed.")
     return [*lines, f"All of them: {'; '.join(shared)}."] if shared and len(comparison.runs) > 1 else lines
 
 
@@ -97,7 +101,8 @@ def key_bar(comparison: Comparison) -> str:
         f'<button class="run-key" data-run="{i}" aria-pressed="true">{named(i, label)}</button>'
         for i, label in enumerate(comparison.labels)
     )
-    clock = segments("clock", [("images", "images seen"), ("seconds", "wall time")], pressed="images")
+    clocks = [(name, text.removeprefix("over ")) for name, text in CLOCKS.items()]
+    clock = segments("clock", clocks, pressed="images")
     ends = sorted(run.images_seen for run in comparison.runs)
     spans = [("longest", "whole runs"), ("shortest", "shared part")]
     reach = segments("reach", spans, pressed="longest") if ends[-1] > 1.02 * ends[0] else ""
@@ -151,16 +156,16 @@ def tests_section(comparison: Comparison) -> str:
     )
     ordered = sorted(comparison.tested, key=lambda name: name not in shown)
     tables = (
-        details(f"<b>{escape(name)}</b>", figures_table(comparison, comparison.tested[name]), shown=name in shown)
+        details(f"<b>{escape(name)}</b>", figures(comparison, comparison.tested[name]), shown=name in shown)
         for name in ordered
     )
     return section("Reached beside reported", text, *tables)
 
 
-def figures_table(comparison: Comparison, figures: Sequence[Figure]) -> str:
+def figures(comparison: Comparison, rows: Sequence[Figure]) -> str:
     """Figures of one measure, run by run."""
-    rows = [[comparison.labels[f.run], *f.cells.values()] for f in figures]
-    return table(["run", *figures[0].cells], rows, runs=[f.run for f in figures])
+    found = figures_table(comparison, rows, title="")
+    return table(found.head, found.rows, runs=[figure.run for figure in rows])
 
 
 def settings_section(comparison: Comparison) -> str:

@@ -13,6 +13,7 @@ from zoo.runs.record import read_metrics, read_result
 from zoo.runs.study import is_study, read_study
 
 SECTIONS = ("model", "data", "evaluation", "keep", "trainer")  # settings that are groups of settings
+UNKNOWN = "unknown paper"  # of a run without a record and without a checkpoint
 LARGEST = 1e300  # of numbers that are drawn
 
 
@@ -152,9 +153,11 @@ def paper_of(run: RunDir, *, record: Mapping[str, Any] | None, config: Mapping[s
     """Whose paper a run is of: its record says so, or else its last checkpoint."""
     if record or "paper" in config:
         return str(record["paper"] if record else config["paper"])
+    if not run.last_checkpoint.is_file():
+        return UNKNOWN
     from zoo.runs.checkpoints import read_checkpoint
 
     try:
         return str(read_checkpoint(run.last_checkpoint)["zoo"]["paper"])
     except CheckpointError:
-        return "unknown paper"
+        return UNKNOWN

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from zoo.experiments.measures import MEASURES
+from zoo.runs.folder import RunDir
 from zoo.runs.record import OWN_FIELDS, summarise_measures
+from zoo.runs.state import state_without_record
 
 Row = Mapping[str, Any]
 
@@ -19,6 +21,7 @@ class Point(NamedTuple):
     seconds: float  # of training until then, pauses between resumes left out
     value: float | None  # None: not finite
     error: float | None = None  # standard deviation or error, where one was taken
+    updates: int | None = None  # of G until then; None where it is not known
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,30 @@ class ComparedRun:
         return int(self.record["images_seen"]) if self.record else max((r["images_seen"] for r in self.rows), default=0)
 
     @property
+    def seeds(self) -> str:
+        return "" if self.seed is None else str(self.seed)
+
+    @cached_property
+    def state(self) -> str:
+        """ "finished", or what became of it; a run that was pulled from elsewhere may go on there."""
+        if self.record:
+            return "finished"
+        return "not ended" if "paper" in self.config else state_without_record(RunDir(self.path))
+
+    @property
+    def generator_steps(self) -> int | None:
+        """Updates of G; None of a run that has not ended and does not log them."""
+        if self.record:
+            return int(self.record["generator_steps"])
+        return next((n for row in reversed(self.rows) if (n := row.get("generator_steps")) is not None), None)
+
+    def updates_at(self, row: Row) -> int | None:
+        """Updates of G until a row; in proportion to images where a log from before they were logged lacks them."""
+        if "generator_steps" in row or not self.record or not self.images_seen:
+            return row.get("generator_steps")
+        return round(row["images_seen"] * self.record["generator_steps"] / self.images_seen)
+
+    @property
     def wall_time(self) -> float:
         """Seconds of training, summed over resumes."""
         return float(self.record["wall_time_s"]) if self.record else (self.seconds[-1] if self.seconds else 0.0)
@@ -106,7 +133,7 @@ class ComparedRun:
 
     def _points(self, name: str, *, of_steps: bool) -> list[Point]:
         return [
-            Point(row["images_seen"], seconds, row[name], MEASURES.error(name, row))
+            Point(row["images_seen"], seconds, row[name], MEASURES.error(name, row), self.updates_at(row))
             for row, seconds in zip(self.rows, self.seconds, strict=True)
             if name in row and is_step(row) == of_steps
         ]

@@ -1,10 +1,10 @@
 // Draws the curves of the page as SVG at the width they have, with a read-out under the pointer. No library: every
-// chart is lines over one of two clocks, and the page must open from a file without a network.
+// chart is lines over one of three clocks, and the page must open from a file without a network.
 "use strict";
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
   const state = {
-    clock: "images", // or "seconds"
+    clock: "images", // or another of CLOCKS
     reach: "longest", // run that the clocks go to; "shortest" shows what all runs have in common
     hidden: new Set(), // runs
     lifted: null, // the run whose button the pointer is on
@@ -44,6 +44,7 @@
 
   const CLOCKS = {
     images: { of: (s) => s.x, name: "images seen", tick: brief, near: brief, full: (v) => `${count(v)} images` },
+    updates: { of: (s) => s.u, name: "updates of G", tick: brief, near: brief, full: (v) => `${count(v)} updates of G` },
     seconds: { of: (s) => s.t, name: "wall time", tick: briefly, near: duration, full: duration },
   };
 
@@ -118,7 +119,8 @@
   // Where everything lies: the box of the curves, and the functions from values to pixels.
   const layout = (figure, chart, svg) => {
     const clock = CLOCKS[figure.dataset.over || state.clock];
-    const series = chart.series.filter((s) => s.run === undefined || !state.hidden.has(s.run));
+    const shown = chart.series.filter((s) => s.run === undefined || !state.hidden.has(s.run));
+    const series = shown.filter(clock.of); // a log from before updates of G were written has none
     const width = Math.max(240, Math.floor(figure.clientWidth - 24));
     const height = figure.dataset.tall ? (width < 420 ? 250 : 320) : 220;
     if (chart.log === undefined) chart.log = wantsLog(chart.series);
@@ -140,7 +142,7 @@
       make("text", { x: box.left - 6, y: y(t) + 4, "text-anchor": "end" }, svg, label(t));
     }
     const room = Math.max(2, Math.floor((box.right - box.left) / 75));
-    for (const t of clock === CLOCKS.images ? linearTicks(0, end, room) : timeTicks(end, room)) {
+    for (const t of clock === CLOCKS.seconds ? timeTicks(end, room) : linearTicks(0, end, room)) {
       make("line", { class: "base", x1: x(t), x2: x(t), y1: box.bottom, y2: box.bottom + 4 }, svg);
       make("text", { x: x(t), y: box.bottom + 16, "text-anchor": "middle" }, svg, clock.tick(t));
     }

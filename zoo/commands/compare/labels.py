@@ -1,0 +1,113 @@
+"""What runs are called: paper, recipe, the settings that set a run apart, and where these do not suffice its seed."""
+
+import ast
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from zoo.commands.compare.runs import ComparedRun
+from zoo.runs.record import overrides
+from zoo.training.scripts import recipe_of
+from zoo.training.signatures import arguments_of, entries, model_of
+
+NO_MARK = ("data.init_args.root", "data.init_args.seed", "data.root", "data.seed")  # where and in what order
+MARKS = 3  # settings that a label has at most
+LONG = 24  # letters of a value
+
+
+def labels_of(runs: Sequence[ComparedRun]) -> list[str]:
+    """A label for each run: runs that share one are told apart by seed, or else by folder."""
+    names = [", ".join([f"{run.paper} {name_of(run)}", *marks_of(run)]) for run in runs]
+    seeds = [f"{name} seed {run.seeds}" for name, run in zip(names, runs, strict=True)]
+    places = [f"{name} ({place})" for name, place in zip(names, short_paths([r.path for r in runs]), strict=True)]
+    labels = []
+    for i, name in enumerate(names):
+        alike = [j for j, other in enumerate(names) if other == name]
+        told_apart = len({seeds[j] for j in alike}) == len(alike)
+        labels.append(name if len(alike) == 1 else seeds[i] if told_apart else places[i])
+    return labels
+
+
+def name_of(run: ComparedRun) -> str:
+    """The recipe; of a run on other data than the recipe's these data, and what it was fine-tuned from."""
+    recipe = recipe_of(run.paper, run.recipe)
+    data = str(((recipe.config if recipe else {}).get("data") or {}).get("class_path", "")).rpartition(".")[2]
+    if not data or run.data_class in (data, "") or data not in entries("zoo.data", "DATASETS"):
+        return run.recipe
+    source = (run.record or {}).get("finetune", {}).get("init_from") or run.config.get("init_from")
+    return f"on {run.data_name}" + (f", from {Path(str(source)).name}" if source else "")
+
+
+def marks_of(run: ComparedRun) -> list[str]:
+    """The settings of model and data that are not the recipe's: "n_critic 1", "lr 0.0001", "...".
+
+    Out of its config.yaml, or of a record alone out of its command lines.
+    """
+    own = dict(flatten(run.config)) if run.config else options_in(overrides(run.record or {"commands": []}))
+    usual = recipe_settings(run.paper, run.recipe) if run.config else {}
+    found = [
+        f"{name.rpartition('.')[2]} {value if len(value) <= LONG else value[: LONG - 3] + '...'}"
+        for name, value in own.items()
+        if name.startswith(("model.", "data.")) and name not in NO_MARK and not name.endswith("class_path")
+        if (name in usual and not alike(value, usual[name])) or not run.config
+    ]
+    return found if len(found) <= MARKS else [*found[:MARKS], "..."]
+
+
+def options_in(text: str) -> dict[str, str]:
+    """{"model.lr": "0.1"} of " --model.lr 0.1 --images 200"."""
+    words = [part.partition(" ") for part in text.split(" --")[1:]]
+    return {name: value.strip() for name, _, value in words}
+
+
+@cache
+def recipe_settings(paper: str, recipe: str) -> Mapping[str, str]:
+    """The settings of model and data that a run of a recipe has unless it is told otherwise, flat."""
+    found = recipe_of(paper, recipe)
+    if found is None:
+        return {}
+    data = found.config.get("data") or {}
+    return {
+        **defaults("model", model_of(paper)),
+        **defaults("data.init_args", str(data.get("class_path", ""))),
+        **dict(flatten({"model": found.config.get("model") or {}, "data": data})),
+    }
+
+
+def defaults(section: str, kind: str) -> dict[str, str]:
+    """A constructor's defaults, as far as they are plain values."""
+    found = {}
+    for argument in arguments_of(kind):
+        try:
+            found |= dict(flatten({f"{section}.{argument.name}": ast.literal_eval(argument.default)}))
+        except (ValueError, SyntaxError):
+            continue
+    return found
+
+
+def alike(a: str, b: str) -> bool:
+    """Whether two values are the same: 1e-4 is 0.0001."""
+    try:
+        return a == b or float(a) == float(b)
+    except ValueError:
+        return False
+
+
+def short_paths(paths: Sequence[Path]) -> list[str]:
+    """Each path's last parts, as many as tell all paths apart."""
+    parts = [path.absolute().parts for path in paths]
+    for n in range(1, max(len(p) for p in parts) + 1):
+        ends = [str(Path(*p[-n:])) for p in parts]
+        if len(set(ends)) == len(ends):
+            return ends
+    return [f"{path} #{i}" for i, path in enumerate(paths, start=1)]
+
+
+def flatten(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Nested settings as (dotted name, value)."""
+    for name, value in settings.items():
+        if isinstance(value, dict) and value:
+            yield from flatten(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", "none" if value is None else str(value)
