@@ -33,7 +33,7 @@ class Weights(NamedTuple):
 
 
 def open_weights(name_or_path: str) -> Weights:
-    """The weights of a release (its name, its address at the Hub or its folder), a run (its last checkpoint) or a checkpoint.
+    """The weights of a release (its name, its address at the Hub, its folder), a run (its last ones) or a checkpoint.
 
     Raises:
         ReleaseError: no release of that name, or one that is not what its card says.
