@@ -9,7 +9,7 @@ install: .venv/installed
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --disable-pip-version-check --quiet --editable '.[dev,wandb]'
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --editable '.[dev,wandb,hub]'
 	touch $@
 
 reproduce: install

@@ -229,8 +229,8 @@ def test_a_wrong_command_is_found(parser_of: Callable[[str, str], Any]) -> None:
 
 @pytest.mark.parametrize(
     "file",
-    # those are tested on their own: a tenth paper, and files that an export writes
-    [file for file in DOCUMENTS if file.name not in ("CONTRIBUTING.md", "export.md")],
+    # those are tested on their own: a tenth paper, files that an export writes, and what lies at the Hub
+    [file for file in DOCUMENTS if file.name not in ("CONTRIBUTING.md", "export.md", "hub.md")],
     ids=name_of,
 )
 def test_python_snippets_run(file: Path) -> None:

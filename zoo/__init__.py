@@ -31,6 +31,8 @@ def list_pretrained() -> list[str]:
 def load_pretrained(name: str) -> "AdversarialModule":
     """A trained model by the name of its release, like "dcgan.mnist"; or a run's folder, or a checkpoint file.
 
+    A release at the Hugging Face Hub is "hf://OWNER/NAME", or "hf://OWNER/NAME@REVISION".
+
     Returns:
         the paper's module with G, G_ema (where the paper averages) and D, on the CPU, in evaluation mode:
         `load_pretrained("dcgan.mnist").sample(16, seed=0)` gives images [16, C, H, W] in [-1, 1].
@@ -38,6 +40,7 @@ def load_pretrained(name: str) -> "AdversarialModule":
     Raises:
         ReleaseError: no release of that name, or files that are not what its card says.
         CheckpointError: no such checkpoint, or a damaged one.
+        UsageError: an address at the Hub, and huggingface_hub is not installed.
     """
     from zoo.releases.weights import load_model
 

@@ -53,6 +53,7 @@ COMMANDS = {
         Command("releases", "the trained models at hand (shipped, and at ZOO_RELEASES)", "releases"),
         Command("verify", "compute again what the cards of releases claim", "verify"),
         Command("export", "make a release of a finished run, or an ONNX or PyTorch file of any model", "export"),
+        Command("push", "send a release or a run to the Hugging Face Hub", "push"),
         Command("pretrain", "train, evaluate and export the releases that are missing", "pretrain"),
     ),
     "Results": (

@@ -9,6 +9,8 @@ from zoo.commands import model_argument
 from zoo.commands.output import output_file
 from zoo.errors import UsageError
 from zoo.releases.card import PRECISIONS
+from zoo.releases.find import names_release
+from zoo.releases.hub import is_hub, repository
 from zoo.runs.text import finite, say
 
 SUFFIXES = {"onnx": ".onnx", "torch-export": ".pt2"}  # of the files
@@ -23,11 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--to", choices=("release", *SUFFIXES), default="release", help="what is made (default: %(default)s)")
     add("--out", help="the file; of a release, the folder of releases (default: releases)")
     add("--checkpoint", choices=("last", "best"), help="of a run (default: last)")
-    release = parser.add_argument_group("a release (of a run)").add_argument
-    release("--name", help="default: PAPER.RECIPE")
-    release("--precision", choices=PRECISIONS, help="of the weights; default: float16, float32 with --figures record")
-    release("--figures", choices=("measure", "record"), help="taken now (default), or those of the run's own `test`")
-    release("--data_dir", help="where the run's data lie now")
+    add_release_options(parser)
     file = parser.add_argument_group("a file (of the generator alone)").add_argument
     file("--label", type=int, metavar="Y", help="the class of all images (default: an input)")
     file("--truncation", type=psi, metavar="PSI", help="a number, or `input` (default: none)")
@@ -35,6 +33,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     file(
         "--pixels", choices=("float", "uint8"), help="in [-1, 1] (default), or RGB bytes, as torch-fidelity wants them"
     )
+
+
+def add_release_options(parser: argparse.ArgumentParser) -> None:
+    """How a release is made of a run."""
+    add = parser.add_argument_group("a release (of a run)").add_argument
+    add("--name", help="default: PAPER.RECIPE")
+    add("--precision", choices=PRECISIONS, help="of the weights; default: float16, float32 with --figures record")
+    add("--figures", choices=("measure", "record"), help="taken now (default), or those of the run's own `test`")
+    add("--data_dir", help="where the run's data lie now")
 
 
 def psi(text: str) -> float | str:
@@ -56,31 +63,34 @@ def run(arguments: argparse.Namespace) -> None:
 
 def make_release(arguments: argparse.Namespace) -> None:
     """A release of a run."""
-    from zoo.models import MODELS
-    from zoo.models.trained import FinishedRun
-    from zoo.releases.card import CARD_FILE, NAME
-    from zoo.releases.export import export
-    from zoo.training.scripts import summary_of
-
-    path = Path(arguments.model)
-    if (path / CARD_FILE).is_file() or (NAME.fullmatch(arguments.model) and not path.exists()):
+    if names_release(arguments.model):
         raise UsageError(
             f"{arguments.model} is no run, and releases are made of runs; for a file of a release's generator add "
             "--to onnx or --to torch-export"
         )
-    finished = FinishedRun(path, models=MODELS)
+    folder = release_of_run(arguments, Path(arguments.out or "releases"))
+    say(f"release {folder}\nuse it  python -m zoo sample {folder}")
+
+
+def release_of_run(arguments: argparse.Namespace, out: Path) -> Path:
+    """The folder of the release that is made, in `out`, of the run that a command names."""
+    from zoo.models import MODELS
+    from zoo.models.trained import FinishedRun
+    from zoo.releases.export import export
+    from zoo.training.scripts import summary_of
+
+    finished = FinishedRun(Path(arguments.model), models=MODELS)
     if arguments.data_dir is not None:
         finished.data_settings["init_args"]["root"] = arguments.data_dir
-    folder = export(
+    return export(
         finished,
-        Path(arguments.out or "releases"),
+        out,
         checkpoint=arguments.checkpoint or "last",
         name=arguments.name,
         precision=arguments.precision or ("float32" if arguments.figures == "record" else "float16"),
         summary=summary_of(finished.record["paper"], finished.record["recipe"]),
         figures=arguments.figures or "measure",
     )
-    say(f"release {folder}\nuse it  python -m zoo sample {folder}")
 
 
 def make_file(arguments: argparse.Namespace) -> None:
@@ -95,6 +105,8 @@ def make_file(arguments: argparse.Namespace) -> None:
         require("onnx", "onnxscript", purpose="--to onnx")
     suffix = SUFFIXES[arguments.to]
     name = Path(arguments.model).resolve().name if Path(arguments.model).exists() else arguments.model
+    if is_hub(name):
+        name = repository(name).name.partition("/")[2]
     out = output_file(arguments.out or name.removesuffix(".ckpt") + suffix, suffixes=(suffix,))
     model = arguments.model
     if arguments.checkpoint is not None:

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 
 def add_model(parser: argparse.ArgumentParser) -> None:
     """The model alone."""
-    parser.add_argument("model", metavar="MODEL", help="a release (dcgan.mnist), a run's folder, or a checkpoint file")
+    help = "a release (dcgan.mnist, hf://OWNER/NAME), a run's folder, or a checkpoint file"
+    parser.add_argument("model", metavar="MODEL", help=help)
 
 
 def add_model_arguments(parser: argparse.ArgumentParser, *, out: str | None) -> None:

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zoo.releases.find import list_pretrained, release_folder
+from zoo.releases.find import list_pretrained, locate, release_folder
 from zoo.runs.text import say
 
 if TYPE_CHECKING:
@@ -20,16 +20,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Prints a table of all releases at hand; with --picture, draws samples, a row a paper and a block a data set."""
-    from zoo.releases.card import read_card
+    from zoo.releases.card import figures_line, read_card
     from zoo.runs.text import lined_up
 
     rows = [("release", "images", "data", "images seen", "MB", "precision", "figures")]
     for name in list_pretrained():
         card = read_card(release_folder(name))
-        figures = ", ".join(f"{key} {card['figures'][key]:.4g}" for key in card["protocols"])
         size = sum(entry["bytes"] for entry in card["files"].values()) / 1e6
         shape, seen = "x".join(map(str, card["image_shape"])), f"{card['training']['images_seen']:,}"
-        rows.append((name, shape, card["data"]["name"], seen, f"{size:.1f}", card["precision"], figures))
+        rows.append((name, shape, card["data"]["name"], seen, f"{size:.1f}", card["precision"], figures_line(card)))
     say(lined_up(rows).rstrip())
     if arguments.picture:
         from zoo.commands.picture import draw_blocks
@@ -39,8 +38,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def open_release(name_or_folder: str) -> Release:
-    """A release by name or by its folder."""
+    """A release by name, by its address at the Hub or by its folder."""
     from zoo.releases.release import Release
 
-    path = Path(name_or_folder).expanduser()
-    return Release(path if path.is_dir() else release_folder(name_or_folder))
+    return Release(locate(name_or_folder))

@@ -13,8 +13,8 @@ from torch import Tensor
 from zoo.errors import DataError
 from zoo.models import MODELS
 from zoo.models.trained import FinishedRun
-from zoo.releases.card import CARD_FILE
-from zoo.releases.find import release_folder
+from zoo.releases.card import figures_line
+from zoo.releases.find import locate, names_release
 from zoo.releases.portable import GeneratorGraph, flat
 from zoo.releases.release import Release
 from zoo.releases.snippets import onnx_snippet, torch_snippet
@@ -24,17 +24,17 @@ from zoo.runs.environment import VERSION
 
 def origin_of(name_or_path: str) -> dict[str, str]:
     """Name, data and licence of what `load_model` loads, as far as they are known."""
-    path = Path(name_or_path).expanduser()
-    if not path.exists() or (path / CARD_FILE).is_file():
-        card = Release(path if path.exists() else release_folder(name_or_path)).card
+    if names_release(name_or_path):
+        card = Release(locate(name_or_path)).card
         data = card["data"]
         return {
             "name": card["name"],
             "summary": card["summary"],
             "data": f"{data['name']}, {data['images']:,} images",
             "data_licence": data["licence"],
-            "figures": ", ".join(f"{key} {card['figures'][key]:.4g}" for key in card["protocols"]),
+            "figures": figures_line(card),
         }
+    path = Path(name_or_path).expanduser()
     folder = path if path.is_dir() else path.resolve().parent.parent
     known = {"name": path.resolve().name if path.is_dir() else path.stem}
     if (folder / "config.yaml").is_file():

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -132,3 +133,14 @@ def write_card(folder: Path, card: dict[str, Any]) -> None:
     """Writes the card in one step, checked first."""
     check_card(card, folder / CARD_FILE)
     write_atomically(folder / CARD_FILE, json.dumps(card, indent=1, allow_nan=False) + "\n")
+
+
+def files_of(card: dict[str, Any]) -> dict[str, str]:
+    """{file: sha256} of all that a card describes."""
+    files = {f"{network}.safetensors": entry["sha256"] for network, entry in card["files"].items()}
+    return files | {GRID_FILE: card["grid"]["sha256"]}
+
+
+def figures_line(card: Mapping[str, Any]) -> str:
+    """The figures in one line."""
+    return ", ".join(f"{key} {card['figures'][key]:.4g}" for key in card["protocols"])

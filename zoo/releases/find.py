@@ -1,4 +1,4 @@
-"""Releases by name: those that ship with the package, and those at the folder or base URL of ZOO_RELEASES.
+"""Releases by name: those that ship with the package, and those at ZOO_RELEASES: a folder, a base URL or hf://OWNER/NAME.
 
 A source is a folder with `index.json` ({name: sha256 of its card}) and a folder for each release. No torch at import.
 """
@@ -10,10 +10,10 @@ import json
 import os
 import shutil
 from pathlib import Path
-from typing import Any
 
 from zoo.errors import DataError, DownloadError, RecordError, ReleaseError
-from zoo.releases.card import CARD_FILE, GRID_FILE, INDEX_FILE, NAME, read_card
+from zoo.releases.card import CARD_FILE, INDEX_FILE, NAME, files_of, read_card
+from zoo.releases.hub import hub_file, hub_release, is_hub, repository
 from zoo.runs.download import blocks
 from zoo.runs.folder import DAY_S, sweep, temporary_name, write_atomically
 from zoo.runs.plain import as_json, read_json
@@ -55,7 +55,24 @@ def release_folder(name: str) -> Path:
             f"there is no release {name!r} in {looked}; there are {', '.join(list_pretrained()) or 'none'}"
         )
     assert base is not None
+    if is_hub(base):
+        return checked(hub_release(base, name), index[name])
     return fetch(base, name, index[name]) if is_url(base) else checked(Path(base).expanduser() / name, index[name])
+
+
+def names_release(name_or_path: str) -> bool:
+    """Whether this is a release's name, its address at the Hub or its folder; nothing is fetched."""
+    path = Path(name_or_path).expanduser()
+    named = not path.exists() and NAME.fullmatch(name_or_path) is not None
+    return is_hub(name_or_path) or named or (path / CARD_FILE).is_file()
+
+
+def locate(name_or_path: str) -> Path:
+    """The folder of a release by its name, its address at the Hub or its folder; errors as for `release_folder`."""
+    if is_hub(name_or_path):
+        return hub_release(name_or_path)
+    path = Path(name_or_path).expanduser()
+    return path if path.is_dir() else release_folder(name_or_path)
 
 
 def is_url(base: str) -> bool:
@@ -81,7 +98,10 @@ def read_index(base: str) -> dict[str, str]:
     """{name: sha256 of its card} of a source."""
     where = f"{base.rstrip('/')}/{INDEX_FILE}"
     try:
-        index = as_json(download(where), where) if is_url(base) else read_json(Path(where).expanduser())
+        if is_hub(base):
+            index = read_json(hub_file(repository(base), INDEX_FILE))
+        else:
+            index = as_json(download(where), where) if is_url(base) else read_json(Path(where).expanduser())
     except FileNotFoundError as error:
         if base == str(SHIPPED):
             return {}
@@ -139,12 +159,6 @@ def fetch(base: str, name: str, card_sha256: str) -> Path:
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return folder
-
-
-def files_of(card: dict[str, Any]) -> dict[str, str]:
-    """{file: sha256} of all that a card describes."""
-    files = {f"{network}.safetensors": entry["sha256"] for network, entry in card["files"].items()}
-    return files | {GRID_FILE: card["grid"]["sha256"]}
 
 
 def keep(content: bytes, path: Path, *, sha256: str, url: str) -> None:

@@ -13,12 +13,13 @@ from zoo.runs.text import duration
 README_FILE = "README.md"
 
 
-def readme_of(card: Mapping[str, Any], reference: Reference) -> str:
+def readme_of(card: Mapping[str, Any], reference: Reference, *, address: str | None = None) -> str:
     """The README of a release.
 
     Args:
         card: see `zoo.releases.card`.
         reference: of the paper.
+        address: what it is loaded by; None takes its name.
     """
     name, data, training = card["name"], card["data"], card["training"]
     sizes = [f"- `{net}.safetensors`: {entry['parameters']:,} numbers" for net, entry in card["files"].items()]
@@ -45,7 +46,7 @@ def readme_of(card: Mapping[str, Any], reference: Reference) -> str:
 
 {figures_table(card)}
 
-`python -m zoo verify {name}` computes these again. Figures of different protocols may not be ranked.
+`python -m zoo verify FOLDER` computes these again. Figures of different protocols may not be ranked.
 
 ## Use it
 
@@ -64,7 +65,7 @@ onnxruntime) runs, with the lines that do it.
 
 {chr(10).join(sizes)}
 - `card.json`: all of the above and the sha256 of each file, by which they are checked before they are read.
-""".replace("FOLDER", name)
+""".replace("FOLDER", address or name)
 
 
 def figures_table(card: Mapping[str, Any]) -> str:

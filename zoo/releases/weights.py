@@ -10,8 +10,8 @@ from zoo.errors import CheckpointError, ReleaseError
 from zoo.models import TRAINED
 from zoo.models.base.module import AdversarialModule
 from zoo.models.trained import load_module
-from zoo.releases.card import CARD_FILE, NAME
-from zoo.releases.find import list_pretrained, release_folder
+from zoo.releases.card import CARD_FILE
+from zoo.releases.find import list_pretrained, locate, names_release
 from zoo.releases.release import Release
 from zoo.runs.checkpoints import read_checkpoint
 
@@ -33,7 +33,7 @@ class Weights(NamedTuple):
 
 
 def open_weights(name_or_path: str) -> Weights:
-    """The weights of a release ("dcgan.mnist", or its folder), a run's folder (its last checkpoint), or a checkpoint.
+    """The weights of a release (its name, its address at the Hub, its folder), a run (its last ones) or a checkpoint.
 
     Raises:
         ReleaseError: no release of that name, or one that is not what its card says.
@@ -46,16 +46,14 @@ def open_weights(name_or_path: str) -> Weights:
 
 def load_model(name_or_path: str) -> AdversarialModule:
     """The module of a release, a run or a checkpoint, on the CPU, to evaluate; errors as for `open_weights`."""
+    if names_release(name_or_path):
+        return Release(locate(name_or_path)).module()
     path = Path(name_or_path).expanduser()
-    if not path.exists() and NAME.fullmatch(name_or_path):
-        return Release(release_folder(name_or_path)).module()
     if not path.exists() and path.suffix != ".ckpt":
         raise ReleaseError(
             f"there is no {name_or_path}: name a run's folder, a checkpoint (RUN/checkpoints/last.ckpt) or a release "
-            f"({', '.join(list_pretrained()) or 'none at hand'})"
+            f"(hf://OWNER/NAME at the Hub, {', '.join(list_pretrained()) or 'none at hand'})"
         )
-    if (path / CARD_FILE).is_file():
-        return Release(path).module()
     if path.suffix == ".safetensors":
         raise ReleaseError(
             f"{path} is weights alone, which do not say of which network: name the folder of the release, with the "
@@ -66,10 +64,9 @@ def load_model(name_or_path: str) -> AdversarialModule:
 
 def class_names(name_or_path: str) -> list[str]:
     """The names of the classes of what `load_model` loads, by number; none where nothing says them."""
+    if names_release(name_or_path):
+        return list(Release(locate(name_or_path)).card["data"].get("class_names", []))
     path = Path(name_or_path).expanduser()
-    if not path.exists() or (path / CARD_FILE).is_file():
-        release = Release(path if path.exists() else release_folder(name_or_path))
-        return list(release.card["data"].get("class_names", []))
     checkpoint = read_checkpoint(path / "checkpoints" / "last.ckpt" if path.is_dir() else path)
     states = (checkpoint[kind] for kind in DATASETS if isinstance(checkpoint.get(kind), dict))
     names = next((state["class_names"] for state in states if "class_names" in state), None) or []

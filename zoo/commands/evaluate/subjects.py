@@ -30,13 +30,12 @@ class Folder:
 def load_subject(
     target: str, *, dataset: str | None, data_dir: str | None
 ) -> tuple[AdversarialModule, ImageDataModule, Path]:
-    """Module, data and place of a release (by name or folder), a run or a checkpoint."""
-    from zoo.releases.card import CARD_FILE, NAME
+    """Module, data and place of a release (by name, address at the Hub or folder), a run or a checkpoint."""
+    from zoo.releases.find import names_release
 
-    path = Path(target)
-    if (path / CARD_FILE).is_file() or (not path.exists() and NAME.fullmatch(target)):
+    if names_release(target):
         return load_release(target, dataset=dataset, data_dir=data_dir)
-    return load_run(path, dataset=dataset, data_dir=data_dir)
+    return load_run(Path(target), dataset=dataset, data_dir=data_dir)
 
 
 def load_release(
@@ -44,10 +43,10 @@ def load_release(
 ) -> tuple[AdversarialModule, ImageDataModule, Path]:
     """Module and data of a release: those of its card, unless another data set is named."""
     from zoo.releases.claims import open_data
-    from zoo.releases.find import release_folder
+    from zoo.releases.find import locate
     from zoo.releases.release import Release
 
-    release = Release(Path(target) if Path(target).exists() else release_folder(target))
+    release = Release(locate(target))
     module = release.module()
     if dataset is not None:
         return module, data_for(module, dataset, data_dir), release.folder
