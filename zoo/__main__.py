@@ -41,6 +41,7 @@ COMMANDS = {
         Command("interpolate", "images between latents", "interpolate"),
         Command("traverse", "InfoGAN's codes varied one by one", "traverse"),
         Command("mix", "StyleGAN's style mixing", "mix"),
+        Command("film", "the time-lapse of a run's sample grids, as GIF, WebP, APNG or MP4", "film"),
     ),
     "Measure": (
         Command("evaluate", "figures of a run or of two folders, with protocols", "evaluate"),
