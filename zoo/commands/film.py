@@ -71,14 +71,15 @@ def opened(file: Path) -> Image:
     Raises:
         RecordError: it cannot be read.
     """
-    from PIL import Image
+    from PIL import Image as images
 
     try:
-        with Image.open(file, formats=["PNG"]) as picture:
+        with images.open(file, formats=["PNG"]) as picture:
             picture.load()
-            return picture
+            grid: Image = picture
     except Exception as error:  # a damaged file raises nearly anything
         raise RecordError(f"{file} cannot be read as a picture ({error}): remove it, then film again") from error
+    return grid
 
 
 def title_of(folder: RunDir) -> str:

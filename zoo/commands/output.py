@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from zoo.errors import UsageError
-from zoo.experiments.pictures.film import SUFFIXES as FILMS
+from zoo.experiments.pictures.film import SUFFIXES
 from zoo.runs.extras import require
+
+FILMS = SUFFIXES
 
 
 def output_file(name: str, *, option: str = "--out", suffixes: Sequence[str] = (".png",)) -> Path:

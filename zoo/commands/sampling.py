@@ -87,14 +87,16 @@ def closed_ways(module: AdversarialModule, *, n: int, stops: int, steps: int, se
     from zoo.models.stylegan import StyleGAN
 
     require_images(module)
-    z = module.latents(n * stops, generator=torch.Generator().manual_seed(seed)).unflatten(0, (stops, n))
+    z = module.latents(n * stops, generator=torch.Generator().manual_seed(seed)).view(stops, n, -1)
     t, bounded = eased(steps), bounded_columns(module)
     for i in range(stops):
         a, b = z[i], z[(i + 1) % stops]
         if isinstance(module, StyleGAN):
             w_a, w_b = (module.styles(end.to(module.device))[:, None] for end in (a, b))
             w = torch.lerp(w_a, w_b, t.to(w_a)[:, None, None])  # [n, steps, layers, w_dim]
-            images = module.render(w.flatten(0, 1), noise="const").clamp(-1, 1).cpu().unflatten(0, (n, steps))
+            images = (
+                module.render(w.flatten(0, 1), noise="const").clamp(-1, 1).cpu().view(n, steps, *module.image_shape)
+            )
         else:
             images = generated(module, between(a, b, t=t, bounded=bounded))
         yield from images.unbind(1)

@@ -1,0 +1,145 @@
+"""Directions of a latent space, from the papers that introduced them:
+
+- `closed_form`: Y. Shen, B. Zhou, Closed-Form Factorization of Latent Semantics in GANs (SeFA), CVPR 2021,
+  arXiv 2007.06600;
+- `principal`: E. Haerkoenen, A. Hertzmann, J. Lehtinen, S. Paris, GANSpace: Discovering Interpretable GAN Controls,
+  NeurIPS 2020, arXiv 2004.02546;
+- `towards_classes`: Y. Shen, J. Gu, X. Tang, B. Zhou, Interpreting the Latent Space of GANs for Semantic Face Editing
+  (InterFaceGAN), CVPR 2020, arXiv 1907.10786.
+
+Nothing is trained but linear maps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from zoo.errors import EvaluationError
+from zoo.experiments.latents.space import Points, Space
+from zoo.metrics.separability import fit_svm
+
+SAMPLES = 2_000  # that PCA and linear models are fitted to
+FEWEST = 20  # samples of a class, and of all others together
+
+
+class Directions(NamedTuple):
+    """Unit vectors of a space, the strongest first.
+
+    Attributes:
+        vectors: [k, dim].
+        deviations: standard deviation of the samples along each, [k]: the unit of a step.
+        strengths: [k]; singular values, shares of the variance, or how well a linear model does.
+        names: of each.
+    """
+
+    vectors: Tensor
+    deviations: Tensor
+    strengths: Tensor
+    names: list[str]
+
+
+def directions_of(space: Space, vectors: Tensor, strengths: Tensor, names: Sequence[str]) -> Directions:
+    """Vectors [k, dim] brought to unit length; the sign is such that the largest entry is positive."""
+    unit = F.normalize(vectors.float(), dim=1)
+    largest = unit.gather(1, unit.abs().argmax(1, keepdim=True))
+    unit = unit * largest.sign()
+    deviations = torch.tensor([space.deviation(v) for v in unit])
+    return Directions(unit, deviations, strengths.float(), list(names))
+
+
+@torch.no_grad()
+def closed_form(space: Space, *, k: int) -> Directions:
+    """SeFA: unit vectors n that the first layer A stretches most, max |A n|: eigenvectors of A^T A (eq. 5 to 8)."""
+    weights = space.first_layer().double()
+    _, strengths, rows = torch.linalg.svd(weights, full_matrices=False)
+    k = min(k, len(rows))
+    return directions_of(space, rows[:k], strengths[:k], [f"{i + 1}" for i in range(k)])
+
+
+@torch.no_grad()
+def principal(space: Space, *, k: int, samples: int = SAMPLES, seed: int = 0) -> Directions:
+    """GANSpace: the principal axes of activations, carried over to latents by linear regression (eq. 2 and 3).
+
+    The latents' direction u_j minimises sum |x_j u_j - z|^2 over the samples' coordinates x_j along axis j.
+    """
+    points = space.draw(samples, seed=seed)
+    activations = space.activations(points).double()
+    activations = activations - activations.mean(0)
+    vectors = space.vectors(points.x).double()
+    vectors = vectors - vectors.mean(0)
+    _, values, axes = torch.svd_lowrank(activations, q=min(k + 10, *activations.shape), niter=4)
+    coordinates = activations @ axes[:, :k]  # [samples, k], uncorrelated
+    basis = (coordinates.T @ vectors) / coordinates.square().sum(0)[:, None].clamp_min(1e-12)
+    shares = values[:k].square() / activations.square().sum()
+    return directions_of(space, basis, shares, [f"{i + 1}" for i in range(len(basis))])
+
+
+@torch.no_grad()
+def towards_classes(space: Space, points: Points, classes: Tensor, *, names: Sequence[str] = ()) -> Directions:
+    """InterFaceGAN: the normal of the plane that a linear SVM puts between the samples of a class and all others.
+
+    Args:
+        space: of the points.
+        points: samples.
+        classes: what a classifier says of them, int64 [N]; classes with fewer than FEWEST samples are left out.
+        names: of the classes.
+
+    Raises:
+        EvaluationError: no class has enough samples, or all are of one.
+    """
+    x = space.vectors(points.x).double().cpu()
+    mean, scale = x.mean(0), x.std(0).clamp_min(1e-6)
+    x = (x - mean) / scale
+    counts = torch.bincount(classes)
+    chosen = [c for c, n in enumerate(counts.tolist()) if FEWEST <= n <= len(x) - FEWEST]
+    if not chosen:
+        raise EvaluationError(f"the {len(x)} samples are not of several classes: there is no direction towards one")
+    planes = [fit_svm(x, classes == c, C=1 / len(x)) for c in chosen]
+    right = [
+        float((((x @ p[:-1] + p[-1]) > 0) == (classes == c)).double().mean())
+        for p, c in zip(planes, chosen, strict=True)
+    ]
+    vectors = torch.stack([plane[:-1] for plane in planes]) / scale
+    found = directions_of(space, vectors, torch.tensor(right), [names[c] if names else str(c) for c in chosen])
+    return oriented(found, vectors)
+
+
+@torch.no_grad()
+def along_attributes(space: Space, points: Points, attributes: Mapping[str, Tensor]) -> Directions:
+    """The direction that each attribute [N] of the samples grows along: coefficients of a ridge regression."""
+    x = space.vectors(points.x).double().cpu()
+    x = x - x.mean(0)
+    covariance = x.T @ x / len(x)
+    ridge = 0.1 * covariance.diagonal().mean() * torch.eye(x.shape[1], dtype=x.dtype)
+    vectors, shares = [], []
+    for values in attributes.values():
+        a = values.double() - values.double().mean()
+        coefficients = torch.linalg.solve(covariance + ridge, x.T @ a / len(x))
+        vectors.append(coefficients)
+        shares.append(1 - (a - x @ coefficients).square().sum() / a.square().sum().clamp_min(1e-12))
+    return oriented(
+        directions_of(space, torch.stack(vectors), torch.stack(shares), list(attributes)), torch.stack(vectors)
+    )
+
+
+def oriented(found: Directions, vectors: Tensor) -> Directions:
+    """Directions with the signs of these vectors, which say which way is up."""
+    signs = (found.vectors.double() * vectors).sum(1, keepdim=True).sign().float()
+    return found._replace(vectors=found.vectors * signs)
+
+
+@torch.no_grad()
+def varied(space: Space, points: Points, found: Directions, *, steps: Tensor) -> Tensor:
+    """Images [k, N, steps, C, H, W] in [-1, 1]: the points moved along each direction by `steps` [s] deviations."""
+    n, images = len(points.x), []
+    for vector, deviation in zip(found.vectors, found.deviations, strict=True):
+        x = points.x.repeat_interleave(len(steps), 0)
+        by = (steps * deviation).repeat(n)[:, None] * vector  # [N * s, dim]
+        y = None if points.y is None else points.y.repeat_interleave(len(steps))
+        images.append(space.pictures(Points(space.moved(x, by.to(x)), y)).unflatten(0, (n, len(steps))))  # type: ignore[no-untyped-call]
+    return torch.stack(images)
