@@ -21,7 +21,8 @@ from torch.nn import functional as F
 
 from zoo.errors import EvaluationError
 from zoo.experiments.latents.space import Points, Space
-from zoo.metrics.separability import fit_svm
+from zoo.metrics.separability import decide, fit_svm
+from zoo.models.cgan import CGAN
 
 SAMPLES = 2_000  # that PCA and linear models are fitted to
 FEWEST = 20  # samples of a class, and of all others together
@@ -100,10 +101,7 @@ def towards_classes(space: Space, points: Points, classes: Tensor, *, names: Seq
     if not chosen:
         raise EvaluationError(f"the {len(x)} samples are not of several classes: there is no direction towards one")
     planes = [fit_svm(x, classes == c, C=1 / len(x)) for c in chosen]
-    right = [
-        float((((x @ p[:-1] + p[-1]) > 0) == (classes == c)).double().mean())
-        for p, c in zip(planes, chosen, strict=True)
-    ]
+    right = [float((decide(x, w) == (classes == c)).double().mean()) for w, c in zip(planes, chosen, strict=True)]
     vectors = torch.stack([plane[:-1] for plane in planes]) / scale
     found = directions_of(space, vectors, torch.tensor(right), [names[c] if names else str(c) for c in chosen])
     return oriented(found, vectors)
@@ -111,17 +109,20 @@ def towards_classes(space: Space, points: Points, classes: Tensor, *, names: Seq
 
 @torch.no_grad()
 def along_attributes(space: Space, points: Points, attributes: Mapping[str, Tensor]) -> Directions:
-    """The direction that each attribute [N] of the samples grows along: coefficients of a ridge regression."""
+    """The direction that each attribute [N] of the samples grows along, by ridge regression.
+
+    The ridge is as large as the mean variance of a coordinate: it keeps to what samples vary in, which matters in W,
+    where a few axes have most of the variance. Strengths are squared correlations.
+    """
     x = space.vectors(points.x).double().cpu()
     x = x - x.mean(0)
     covariance = x.T @ x / len(x)
-    ridge = 0.1 * covariance.diagonal().mean() * torch.eye(x.shape[1], dtype=x.dtype)
+    ridge = covariance.diagonal().mean() * torch.eye(x.shape[1], dtype=x.dtype)
     vectors, shares = [], []
     for values in attributes.values():
         a = values.double() - values.double().mean()
-        coefficients = torch.linalg.solve(covariance + ridge, x.T @ a / len(x))
-        vectors.append(coefficients)
-        shares.append(1 - (a - x @ coefficients).square().sum() / a.square().sum().clamp_min(1e-12))
+        vectors.append(torch.linalg.solve(covariance + ridge, x.T @ a / len(x)))
+        shares.append(torch.corrcoef(torch.stack([a, x @ vectors[-1]]))[0, 1].square().nan_to_num())
     return oriented(
         directions_of(space, torch.stack(vectors), torch.stack(shares), list(attributes)), torch.stack(vectors)
     )
@@ -143,3 +144,23 @@ def varied(space: Space, points: Points, found: Directions, *, steps: Tensor) ->
         y = None if points.y is None else points.y.repeat_interleave(len(steps))
         images.append(space.pictures(Points(space.moved(x, by.to(x)), y)).unflatten(0, (n, len(steps))))  # type: ignore[no-untyped-call]
     return torch.stack(images)
+
+
+@torch.no_grad()
+def between_classes(space: Space, *, classes: int, steps: int, seed: int) -> Tensor:
+    """From each class to the next one, all else the same: [classes, steps, C, H, W] in [-1, 1].
+
+    A class direction of a model that is told the class: the one-hot label y_a moves straight to y_b.
+
+    Raises:
+        EvaluationError: labels are no vectors to this model.
+    """
+    module = space.module
+    if not isinstance(module, CGAN):
+        raise EvaluationError(f"{type(module).__name__} takes one class at a time, not shares of two, as cGAN does")
+    points = space.draw(classes, seed=seed)
+    start = F.one_hot(torch.arange(classes) % module.num_classes, module.num_classes).float()
+    t = torch.linspace(0, 1, steps)[None, :, None]
+    y = torch.lerp(start[:, None], start.roll(1, 1)[:, None], t).flatten(0, 1)  # [classes * steps, K]
+    x = points.x.repeat_interleave(steps, 0)
+    return space.pictures(Points(x, y.to(x.device))).unflatten(0, (classes, steps))  # type: ignore[no-untyped-call,no-any-return]
