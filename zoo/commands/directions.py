@@ -104,7 +104,8 @@ def classified(images: Tensor) -> Tensor:
             "--by attributes, sefa or pca"
         )
     extractor = load_extractor("lenet" if images.shape[1] == 1 else "resnet")
-    return extractor(to_uint8(images)).logits.argmax(1)
+    classes: Tensor = extractor(to_uint8(images)).logits.argmax(1)
+    return classes
 
 
 def table(space: Space, found: Directions, arguments: argparse.Namespace) -> str:

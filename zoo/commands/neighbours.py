@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from zoo.metrics.nearest import Neighbours
+    from zoo.metrics.pairs import Side
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -65,7 +66,8 @@ def nearest(samples: Tensor, reals: Tensor, *, features: str, k: int) -> Neighbo
 
     extractor = None if features == "pixels" else load_extractor(features)
     metric = NearestNeighbours(k=k)
-    for side, images in (("real", reals), ("fake", samples)):
+    sides: tuple[tuple[Side, Tensor], ...] = (("real", reals), ("fake", samples))
+    for side, images in sides:
         blocks = [images[i : i + 500] for i in range(0, len(images), 500)]
         values = torch.cat([b.flatten(1) if extractor is None else extractor(b).features for b in blocks])
         metric.update(values, index=torch.arange(len(values)), side=side)

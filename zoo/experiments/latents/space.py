@@ -238,7 +238,7 @@ def effective_weights(call: Call, norm: Any) -> Tensor:
     """
     inputs = call.x[0].numel()
     basis = torch.eye(inputs, device=call.x.device).view(inputs, *call.x.shape[1:])
-    response = (call.net(basis) - call.net(torch.zeros_like(basis[:1]))).flatten(1).T  # [outputs, inputs]
+    response: Tensor = (call.net(basis) - call.net(torch.zeros_like(basis[:1]))).flatten(1).T  # [outputs, inputs]
     if norm is not None and norm.running_var is not None:
         gain = (norm.running_var + norm.eps).rsqrt() * (1 if norm.weight is None else norm.weight)
         response = (response.view(len(gain), -1, inputs) * gain[:, None, None]).flatten(0, 1)
