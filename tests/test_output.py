@@ -18,11 +18,14 @@ def test_an_output_that_cannot_be_is_refused_in_one_line(tmp_path: Path) -> None
     (tmp_path / "folder.png").mkdir()
     (tmp_path / "file").write_text("here before")
     for arguments, message in (
-        (("interpolate", "gan.mnist", "--out", "x.gif"), "--out x.gif: what is written there is .png"),
+        (("interpolate", "gan.mnist", "--out", "x.avi"), "--out x.avi: what is written there is .png or .gif or "),
         (("sample", "gan.mnist", "--out", tmp_path / "folder.png"), "is a folder"),
         (("sample", "gan.mnist", "--out", tmp_path / "file" / "x.png"), "cannot be made a folder"),
         (("sample", "gan.mnist", "--files", "--out", tmp_path / "file"), "cannot be made a folder"),
         (("traverse", "infogan.mnist", "--out", tmp_path / "file"), "cannot be made a folder"),
+        (("traverse", "infogan.mnist", "--out", "codes.mov"), "codes.mov: what is written there is .gif"),
+        (("film", tmp_path, "--out", "film.png"), "film.png: what is written there is .gif"),
+        (("mix", "stylegan.mnist", "--out", "x.svg"), "x.svg: what is written there is .png"),
         (("mix", "stylegan.mnist", "--out", "x"), "is .png"),
         (("sample", "cgan.mnist", "--labels", "abc"), "--labels takes integers"),
         (("sample", "cgan.mnist", "--labels", ""), "--labels takes integers"),

@@ -144,12 +144,12 @@ def test_labels_are_gone_through_again_and_again():
 def test_ways_keep_to_the_prior():
     generator = torch.Generator().manual_seed(0)
     a, b = torch.randn(3, 64, generator=generator), torch.randn(3, 64, generator=generator)
-    normal = between(a, b, steps=5, bounded=torch.zeros(64, dtype=torch.bool))
+    normal = between(a, b, t=torch.linspace(0, 1, 5), bounded=torch.zeros(64, dtype=torch.bool))
     torch.testing.assert_close(normal[:, 0], a)
     torch.testing.assert_close(normal[:, -1], b)
     torch.testing.assert_close(normal[:, 2].norm(dim=1), (a.norm(dim=1) + b.norm(dim=1)) / 2)
     u, v = a.clamp(-1, 1), b.clamp(-1, 1)
-    uniform = between(u, v, steps=5, bounded=torch.ones(64, dtype=torch.bool))
+    uniform = between(u, v, t=torch.linspace(0, 1, 5), bounded=torch.ones(64, dtype=torch.bool))
     torch.testing.assert_close(uniform[:, 1], 0.75 * u + 0.25 * v)
     assert uniform.abs().max() <= 1
 

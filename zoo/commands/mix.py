@@ -1,18 +1,20 @@
-"""`zoo mix`: StyleGAN's style mixing."""
+"""`zoo mix`: StyleGAN's style mixing, as a picture or, with moving sources, as a film."""
 
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from functools import partial
 
 from zoo.commands import model_argument
-from zoo.commands.output import output_file
+from zoo.commands.output import is_film, picture_file
 from zoo.runs.text import positive, say
+
+PACE = 60  # milliseconds of a film's frame
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
-    model_argument.add_model_arguments(parser, out="mixing.png")
+    model_argument.add_model_arguments(parser, out="mixing.png", film=True)
     parser.add_argument("--layers", choices=("coarse", "middle", "fine"), default="coarse")
     parser.add_argument("--rows", type=positive, default=4)
     parser.add_argument("--columns", type=positive, default=6)
@@ -20,21 +22,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Draws StyleGAN's style mixing."""
-    from zoo.commands.sampling import mixed_styles
+    from zoo.commands.sampling import mixed_styles, mixing_loop, with_styles
     from zoo.experiments.pictures.captions import captioned, write_picture
+    from zoo.experiments.pictures.film import loop, write_film
     from zoo.experiments.stylegan import layers_title
 
-    module: Any = model_argument.load(arguments)
-    out = output_file(arguments.out)
-    images = mixed_styles(
-        module, rows=arguments.rows, columns=arguments.columns, kind=arguments.layers, seed=arguments.seed
-    )
-    picture = captioned(
-        images,
-        title=f"Each image: {layers_title(module, arguments.layers)} of the source above it, all other styles of the "
+    module = with_styles(model_argument.load(arguments))
+    out, kind = picture_file(arguments.out), arguments.layers
+    draw = partial(
+        captioned,
+        title=f"Each image: {layers_title(module, kind)} of the source above it, all other styles of the "
         "destination at its left",
         columns=["", *["source"] * arguments.columns],
         rows=["", *["destination"] * arguments.rows],
     )
-    write_picture(picture, out)
-    say(f"{arguments.layers} styles of the top row in the images at the left: {arguments.out}")
+    settings = {"rows": arguments.rows, "columns": arguments.columns, "kind": kind, "seed": arguments.seed}
+    if is_film(out):
+        film = loop([draw(images) for images in mixing_loop(module, **settings)], time=PACE)
+        write_film(lambda share: film, out)
+    else:
+        write_picture(draw(mixed_styles(module, **settings)), out)
+    say(f"{kind} styles of the top row in the images at the left: {arguments.out}")

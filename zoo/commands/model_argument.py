@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from zoo.commands.output import FILMS
+
 if TYPE_CHECKING:
     from zoo.models.base.module import AdversarialModule
 
@@ -15,11 +17,12 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help=help)
 
 
-def add_model_arguments(parser: argparse.ArgumentParser, *, out: str | None) -> None:
-    """Model, seed, device, and where the picture goes (`out` by default; None: samples.png)."""
+def add_model_arguments(parser: argparse.ArgumentParser, *, out: str | None, film: bool = False) -> None:
+    """Model, seed, device, and where the picture goes (`out` by default; None: samples.png); or the `film`."""
     add_model(parser)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", default=out, help=f"default: {out or 'samples.png'}")
+    formats = f"; {', '.join(FILMS)} are films" if film else ""
+    parser.add_argument("--out", default=out, help=f"default: {out or 'samples.png'}{formats}")
     parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, ...")
 
 

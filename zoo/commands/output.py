@@ -7,6 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from zoo.errors import UsageError
+from zoo.experiments.pictures.film import SUFFIXES
+from zoo.runs.extras import require
+
+FILMS = SUFFIXES
 
 
 def output_file(name: str, *, option: str = "--out", suffixes: Sequence[str] = (".png",)) -> Path:
@@ -18,12 +22,24 @@ def output_file(name: str, *, option: str = "--out", suffixes: Sequence[str] = (
     path = Path(name).expanduser()
     if suffixes and path.suffix.lower() not in suffixes:
         raise UsageError(f"{option} {name}: what is written there is {' or '.join(suffixes)}, so name it so")
+    if path.suffix.lower() == ".mp4":
+        require("imageio_ffmpeg", purpose=f"{option} {name}: an MP4")
     if path.is_dir():
         raise UsageError(f"{option} {name} is a folder: name a file in it")
     output_folder(str(path.parent), option=f"{option} {name}:")
     if path.exists() and not (path.is_file() and os.access(path, os.W_OK)):
         raise UsageError(f"{option} {name} cannot be written over: name another file")
     return path
+
+
+def picture_file(name: str, *, option: str = "--out") -> Path:
+    """A PNG or, by its suffix, a film; errors as for `output_file`."""
+    return output_file(name, option=option, suffixes=(".png", *FILMS))
+
+
+def is_film(name: str | Path) -> bool:
+    """Whether a name promises a film."""
+    return Path(name).suffix.lower() in FILMS
 
 
 def output_folder(name: str, *, option: str = "--out") -> Path:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -11,6 +13,10 @@ from zoo.errors import EvaluationError
 from zoo.experiments.pictures.grids import save_png
 from zoo.models.base.module import AdversarialModule
 from zoo.nn.modes import in_eval_mode
+
+if TYPE_CHECKING:
+    from zoo.models.infogan import InfoGAN
+    from zoo.models.stylegan import StyleGAN
 
 
 def require_images(module: AdversarialModule) -> None:
@@ -57,12 +63,48 @@ def ways(module: AdversarialModule, *, rows: int, steps: int, seed: int) -> Tens
     a, b = module.latents(rows, generator=generator), module.latents(rows, generator=generator)
     if isinstance(module, StyleGAN):
         return module.interpolate(a.to(module.device), b.to(module.device), steps=steps).cpu()
-    z = between(a, b, steps=steps, bounded=bounded_columns(module)).flatten(0, 1).to(module.device)
+    z = between(a, b, t=torch.linspace(0, 1, steps), bounded=bounded_columns(module))
+    return generated(module, z)
+
+
+def generated(module: AdversarialModule, z: Tensor) -> Tensor:
+    """Images of latents [rows, steps, z_dim], in conditional models a class for each row: [rows, steps, C, H, W]."""
+    rows, steps = z.shape[:2]
     labels = None
     if module.num_classes is not None:
         labels = torch.arange(rows).remainder(module.num_classes).repeat_interleave(steps).to(module.device)
     with in_eval_mode(module):
-        return module.generate(z, labels).float().cpu().unflatten(0, (rows, steps))  # type: ignore[no-untyped-call,no-any-return]
+        return module.generate(z.flatten(0, 1).to(module.device), labels).float().cpu().unflatten(0, (rows, steps))  # type: ignore[no-untyped-call,no-any-return]
+
+
+@torch.no_grad()
+def closed_ways(module: AdversarialModule, *, n: int, stops: int, steps: int, seed: int) -> Iterator[Tensor]:
+    """The frames of n closed ways, each through its own `stops` latents: stops * steps times [n, C, H, W] in [-1, 1].
+
+    The way slows down at each latent. StyleGAN goes straight in W with its fixed noise, the others as `between` says;
+    conditional models keep a class for each way.
+    """
+    from zoo.models.stylegan import StyleGAN
+
+    require_images(module)
+    z = module.latents(n * stops, generator=torch.Generator().manual_seed(seed)).view(stops, n, -1)
+    t, bounded = eased(steps), bounded_columns(module)
+    for i in range(stops):
+        a, b = z[i], z[(i + 1) % stops]
+        if isinstance(module, StyleGAN):
+            w_a, w_b = (module.styles(end.to(module.device))[:, None] for end in (a, b))
+            w = torch.lerp(w_a, w_b, t.to(w_a)[:, None, None])  # [n, steps, layers, w_dim]
+            images = (
+                module.render(w.flatten(0, 1), noise="const").clamp(-1, 1).cpu().view(n, steps, *module.image_shape)
+            )
+        else:
+            images = generated(module, between(a, b, t=t, bounded=bounded))
+        yield from images.unbind(1)
+
+
+def eased(steps: int) -> Tensor:
+    """Times [steps] from 0 on, 1 left out, at rest at both ends: (1 - cos pi t) / 2."""
+    return (1 - torch.cos(torch.pi * torch.arange(steps) / steps)) / 2
 
 
 def bounded_columns(module: AdversarialModule) -> Tensor:
@@ -70,15 +112,15 @@ def bounded_columns(module: AdversarialModule) -> Tensor:
     return module.latents(1000, generator=torch.Generator().manual_seed(0)).abs().amax(0) <= 2
 
 
-def between(a: Tensor, b: Tensor, *, steps: int, bounded: Tensor) -> Tensor:
-    """Latents from a to b [N, z_dim], both ends included: [N, steps, z_dim].
+def between(a: Tensor, b: Tensor, *, t: Tensor, bounded: Tensor) -> Tensor:
+    """Latents on the way from a (at t = 0) to b (1) [N, z_dim], at the times t [steps]: [N, steps, z_dim].
 
     Bounded entries go straight, which stays in their support; normal ones on the great circle, at lengths between
     those of the ends: halfway on a straight line a normal latent is shorter than any that G was trained on.
     """
     from zoo.nn.interpolation import lerp, slerp
 
-    t = torch.linspace(0, 1, steps)[None, :, None]  # [1, steps, 1]
+    t = t[None, :, None]  # [1, steps, 1]
     a, b = a[:, None], b[:, None]
     z = lerp(a, b, t)
     if not bounded.all():
@@ -91,11 +133,24 @@ def between(a: Tensor, b: Tensor, *, steps: int, bounded: Tensor) -> Tensor:
 def traversals(module: AdversarialModule, *, rows: int, seed: int) -> dict[str, Tensor]:
     """InfoGAN's codes varied one by one: {"c1": [rows, columns, C, H, W] in [-1, 1], ...}."""
     from zoo.experiments import infogan
+
+    return infogan.traversals(with_codes(module), rows=rows, seed=seed)
+
+
+def code_loop(module: AdversarialModule, *, rows: int, frames: int, seed: int) -> tuple[list[str], Tensor]:
+    """InfoGAN's codes, a column each, varied together and back: names, and [frames, rows, codes, C, H, W]."""
+    from zoo.experiments import infogan
+
+    return infogan.code_loop(with_codes(module), rows=rows, frames=frames, seed=seed)
+
+
+def with_codes(module: AdversarialModule) -> InfoGAN:
+    """The module, where it has codes; EvaluationError for the others."""
     from zoo.models.infogan import InfoGAN
 
     if not isinstance(module, InfoGAN):
         raise EvaluationError(f"{type(module).__name__} has no codes to vary: `zoo traverse` is for InfoGAN")
-    return infogan.traversals(module, rows=rows, seed=seed)
+    return module
 
 
 def mixed_styles(module: AdversarialModule, *, rows: int, columns: int, kind: str, seed: int) -> Tensor:
@@ -104,15 +159,40 @@ def mixed_styles(module: AdversarialModule, *, rows: int, columns: int, kind: st
     kind: "coarse", "middle" or "fine", the layers whose style comes from the source.
     """
     from zoo.experiments.stylegan import coarse_middle_fine, style_mixing
+
+    styled = with_styles(module)
+    sources, destinations = range(seed, seed + columns), range(seed + 1000, seed + 1000 + rows)
+    layers = [coarse_middle_fine(styled)[kind]] * rows
+    return style_mixing(styled, sources=sources, destinations=destinations, layers=layers)
+
+
+def mixing_loop(
+    module: AdversarialModule, *, rows: int, columns: int, kind: str, seed: int, stops: int = 3, steps: int = 20
+) -> Iterator[Tensor]:
+    """`mixed_styles` with sources on closed ways through `stops` latents, stops * steps frames; the first is its."""
+    from zoo.experiments.pictures.growing import latents
+    from zoo.experiments.stylegan import coarse_middle_fine
+    from zoo.experiments.stylegan import mixing_loop as loop
+
+    styled = with_styles(module)
+    return loop(
+        styled,
+        sources=[latents(styled, range(seed + i * columns, seed + (i + 1) * columns)) for i in range(stops)],
+        destinations=range(seed + 1000, seed + 1000 + rows),
+        layers=coarse_middle_fine(styled)[kind],
+        t=eased(steps),
+    )
+
+
+def with_styles(module: AdversarialModule) -> StyleGAN:
+    """The module, where it has styles; EvaluationError for the others."""
     from zoo.models.stylegan import StyleGAN
 
     if not isinstance(module, StyleGAN) or module.config < "C":
         raise EvaluationError(
             f"this {type(module).__name__} has no styles to mix: `zoo mix` is for StyleGAN from row C on"
         )
-    sources, destinations = range(seed, seed + columns), range(seed + 1000, seed + 1000 + rows)
-    layers = [coarse_middle_fine(module)[kind]] * rows
-    return style_mixing(module, sources=sources, destinations=destinations, layers=layers)
+    return module
 
 
 def in_rows(images: Tensor) -> Tensor:

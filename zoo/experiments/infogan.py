@@ -175,6 +175,34 @@ def traversals(module: InfoGAN, *, rows: int = 5, columns: int = 10, seed: int =
     return {f"c{i + 1}": image.unflatten(0, (rows, -1)) for i, image in enumerate(images)}  # type: ignore[no-untyped-call]
 
 
+@torch.no_grad()
+def code_loop(module: InfoGAN, *, rows: int, frames: int, seed: int = 0) -> tuple[list[str], Tensor]:
+    """All codes in motion, a column each, all else fixed in a row: the categorical ones go through their K categories,
+    the continuous ones from 0 to 2, to -2 and back as a sine, at rest where they turn.
+
+    Returns:
+        The codes' names and images [frames, rows, codes, C, H, W] in [-1, 1]; the last frame leads to the first.
+    """
+    start = module.latents(rows, generator=torch.Generator().manual_seed(seed))  # [rows, z_dim]
+    layout, columns = module.layout, []
+    phase = torch.arange(frames) / frames
+    for m in range(layout.codes):
+        at = layout.noise + m * layout.categories
+        z = start.repeat(frames, 1, 1)  # [frames, rows, z_dim]
+        category = (phase * layout.categories).long()
+        z[..., at : at + layout.categories] = torch.eye(layout.categories)[category][:, None]
+        columns.append(z)
+    for i in range(layout.continuous):
+        z = start.repeat(frames, 1, 1)
+        z[..., layout.z_dim - layout.continuous + i] = 2 * torch.sin(2 * torch.pi * phase)[:, None]
+        columns.append(z)
+    with in_eval_mode(module):
+        images = [
+            torch.stack([module.generate(part.to(module.device), None).float().cpu() for part in z]) for z in columns
+        ]
+    return [f"c{i + 1}" for i in range(len(columns))], torch.stack(images, 2)
+
+
 def code_errors(predicted: Tensor, labels: Tensor, *, categories: int, classes: int) -> tuple[float, float]:
     """Share of images whose category is not matched to their class: best one-to-one matching, and majority vote.
 

@@ -3,7 +3,7 @@
 Seeds stand for latents: seed s is the first latent of a generator seeded by s. The averaged weights draw.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
 
 import torch
@@ -97,6 +97,35 @@ def style_mixing(
         mixed = module.style_mix(row, columns, chosen)[0]
         rows.append(torch.cat([module.images_from(row, noise="const"), mixed]))
     return torch.stack(rows)
+
+
+@torch.no_grad()
+def mixing_loop(
+    module: StyleGAN, *, sources: Sequence[Tensor], destinations: Sequence[int], layers: Sequence[int], t: Tensor
+) -> Iterator[Tensor]:
+    """Figure 3 in motion: the sources go from one set of latents to the next, straight in W, and back to the first.
+
+    Args:
+        module: the model.
+        sources: latents [columns, z_dim], each set of which is passed.
+        destinations: seeds of the rows, which stay.
+        layers: the synthesis layers whose style comes from the source.
+        t: times between two sets, from 0 on.
+
+    Yields:
+        As `style_mixing` returns, len(sources) * len(t) times.
+    """
+    stops = [module.styles(z.to(module.device)) for z in sources]  # [columns, layers, w_dim] each
+    w_rows = module.styles(latents(module, destinations))
+    left = module.render(w_rows, noise="const")
+    chosen = torch.tensor([layer in layers for layer in range(w_rows.shape[1])], device=w_rows.device)[:, None]
+    for i, start in enumerate(stops):
+        for time in t.tolist():
+            w = torch.lerp(start, stops[(i + 1) % len(stops)], time)
+            mixed = torch.where(chosen, w[None], w_rows[:, None]).flatten(0, 1)
+            images = module.render(torch.cat([w, mixed]), noise="const").unflatten(0, (-1, len(w)))  # type: ignore[no-untyped-call]
+            first = torch.cat([torch.ones_like(left[:1]), left])[:, None]
+            yield torch.cat([first, images], 1).clamp(-1, 1).cpu()
 
 
 def coarse_middle_fine(module: StyleGAN) -> dict[str, range]:

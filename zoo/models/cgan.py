@@ -247,6 +247,8 @@ class CGAN(AdversarialModule):
     def one_hot(self, y: Tensor | None, *, n: int) -> Tensor:
         """Labels y [n] as one-hot vectors [n, K]; without labels all n belong to the only class.
 
+        Shares of the classes, float [n, K], are what they are: images between two of them.
+
         Raises:
             UnsupportedSettingError: no labels, although there are several classes.
         """
@@ -254,7 +256,7 @@ class CGAN(AdversarialModule):
             return torch.ones(n, 1, device=self.device)
         if y is None:
             raise UnsupportedSettingError(f"no labels, and the model is conditional on {self.num_classes} classes")
-        return F.one_hot(y, self.num_classes).float()
+        return y if y.is_floating_point() else F.one_hot(y, self.num_classes).float()
 
     def setup(self, stage: str) -> None:
         super().setup(stage)

@@ -74,27 +74,14 @@ def as_json(outcome: Outcome) -> dict[str, Any]:
 
 def draw_neighbours(outcome: Outcome, path: Path) -> None:
     """One row for each of ten fakes: the fake, then its nearest training images, each above its distance."""
-    import torch
-
-    from zoo.experiments.pictures.captions import captioned, write_picture
+    from zoo.commands.neighbours import picture_of
+    from zoo.experiments.pictures.captions import write_picture
 
     name, found = next(iter(outcome.result.neighbours.items()))
     samples = outcome.result.samples
     assert samples is not None
     if samples.shape[1:] != outcome.reals.shape[1:]:
         raise EvaluationError(f"{name}: fakes and reals of different shapes cannot stand in one figure")
-    rows = [
-        torch.cat([fake[None], outcome.reals[near.cpu()]])
-        for fake, near in zip(samples, found.nearest[: len(samples)], strict=True)
-    ]
     space = "pixels" if MEASURES.require(name).measure.of_pixels else "features"
-    picture = captioned(
-        torch.stack(rows).float() / 127.5 - 1,
-        title=f"Samples, and their nearest training images with their distances in {space} ({name})",
-        columns=["sample", "nearest", *(f"no. {i}" for i in range(2, found.nearest.shape[1] + 1))],
-        cells=[
-            ["", *(f"{d:,.0f}" if d >= 100 else f"{d:.3g}" for d in row)]
-            for row in found.distance[: len(rows)].tolist()
-        ],
-    )
-    write_picture(picture, path)
+    title = f"Samples, and their nearest training images with their distances in {space} ({name})"
+    write_picture(picture_of(samples, outcome.reals, found, title=title), path)

@@ -1,0 +1,133 @@
+"""Films: every format, a first frame that is worth a look, sizes that are kept, loops that close."""
+
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from made_runs import make_run
+from PIL import Image, ImageChops, ImageSequence
+from registry import small_model
+
+from zoo.__main__ import parser
+from zoo.commands.sampling import closed_ways, code_loop, eased, mixed_styles, mixing_loop
+from zoo.errors import RecordError, UsageError
+from zoo.experiments.pictures.film import HOLD, Film, encode, evenly, first_images, lapse_times, loop, write_film
+
+
+def run(*arguments: object) -> None:
+    command = parser(str(arguments[0])).parse_args([str(a) for a in arguments])
+    command.run(command)
+
+
+def frames_of(path: Path) -> tuple[list[Any], list[int]]:
+    with Image.open(path) as film:
+        frames = [(frame.convert("RGB"), frame.info["duration"]) for frame in ImageSequence.Iterator(film)]
+        assert film.info["loop"] == 0
+    return [frame for frame, _ in frames], [int(time) for _, time in frames]
+
+
+def differ(a: Any, b: Any) -> int:
+    """The largest difference of two pictures, in grey levels."""
+    return max(high for _, high in ImageChops.difference(a, b).getextrema())
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".webp", ".apng"])
+def test_the_film_of_a_run_begins_with_what_came_out(suffix: str, tmp_path: Path) -> None:
+    make_run(tmp_path / "run", values={0: 600.0, 200: 50.0, 400: 60.0, 900: 70.0})
+    run("film", tmp_path / "run", "--out", tmp_path / f"film{suffix}")
+    frames, times = frames_of(tmp_path / f"film{suffix}")
+    assert len(frames) == 5  # the last grid, then all in their order
+    assert differ(frames[0], frames[-1]) == 0
+    assert times[0] == times[-1] == HOLD
+    assert sum(times) < 6_000
+    greys = [frame.getpixel((frame.width // 2, frame.height // 2))[0] for frame in frames]
+    assert greys == [70, 600 % 256, 50, 60, 70]
+    assert all(frame.getpixel((frame.width - 1, 640 // 34 * 34 + 1)) == (255, 255, 255) for frame in frames[1:-1])
+    assert list(tmp_path.glob("film*")) == [tmp_path / f"film{suffix}"]  # nothing is left beside it
+
+
+def test_a_film_that_cannot_be_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_run(tmp_path / "one", values={200: 50.0})
+    make_run(tmp_path / "run")
+    with pytest.raises(UsageError, match=r"there is no run at .*absent"):
+        run("film", tmp_path / "absent")
+    with pytest.raises(UsageError, match=r"holds 1 sample grids .* --keep.grid_every"):
+        run("film", tmp_path / "one")
+    monkeypatch.setattr("zoo.runs.extras.is_installed", lambda package: False)
+    with pytest.raises(UsageError, match="MP4 needs imageio_ffmpeg, not installed here: pip install imageio_ffmpeg"):
+        run("film", tmp_path / "run", "--out", "x.mp4")
+    (tmp_path / "run/grids/images-000000200.png").write_bytes(b"torn")
+    with pytest.raises(RecordError, match=r"images-000000200\.png cannot be read"):
+        run("film", tmp_path / "run")
+    assert not [*Path().glob("film*"), *Path().glob("x.mp4*")]
+
+
+def test_mp4(tmp_path: Path) -> None:
+    ffmpeg = pytest.importorskip("imageio_ffmpeg")
+    frames = [Image.new("RGB", (33, 32), colour) for colour in ("red", "green", "blue")]
+    encode(Film(frames, [1_000, 100, 200]), tmp_path / "any name", suffix=".mp4")
+    count, seconds = ffmpeg.count_frames_and_secs(str(tmp_path / "any name"))
+    assert count == 65
+    assert seconds == pytest.approx(1.3)
+
+
+def test_a_film_that_is_too_large_shows_fewer_images(tmp_path: Path) -> None:
+    shares = []
+
+    def make(share: float) -> Film:
+        shares.append(share)
+        side = max(2, round(64 * share**0.5))
+        noise = torch.randint(256, (2, side, side), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+        return loop([Image.fromarray(frame.numpy()) for frame in noise])
+
+    assert write_film(make, tmp_path / "large.gif") > 8_000
+    assert write_film(make, tmp_path / "small.gif", largest=4_000) <= 4_000
+    assert shares[:2] == [1.0, 1.0]
+    assert shares[2] < 0.5
+    grid = Image.new("L", (8 * 30 + 2, 8 * 30 + 2))
+    assert first_images(grid, share=1).size == grid.size
+    assert first_images(grid, share=0.4).size == (5 * 30 + 2, 5 * 30 + 2)
+    points = Image.new("L", (256, 255))
+    assert first_images(points, share=0.4) is points
+
+
+def test_times_and_choice_of_grids() -> None:
+    times = lapse_times(30)
+    assert times[0] == times[10] < times[-2] < times[-1] == HOLD
+    assert sum(times) < 9_000
+    assert evenly(range(5), 9) == [0, 1, 2, 3, 4]
+    few = evenly(range(0, 10_000, 10), 11)
+    steps = [b - a for a, b in pairwise(few)]
+    assert (few[0], few[-1]) == (0, 9_990)
+    assert steps == sorted(steps)
+
+
+@pytest.mark.parametrize("paper", ["dcgan", "stylegan", "cgan"])
+def test_closed_ways_pass_their_latents_and_close(paper: str) -> None:
+    torch.manual_seed(0)
+    module = small_model(paper).eval()
+    frames = torch.stack(list(closed_ways(module, n=2, stops=3, steps=8, seed=5)))
+    assert frames.shape == (24, 2, *module.image_shape)
+    z = module.latents(6, generator=torch.Generator().manual_seed(5)).unflatten(0, (3, 2))
+    if paper == "dcgan":
+        with torch.no_grad():
+            torch.testing.assert_close(frames[8], module.generate(z[1], None))
+    steps = (frames - frames.roll(1, 0)).flatten(1).norm(dim=1)  # the first is from the last frame to the first
+    if paper != "cgan":  # whose dropout switches units on and off
+        assert steps[0] < 2 * steps[1:].median()
+    assert eased(4).tolist() == pytest.approx([0, 0.1464, 0.5, 0.8536], abs=1e-3)
+
+
+def test_styles_and_codes_in_motion_begin_with_the_picture() -> None:
+    stylegan = small_model("stylegan").eval()
+    settings: Any = {"rows": 2, "columns": 3, "kind": "fine", "seed": 0}
+    frames = list(mixing_loop(stylegan, **settings, stops=2, steps=2))
+    assert len(frames) == 4
+    torch.testing.assert_close(frames[0], mixed_styles(stylegan, **settings).clamp(-1, 1), atol=1e-4, rtol=1e-4)
+    names, images = code_loop(small_model("infogan").eval(), rows=2, frames=4, seed=0)
+    assert names == ["c1", "c2", "c3"]
+    assert images.shape == (4, 2, 3, 1, 28, 28)
+    torch.testing.assert_close(images[0, :, 1], images[2, :, 1])  # 0 on the way there and back
+    assert not images[1, :, 1].equal(images[3, :, 1])

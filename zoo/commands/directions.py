@@ -1,0 +1,193 @@
+"""`zoo directions`: what lies in a model's latent space, drawn and measured.
+
+zoo directions dcgan.mnist                     the five directions that the first layer stretches most (SeFA)
+zoo directions dcgan.mnist --by pca            principal axes of the activations (GANSpace)
+zoo directions dcgan.mnist --by attributes     towards thicker, more slanted, wider, higher digits
+zoo directions dcgan.mnist --by classes        towards each class that the classifier sees (InterFaceGAN)
+zoo directions cgan.mnist --by classes         from each label to the next
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from zoo.commands import model_argument
+from zoo.commands.output import is_film, output_file, picture_file
+from zoo.errors import EvaluationError, UsageError
+from zoo.runs.text import finite, lined_up, positive, say
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from zoo.experiments.latents.directions import Directions
+    from zoo.experiments.latents.space import Space
+
+WAYS = {
+    "sefa": "the first layer stretches most (closed form)",
+    "pca": "are principal axes of the activations (GANSpace)",
+    "classes": "lead towards a class",
+    "attributes": "an attribute grows along",
+}
+MEASURED = 64  # samples that are moved to measure what a direction changes
+SAMPLES = 1_500  # that classes and attributes are learnt from
+FRAMES, PACE = 48, 60  # of a film; milliseconds of each
+STRENGTHS = {"sefa": "stretch", "pca": "variance", "classes": "accuracy", "attributes": "correlation^2"}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of the command."""
+    model_argument.add_model_arguments(parser, out="directions.png", film=True)
+    add = parser.add_argument
+    add("--by", choices=tuple(WAYS), default="sefa", help="how they are found (default: %(default)s)")
+    add("--count", type=positive, default=5, help="directions, of sefa and pca (default: %(default)s)")
+    add("--samples", type=positive, default=2, help="images that are moved along each (default: %(default)s)")
+    add("--steps", type=positive, default=7, help="images on each way (default: %(default)s)")
+    add("--reach", type=finite, default=2.0, help="how far, in deviations of the samples (default: %(default)s)")
+    add("--space", choices=("z", "w"), help="default: w where the model has it")
+    add("--save", metavar="FILE", help="also write the directions there (.safetensors)")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Finds directions, says what they change, and draws them."""
+    from zoo.experiments.latents.space import space_of
+
+    if arguments.reach <= 0:
+        raise UsageError(f"--reach must be above 0, not {arguments.reach:g}")
+    module = model_argument.load(arguments)
+    out = picture_file(arguments.out)
+    save = output_file(arguments.save, option="--save", suffixes=(".safetensors",)) if arguments.save else None
+    space = space_of(module, arguments.space)
+    if arguments.by == "classes" and module.num_classes is not None:
+        draw_labels(space, out, arguments)
+        return
+    found = find(space, arguments)
+    say(table(space, found, arguments))
+    draw(space, found, out, arguments)
+    if save is not None:
+        write(space, found, save, arguments)
+
+
+def find(space: Space, arguments: argparse.Namespace) -> Directions:
+    """The directions that were asked for."""
+    from zoo.experiments.latents.attributes import attributes_of
+    from zoo.experiments.latents.directions import along_attributes, closed_form, principal, towards_classes
+
+    if arguments.by == "sefa":
+        return closed_form(space, k=arguments.count)
+    if arguments.by == "pca":
+        return principal(space, k=arguments.count)
+    points = space.draw(SAMPLES, seed=arguments.seed + 1)
+    images = space.pictures(points)
+    if arguments.by == "attributes":
+        return along_attributes(space, points, attributes_of(images))
+    return towards_classes(space, points, classified(images), names=CIFAR10 if images.shape[1] == 3 else ())
+
+
+CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+
+
+def classified(images: Tensor) -> Tensor:
+    """What the classifier of this package that knows such images says they are, int64 [N].
+
+    Raises:
+        EvaluationError: none does.
+    """
+    from zoo.metrics.extractors import load_extractor
+    from zoo.metrics.quantize import to_uint8
+
+    if images.shape[1] == 3 and images.shape[-1] != 32:
+        raise EvaluationError(
+            "no classifier of this package knows the classes of such images, only digits and CIFAR-10's: take "
+            "--by attributes, sefa or pca"
+        )
+    extractor = load_extractor("lenet" if images.shape[1] == 1 else "resnet")
+    classes: Tensor = extractor(to_uint8(images)).logits.argmax(1)
+    return classes
+
+
+def table(space: Space, found: Directions, arguments: argparse.Namespace) -> str:
+    """What each direction does to what can be measured, from one end of the way to the other."""
+    import torch
+
+    from zoo.experiments.latents.attributes import attributes_of, effects
+    from zoo.experiments.latents.directions import varied
+
+    points = space.draw(MEASURED, seed=arguments.seed + 2)
+    samples = attributes_of(space.pictures(points))
+    steps = torch.linspace(-arguments.reach, arguments.reach, 5)
+    images = varied(space, points, found, steps=steps)
+    rows = [[arguments.by, STRENGTHS[arguments.by], *samples]]
+    for name, strength, of_one in zip(found.names, found.strengths.tolist(), images, strict=True):
+        changes = effects(of_one, samples).values()
+        rows.append([name, f"{strength:.3g}", *(f"{c.change:+.2f}{' ' if c.monotone else '~'}" for c in changes)])
+    return (
+        f"{lined_up(rows, right=range(1, len(rows[0])))}\n"
+        f"Changes of the mean of {MEASURED} samples from {-arguments.reach:g} to {arguments.reach:g}, in standard "
+        f"deviations over samples; ~ where it does not rise, or fall, all the way. {space.name} has {space.dim} axes."
+    )
+
+
+def draw(space: Space, found: Directions, out: Path, arguments: argparse.Namespace) -> None:
+    """Rows of images moved along each direction; in a film a row for each direction, moving there and back."""
+    import torch
+
+    from zoo.experiments.latents.directions import varied
+    from zoo.experiments.pictures.captions import captioned, write_picture
+    from zoo.experiments.pictures.film import Film, loop, write_film
+
+    reach, name = arguments.reach, arguments.model
+    text = f"{name}: directions in {space.name} that {WAYS[arguments.by]}"
+    if not is_film(out):
+        points = space.draw(arguments.samples, seed=arguments.seed)
+        steps = torch.linspace(-reach, reach, arguments.steps)
+        rows = [direction if i == 0 else "" for direction in found.names for i in range(arguments.samples)]
+        columns = [f"{step:+.2g}" if step else "0" for step in steps.round(decimals=2).tolist()]
+        title = f"{text}; steps in standard deviations of the samples"
+        images = varied(space, points, found, steps=steps).flatten(0, 1)
+        write_picture(captioned(images, title=title, columns=columns, rows=rows), out)
+        say(f"{len(found.names)} directions: {out}")
+        return
+    points = space.draw(max(5, arguments.samples), seed=arguments.seed)
+    steps = reach * torch.sin(2 * torch.pi * torch.arange(FRAMES) / FRAMES)
+    frames = varied(space, points, found, steps=steps).transpose(0, 2).transpose(1, 2)  # [frames, k, N, C, H, W]
+
+    def film(share: float) -> Film:
+        kept = max(1, int(frames.shape[2] * share))
+        return loop([captioned(f[:, :kept], title=f"{text}, a row each", rows=found.names) for f in frames], time=PACE)
+
+    size = write_film(film, out)
+    say(f"{len(found.names)} directions, {FRAMES} frames, {size / 2**20:.1f} MB: {out}")
+
+
+def draw_labels(space: Space, out: Path, arguments: argparse.Namespace) -> None:
+    """From each class of a conditional model to the next one."""
+    from zoo.experiments.latents.directions import between_classes
+    from zoo.experiments.pictures.captions import captioned, write_picture
+    from zoo.releases.weights import class_names
+
+    if is_film(out) or arguments.save:
+        raise UsageError("the ways between the classes of a conditional model are drawn as .png, and not saved")
+    classes = min(space.module.num_classes or 1, 10)
+    names = class_names(arguments.model) or [str(k) for k in range(classes)]
+    images = between_classes(space, classes=classes, steps=arguments.steps, seed=arguments.seed)
+    shares = [f"{i / max(1, arguments.steps - 1):.0%}" for i in range(arguments.steps)]
+    rows = [f"{names[k]} to {names[(k + 1) % classes]}" for k in range(classes)]
+    title = f"{arguments.model}: from each class to the next, by the label alone; share of the second class above"
+    write_picture(captioned(images, title=title, columns=shares, rows=rows), out)
+    say(f"{classes} ways between classes: {out}")
+
+
+def write(space: Space, found: Directions, path: Path, arguments: argparse.Namespace) -> None:
+    """The directions as float32 tensors `vectors` [k, dim] and `deviations` [k], with what they are as metadata."""
+    from safetensors.torch import save_file
+
+    from zoo.runs.folder import replacing
+
+    tensors = {"vectors": found.vectors.contiguous(), "deviations": found.deviations, "strengths": found.strengths}
+    about = {"model": arguments.model, "space": space.name, "by": arguments.by, "names": json.dumps(found.names)}
+    with replacing(path) as temporary:
+        save_file(tensors, str(temporary), metadata=about)
+    say(f"written: {path}")

@@ -1,0 +1,150 @@
+"""`zoo project`: the latents whose images are nearest to given ones, with a strip of target, start and result."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zoo.commands import model_argument
+from zoo.commands.output import output_file
+from zoo.errors import DataError, UsageError
+from zoo.runs.text import finite, positive, say, shown
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from zoo.experiments.latents.project import Projection
+    from zoo.experiments.latents.space import Space
+    from zoo.metrics.features import FeatureExtractor
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of the command."""
+    model_argument.add_model_arguments(parser, out="projection.png")
+    add = parser.add_argument
+    add("images", nargs="*", metavar="IMAGE", help="files; the central square of each is brought to the model's size")
+    add("--own", type=positive, metavar="N", help="project N samples of the model itself, which should come back")
+    add("--space", choices=("z", "w", "w+"), help="default: w where the model has it, else z")
+    add("--starts", type=positive, default=4, help="for each image, the nearest of 500 samples (default: %(default)s)")
+    add("--steps", type=positive, default=300, help="of Adam (default: %(default)s)")
+    add("--truncation_penalty", type=finite, default=0.001, help="the larger, the more typical (default: %(default)s)")
+    add("--features", choices=("lenet", "resnet", "pixels"), help="default: lenet for grey images, else resnet")
+    add("--labels", metavar="Y,Y,...", help="of the images, for conditional models (default: what fits best)")
+    add("--save", metavar="FILE", help="also write the latents there (.safetensors)")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Projects images."""
+    from zoo.experiments.latents.project import Settings, project
+    from zoo.experiments.latents.space import space_of
+
+    if bool(arguments.images) == bool(arguments.own):
+        raise UsageError("name images, or --own N for samples of the model itself")
+    if arguments.truncation_penalty < 0:
+        raise UsageError(f"--truncation_penalty must be 0 or more, not {arguments.truncation_penalty:g}")
+    space = space_of(model_argument.load(arguments), arguments.space)
+    out = output_file(arguments.out)
+    save = output_file(arguments.save, option="--save", suffixes=(".safetensors",)) if arguments.save else None
+    targets = own(space, arguments) if arguments.own else read_images(arguments.images, space.module.image_shape)
+    found = project(
+        space,
+        targets.to(space.module.device),
+        extractor=features(arguments.features, targets),
+        labels=labels_of(arguments.labels, arguments.model, n=len(targets)),
+        settings=Settings(
+            starts=arguments.starts,
+            steps=arguments.steps,
+            truncation=arguments.truncation_penalty,
+            seed=arguments.seed,
+        ),
+        tell=lambda step, distance: say(f"step {step}: mean distance {distance:.3f}"),
+    )
+    draw(targets, found, out, title=f"{arguments.model}, projected into {space.name}")
+    for i, (before, after) in enumerate(zip(found.distance_before.tolist(), found.distance.tolist(), strict=True)):
+        name = f"sample {i}" if arguments.own else shown(Path(arguments.images[i]).name)
+        say(f"{name}: distance {before:.3f} at the nearest sample, {after:.3f} at the end (1: a random sample)")
+    say(f"written: {out}")
+    if save is not None:
+        write(found, save, about={"model": arguments.model, "space": space.name})
+
+
+def own(space: Space, arguments: argparse.Namespace) -> Tensor:
+    """Samples of the model, of latents that the search does not begin with."""
+    return space.pictures(space.draw(arguments.own, seed=arguments.seed + 1_000_003))
+
+
+def read_images(files: list[str], image_shape: tuple[int, ...]) -> Tensor:
+    """Images [N, C, H, W] in [-1, 1]: the central square, at the model's size and in its channels.
+
+    Raises:
+        DataError: a file that is absent or no image.
+    """
+    import numpy as np
+    import torch
+
+    from zoo.data.files import Opener, Preparation
+    from zoo.data.listing import ImageFiles
+
+    channels, _, side = image_shape
+    prepare, images = Preparation(channels, "short", side), []
+    for file in (Path(name).expanduser() for name in files):
+        if not file.is_file():
+            raise DataError(f"there is no image {file}")
+        listed = ImageFiles(file.parent, (file.name,), None, None, source="")
+        with Opener(listed).image(file.name) as image:
+            images.append(torch.from_numpy(np.array(prepare(image))))
+    return torch.stack(images).float() / 127.5 - 1
+
+
+def features(name: str | None, images: Tensor) -> FeatureExtractor | None:
+    """The network whose features are compared; None for pixels alone."""
+    from zoo.metrics.extractors import load_extractor
+
+    name = name or ("lenet" if images.shape[1] == 1 else "resnet")
+    return None if name == "pixels" else load_extractor(name).to(images.device)
+
+
+def labels_of(text: str | None, model: str, *, n: int) -> Tensor | None:
+    """A label for each image, or None."""
+    import torch
+
+    from zoo.commands.sample import labels_of as numbers_of
+
+    if text is None:
+        return None
+    labels = numbers_of(text, model)
+    if len(labels) != n:
+        raise UsageError(f"--labels: {len(labels)} for {n} images; name one for each")
+    return torch.tensor(labels)
+
+
+def draw(targets: Tensor, found: Projection, out: Path, *, title: str) -> None:
+    """A row for each image: itself, the nearest sample, and what was found."""
+    import torch
+
+    from zoo.experiments.pictures.captions import captioned, write_picture
+
+    rows = torch.stack([targets.cpu(), found.before, found.images], 1)
+    before, after = found.distance_before.tolist(), found.distance.tolist()
+    picture = captioned(
+        rows,
+        title=f"{title}; distance in features and pixels below (1: a random sample)",
+        columns=["target", "nearest of 500", "projected"],
+        cells=[["", f"{a:.3f}", f"{b:.3f}"] for a, b in zip(before, after, strict=True)],
+    )
+    write_picture(picture, out)
+
+
+def write(found: Projection, path: Path, *, about: dict[str, str]) -> None:
+    """The latents, [N, ...] of the space, and the labels [N] of a conditional model."""
+    from safetensors.torch import save_file
+
+    from zoo.runs.folder import replacing
+
+    tensors: dict[str, Any] = {"latents": found.points.x.detach().cpu().contiguous()}
+    if found.points.y is not None:
+        tensors["labels"] = found.points.y.cpu()
+    with replacing(path) as temporary:
+        save_file(tensors, str(temporary), metadata=about)
+    say(f"written: {path}")

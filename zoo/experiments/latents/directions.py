@@ -1,0 +1,166 @@
+"""Directions of a latent space, from the papers that introduced them:
+
+- `closed_form`: Y. Shen, B. Zhou, Closed-Form Factorization of Latent Semantics in GANs (SeFA), CVPR 2021,
+  arXiv 2007.06600;
+- `principal`: E. Haerkoenen, A. Hertzmann, J. Lehtinen, S. Paris, GANSpace: Discovering Interpretable GAN Controls,
+  NeurIPS 2020, arXiv 2004.02546;
+- `towards_classes`: Y. Shen, J. Gu, X. Tang, B. Zhou, Interpreting the Latent Space of GANs for Semantic Face Editing
+  (InterFaceGAN), CVPR 2020, arXiv 1907.10786.
+
+Nothing is trained but linear maps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from zoo.errors import EvaluationError
+from zoo.experiments.latents.space import Points, Space
+from zoo.metrics.separability import decide, fit_svm
+from zoo.models.cgan import CGAN
+
+SAMPLES = 2_000  # that PCA and linear models are fitted to
+FEWEST = 20  # samples of a class, and of all others together
+
+
+class Directions(NamedTuple):
+    """Unit vectors of a space, the strongest first.
+
+    Attributes:
+        vectors: [k, dim].
+        deviations: standard deviation of the samples along each, [k]: the unit of a step.
+        strengths: [k]; singular values, shares of the variance, or how well a linear model does.
+        names: of each.
+    """
+
+    vectors: Tensor
+    deviations: Tensor
+    strengths: Tensor
+    names: list[str]
+
+
+def directions_of(space: Space, vectors: Tensor, strengths: Tensor, names: Sequence[str]) -> Directions:
+    """Vectors [k, dim] brought to unit length; the sign is such that the largest entry is positive."""
+    unit = F.normalize(vectors.float(), dim=1)
+    largest = unit.gather(1, unit.abs().argmax(1, keepdim=True))
+    unit = unit * largest.sign()
+    deviations = torch.tensor([space.deviation(v) for v in unit])
+    return Directions(unit, deviations, strengths.float(), list(names))
+
+
+@torch.no_grad()
+def closed_form(space: Space, *, k: int) -> Directions:
+    """SeFA: unit vectors n that the first layer A stretches most, max |A n|: eigenvectors of A^T A (eq. 5 to 8)."""
+    weights = space.first_layer().double()
+    _, strengths, rows = torch.linalg.svd(weights, full_matrices=False)
+    k = min(k, len(rows))
+    return directions_of(space, rows[:k], strengths[:k], [f"{i + 1}" for i in range(k)])
+
+
+@torch.no_grad()
+def principal(space: Space, *, k: int, samples: int = SAMPLES, seed: int = 0) -> Directions:
+    """GANSpace: the principal axes of activations, carried over to latents by linear regression (eq. 2 and 3).
+
+    The latents' direction u_j minimises sum |x_j u_j - z|^2 over the samples' coordinates x_j along axis j.
+    """
+    points = space.draw(samples, seed=seed)
+    activations = space.activations(points).double()
+    activations = activations - activations.mean(0)
+    vectors = space.vectors(points.x).double()
+    vectors = vectors - vectors.mean(0)
+    _, values, axes = torch.svd_lowrank(activations, q=min(k + 10, *activations.shape), niter=4)
+    coordinates = activations @ axes[:, :k]  # [samples, k], uncorrelated
+    basis = (coordinates.T @ vectors) / coordinates.square().sum(0)[:, None].clamp_min(1e-12)
+    shares = values[:k].square() / activations.square().sum()
+    return directions_of(space, basis, shares, [f"{i + 1}" for i in range(len(basis))])
+
+
+@torch.no_grad()
+def towards_classes(space: Space, points: Points, classes: Tensor, *, names: Sequence[str] = ()) -> Directions:
+    """InterFaceGAN: the normal of the plane that a linear SVM puts between the samples of a class and all others.
+
+    Args:
+        space: of the points.
+        points: samples.
+        classes: what a classifier says of them, int64 [N]; classes with fewer than FEWEST samples are left out.
+        names: of the classes.
+
+    Raises:
+        EvaluationError: no class has enough samples, or all are of one.
+    """
+    x = space.vectors(points.x).double().cpu()
+    mean, scale = x.mean(0), x.std(0).clamp_min(1e-6)
+    x = (x - mean) / scale
+    counts = torch.bincount(classes)
+    chosen = [c for c, n in enumerate(counts.tolist()) if FEWEST <= n <= len(x) - FEWEST]
+    if not chosen:
+        raise EvaluationError(f"the {len(x)} samples are not of several classes: there is no direction towards one")
+    planes = [fit_svm(x, classes == c, C=1 / len(x)) for c in chosen]
+    right = [float((decide(x, w) == (classes == c)).double().mean()) for w, c in zip(planes, chosen, strict=True)]
+    vectors = torch.stack([plane[:-1] for plane in planes]) / scale
+    found = directions_of(space, vectors, torch.tensor(right), [names[c] if names else str(c) for c in chosen])
+    return oriented(found, vectors)
+
+
+@torch.no_grad()
+def along_attributes(space: Space, points: Points, attributes: Mapping[str, Tensor]) -> Directions:
+    """The direction that each attribute [N] of the samples grows along, by ridge regression.
+
+    The ridge is as large as the mean variance of a coordinate: it keeps to what samples vary in, which matters in W,
+    where a few axes have most of the variance. Strengths are squared correlations.
+    """
+    x = space.vectors(points.x).double().cpu()
+    x = x - x.mean(0)
+    covariance = x.T @ x / len(x)
+    ridge = covariance.diagonal().mean() * torch.eye(x.shape[1], dtype=x.dtype)
+    vectors, shares = [], []
+    for values in attributes.values():
+        a = values.double() - values.double().mean()
+        vectors.append(torch.linalg.solve(covariance + ridge, x.T @ a / len(x)))
+        shares.append(torch.corrcoef(torch.stack([a, x @ vectors[-1]]))[0, 1].square().nan_to_num())
+    return oriented(
+        directions_of(space, torch.stack(vectors), torch.stack(shares), list(attributes)), torch.stack(vectors)
+    )
+
+
+def oriented(found: Directions, vectors: Tensor) -> Directions:
+    """Directions with the signs of these vectors, which say which way is up."""
+    signs = (found.vectors.double() * vectors).sum(1, keepdim=True).sign().float()
+    return found._replace(vectors=found.vectors * signs)
+
+
+@torch.no_grad()
+def varied(space: Space, points: Points, found: Directions, *, steps: Tensor) -> Tensor:
+    """Images [k, N, steps, C, H, W] in [-1, 1]: the points moved along each direction by `steps` [s] deviations."""
+    n, images = len(points.x), []
+    for vector, deviation in zip(found.vectors, found.deviations, strict=True):
+        x = points.x.repeat_interleave(len(steps), 0)
+        by = (steps * deviation).repeat(n)[:, None] * vector  # [N * s, dim]
+        y = None if points.y is None else points.y.repeat_interleave(len(steps))
+        images.append(space.pictures(Points(space.moved(x, by.to(x)), y)).unflatten(0, (n, len(steps))))  # type: ignore[no-untyped-call]
+    return torch.stack(images)
+
+
+@torch.no_grad()
+def between_classes(space: Space, *, classes: int, steps: int, seed: int) -> Tensor:
+    """From each class to the next one, all else the same: [classes, steps, C, H, W] in [-1, 1].
+
+    A class direction of a model that is told the class: the one-hot label y_a moves straight to y_b.
+
+    Raises:
+        EvaluationError: labels are no vectors to this model.
+    """
+    module = space.module
+    if not isinstance(module, CGAN):
+        raise EvaluationError(f"{type(module).__name__} takes one class at a time, not shares of two, as cGAN does")
+    points = space.draw(classes, seed=seed)
+    start = F.one_hot(torch.arange(classes) % module.num_classes, module.num_classes).float()
+    t = torch.linspace(0, 1, steps)[None, :, None]
+    y = torch.lerp(start[:, None], start.roll(1, 1)[:, None], t).flatten(0, 1)  # [classes * steps, K]
+    x = points.x.repeat_interleave(steps, 0)
+    return space.pictures(Points(x, y.to(x.device))).unflatten(0, (classes, steps))  # type: ignore[no-untyped-call,no-any-return]

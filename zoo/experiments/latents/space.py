@@ -1,0 +1,245 @@
+"""The spaces that a generator's images have coordinates in: z of any paper, w and w+ of a style-based generator."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, Literal, NamedTuple, cast
+
+import torch
+from torch import Tensor, nn
+
+from zoo.errors import EvaluationError
+from zoo.models.base.module import AdversarialModule
+from zoo.models.stylegan import StyleGAN
+from zoo.nn.modes import in_eval_mode
+
+Name = Literal["z", "w", "w+"]
+DRAWS = 4096  # latents that means and deviations are taken from
+
+
+class Points(NamedTuple):
+    """Attributes: coordinates [N, ...] of a space, labels [N] of a conditional model or None."""
+
+    x: Tensor
+    y: Tensor | None
+
+
+class Space(ABC):
+    """Coordinates x of images.
+
+    Attributes:
+        module: the model, in evaluation mode; its weights ask for no gradients from here on.
+        name: "z", "w" or "w+".
+        dim: length of a direction.
+    """
+
+    name: Name
+    dim: int
+
+    def __init__(self, module: AdversarialModule) -> None:
+        self.module = module.eval().requires_grad_(False)
+
+    @abstractmethod
+    def draw(self, n: int, *, seed: int, labels: Tensor | None = None) -> Points:
+        """n points as the model's samples have them; labels [n], or drawn."""
+
+    @abstractmethod
+    def images(self, points: Points) -> Tensor:
+        """Images [N, C, H, W] in [-1, 1]; gradients reach x. The same x gives the same images."""
+
+    @abstractmethod
+    def vectors(self, x: Tensor) -> Tensor:
+        """The part of x [N, ...] that directions are added to, [N, dim]."""
+
+    @abstractmethod
+    def moved(self, x: Tensor, by: Tensor) -> Tensor:
+        """x [N, ...] with `by` [N, dim] added."""
+
+    @abstractmethod
+    def first_layer(self) -> Tensor:
+        """Weights of the first layer that sees a vector, [outputs, dim]."""
+
+    @abstractmethod
+    def activations(self, points: Points) -> Tensor:
+        """What GANSpace looks at, [N, features]."""
+
+    @torch.no_grad()
+    def pictures(self, points: Points, *, block: int = 256) -> Tensor:
+        """`images` without gradients, some at a time, on the CPU."""
+        parts = [
+            self.images(Points(points.x[i : i + block], None if points.y is None else points.y[i : i + block]))
+            for i in range(0, len(points.x), block)
+        ]
+        return torch.cat(parts).float().cpu()
+
+    def deviation(self, direction: Tensor) -> float:
+        """Standard deviation of the samples' coordinates along a unit vector [dim]."""
+        return float((self.vectors(self.draw(DRAWS, seed=0).x) @ direction).std())
+
+
+class LatentSpace(Space):
+    """z, with whatever stands beside it in a latent: cGAN's dropout is part of x, and no direction moves it."""
+
+    name = "z"
+
+    def __init__(self, module: AdversarialModule) -> None:
+        super().__init__(module)
+        self.dim = module.z_dim
+
+    def draw(self, n: int, *, seed: int, labels: Tensor | None = None) -> Points:
+        return Points(*self.module.draw(n, labels=labels, seed=seed))
+
+    def images(self, points: Points) -> Tensor:
+        if isinstance(self.module, StyleGAN):
+            return styled_images(self.module, every_layer(self.module, self.module.G_ema.mapping(points.x)))
+        with in_eval_mode(self.module):
+            return self.module.generate(points.x, points.y).float()
+
+    def vectors(self, x: Tensor) -> Tensor:
+        return x[:, : self.dim]
+
+    def moved(self, x: Tensor, by: Tensor) -> Tensor:
+        return torch.cat([x[:, : self.dim] + by, x[:, self.dim :]], 1)
+
+    def first_layer(self) -> Tensor:
+        """As `first_of` finds it; columns of one-hot codes are 0, since nothing lies between two categories."""
+        points = self.draw(4, seed=0)
+        weights = effective_weights(*first_of(self.calls(points), points.x, dim=self.dim))[:, : self.dim]
+        return weights * continuous_columns(self.module).to(weights)
+
+    def activations(self, points: Points) -> Tensor:
+        """Input of the second layer with a matrix or kernels, behind the first one's nonlinearity."""
+        calls = self.calls(points)
+        first, _ = first_of(calls, points.x, dim=self.dim)
+        later = calls[next(i for i, call in enumerate(calls) if call is first) + 1 :]
+        second = next((call for call in later if call.net.weight.ndim >= 2 and call.x.is_floating_point()), None)
+        if second is None:
+            raise EvaluationError(f"{type(self.module).__name__} has one layer only, and no activations behind it")
+        return second.x.flatten(1).float()
+
+    @torch.no_grad()
+    def calls(self, points: Points) -> list[Call]:
+        """What the generator's layers with weights were given, in the order of a pass."""
+        seen: list[Call] = []
+
+        def keep(net: Any, inputs: tuple[Any, ...], output: Any) -> None:
+            if inputs and isinstance(inputs[0], Tensor):
+                seen.append(Call(net, inputs[0]))
+
+        layers = [net for net in self.module.modules() if isinstance(getattr(net, "weight", None), Tensor)]
+        hooks = [net.register_forward_hook(keep) for net in layers]
+        try:
+            self.images(points)
+        finally:
+            for hook in hooks:
+                hook.remove()
+        return seen
+
+
+class StyleSpace(Space):
+    """W: one w in all layers, or w+: one for each, [N, layers, w_dim]. Directions are added to all layers."""
+
+    module: Any
+
+    def __init__(self, module: StyleGAN, *, name: Literal["w", "w+"] = "w") -> None:
+        super().__init__(module)
+        module.needs_styles(f"the space {name}")
+        self.name, self.dim = name, module.G_ema.w_average.shape[0]
+
+    def draw(self, n: int, *, seed: int, labels: Tensor | None = None) -> Points:
+        w: Tensor = self.module.G_ema.mapping(self.module.draw(n, seed=seed)[0]).float()
+        return Points(w if self.name == "w" else every_layer(self.module, w), None)
+
+    def images(self, points: Points) -> Tensor:
+        return styled_images(self.module, every_layer(self.module, points.x) if points.x.ndim == 2 else points.x)
+
+    def vectors(self, x: Tensor) -> Tensor:
+        return x if x.ndim == 2 else x.mean(1)
+
+    def moved(self, x: Tensor, by: Tensor) -> Tensor:
+        return x + (by if x.ndim == 2 else by[:, None])
+
+    def first_layer(self) -> Tensor:
+        """The affine maps from w to the styles of all layers, one below the other (SeFA, section 3.2)."""
+        synthesis = self.module.G_ema.synthesis
+        styles = [net.style for net in synthesis.modules() if isinstance(getattr(net, "style", None), nn.Module)]
+        return torch.cat([style.weight * style.scale for style in styles])
+
+    def activations(self, points: Points) -> Tensor:
+        """w itself (GANSpace, section 2.2)."""
+        return self.vectors(points.x)
+
+
+class Call(NamedTuple):
+    """Attributes: a layer, and what it was given."""
+
+    net: Any
+    x: Tensor
+
+
+def space_of(module: AdversarialModule, name: Name | None = None) -> Space:
+    """The space of that name; None: W where the model has it, else z.
+
+    Raises:
+        EvaluationError: a model of points in the plane, or w of one without styles.
+    """
+    if len(module.image_shape) != 3:
+        raise EvaluationError(f"this {type(module).__name__} makes points in the plane, not images")
+    styled = isinstance(module, StyleGAN) and module.config >= "C"
+    if name is None:
+        name = "w" if styled else "z"
+    if name == "z":
+        return LatentSpace(module)
+    if not styled:
+        raise EvaluationError(f"this {type(module).__name__} has no space {name}, which is StyleGAN's: take z")
+    return StyleSpace(cast(StyleGAN, module), name=name)
+
+
+def every_layer(module: StyleGAN, w: Tensor) -> Tensor:
+    """w [N, w_dim] for each layer, [N, layers, w_dim]."""
+    return w[:, None].expand(-1, module.G_ema.synthesis.layers, -1)
+
+
+def styled_images(module: StyleGAN, w: Tensor) -> Tensor:
+    """Images [N, C, R, R] in [-1, 1] of styles [N, layers, w_dim] with the fixed noise."""
+    synthesis = module.G_ema.synthesis
+    maps = synthesis.noise_maps(len(w), resolution=module.stage.resolution, kind="const")
+    return module.full_size(synthesis, w, maps).clamp(-1, 1)
+
+
+def continuous_columns(module: AdversarialModule) -> Tensor:
+    """Which of z's columns are no categories, bool [z_dim]."""
+    kinds = [columns.distribution != "one-hot" for columns in module.prior for _ in range(columns.columns)]
+    return torch.tensor(kinds[: module.z_dim])
+
+
+def first_of(calls: list[Call], z: Tensor, *, dim: int) -> tuple[Call, nn.Module | None]:
+    """The first layer whose input begins with z, perhaps rescaled, and the BatchNorm right behind it, if any.
+
+    Raises:
+        EvaluationError: there is no such layer.
+    """
+    unit = nn.functional.normalize(z[:, :dim].float(), dim=1)
+    for i, call in enumerate(calls):
+        x = call.x.flatten(1).float()
+        if len(x) != len(z) or x.shape[1] < dim:
+            continue
+        if torch.allclose(nn.functional.normalize(x[:, :dim], dim=1), unit, atol=1e-4):
+            after = calls[i + 1].net if i + 1 < len(calls) else None
+            return call, after if isinstance(after, nn.modules.batchnorm._BatchNorm) else None
+    raise EvaluationError("no layer of the generator takes z as it is: no closed form is known; take pca")
+
+
+@torch.no_grad()
+def effective_weights(call: Call, norm: Any) -> Tensor:
+    """What a layer does to each of its inputs, [outputs, inputs]; a BatchNorm behind it, fixed while sampling, counts.
+
+    Found by feeding the layer one input at a time, so that it may be dense, convolutional, or rescaled at run time.
+    """
+    inputs = call.x[0].numel()
+    basis = torch.eye(inputs, device=call.x.device).view(inputs, *call.x.shape[1:])
+    response: Tensor = (call.net(basis) - call.net(torch.zeros_like(basis[:1]))).flatten(1).T  # [outputs, inputs]
+    if norm is not None and norm.running_var is not None:
+        gain = (norm.running_var + norm.eps).rsqrt() * (1 if norm.weight is None else norm.weight)
+        response = (response.view(len(gain), -1, inputs) * gain[:, None, None]).flatten(0, 1)
+    return response
