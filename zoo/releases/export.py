@@ -24,14 +24,8 @@ from zoo.runs.environment import describe_versions
 from zoo.runs.folder import DAY_S, sweep, temporary_name, write_atomically
 from zoo.runs.record import without_folders
 
-EVALUATION = (
-    "extractors",
-    "batchnorm",
-    "real_images",
-    "split",
-    "test_samples",
-    "samples",
-)  # settings that a card holds
+EVALUATION = ("extractors", "batchnorm", "real_images", "test_samples", "samples")  # settings that a card holds
+UNUSUAL = {"split": "train", "mirror_reals": False}  # those that it holds where they are something else
 MEAN_GREY_LEVELS = 1.0  # rounding that changes images by more, on average, is refused
 
 
@@ -190,7 +184,7 @@ def figures_entry(run: FinishedRun, module: AdversarialModule) -> dict[str, Any]
     taken = measure(module, run.data, settings)
     return {
         "evaluation": {name: getattr(settings, name) for name in EVALUATION}
-        | ({"mirror_reals": True} if settings.mirror_reals else {}),
+        | {name: value for name, usual in UNUSUAL.items() if (value := getattr(settings, name)) != usual},
         "figures": taken.latest,
         "protocols": taken.hashes,
         "protocol_texts": taken.protocols,
@@ -216,7 +210,9 @@ def recorded_figures(run: FinishedRun, checkpoint: str, *, precision: str) -> di
         )
     test, known = tests[checkpoint], run.record["protocols"]
     texts = {key: known[key] for key in dict.fromkeys(test["protocols"].values())}
-    settings = {name: (run.config.get("evaluation") or {}).get(name) for name in EVALUATION}
+    used: dict[str, Any] = run.config.get("evaluation") or {}
+    settings = {name: used.get(name) for name in EVALUATION}
+    settings |= {name: value for name, usual in UNUSUAL.items() if (value := used.get(name, usual)) != usual}
     if extractors := [*dict.fromkeys(text["extractor"] for text in texts.values() if "extractor" in text)]:
         settings["extractors"] = extractors
     return {
