@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--to", choices=("release", *SUFFIXES), default="release", help="what is made (default: %(default)s)")
     add("--out", help="the file; of a release, the folder of releases (default: releases)")
     add("--checkpoint", choices=("last", "best"), help="of a run (default: last)")
-    release = parser.add_argument_group("a release (of a run)").add_argument
+    release = parser.add_argument_group("a release (of a run, or of a release in fewer bits)").add_argument
     release("--name", help="default: PAPER.RECIPE")
     release("--precision", choices=PRECISIONS, help="of the weights; default: float16, float32 with --figures record")
     release("--figures", choices=("measure", "record"), help="taken now (default), or those of the run's own `test`")
@@ -64,10 +64,8 @@ def make_release(arguments: argparse.Namespace) -> None:
 
     path = Path(arguments.model)
     if (path / CARD_FILE).is_file() or (NAME.fullmatch(arguments.model) and not path.exists()):
-        raise UsageError(
-            f"{arguments.model} is no run, and releases are made of runs; for a file of a release's generator add "
-            "--to onnx or --to torch-export"
-        )
+        make_smaller(arguments)
+        return
     finished = FinishedRun(path, models=MODELS)
     if arguments.data_dir is not None:
         finished.data_settings["init_args"]["root"] = arguments.data_dir
@@ -79,6 +77,31 @@ def make_release(arguments: argparse.Namespace) -> None:
         precision=arguments.precision or ("float32" if arguments.figures == "record" else "float16"),
         summary=summary_of(finished.record["paper"], finished.record["recipe"]),
         figures=arguments.figures or "measure",
+    )
+    say(f"release {folder}\nuse it  python -m zoo sample {folder}")
+
+
+def make_smaller(arguments: argparse.Namespace) -> None:
+    """A release of a release, in fewer bits."""
+    from zoo.releases.card import CARD_FILE
+    from zoo.releases.export import repack
+    from zoo.releases.find import release_folder
+    from zoo.releases.release import Release
+
+    if arguments.precision is None or arguments.checkpoint is not None or arguments.figures is not None:
+        raise UsageError(
+            f"{arguments.model} is no run, and releases are made of runs, or of releases in fewer bits (--precision, "
+            "without --checkpoint and --figures); for a file of a release's generator add --to onnx or --to "
+            "torch-export"
+        )
+    path = Path(arguments.model)
+    release = Release(path if (path / CARD_FILE).is_file() else release_folder(arguments.model))
+    folder = repack(
+        release,
+        Path(arguments.out or "releases"),
+        name=arguments.name,
+        precision=arguments.precision,
+        data_dir=arguments.data_dir,
     )
     say(f"release {folder}\nuse it  python -m zoo sample {folder}")
 
