@@ -60,6 +60,8 @@ def test_reported_reached_and_not_run(folder: Path) -> None:
         ("mnist", "MNIST", "parzen_ll", "225 +/- 2", "150 at 400", "140"),
         ("cifar10_fully_connected", "CIFAR10", "", "not reported", "not run", ""),
         ("cifar10_convolutional", "CIFAR10", "", "not reported", "not run", ""),
+        ("cifar10", "CIFAR10", "", "not reported", "not run", ""),
+        ("celeba64", "CelebA", "", "not reported", "not run", ""),
         ("digits", "Digits", "", "not reported", "not run", ""),
     ]
     (folder / "records/gan-mnist-seed0.json").unlink()

@@ -14,6 +14,7 @@ from toys import ToyData, fit
 from reproductions.cgan import RECIPES as CGAN_RECIPES
 from reproductions.gan import MOMENTUM, RECIPES
 from zoo.data import ImageArray
+from zoo.errors import UnsupportedSettingError
 from zoo.experiments.gan import measure
 from zoo.models.gan import GAN, ConvMaxout, cifar10_generator, contrast_normalise, convolutional_discriminator
 
@@ -39,6 +40,41 @@ def count(net: nn.Module) -> int:
 def test_parameter_counts(network: str) -> None:
     module = on_meta(network)
     assert (count(module.G), count(module.D)) == COUNTS[network]
+
+
+@pytest.mark.parametrize(
+    ("network", "width", "expected"),
+    [
+        ("mnist", 40, (100 * 40 + 40 * 40 + 40 * 784 + 864, 5 * 8 * (784 + 8) + 80 + 9)),
+        ("cifar10_fully_connected", 960, (101 * 960 + 961 * 960 + 961 * 3072, 960 * (3073 + 193) + 193)),
+        ("cifar10_convolutional", 800, (101 * 800 + 801 * 800 + 8 * 3 * 25 + 3072, 50 * 5 * 4801 + 51 + 451_072)),
+        ("faces64_fully_connected", 288, (101 * 288 + 289 * 288 + 289 * 12_288, 285 * (12_289 + 58) + 58)),
+    ],
+)
+def test_narrow_networks(network: str, width: int, expected: tuple[int, int]) -> None:
+    """D's units in proportion: a fifth of G's, or 1/16 of the convolutional network's."""
+    module = on_meta(network, width=width)
+    assert (count(module.G), count(module.D)) == expected
+    with torch.device("meta"):
+        assert module.generate(torch.empty(2, 100), None).shape == (2, *module.image_shape)
+    if network.endswith("fully_connected"):
+        assert sum(expected) < 7.7e6  # a byte each: a release stays below 8 MB
+
+
+def test_widths_that_give_no_network_are_refused() -> None:
+    for network, width in (("cifar10_convolutional", 150), ("mnist", 8)):
+        with pytest.raises(UnsupportedSettingError, match=f"width={width}: the network {network} takes"):
+            on_meta(network, width=width)
+
+
+def test_contrast_of_larger_images_leaves_the_scale_of_a_pixel() -> None:
+    images = torch.randint(0, 256, (4, 3, 64, 64), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    module = GAN(network="faces64_fully_connected", width=16)
+    module.start_from(images)
+    seen = module.preprocess(images)
+    assert seen.norm(dim=1).tolist() == pytest.approx([110.0] * 4, rel=1e-4)
+    shown = seen.unflatten(1, (3, 64, 64)) * module.contrast + module.brightness
+    torch.testing.assert_close(shown, images.float() / 127.5 - 1, atol=0.03, rtol=0)  # of noise, all alike in contrast
 
 
 @pytest.mark.parametrize("network", COUNTS)

@@ -34,6 +34,24 @@ def test_releases_are_listed_with_their_figures(zoo):
     assert "fd_lenet150" in line
 
 
+def test_a_release_is_made_of_a_release_in_fewer_bits(zoo, released, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("zoo.releases.export.grey_levels", lambda *images: (2.0, 0.25))
+    zoo("export", "dcgan.digits", "--precision", "int8", "--name", "dcgan.small", "--out", tmp_path / "out")
+    old, new = Release(released / "dcgan.digits").card, Release(tmp_path / "out/dcgan.small").card
+    assert {key for key in new if new[key] != old[key]} - {"versions"} == {"name", "precision", "rounding"}
+    assert new["rounding"]["mean"] == pytest.approx(old["rounding"]["mean"] + 0.25)  # what both roundings did
+    assert new["rounding"]["largest"] == old["rounding"]["largest"] + 2
+    assert "fails" not in zoo("verify", tmp_path / "out/dcgan.small")
+    for words, message in (
+        (["--precision", "float16"], "dcgan.digits has float16 weights: --precision float16 is no fewer bits"),
+        (["--checkpoint", "best"], "or of releases in fewer bits"),
+    ):
+        with pytest.raises(SystemExit, match="1"):
+            zoo("export", "dcgan.digits", *words, "--out", tmp_path / "none")
+        assert message in capsys.readouterr().err
+    assert not (tmp_path / "none").exists()
+
+
 def test_a_release_is_verified_by_name_and_by_folder(zoo, released):
     assert "holds" in zoo("verify", "dcgan.digits", "--quick")
     assert "fails" not in zoo("verify", released / "dcgan.digits", "--quick")

@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_release_options(parser: argparse.ArgumentParser) -> None:
     """How a release is made of a run."""
-    add = parser.add_argument_group("a release (of a run)").add_argument
+    add = parser.add_argument_group("a release (of a run, or of a release in fewer bits)").add_argument
     add("--name", help="default: PAPER.RECIPE")
     add("--precision", choices=PRECISIONS, help="of the weights; default: float16, float32 with --figures record")
     add("--figures", choices=("measure", "record"), help="taken now (default), or those of the run's own `test`")
@@ -64,10 +64,8 @@ def run(arguments: argparse.Namespace) -> None:
 def make_release(arguments: argparse.Namespace) -> None:
     """A release of a run."""
     if names_release(arguments.model):
-        raise UsageError(
-            f"{arguments.model} is no run, and releases are made of runs; for a file of a release's generator add "
-            "--to onnx or --to torch-export"
-        )
+        make_smaller(arguments)
+        return
     folder = release_of_run(arguments, Path(arguments.out or "releases"))
     say(f"release {folder}\nuse it  python -m zoo sample {folder}")
 
@@ -91,6 +89,28 @@ def release_of_run(arguments: argparse.Namespace, out: Path) -> Path:
         summary=summary_of(finished.record["paper"], finished.record["recipe"]),
         figures=arguments.figures or "measure",
     )
+
+
+def make_smaller(arguments: argparse.Namespace) -> None:
+    """A release of a release, in fewer bits."""
+    from zoo.releases.export import repack
+    from zoo.releases.find import locate
+    from zoo.releases.release import Release
+
+    if arguments.precision is None or arguments.checkpoint is not None or arguments.figures is not None:
+        raise UsageError(
+            f"{arguments.model} is no run, and releases are made of runs, or of releases in fewer bits (--precision, "
+            "without --checkpoint and --figures); for a file of a release's generator add --to onnx or --to "
+            "torch-export"
+        )
+    folder = repack(
+        Release(locate(arguments.model)),
+        Path(arguments.out or "releases"),
+        name=arguments.name,
+        precision=arguments.precision,
+        data_dir=arguments.data_dir,
+    )
+    say(f"release {folder}\nuse it  python -m zoo sample {folder}")
 
 
 def make_file(arguments: argparse.Namespace) -> None:

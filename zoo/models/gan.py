@@ -5,6 +5,7 @@ NIPS 2014, arXiv 1406.2661. Authors' code: github.com/goodfeli/adversarial.
 
 Here: Algorithm 1 with k = 1, the networks and constants of the authors' configuration files for MNIST and CIFAR-10
 (mnist.yaml, cifar10_fully_connected.yaml, cifar10_convolutional.yaml), and the Parzen-window log-likelihood of Table 1.
+As extensions, narrower networks, and the fully connected ones for 64x64.
 """
 
 from types import MappingProxyType
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import Tensor, nn
 
+from zoo.errors import UnsupportedSettingError
 from zoo.models.base.module import AdversarialModule, Batch
 from zoo.models.base.sampling import Columns
 from zoo.nn.layers import Maxout, uniform_
@@ -23,7 +25,15 @@ from zoo.nn.schedules import SGDSchedule
 if TYPE_CHECKING:
     from zoo.data.base import ImageDataModule
 
-Network = Literal["mnist", "cifar10_fully_connected", "cifar10_convolutional"]
+Network = Literal["mnist", "cifar10_fully_connected", "cifar10_convolutional", "faces64_fully_connected"]
+WIDTHS = {"mnist": 1200, "faces64_fully_connected": 1000}  # units of G's hidden layers; of CIFAR-10's 8,000
+LEARNING_RATES = {  # of both players, at the start
+    "mnist": 0.1,
+    "cifar10_fully_connected": 0.025,
+    "cifar10_convolutional": 0.004,
+    "faces64_fully_connected": 0.025,
+}
+NORM = 55.0 / 32  # of a contrast-normalised image, for each pixel of its side: pylearn2's 55 at 32x32
 
 
 class ConvMaxout(nn.Module):
@@ -51,29 +61,30 @@ class PixelBias(nn.Module):
         return x + self.bias
 
 
-def mnist_generator(z_dim: int) -> nn.Sequential:
+def mnist_generator(z_dim: int, *, width: int = 1200) -> nn.Sequential:
     """z [N, z_dim] to [N, 784] in [0, 1]: two rectified layers of 1,200, then a sigmoid (mnist.yaml)."""
     G = nn.Sequential(
-        nn.Linear(z_dim, 1200),
+        nn.Linear(z_dim, width),
         nn.ReLU(),
-        nn.Linear(1200, 1200),
+        nn.Linear(width, width),
         nn.ReLU(),
-        nn.Linear(1200, 784),
+        nn.Linear(width, 784),
         nn.Sigmoid(),
     )
     uniform_(G, bound=0.05)
     return G
 
 
-def cifar10_generator(z_dim: int, *, convolutional: bool) -> nn.Sequential:
-    """z [N, z_dim] to contrast-normalised images, [N, 3072] or [N, 3, 32, 32] (cifar10_*.yaml)."""
-    hidden = [nn.Linear(z_dim, 8000), nn.ReLU(), nn.Linear(8000, 8000), nn.Sigmoid()]
+def cifar10_generator(z_dim: int, *, convolutional: bool, width: int = 8000, outputs: int = 3072) -> nn.Sequential:
+    """z [N, z_dim] to contrast-normalised images, [N, outputs] or [N, 3, 32, 32] (cifar10_*.yaml)."""
+    hidden = [nn.Linear(z_dim, width), nn.ReLU(), nn.Linear(width, width), nn.Sigmoid()]
     if convolutional:
-        deconvolution = nn.ConvTranspose2d(80, 3, 5, stride=3, bias=False)  # 10x10 -> 32x32
-        G = nn.Sequential(*hidden, nn.Unflatten(1, (80, 10, 10)), deconvolution, PixelBias((3, 32, 32)))
+        maps = width // 100
+        deconvolution = nn.ConvTranspose2d(maps, 3, 5, stride=3, bias=False)  # 10x10 -> 32x32
+        G = nn.Sequential(*hidden, nn.Unflatten(1, (maps, 10, 10)), deconvolution, PixelBias((3, 32, 32)))
         uniform_(G, bound=0.05)
     else:
-        G = nn.Sequential(*hidden, nn.Linear(8000, 3072))
+        G = nn.Sequential(*hidden, nn.Linear(width, outputs))
         uniform_(G, bound=0.05)
         uniform_(G[-1], bound=0.5)
     return G
@@ -93,7 +104,7 @@ def fully_connected_discriminator(inputs: int, *, units: int) -> nn.Sequential:
     return D
 
 
-def convolutional_discriminator() -> nn.Sequential:
+def convolutional_discriminator(*, units: int = 500) -> nn.Sequential:
     """[N, 3, 32, 32] to logits [N, 1]: 3 convolutional maxout layers, one of 500 (cifar10_convolutional.yaml)."""
     D = nn.Sequential(
         nn.Dropout(0.2),
@@ -104,20 +115,41 @@ def convolutional_discriminator() -> nn.Sequential:
         ConvMaxout(32, 192, kernel=5, padding=3, pool=2),  # 7 -> 9 -> 5
         nn.Flatten(),
         nn.Dropout(0.5),
-        Maxout(4800, 500, pieces=5),
+        Maxout(4800, units, pieces=5),
         nn.Dropout(0.5),
-        nn.Linear(500, 1),
+        nn.Linear(units, 1),
     )
     uniform_(D, bound=0.005)
     return D
+
+
+def networks_of(network: Network, *, width: int, z_dim: int) -> tuple[nn.Sequential, nn.Sequential]:
+    """G and D with `width` units in G's hidden layers; D's are in the authors' proportion to them.
+
+    Raises:
+        UnsupportedSettingError: a width that gives no layers.
+    """
+    convolutional = network == "cifar10_convolutional"
+    if width < 16 or (convolutional and width % 100):
+        rule = "a multiple of 100 (maps of 10x10)" if convolutional else "16 or more"
+        raise UnsupportedSettingError(f"width={width}: the network {network} takes {rule}")
+    if network == "mnist":
+        return mnist_generator(z_dim, width=width), fully_connected_discriminator(784, units=width // 5)
+    if convolutional:
+        G = cifar10_generator(z_dim, convolutional=True, width=width)
+        return G, convolutional_discriminator(units=width // 16)
+    pixels = 3 * (64 if network.startswith("faces64") else 32) ** 2
+    G = cifar10_generator(z_dim, convolutional=False, width=width, outputs=pixels)
+    return G, fully_connected_discriminator(pixels, units=width // 5)
 
 
 class GAN(AdversarialModule):
     """The first GAN: maxout discriminator with dropout, SGD with growing momentum, both players updated at once.
 
     Args:
-        network: which of the authors' three configurations. MNIST works on [0, 1] images with z ~ U(-sqrt 3, sqrt 3);
-            the CIFAR-10 networks on globally contrast-normalised images (mean 0, L2 norm 55) with z ~ N(0, 1).
+        network: which of the authors' three configurations, or (an extension) the fully connected one of CIFAR-10 for
+            64x64 images in colour. MNIST works on [0, 1] images with z ~ U(-sqrt 3, sqrt 3); the others on globally
+            contrast-normalised images (mean 0, L2 norm 55; 110 at 64x64) with z ~ N(0, 1).
         update: "simultaneous" computes both gradients on the same minibatch, z and dropout mask before either player
             moves (the authors' code); "alternating" is Algorithm 1 of the paper with fresh latents for G.
         lr: initial learning rate of both players; None takes the configuration's (0.1, 0.025, 0.004).
@@ -128,6 +160,8 @@ class GAN(AdversarialModule):
         momentum_epochs: epoch at which the momentum saturates, counted from 0; the authors' is 249.
         images_per_epoch: what the momentum schedule calls an epoch (50,000 MNIST or 40,000 CIFAR-10 images).
         momentum_first_epoch: epoch after which the momentum grows, counted from 0; the authors' is 0.
+        width: units of G's two hidden layers, at least 16 (a multiple of 100 for the convolutional network); D's scale
+            with them. None takes the authors' (1,200 and 8,000; 1,000 for 64x64).
     """
 
     paper = "gan"
@@ -168,13 +202,14 @@ class GAN(AdversarialModule):
         momentum_epochs: int = 250,
         images_per_epoch: int | None = None,
         momentum_first_epoch: int = 1,
+        width: int | None = None,
     ) -> None:
-        mnist = network == "mnist"
-        super().__init__(image_shape=(1, 28, 28) if mnist else (3, 32, 32), z_dim=100)
+        mnist, side = network == "mnist", 64 if network.startswith("faces64") else 32
+        super().__init__(image_shape=(1, 28, 28) if mnist else (3, side, side), z_dim=100)
         self.save_hyperparameters()
         self.network = network
         self.update = update
-        self.lr = lr if lr is not None else {"mnist": 0.1, "cifar10_fully_connected": 0.025}.get(network, 0.004)
+        self.lr = lr if lr is not None else LEARNING_RATES[network]
         self.schedule = SGDSchedule(
             lr=self.lr,
             lr_decay=lr_decay,
@@ -191,15 +226,7 @@ class GAN(AdversarialModule):
         self.contrast: Tensor
         self.register_buffer("brightness", torch.tensor(0.0))
         self.register_buffer("contrast", torch.tensor(0.5))
-        if mnist:
-            self.G = mnist_generator(self.z_dim)
-            self.D = fully_connected_discriminator(784, units=240)
-        elif network == "cifar10_fully_connected":
-            self.G = cifar10_generator(self.z_dim, convolutional=False)
-            self.D = fully_connected_discriminator(3072, units=1600)
-        else:
-            self.G = cifar10_generator(self.z_dim, convolutional=True)
-            self.D = convolutional_discriminator()
+        self.G, self.D = networks_of(network, width=width or WIDTHS.get(network, 8000), z_dim=self.z_dim)
 
     def latents(self, n: int, *, generator: torch.Generator | None = None) -> Tensor:
         """MNIST: U(-sqrt 3, sqrt 3), which has unit variance; CIFAR-10: N(0, 1). [n, 100]."""
@@ -262,7 +289,7 @@ class GAN(AdversarialModule):
         """uint8 to [N, 784] in [0, 1] for MNIST, to contrast-normalised images for CIFAR-10."""
         if self.network == "mnist":
             return x.float().div_(255.0).flatten(1)
-        x = contrast_normalise(x.float())
+        x = contrast_normalise(x.float(), scale=NORM * x.shape[-1])
         return x if self.network == "cifar10_convolutional" else x.flatten(1)
 
     def generate(self, z: Tensor, y: Tensor | None) -> Tensor:
@@ -287,7 +314,7 @@ class GAN(AdversarialModule):
         """Sets what the authors take from the training images (uint8 [N, C, H, W]) before the first update.
 
         MNIST: the output bias of G is the logit of the mean image, so that training starts from the right marginals.
-        CIFAR-10: the brightness and contrast with which `generate` undoes the contrast normalisation.
+        Others: the brightness and contrast with which `generate` undoes the contrast normalisation.
         """
         if self.network == "mnist":
             mean = images.float().mean(0).div(255).clamp(1e-7, 1 - 1e-7).flatten()
@@ -296,7 +323,7 @@ class GAN(AdversarialModule):
         else:
             x = images[:10_000].float().div(127.5).sub(1).flatten(1)
             self.brightness.copy_(x.mean())
-            self.contrast.copy_((x - x.mean(1, keepdim=True)).norm(dim=1).mean() / 55)
+            self.contrast.copy_((x - x.mean(1, keepdim=True)).norm(dim=1).mean() / (NORM * self.image_shape[-1]))
 
 
 def contrast_normalise(x: Tensor, *, scale: float = 55.0) -> Tensor:

@@ -18,7 +18,7 @@ from zoo.runs.plain import read_json
 
 CARD_FILE, INDEX_FILE, GRID_FILE = "card.json", "index.json", "grid.png"
 NETWORKS = ("G", "G_ema", "D")
-PRECISIONS = ("float32", "float16", "int8")
+PRECISIONS = ("float32", "float16", "int8", "int4")
 FORMAT = 1
 NAME = re.compile(r"[a-z0-9_]+\.[a-z0-9_]+")
 

@@ -1,8 +1,9 @@
-"""`zoo export`: a run's checkpoint as a release, in one step."""
+"""`zoo export`: a run's checkpoint as a release, in one step; or a release in fewer bits."""
 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,28 +11,24 @@ from torch import Tensor
 
 from zoo.data import DATASETS
 from zoo.errors import ReleaseError, UsageError
-from zoo.experiments.suite import measured_as_in
+from zoo.experiments.suite import EvaluationSettings, Measurement, measured_as_in
 from zoo.metrics.features import sha256_of
 from zoo.models.base.module import AdversarialModule
 from zoo.models.base.state import COUNTERS
 from zoo.models.trained import FinishedRun
-from zoo.releases.card import FORMAT, GRID_FILE, NAME, NETWORKS, write_card
-from zoo.releases.claims import GRID_IMAGES, GRID_SEED, draw_grid, grey_levels, measure, settings_for
+from zoo.releases.card import CARD_SCHEMA, FORMAT, GRID_FILE, NAME, NETWORKS, PRECISIONS, write_card
+from zoo.releases.claims import GRID_IMAGES, GRID_SEED, draw_grid, grey_levels, measure, open_data, settings_for
 from zoo.releases.find import add_to_index
 from zoo.releases.precision import pack, unpack
 from zoo.releases.readme import README_FILE, readme_of
+from zoo.releases.release import Release
 from zoo.runs.environment import describe_versions
 from zoo.runs.folder import DAY_S, sweep, temporary_name, write_atomically
 from zoo.runs.record import without_folders
 
-EVALUATION = (
-    "extractors",
-    "batchnorm",
-    "real_images",
-    "split",
-    "test_samples",
-    "samples",
-)  # settings that a card holds
+EVALUATION = ("extractors", "batchnorm", "real_images", "test_samples", "samples")  # settings that a card holds
+UNUSUAL = {"split": "train", "mirror_reals": False}  # those that it holds where they are something else
+EXACT = {"largest": 0.0, "mean": 0.0}  # weights that were not rounded
 MEAN_GREY_LEVELS = 1.0  # rounding that changes images by more, on average, is refused
 
 
@@ -72,15 +69,50 @@ def export(
     name = name or f"{record['paper']}.{record['recipe']}"
     if NAME.fullmatch(name) is None:
         raise ReleaseError(f"{name!r} cannot name a release: PAPER.RECIPE in lower case, like dcgan.mnist")
+    fields = {
+        "paper": record["paper"],
+        "recipe": record["recipe"],
+        "summary": summary or record["recipe"],
+        "data": data_entry(run),
+        "training": training_entry(record, module, checkpoint),
+    }
+    return write_release(
+        module, out, name=name, precision=precision, fields=lambda: fields | (recorded or figures_entry(run, module))
+    )
+
+
+def write_release(
+    module: AdversarialModule,
+    out: Path,
+    *,
+    name: str,
+    precision: str,
+    fields: Callable[[], dict[str, Any]],
+    before: Mapping[str, float] = EXACT,
+) -> Path:
+    """Rounds a module's weights, in place, and writes and lists the release.
+
+    Args:
+        module: whose weights are released.
+        out: folder of releases.
+        name: of the release.
+        precision: see `zoo.releases.precision`.
+        fields: gives the rest of the card once the weights are rounded.
+        before: what an earlier rounding has changed already, as the card says it.
+
+    Raises:
+        ReleaseError: rounding that changes the images.
+    """
     trained = module.sample(GRID_IMAGES, seed=GRID_SEED)
     files = {network: pack(part, precision) for network, part in by_network(module).items()}
     rounded = {key: value for part in files.values() for key, value in unpack(part).items()}
     module.load_state_dict(module.state_dict() | rounded)
     largest, mean = grey_levels(trained, module.sample(GRID_IMAGES, seed=GRID_SEED))
-    if mean > MEAN_GREY_LEVELS:
+    rounding = {"largest": before["largest"] + largest, "mean": round(before["mean"] + mean, 4)}
+    if rounding["mean"] > MEAN_GREY_LEVELS:
         raise ReleaseError(
-            f"--precision {precision} changes the images of {name} by {mean:.2f} grey levels on average (at most "
-            f"{MEAN_GREY_LEVELS:g}): use more bits (float16, float32)"
+            f"--precision {precision} changes the images of {name} by {rounding['mean']:.2f} grey levels on average "
+            f"(at most {MEAN_GREY_LEVELS:g}): use more bits (float16, float32)"
         )
     out.mkdir(parents=True, exist_ok=True)
     sweep(out, older_s=DAY_S)
@@ -93,20 +125,16 @@ def export(
         card = {
             "format": FORMAT,
             "name": name,
-            "paper": record["paper"],
-            "recipe": record["recipe"],
-            "summary": summary or record["recipe"],
             "hyperparameters": constructor_arguments(module),
             "image_shape": list(module.image_shape),
             "files": entries,
             "precision": precision,
-            "rounding": {"largest": largest, "mean": round(mean, 4)},
+            "rounding": rounding,
             "grid": {"sha256": sha256_of(part / GRID_FILE), "images": GRID_IMAGES, "seed": GRID_SEED},
-            "data": data_entry(run),
-            "training": training_entry(record, module, checkpoint),
-            **(recorded or figures_entry(run, module)),
+            **fields(),
             "versions": describe_versions(),
         }
+        card = {key: card[key] for key in CARD_SCHEMA}  # in this order
         write_card(part, card)
         write_atomically(part / README_FILE, readme_of(card, type(module).reference))
         shutil.rmtree(out / name, ignore_errors=True)
@@ -115,6 +143,34 @@ def export(
         shutil.rmtree(part, ignore_errors=True)
     add_to_index(out, name)
     return out / name
+
+
+def repack(release: Release, out: Path, *, name: str | None, precision: str, data_dir: str | None) -> Path:
+    """The release of another release's weights, in fewer bits; its figures are taken again, of the rounded weights.
+
+    Args:
+        release: whose weights are rounded once more.
+        out: folder of releases.
+        name: of the new one; None takes its own.
+        precision: fewer bits than it has.
+        data_dir: where its data set lies; None takes ZOO_DATA, else ./data.
+
+    Raises:
+        UsageError: no fewer bits.
+        ReleaseError: rounding that changes the images, or other data than the card's.
+        DataNotFoundError: the data set does not lie there.
+    """
+    card, module = release.card, release.module()
+    if PRECISIONS.index(precision) <= PRECISIONS.index(card["precision"]):
+        raise UsageError(f"{card['name']} has {card['precision']} weights: --precision {precision} is no fewer bits")
+    data = open_data(card["data"], data_dir)
+
+    def fields() -> dict[str, Any]:
+        kept = {key: card[key] for key in ("paper", "recipe", "summary", "data", "training", "evaluation")}
+        return kept | figures_of(measure(module, data, EvaluationSettings(**card["evaluation"])))
+
+    name = name or card["name"]
+    return write_release(module, out, name=name, precision=precision, fields=fields, before=card["rounding"])
 
 
 def by_network(module: AdversarialModule) -> dict[str, dict[str, Tensor]]:
@@ -190,11 +246,14 @@ def figures_entry(run: FinishedRun, module: AdversarialModule) -> dict[str, Any]
     taken = measure(module, run.data, settings)
     return {
         "evaluation": {name: getattr(settings, name) for name in EVALUATION}
-        | ({"mirror_reals": True} if settings.mirror_reals else {}),
-        "figures": taken.latest,
-        "protocols": taken.hashes,
-        "protocol_texts": taken.protocols,
+        | {name: value for name, usual in UNUSUAL.items() if (value := getattr(settings, name)) != usual},
+        **figures_of(taken),
     }
+
+
+def figures_of(taken: Measurement) -> dict[str, Any]:
+    """The card's entries of what was measured."""
+    return {"figures": taken.latest, "protocols": taken.hashes, "protocol_texts": taken.protocols}
 
 
 def recorded_figures(run: FinishedRun, checkpoint: str, *, precision: str) -> dict[str, Any]:
@@ -216,7 +275,9 @@ def recorded_figures(run: FinishedRun, checkpoint: str, *, precision: str) -> di
         )
     test, known = tests[checkpoint], run.record["protocols"]
     texts = {key: known[key] for key in dict.fromkeys(test["protocols"].values())}
-    settings = {name: (run.config.get("evaluation") or {}).get(name) for name in EVALUATION}
+    used: dict[str, Any] = run.config.get("evaluation") or {}
+    settings = {name: used.get(name) for name in EVALUATION}
+    settings |= {name: value for name, usual in UNUSUAL.items() if (value := used.get(name, usual)) != usual}
     if extractors := [*dict.fromkeys(text["extractor"] for text in texts.values() if "extractor" in text)]:
         settings["extractors"] = extractors
     return {

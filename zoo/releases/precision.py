@@ -7,7 +7,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-SCALE = ":scale"  # beside an int8 matrix: the value of one step, for each row
+SCALE = ":scale"  # beside an int8 matrix: the value of one step, for each row; of a 4-bit one, for each group
+GROUP, LARGE = 32, 1 << 20  # weights that share a 4-bit scale; entries from which a matrix has 4 bits
 
 
 def pack(tensors: Mapping[str, Tensor], precision: str) -> dict[str, Tensor]:
@@ -16,13 +17,18 @@ def pack(tensors: Mapping[str, Tensor], precision: str) -> dict[str, Tensor]:
     Args:
         tensors: by name, as a module's state_dict holds them.
         precision: "float32"; "float16" rounds weights of two or more dimensions; "int8" rounds matrices to 255 steps
-            of each row's largest magnitude, and kernels to float16. Biases, gains, statistics and integers stay exact.
+            of each row's largest magnitude, and kernels to float16; "int4" is the same, but for matrices of a million
+            weights and more: 15 steps of the largest magnitude of every 32 in a row. Biases, gains, statistics and
+            integers stay exact.
     """
     packed: dict[str, Tensor] = {}
     for name, tensor in tensors.items():
         tensor = tensor.detach().cpu().contiguous()
         weights = tensor.is_floating_point() and tensor.ndim >= 2
-        if precision == "int8" and weights and tensor.ndim == 2:
+        matrix = weights and tensor.ndim == 2
+        if precision == "int4" and matrix and tensor.numel() >= LARGE and tensor.shape[1] % GROUP == 0:
+            packed[name], packed[name + SCALE] = to_nibbles(tensor)
+        elif precision in ("int8", "int4") and matrix:
             scale = tensor.abs().amax(1, keepdim=True).clamp(min=torch.finfo(tensor.dtype).tiny) / 127
             packed[name] = (tensor / scale).round().to(torch.int8)
             packed[name + SCALE] = scale
@@ -37,8 +43,24 @@ def unpack(packed: Mapping[str, Tensor]) -> dict[str, Tensor]:
     for name, tensor in packed.items():
         if name.endswith(SCALE):
             continue
-        if name + SCALE in packed:
+        if name + SCALE in packed and tensor.dtype == torch.uint8:
+            tensors[name] = from_nibbles(tensor, packed[name + SCALE])
+        elif name + SCALE in packed:
             tensors[name] = tensor.float() * packed[name + SCALE]
         else:
             tensors[name] = tensor.float() if tensor.is_floating_point() else tensor
     return tensors
+
+
+def to_nibbles(matrix: Tensor) -> tuple[Tensor, Tensor]:
+    """A matrix [R, C] as uint8 [R, C / 2], two weights a byte, and the value of a step, float16 [R, C / GROUP]."""
+    groups = matrix.unflatten(1, (-1, GROUP))
+    scale = (groups.abs().amax(2) / 7).half().clamp(min=2**-24)  # half precision's smallest
+    steps = (groups / scale[..., None].float()).round().clamp(-7, 7).add(8).to(torch.uint8).flatten(1)
+    return steps[:, ::2] | steps[:, 1::2] << 4, scale
+
+
+def from_nibbles(packed: Tensor, scale: Tensor) -> Tensor:
+    """The float32 matrix [R, C] that `to_nibbles` stored."""
+    steps = torch.stack([packed & 15, packed >> 4], dim=2).flatten(1).float() - 8
+    return (steps.unflatten(1, (-1, GROUP)) * scale[..., None].float()).flatten(1)
