@@ -50,28 +50,36 @@ def test_how_many_runs_one_sees_the_reported_error_in() -> None:
     assert "runs_needed_at_most" not in none
 
 
-def with_error(error: float) -> Any:
-    record = {"tests": [{"checkpoint": "last.ckpt", "values": {"code_error": error, "code_classes": 8.0}}]}
-    return SimpleNamespace(record=record, rows=[{"images_seen": 100, "code_error": error}])
+def with_errors(*errors: float) -> Any:
+    """A run that was measured every 100 images."""
+    values = {"code_error": errors[-1], "code_classes": 8.0}
+    record = {"tests": [{"checkpoint": "last.ckpt", "values": values}], "images_seen": 100 * len(errors)}
+    rows = [{"images_seen": 100 * (i + 1), "code_error": error} for i, error in enumerate(errors)]
+    return SimpleNamespace(record=record, rows=rows)
 
 
-def test_arms_are_compared_over_the_seeds_that_both_have() -> None:
-    members = {
-        "paper-seed3": 0.2,
-        "paper-seed4": 0.1,
-        "paper-seed5": 0.04,
-        "slope_0.01-seed3": 0.1,
-        "slope_0.01-seed9": 0,
+def test_arms_are_compared_over_the_seeds_that_both_have_after_as_many_images() -> None:
+    runs = {
+        "paper-seed3": with_errors(0.3, 0.2),
+        "paper-seed4": with_errors(0.2, 0.1),
+        "paper-seed5": with_errors(0.1, 0.04),
+        "slope_0.01-seed3": with_errors(0.1),
+        "slope_0.01-seed9": with_errors(0.0),
+        "longer-seed3": with_errors(0.3, 0.2, 0.1),
     }
-    runs = {name: with_error(error) for name, error in members.items()}
     findings = code_findings(runs)
-    assert findings["code_error minus that of the paper's settings, slope_0.01"] == pytest.approx(-0.1)
+    assert findings["code_error minus that of the paper's settings, slope_0.01"] == pytest.approx(0.1 - 0.3)
     assert findings["seeds in common, slope_0.01"] == 1
+    assert findings["code_error minus that of the paper's settings, longer"] == pytest.approx(0.1 - 0.2)
     assert (findings["code_error best, paper"], findings["code_error median, paper"]) == (0.04, 0.1)
     assert (findings["runs_at_5_percent, paper"], findings["code_classes median, paper"]) == (1, 8)
     ((name, figure),) = code_figures(runs)
     left = figure.axes[0]  # type: ignore[union-attr]
     assert name == "code_errors"
-    assert [tick.get_text() for tick in left.get_xticklabels()] == ["paper\n3 seeds", "slope_0.01\n2 seeds"]
-    points = [point for collection in left.collections[::2] for point in collection.get_offsets()[:, 1]]  # type: ignore[index]
-    assert points == [0.2, 0.1, 0.04, 0.1, 0]
+    assert [tick.get_text().split("\n") for tick in left.get_xticklabels()] == [
+        ["paper", "3 seeds", "200 images"],
+        ["slope 0.01", "2 seeds", "100 images"],
+        ["longer", "1 seeds", "300 images"],
+    ]
+    points = [float(y) for collection in left.collections[::2] for _, y in collection.get_offsets()]  # type: ignore[misc]
+    assert points == [0.2, 0.1, 0.04, 0.1, 0, 0.1]

@@ -52,10 +52,20 @@ def runs_needed(errors: Sequence[float], *, at: float = AT_REPORTED) -> dict[str
     return counts | ({"runs_needed_at_most": 1 / interval.low} if found else {})
 
 
+def difference(run: FinishedRun, other: FinishedRun) -> float | None:
+    """The last error of a run minus that of another after as many images, or at its end; None where there is none."""
+    (images, errors), (others, values) = (series(one.rows, "code_error") for one in (run, other))
+    if not len(images) or not len(others):
+        return None
+    there = values[others == min(images[-1], others[-1])]
+    return float(errors[-1] - there[-1]) if len(there) else None
+
+
 def code_findings(runs: Mapping[str, FinishedRun]) -> dict[str, float]:
     """Of each arm the best, median and worst error and `runs_needed`; its mean difference from the paper's settings.
 
-    The difference is over the seeds that both have: these share the order of the images and the first weights.
+    The difference is over the seeds that both have, which share the first weights, and after as many images (of a
+    longer arm: from the end of the other).
     """
     arms, found = arms_of(runs), {}
     for arm, members in arms.items():
@@ -66,8 +76,8 @@ def code_findings(runs: Mapping[str, FinishedRun]) -> dict[str, float]:
         errors = errors_of(members)
         found |= {f"code_error best, {arm}": min(errors.values()), f"code_error worst, {arm}": max(errors.values())}
         found |= {f"{name}, {arm}": value for name, value in runs_needed([*errors.values()]).items()}
-        pairs = [(value, errors_of(arms.get(PAPER, {})).get(seed)) for seed, value in errors.items()]
-        differences = [value - other for value, other in pairs if other is not None]
+        both = [(run, arms[PAPER][seed]) for seed, run in members.items() if seed in arms.get(PAPER, {})]
+        differences = [value for run, other in both if (value := difference(run, other)) is not None]
         if arm != PAPER and differences:
             found[f"code_error minus that of the paper's settings, {arm}"] = mean(differences)
             found[f"seeds in common, {arm}"] = float(len(differences))
@@ -80,7 +90,7 @@ def code_figures(runs: Mapping[str, FinishedRun]) -> Drawings:
     figure, [[left, right]] = new_figure(1, 2, width=9.6, height=3.6)
     for i, members in enumerate(arms.values()):
         draw_arm(left, i, [*errors_of(members).values()], colour=SERIES[i % len(SERIES)])
-    left.set_xticks(range(len(arms)), [f"{arm}\n{len(members)} seeds" for arm, members in arms.items()], fontsize=7)
+    left.set_xticks(range(len(arms)), [title_of(arm, [*members.values()]) for arm, members in arms.items()], fontsize=6)
     left.set_ylabel("code_error, test images")
     for seed, run in arms.get(PAPER, {}).items():
         images, errors = series(run.rows, "code_error")
@@ -92,6 +102,12 @@ def code_figures(runs: Mapping[str, FinishedRun]) -> Drawings:
     right.annotate("reported", (0.99, REPORTED), xycoords=("axes fraction", "data"), xytext=(0, 3),
                    textcoords="offset points", ha="right", fontsize=8)  # fmt: skip
     yield "code_errors", figure
+
+
+def title_of(arm: str, runs: Sequence[FinishedRun]) -> str:
+    """An arm's name, its number of seeds and its length."""
+    name, images = arm.replace("_", " "), runs[0].record["images_seen"]
+    return f"{name}\n{len(runs)} seeds\n{images:,} images"
 
 
 def draw_arm(ax: "Axes", x: int, errors: Sequence[float], *, colour: str) -> None:
