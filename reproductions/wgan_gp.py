@@ -369,6 +369,16 @@ STUDIES = {
         Lazy("zoo.experiments.wgan_gp.architecture_findings"),
         grows=True,
     ),
+    "mnist_search": Study(
+        "a short search for the release on digits: learning rate and beta1 of narrow networks (no experiment of the paper)",
+        {
+            f"lr_{lr}-beta1_{beta1}": Member(f"lr {lr}, beta1 {beta1}", [f"--model.lr={lr}", f"--model.beta1={beta1}"])
+            for lr, beta1 in (("1e-4", 0.5), ("2e-4", 0.5), ("4e-4", 0.5), ("2e-4", 0.0))
+        },
+        Lazy("zoo.experiments.ablation.search_figures"),
+        options=["--recipe=mnist", "--model.width=32", "--images=400000", "--evaluation.every=50000"],
+        grows=True,
+    ),
 }
 
 FIGURES = Lazy("zoo.experiments.wgan_gp.run_figures")

@@ -6,7 +6,7 @@ from statistics import mean
 from typing import TYPE_CHECKING
 
 from zoo.experiments.measures import MEASURES, measures_of
-from zoo.experiments.pictures.drawing import SERIES, Drawings, new_figure
+from zoo.experiments.pictures.drawing import SERIES, Drawings, new_figure, series
 from zoo.models.trained import FinishedRun
 from zoo.runs.study import values_of
 
@@ -38,7 +38,7 @@ def step_findings(values: Values) -> dict[str, float]:
 
     Means over seeds; a row that was not run is passed over, so that the next stands against the one before it.
     """
-    found = {}
+    found: dict[str, float] = {}
     for measure, rows in values.items():
         steps = {row: mean(rows[row]) - mean(rows[before]) for before, row in pairwise(rows)}
         found |= {f"{measure}, row {row} minus the row before": step for row, step in steps.items()}
@@ -66,3 +66,18 @@ def draw_rows(ax: "Axes", rows: Mapping[str, Sequence[float]], *, colour: str) -
     ax.plot(range(len(rows)), [mean(seeds) for seeds in rows.values()], color=colour, linewidth=0.9)
     ax.set_xticks(range(len(rows)), list(rows), fontsize=8)
     ax.set_ylim(bottom=0)
+
+
+def search_figures(runs: Mapping[str, FinishedRun]) -> Drawings:
+    """`search`: of a search for settings, the measure that chooses checkpoints while each member trains."""
+    figure, [[ax]] = new_figure(1, 1, width=6.0, height=3.8)
+    measures = {str(run.config["keep"]["monitor"]) for run in runs.values()}
+    for i, (name, run) in enumerate(runs.items()):
+        images, values = series(run.rows, str(run.config["keep"]["monitor"]))
+        style = "-" if i < len(SERIES) else "--"
+        ax.plot(images[1:], values[1:], style, color=SERIES[i % len(SERIES)], linewidth=1.1, label=name)
+    ax.set_yscale("log")
+    ax.set_xlabel("real images seen")
+    ax.set_ylabel(", ".join(sorted(measures)))
+    ax.legend(frameon=False, fontsize=7)
+    yield "search", figure

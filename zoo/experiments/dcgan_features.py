@@ -72,7 +72,7 @@ def fit_svms(x: Tensor, y: Tensor, *, classes: int, C: float) -> Tensor:
         loss.backward()  # type: ignore[no-untyped-call]
         return loss
 
-    optimizer.step(closure)  # type: ignore[arg-type]
+    optimizer.step(closure)  # type: ignore[no-untyped-call]
     return w.detach()
 
 

@@ -147,16 +147,19 @@ def measure_readings(module: InfoGAN, data: ImageDataModule, *, seed: int) -> Me
     """
     if not (data.num_classes and module.layout.codes):
         return NOTHING
-    split, values = data.split("test" if "test" in data.splits else "train"), {}
+    split = data.split("test" if "test" in data.splits else "train")
     assert split.labels is not None
+    values: dict[str, float] = {}
     sizes = {"categories": module.layout.categories, "classes": data.num_classes}
     reference = data.split("train").images
     for mode in ("running", "batch"):
         predicted = predict_codes(module, split.images, reference=reference, mode=mode, block=BATCH)
         values[f"code_error_{mode}"] = code_errors(predicted, split.labels, **sizes)[0]
     counts = code_counts(predict_codes(module, split.images, reference=reference), split.labels, **sizes)
-    values["code_classes"] = float(len(counts[counts.sum(1) > 0].argmax(1).unique()))
-    protocol = {"measure": "errors of argmax Q(c1|x) by BatchNorm statistics; classes that have a category"}
+    values["code_classes"] = float(len(set(counts[counts.sum(1) > 0].argmax(1).tolist())))
+    protocol: dict[str, Any] = {
+        "measure": "errors of argmax Q(c1|x) by BatchNorm statistics; classes that have a category"
+    }
     protocol |= {"block": BATCH, "n_real": len(split.images), "dataset_fingerprint": split.fingerprint}
     return Measured(values, protocol)
 
