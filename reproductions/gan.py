@@ -2,6 +2,7 @@
 
     python reproductions/gan.py fit  --recipe mnist --data_dir DIR
     python reproductions/gan.py test --run_dir runs/gan/mnist/NAME
+    python reproductions/gan.py study --name parzen --data_dir DIR     (table 1 over seeds, and what decides it)
 
 Reported and reached (written by `python -m zoo results --write`)
     recipe  measure    reported      best                          last             images     seed  commit   protocol
@@ -31,7 +32,7 @@ Differences from the paper and from the authors' configuration files
     are normalised to a norm of 110, which leaves the pixels' scale what it is at 32x32.
 """
 
-from zoo.training import Recipe, reproduce
+from zoo.training import Lazy, Member, Recipe, Study, reproduce
 
 #: pylearn2 raises the momentum before the first epoch already: it grows from epoch 0 on and stands from epoch 249 on.
 MOMENTUM = {"momentum_first_epoch": 0, "momentum_epochs": 249}
@@ -114,5 +115,16 @@ RECIPES = {
     ),
 }
 
+STUDIES = {
+    "parzen": Study(
+        "table 1 to where the log-likelihood stops rising, over seeds, and what it depends on beside the training",
+        {f"seed{s}": Member("mnist", [f"--seed_everything={s}"]) for s in range(3)},
+        Lazy("zoo.experiments.gan_parzen.parzen_figures"),
+        Lazy("zoo.experiments.gan_parzen.parzen_findings"),
+        options=["--recipe", "mnist", "--evaluation.every=1250000"],
+        grows=True,
+    )
+}
+
 if __name__ == "__main__":
-    reproduce("gan", RECIPES)
+    reproduce("gan", RECIPES, studies=STUDIES)

@@ -2,6 +2,7 @@
 
     python reproductions/pggan.py fit  --recipe cifar10 --data_dir DIR
     python reproductions/pggan.py test --run_dir runs/pggan/cifar10/NAME
+    python reproductions/pggan.py study --name table1_small --data_dir DIR     (table 1 scaled down to 32x32)
 
 Reported and reached (written by `python -m zoo results --write`)
     recipe    measure             reported      best                          last               images   seed  commit   protocol
@@ -81,7 +82,7 @@ Differences from the paper and from the authors' code
 
 from typing import Any
 
-from zoo.training import Lazy, Recipe, reproduce
+from zoo.training import Lazy, Member, Recipe, Study, reproduce
 
 LEVELS = ("128", "64", "32", "16", "avg")
 #: Table 1, CelebA: sliced Wasserstein distance x 1000 by level, MS-SSIM
@@ -280,7 +281,32 @@ RECIPES = {
     ),
 }
 
+#: Table 1 in small: half the levels, a sixteenth of the maps, a fiftieth of the images; batches and rates stay.
+SMALL = ["--model.resolution=32", "--data.resolution=32", "--model.fmap_max=64", "--images=200000"]
+SMALL += ["--model.stabilise_images=16000", "--model.fade_images=16000"]
+SMALL += ["--evaluation.extractors=[resnet]", "--evaluation.every=50000", "--keep.monitor=fd_resnet2k"]
+SMALL += ["--keep.checkpoint_every=25000", "--keep.grid_every=50000"]
+NARROW, WIDE = ["--model.fmap_base=256"], ["--model.fmap_base=512"]
+
+
+def small_row(row: str, seed: int) -> Member:
+    """A row of table 1 at 32x32; the paper's last row has its full networks, here twice the maps of the other rows."""
+    recipe = f"table1_{'e_star' if row == 'e*' else row}"
+    width = WIDE if row == "h" else NARROW
+    return Member(f"row {row}", ["--recipe", recipe, *SMALL, *width, f"--seed_everything={seed}"])
+
+
+STUDIES = {
+    "table1_small": Study(
+        "table 1 scaled down: CelebA at 32x32, narrow networks, 200,000 images for every row",
+        {f"{row}-seed{seed}": small_row(row, seed) for seed in range(2) for row in TABLE_1},
+        Lazy("zoo.experiments.pggan.table1_figures"),
+        Lazy("zoo.experiments.pggan.table1_findings"),
+        grows=True,
+    )
+}
+
 FIGURES = Lazy("zoo.experiments.pggan.run_figures")
 
 if __name__ == "__main__":
-    reproduce("pggan", RECIPES, figures=FIGURES)
+    reproduce("pggan", RECIPES, figures=FIGURES, studies=STUDIES)

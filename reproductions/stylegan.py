@@ -2,6 +2,8 @@
 
     python reproductions/stylegan.py fit  --recipe ffhq --data_dir DIR --devices 8
     python reproductions/stylegan.py test --run_dir runs/stylegan/ffhq/NAME
+    python reproductions/stylegan.py study --name table1_small --data_dir DIR     (rows A to F scaled down to 32x32)
+    python reproductions/stylegan.py study --name table2_small --data_dir DIR     (mixing, scaled down likewise)
 
 Reported and reached (written by `python -m zoo results --write`)
     recipe    measure              reported      best                         last              images   seed  commit   protocol
@@ -75,7 +77,7 @@ Differences from the paper and from the authors' code
 
 from typing import Any
 
-from zoo.training import Lazy, Recipe, reproduce
+from zoo.training import Lazy, Member, Recipe, Study, reproduce
 
 #: Table 1: what the row adds, FID on CelebA-HQ, FID on FFHQ
 TABLE_1: dict[str, tuple[str, str, str]] = {
@@ -209,7 +211,69 @@ RECIPES = {
     ),
 }
 
+#: Tables 1 and 2 in small: CelebA at 32x32, 16 to 64 maps, z and w of 64 numbers, phases of 20,000 images.
+SMALL = ["--recipe=celeba64", "--model.resolution=32", "--data.resolution=32", "--images=250000"]
+SMALL += ["--model.fmap_base=256", "--model.fmap_max=64", "--model.z_dim=64", "--model.w_dim=64"]
+SMALL += ["--model.stabilise_images=20000", "--model.fade_images=20000", "--model.batch_sizes={4: 32}"]
+SMALL += ["--evaluation.extractors=[resnet]", "--evaluation.every=50000", "--keep.monitor=fd_resnet2k"]
+SMALL += ["--keep.checkpoint_every=25000", "--keep.grid_every=50000"]
+SMALL_R1 = ["--model.r1_gamma=0.3"]  # the paper's 10 is for 1024x1024
+
+
+def small_row(row: str) -> list[str]:
+    """A row of table 1 at 32x32: A with WGAN-GP, the others with R1, as for FFHQ."""
+    return [f"--model.config={row}", *(["--model.loss=wgan_gp"] if row == "A" else SMALL_R1)]
+
+
+#: What the release on digits may take from a short search: the weight of R1, the phases, the batch, the width. The last
+#: resolution is reached after 60,000 (or 100,000) images.
+SEARCH = {
+    "r1_10": ["--model.r1_gamma=10"],
+    "r1_1": ["--model.r1_gamma=1"],
+    "r1_0.3": ["--model.r1_gamma=0.3"],
+    "r1_0.05": ["--model.r1_gamma=0.05"],
+    "r1_0.3-phases_20000": ["--model.r1_gamma=0.3", "--model.stabilise_images=20000", "--model.fade_images=20000"],
+    "r1_0.3-batch_16": ["--model.r1_gamma=0.3", "--model.batch_sizes={4: 16}"],
+    "r1_0.3-wide": ["--model.r1_gamma=0.3", "--model.fmap_base=512"],
+}
+SHORT = ["--recipe=mnist", "--trainer.precision=32-true", "--images=160000", "--evaluation.every=20000"]
+SHORT += ["--model.stabilise_images=12000", "--model.fade_images=12000", "--keep.checkpoint_every=20000"]
+
+MIXING = {"0": 0.0, "50": 0.5, "90": 0.9, "100": 1.0}  # per cent
+STUDIES = {
+    "table1_small": Study(
+        "table 1 scaled down: rows A to F, CelebA at 32x32, narrow networks, 250,000 images for every row",
+        {
+            f"{row}-seed{seed}": Member(f"row {row}", [*small_row(row), f"--seed_everything={seed}"])
+            for seed in range(2)
+            for row in TABLE_1
+        },
+        Lazy("zoo.experiments.stylegan_tables.table1_figures"),
+        Lazy("zoo.experiments.stylegan_tables.table1_findings"),
+        options=SMALL,
+        grows=True,
+    ),
+    "table2_small": Study(
+        "table 2 scaled down: styles mixed in training against the number of latents at test time, CelebA at 32x32",
+        {
+            f"mixing_{per_cent}": Member(f"mixing {per_cent} %", [*small_row("F"), f"--model.mixing_prob={share}"])
+            for per_cent, share in MIXING.items()
+        },
+        Lazy("zoo.experiments.stylegan_tables.table2_figures"),
+        Lazy("zoo.experiments.stylegan_tables.table2_findings"),
+        options=SMALL,
+        grows=True,
+    ),
+    "mnist_search": Study(
+        "a short search for the release on digits: R1 weight, phases, batch and width at 32x32 (no experiment of the paper)",
+        {name: Member(name, options) for name, options in SEARCH.items()},
+        Lazy("zoo.experiments.ablation.search_figures"),
+        options=SHORT,
+        grows=True,
+    ),
+}
+
 FIGURES = Lazy("zoo.experiments.stylegan.run_figures")
 
 if __name__ == "__main__":
-    reproduce("stylegan", RECIPES, figures=FIGURES)
+    reproduce("stylegan", RECIPES, figures=FIGURES, studies=STUDIES)

@@ -136,6 +136,13 @@ STUDIES = {
         },
         Lazy("zoo.experiments.wgan.against_gan_figures"),
     ),
+    "mnist_search": Study(
+        "a short search for the release on digits: the learning rate of narrow networks (no experiment of the paper)",
+        {f"lr_{lr}": Member(f"lr {lr}", [f"--model.lr={lr}"]) for lr in ("5e-5", "1e-4", "2e-4", "4e-4")},
+        Lazy("zoo.experiments.ablation.search_figures"),
+        options=["--recipe=mnist", "--model.width_G=32", "--model.width_D=32", "--images=600000"],
+        grows=True,
+    ),
 }
 
 FIGURES = Lazy("zoo.experiments.wgan.run_figures")

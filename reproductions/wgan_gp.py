@@ -6,7 +6,7 @@
     python reproductions/wgan_gp.py study --name surfaces         (figure 1a)
     python reproductions/wgan_gp.py study --name gradients        (figure 1b)
     python reproductions/wgan_gp.py study --name overfitting --data_dir DIR     (figure 5b)
-    python reproductions/wgan_gp.py study --name architectures    (tables 2 and 5, scaled down to 20 networks on digits)
+    python reproductions/wgan_gp.py study --name architectures    (tables 2 and 5, scaled down to 80 networks on digits)
 
 Reported and reached (written by `python -m zoo results --write`)
     recipe                    measure                                     reported      best                          last               images       seed  commit            protocol
@@ -123,7 +123,7 @@ Differences from the paper and from the authors' code
     Adam's gradient as 1e-3 w for all parameters of D. Which 200 were drawn is not reported: here they are numbered.
 18. `digits_random` and `digits_random_gan` scale the study down: the embedded digits at 32x32, base filters 4, 8 or 16,
     batches of 16, 2,000 generator updates; success is judged by `is_lenet`, which is no Inception score. The study
-    `architectures` takes numbers 0 to 19.
+    `architectures` takes numbers 0 to 79; `--earlier FILE` adds to the members of a record.
 19. The study `surfaces` stops at 10,000 critic updates of the recipes' 100,000.
 20. `mnist` trains on all 60,000 digits, the authors' script on the first 50,000 of them: `--data.train_images 50000`.
     The records are of 60,000, and their FD is from these.
@@ -356,10 +356,10 @@ STUDIES = {
         Lazy("zoo.experiments.wgan_gp.overfitting_figures"),
     ),
     "architectures": Study(
-        "tables 2 and 5 scaled down: 20 random architectures on the embedded digits, GAN against WGAN-GP",
+        "tables 2 and 5 scaled down: random architectures on the embedded digits, GAN against WGAN-GP",
         {
             f"{method}-{number}": Member(group, ["--recipe", recipe, f"--model.architecture_seed={number}"])
-            for number in range(20)
+            for number in range(80)
             for method, group, recipe in (
                 ("gan", "GAN", "digits_random_gan"),
                 ("wgan-gp", "WGAN-GP", "digits_random"),
@@ -367,6 +367,17 @@ STUDIES = {
         },
         Lazy("zoo.experiments.wgan_gp.architecture_figures"),
         Lazy("zoo.experiments.wgan_gp.architecture_findings"),
+        grows=True,
+    ),
+    "mnist_search": Study(
+        "a short search for the release on digits: learning rate and beta1 of narrow networks (no experiment of the paper)",
+        {
+            f"lr_{lr}-beta1_{beta1}": Member(f"lr {lr}, beta1 {beta1}", [f"--model.lr={lr}", f"--model.beta1={beta1}"])
+            for lr, beta1 in (("1e-4", 0.5), ("2e-4", 0.5), ("4e-4", 0.5), ("2e-4", 0.0))
+        },
+        Lazy("zoo.experiments.ablation.search_figures"),
+        options=["--recipe=mnist", "--model.width=32", "--images=400000", "--evaluation.every=50000"],
+        grows=True,
     ),
 }
 

@@ -1,5 +1,6 @@
 """A study runs what is missing, keeps what is there, and says what its runs reached together."""
 
+import dataclasses
 import json
 import statistics
 from pathlib import Path
@@ -11,6 +12,8 @@ from zoo.commands.results.keep import keep
 from zoo.commands.results.results import results
 from zoo.errors import RecordError, ZooError
 from zoo.experiments.measures import mean_and_std, study_table
+from zoo.models import MODELS
+from zoo.models.trained import FinishedRun
 from zoo.runs.study import read_study, values_of
 from zoo.runs.text import number
 from zoo.training.study import Member, Study, study_command
@@ -138,6 +141,51 @@ def test_the_record_says_what_the_runs_reached_together(place: Place, capsys: py
         ["all", "runs", "", "3", "3"],
     ]
     assert "kd_x_std" not in capsys.readouterr().out
+
+
+def test_a_study_that_grows_is_of_what_is_finished(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    place.study = dataclasses.replace(place.study, grows=True)
+    place.run("--members", "a3")
+    assert "not run yet: a0, b" in capsys.readouterr().out
+    assert place.drawn == [["a3"]]
+    before = read_study(place.folder / "study.json")
+    assert before["findings"] == {"runs": 1}
+    place.run("--members", "b")
+    after = read_study(place.folder / "study.json")
+    assert after["groups"] == {"a3": "A", "b": "B"}
+    assert after["records"]["a3"] == before["records"]["a3"]
+
+
+def test_members_of_an_earlier_record_are_not_run_again(place: Place, tmp_path: Path) -> None:
+    place.run()
+    earlier = tmp_path / "earlier.json"
+    (place.folder / "study.json").rename(earlier)
+    place.folder.rename(tmp_path / "other machine")
+    place.folder.mkdir()
+    place.study = dataclasses.replace(place.study, members={**place.study.members, "a9": Member("A", [])})
+    place.run("--earlier", str(earlier))
+    assert {line.split()[1] for line in place.log} == {"a9"}
+    old, new = read_study(earlier), read_study(place.folder / "study.json")
+    assert {name: new["records"][name] for name in old["records"]} == old["records"]
+    assert new["findings"] == {"runs": 4}
+    with pytest.raises(RecordError, match="a record alone"):
+        _ = FinishedRun(place.folder / "b", models=MODELS).config
+
+
+def test_an_earlier_record_must_be_of_this_study(place: Place, tmp_path: Path) -> None:
+    place.run()
+    study = json.loads((place.folder / "study.json").read_text())
+    earlier, before = tmp_path / "earlier.json", sorted(place.folder.rglob("*"))
+    for change, text in (
+        ({"study": "two"}, "of study two, not of three"),
+        ({"groups": {"a0": "A", "a3": "C", "b": "B"}}, r"its member a3 \(C\) is none of three"),
+    ):
+        earlier.write_text(json.dumps(study | change))
+        with pytest.raises(ZooError, match=text):
+            place.run("--earlier", str(earlier))
+    with pytest.raises(RecordError, match=r"no\.json"):
+        place.run("--earlier", str(tmp_path / "no.json"))
+    assert sorted(place.folder.rglob("*")) == before
 
 
 def test_spread_is_the_standard_deviation_over_runs() -> None:

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from zoo.experiments.infogan import code_title, code_values, information_curves
+from zoo.experiments.infogan_codes import code_figures, code_findings, runs_needed
 from zoo.models.networks.infogan import CodeLayout
 
 MODEL: Any = SimpleNamespace(layout=CodeLayout(noise=3, codes=2, categories=4, continuous=1))
@@ -36,3 +37,49 @@ def test_codes_are_named_with_their_values() -> None:
     assert [float(text) for text in code_values("c3", MODEL, n=7)] == pytest.approx(torch.linspace(-2, 2, 7), abs=0.06)
     assert code_title("c2", MODEL) == "c2, its 4 categories"
     assert code_title("c3", MODEL) == "c3, from -2 to 2 (-1 to 1 while training)"
+
+
+def test_how_many_runs_one_sees_the_reported_error_in() -> None:
+    """Of 12 runs 3: the exact interval of 3 / 12 is 0.0549 .. 0.5719."""
+    found = runs_needed([0.05, 0.054, 0.03, *[0.2] * 9])
+    assert (found["runs"], found["runs_at_5_percent"]) == (12, 3)
+    assert found["runs_needed_at_least"] == pytest.approx(1 / 0.5719, rel=1e-3)
+    assert found["runs_needed_at_most"] == pytest.approx(1 / 0.0549, rel=2e-3)
+    none = runs_needed([0.2] * 12)
+    assert none["runs_needed_at_least"] == pytest.approx(1 / (1 - 0.025 ** (1 / 12)))
+    assert "runs_needed_at_most" not in none
+
+
+def with_errors(*errors: float) -> Any:
+    """A run that was measured every 100 images."""
+    values = {"code_error": errors[-1], "code_classes": 8.0}
+    record = {"tests": [{"checkpoint": "last.ckpt", "values": values}], "images_seen": 100 * len(errors)}
+    rows = [{"images_seen": 100 * (i + 1), "code_error": error} for i, error in enumerate(errors)]
+    return SimpleNamespace(record=record, rows=rows)
+
+
+def test_arms_are_compared_over_the_seeds_that_both_have_after_as_many_images() -> None:
+    runs = {
+        "paper-seed3": with_errors(0.3, 0.2),
+        "paper-seed4": with_errors(0.2, 0.1),
+        "paper-seed5": with_errors(0.1, 0.04),
+        "slope_0.01-seed3": with_errors(0.1),
+        "slope_0.01-seed9": with_errors(0.0),
+        "longer-seed3": with_errors(0.3, 0.2, 0.1),
+    }
+    findings = code_findings(runs)
+    assert findings["code_error minus that of the paper's settings, slope_0.01"] == pytest.approx(0.1 - 0.3)
+    assert findings["seeds in common, slope_0.01"] == 1
+    assert findings["code_error minus that of the paper's settings, longer"] == pytest.approx(0.1 - 0.2)
+    assert (findings["code_error best, paper"], findings["code_error median, paper"]) == (0.04, 0.1)
+    assert (findings["runs_at_5_percent, paper"], findings["code_classes median, paper"]) == (1, 8)
+    ((name, figure),) = code_figures(runs)
+    left = figure.axes[0]  # type: ignore[union-attr]
+    assert name == "code_errors"
+    assert [tick.get_text().split("\n") for tick in left.get_xticklabels()] == [
+        ["paper", "3 seeds", "200 images"],
+        ["slope 0.01", "2 seeds", "100 images"],
+        ["longer", "1 seeds", "300 images"],
+    ]
+    points = [float(y) for collection in left.collections[::2] for _, y in collection.get_offsets()]  # type: ignore[misc]
+    assert points == [0.2, 0.1, 0.04, 0.1, 0, 0.1]

@@ -56,6 +56,10 @@ def test_findings_and_the_drawing_of_a_study() -> None:
     assert findings["only WGAN-GP, is_lenet above 4"] == 1
     assert findings["both, is_lenet above 4"] == 1
     assert sum(value for name, value in findings.items() if name.endswith("above 4")) == 4
+    both = "both, is_lenet above 4"  # 1 of 4: the exact interval is 0.63 % .. 80.59 %
+    assert (findings[f"{both}, % at least"], findings[f"{both}, % at most"]) == pytest.approx((0.63, 80.59), abs=0.01)
+    more = {**study(), "gan-21": study()["gan-0"]}  # its partner is not there yet
+    assert architecture_findings(more) == findings
     ((name, figure),) = architecture_figures(study())
     left = figure.axes[0]  # type: ignore[union-attr]
     assert name == "networks"

@@ -12,7 +12,14 @@ from torch import Tensor, nn
 from toys import DIAGNOSTICS, Recorder, fit
 
 from zoo.experiments import infogan
-from zoo.experiments.infogan import code_errors, estimate_information, measure, predict_codes, traversals
+from zoo.experiments.infogan import (
+    code_errors,
+    estimate_information,
+    measure,
+    measure_readings,
+    predict_codes,
+    traversals,
+)
 from zoo.models.infogan import InfoGAN, categorical_information, continuous_information
 from zoo.models.networks.infogan import CodeLayout, Codes
 
@@ -421,6 +428,44 @@ def test_measures_of_labelled_and_unlabelled_data(monkeypatch: pytest.MonkeyPatc
     assert protocol["seed"] == 2
     monkeypatch.setattr(Images16, "labelled_classes", None)
     assert measure(module, data, seed=2).values == information
+
+
+def test_errors_by_batchnorm_statistics_and_the_classes_that_have_a_category(monkeypatch: pytest.MonkeyPatch) -> None:
+    module, data = small(), Images16()
+    labels: Any = data.array.labels
+    read: dict[str, Tensor] = {
+        "running": labels,
+        "batch": torch.where(torch.arange(40) < 10, (labels + 1) % 3, labels),
+        "reestimated": labels.clamp(max=1),  # category 2 stays empty, classes 1 and 2 (13 of each) share category 1
+    }
+    seen = []
+
+    def predict(module: InfoGAN, images: Tensor, *, reference: Tensor, mode: str = "reestimated", **_: int) -> Tensor:
+        seen.append(mode)
+        return read[mode]
+
+    monkeypatch.setattr(infogan, "predict_codes", predict)
+    values, protocol = measure_readings(module, data, seed=0)
+    assert values == {"code_error_running": 0.0, "code_error_batch": 0.25, "code_classes": 2.0}
+    assert sorted(seen) == ["batch", "reestimated", "running"]
+    assert protocol["n_real"] == 40
+    monkeypatch.setattr(Images16, "labelled_classes", None)
+    assert measure_readings(module, data, seed=0).values == {}
+
+
+def test_statistics_of_batches_are_not_those_of_the_training() -> None:
+    module, images = small(), Images16().array.images
+    module.D.trunk.train()
+    for _ in range(3):
+        module.D(module.preprocess(images[:8]).mul(3))
+    spread_weights(module)
+    running, batch, again = (
+        predict_codes(module, images, reference=images, mode=mode, block=10) for mode in ("running", "batch", "batch")
+    )
+    assert torch.equal(batch, again)
+    assert not torch.equal(running, batch)
+    first = predict_codes(module, images[:10], reference=images, mode="batch", block=10)
+    assert torch.equal(first, batch[:10])  # each block is read on its own
 
 
 def test_traversals_change_one_code_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -59,8 +59,8 @@ class Target:
         """The options of `fit` on a machine with a GPU or without, and the minutes."""
         options, minutes = (self.gpu, self.gpu_minutes) if cuda else (self.core, self.minutes)
         given = any(option.startswith("--trainer.precision") for option in options)
-        fast = not given and (cuda or has_bfloat16())
-        return [f"--recipe={self.recipe}", *options, *["--trainer.precision=bf16-mixed"] * fast], minutes
+        precision = "bf16-mixed" if cuda or has_bfloat16() else "32-true"  # also where the recipe says otherwise
+        return [f"--recipe={self.recipe}", *options, *[f"--trainer.precision={precision}"] * (not given)], minutes
 
 
 def has_bfloat16() -> bool:
@@ -78,6 +78,7 @@ def fading(images: int) -> tuple[str, str]:
 EXACT, FLIPS = "--trainer.precision=32-true", "--data.horizontal_flip=true"
 TF32 = (EXACT, "--matmul_precision=high")  # of narrow networks, which a GPU trains faster without casts
 OFTEN = ("--evaluation.every=50000", "--keep.grid_every=25000", "--keep.checkpoint_every=25000")
+RARELY = ("--evaluation.every=250000",)
 SELDOM = ("--evaluation.every=100000", "--keep.grid_every=100000", "--keep.checkpoint_every=100000", *TF32)
 DCGAN_32 = ("--model.network=community", "--model.resolution=32", "--data.batch_size=64", FLIPS)
 FALLING = ("--model.constant_images=250000", "--model.decay_images=500000", "--images=750000")
@@ -107,11 +108,11 @@ TARGETS = (
     Target("dcgan", "mnist", "mnist", 60, ("--images=650000",)),
     Target("cgan", "mnist", "mnist", 120, ("--images=6000000", "--evaluation.every=500000", EXACT), precision="int8"),
     Target("infogan", "mnist", "mnist", 60, precision="int8"),
-    Target("lsgan", "mnist", "mnist", 60, ("--images=650000", "--model.width=32")),
-    Target("wgan", "mnist", "mnist", 90, filters(32)),
-    Target("wgan_gp", "mnist", "mnist", 90, ("--images=2000000", "--model.width=32", "--evaluation.every=100000")),
+    Target("lsgan", "mnist", "mnist", 120, ("--images=1300000", "--model.width=32")),
+    Target("wgan", "mnist", "mnist", 420, (*filters(32), "--model.lr=0.0002", "--images=8000000", *RARELY)),
+    Target("wgan_gp", "mnist", "mnist", 480, ("--model.width=32", "--model.lr=0.0002", "--images=5000000", *RARELY)),
     Target("pggan", "mnist", "mnist", 90),
-    Target("stylegan", "mnist", "mnist", 90),
+    Target("stylegan", "mnist", "mnist", 330, (R1_32, "--images=900000")),
     Target(*("gan", "cifar10", "cifar10", 60), core=(EXACT,), gpu=(FLIPS, EXACT), precision="int8"),
     Target(
         *("dcgan", "cifar10", "cifar10", 90),

@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from zoo.data import ImageDataModule
-from zoo.experiments.experiment import Experiment, Measured
+from zoo.experiments.experiment import NOTHING, Experiment, Measured
 from zoo.experiments.pictures.drawing import BLUE, ORANGE, Drawings, new_figure, series, show_images
 from zoo.metrics.batchnorm import batchnorm_statistics
+from zoo.metrics.protocol import BatchNormMode
 from zoo.models.infogan import InfoGAN
 from zoo.models.trained import FinishedRun
 from zoo.nn.modes import in_eval_mode
@@ -18,6 +19,8 @@ from zoo.nn.seeds import mix_seed
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+BATCH = 125  # images of a batch that is read with its own statistics: about the training's 128
 
 
 def run_figures(module: InfoGAN, run: FinishedRun) -> Drawings:
@@ -135,9 +138,40 @@ def estimate_information(module: InfoGAN, *, seed: int, n: int = 10_000, block: 
     return {name: float(torch.stack([part[name] for part in parts]).mean()) for name in parts[0]}
 
 
+def measure_readings(module: InfoGAN, data: ImageDataModule, *, seed: int) -> Measured:
+    """What the error depends on beside the training: BatchNorm's statistics, and classes that share a category.
+
+    `code_error_running` takes the moving averages of the training, `code_error_batch` the statistics of each 125 test
+    images; `code_classes` counts the classes that are the most frequent one of a category: one that is not adds its
+    whole share to the error. Taken where `measure` takes an error.
+    """
+    if not (data.num_classes and module.layout.codes):
+        return NOTHING
+    split = data.split("test" if "test" in data.splits else "train")
+    assert split.labels is not None
+    values: dict[str, float] = {}
+    sizes = {"categories": module.layout.categories, "classes": data.num_classes}
+    reference = data.split("train").images
+    for mode in ("running", "batch"):
+        predicted = predict_codes(module, split.images, reference=reference, mode=mode, block=BATCH)
+        values[f"code_error_{mode}"] = code_errors(predicted, split.labels, **sizes)[0]
+    counts = code_counts(predict_codes(module, split.images, reference=reference), split.labels, **sizes)
+    values["code_classes"] = float(len(set(counts[counts.sum(1) > 0].argmax(1).tolist())))
+    protocol: dict[str, Any] = {
+        "measure": "errors of argmax Q(c1|x) by BatchNorm statistics; classes that have a category"
+    }
+    protocol |= {"block": BATCH, "n_real": len(split.images), "dataset_fingerprint": split.fingerprint}
+    return Measured(values, protocol)
+
+
 @torch.no_grad()
-def predict_codes(module: InfoGAN, images: Tensor, *, reference: Tensor, block: int = 500) -> Tensor:
-    """argmax Q(c1|x) [N] of uint8 images [N, C, H, W]; BatchNorm statistics come from `reference`'s first 2,000."""
+def predict_codes(
+    module: InfoGAN, images: Tensor, *, reference: Tensor, block: int = 500, mode: BatchNormMode = "reestimated"
+) -> Tensor:
+    """argmax Q(c1|x) [N] of uint8 images [N, C, H, W].
+
+    BatchNorm statistics are re-estimated on `reference`'s first 2,000, or are running averages, or those of each block.
+    """
 
     def logits(part: Tensor) -> Tensor:
         return module.D.with_codes(module.preprocess(part.to(module.device)))[1].categorical  # [n, M, K]
@@ -145,7 +179,7 @@ def predict_codes(module: InfoGAN, images: Tensor, *, reference: Tensor, block: 
     draws: tuple[Tensor, ...] = reference[:2_000].split(block)  # type: ignore[no-untyped-call]
     with (
         in_eval_mode(module),
-        batchnorm_statistics(module.D, "reestimated", lambda k: logits(draws[k]), draws=len(draws)),
+        batchnorm_statistics(module.D, mode, lambda k: logits(draws[k]), draws=len(draws)),
     ):
         parts = images.split(block)  # type: ignore[no-untyped-call]
         return torch.cat([logits(part)[:, 0].argmax(1) for part in parts]).cpu()
@@ -214,10 +248,15 @@ def code_errors(predicted: Tensor, labels: Tensor, *, categories: int, classes: 
     """
     from scipy.optimize import linear_sum_assignment
 
-    counts = torch.bincount(predicted * classes + labels, minlength=categories * classes).view(categories, classes)
+    counts = code_counts(predicted, labels, categories=categories, classes=classes)
     matched = counts.numpy()[linear_sum_assignment(counts.numpy(), maximize=True)].sum()
     n = len(labels)
     return 1 - float(matched) / n, 1 - float(counts.amax(1).sum()) / n
 
 
-EXPERIMENT = Experiment(while_training=measure)
+def code_counts(predicted: Tensor, labels: Tensor, *, categories: int, classes: int) -> Tensor:
+    """How many images of each class got each category: int64 [categories, classes]; arguments as of `code_errors`."""
+    return torch.bincount(predicted * classes + labels, minlength=categories * classes).view(categories, classes)
+
+
+EXPERIMENT = Experiment(while_training=measure, on_test=measure_readings)

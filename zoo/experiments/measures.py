@@ -18,6 +18,9 @@ INFOGAN = (
     Measure("mutual_information_categorical", "higher", "its categorical part, nats"),
     Measure("code_error", "lower", "error of the first code as a classifier, categories matched one to one"),
     Measure("code_error_majority", "lower", "as code_error, each category as its most frequent class"),
+    Measure("code_error_running", "lower", "as code_error, with the moving averages of BatchNorm"),
+    Measure("code_error_batch", "lower", "as code_error, with BatchNorm statistics of each 125 test images"),
+    Measure("code_classes", "higher", "classes that are the most frequent one of a category"),
 )
 WGAN = (
     Measure("wasserstein_estimate", "lower", "the critic's estimate at the end, filtered, in its own units"),

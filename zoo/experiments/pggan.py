@@ -1,7 +1,10 @@
 """Figures of Karras et al. 2018: the growth, the measures of figure 4 along it, and a walk through the latent space."""
 
+from collections.abc import Mapping
+
 import torch
 
+from zoo.experiments.ablation import row_figures, step_findings, values_by_row
 from zoo.experiments.experiment import Experiment
 from zoo.experiments.pictures.captions import captioned
 from zoo.experiments.pictures.drawing import Drawings
@@ -21,6 +24,19 @@ def run_figures(module: PGGAN, run: FinishedRun) -> Drawings:
     frames = module.walk(9 * 60, every=15, label=None if labels is None else 0)
     frames = frames.view(4, 9, *frames.shape[1:])
     yield "walk", captioned(frames, title="Frames of one walk through the latents, row by row")
+
+
+TABLE_1 = ("swd", "ms_ssim")
+
+
+def table1_figures(runs: Mapping[str, FinishedRun]) -> Drawings:
+    """`rows`: table 1, a panel for each level of the sliced Wasserstein distance, their mean, and MS-SSIM."""
+    yield from row_figures(values_by_row(runs, families=TABLE_1), name="rows")
+
+
+def table1_findings(runs: Mapping[str, FinishedRun]) -> dict[str, float]:
+    """What each row changes against the one before, and how many of the changes are for the better."""
+    return step_findings(values_by_row(runs, families=TABLE_1))
 
 
 def of_pixels(module: GrowingModule) -> tuple[str, ...]:

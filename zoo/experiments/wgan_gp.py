@@ -214,12 +214,16 @@ THRESHOLDS = tuple(1 + 0.5 * i for i in range(19))  # 1.0, 1.5, ... 10: the scor
 
 
 def scores_of_networks(runs: Mapping[str, FinishedRun], *, measure: str) -> dict[str, dict[str, float]]:
-    """{method: {architecture: the last checkpoint's score}} of members named METHOD-ARCHITECTURE."""
+    """{method: {architecture: the last checkpoint's score}} of members named METHOD-ARCHITECTURE.
+
+    Architectures that one of the methods lacks are left out.
+    """
     scores: dict[str, dict[str, float]] = {}
     for name, run in runs.items():
         method, _, architecture = name.rpartition("-")
         (scores.setdefault(method, {})[architecture],) = values_of([run.record], measure, checkpoint="last")
-    return scores
+    common = set.intersection(*(set(scores.get(method, {})) for method in ("gan", "wgan-gp")))
+    return {method: {a: value for a, value in own.items() if a in common} for method, own in scores.items()}
 
 
 def successes(scores: Mapping[str, Mapping[str, float]], *, threshold: float) -> dict[str, int]:
@@ -232,24 +236,30 @@ def successes(scores: Mapping[str, Mapping[str, float]], *, threshold: float) ->
 
 
 def architecture_findings(runs: Mapping[str, FinishedRun], *, measure: str = "is_lenet") -> dict[str, float]:
-    """Tables 2 and 5's counts at scores of 2, 4 and 6 of 10."""
-    scores = scores_of_networks(runs, measure=measure)
-    return {
-        f"{who}, {measure} above {threshold:g}": count
-        for threshold in (2.0, 4.0, 6.0)
-        for who, count in successes(scores, threshold=threshold).items()
-    }
+    """Tables 2 and 5's counts at scores of 2, 4 and 6 of 10, with the shares' exact 95 % intervals, in per cent."""
+    from scipy.stats import binomtest
+
+    scores, found = scores_of_networks(runs, measure=measure), {}
+    for threshold in (2.0, 4.0, 6.0):
+        for who, count in successes(scores, threshold=threshold).items():
+            name = f"{who}, {measure} above {threshold:g}"
+            found[name] = float(count)
+            if scores["gan"]:
+                interval = binomtest(count, len(scores["gan"])).proportion_ci(0.95)
+                found |= {f"{name}, % at least": 100 * interval.low, f"{name}, % at most": 100 * interval.high}
+    return found
 
 
 def architecture_figures(runs: Mapping[str, FinishedRun], *, measure: str = "is_lenet") -> Drawings:
     """`networks`: the score of each architecture with both methods, and how many pass a score (table 5 as curves)."""
     scores = scores_of_networks(runs, measure=measure)
-    figure, [[left, right]] = new_figure(1, 2, width=8.2, height=3.4)
     numbers = sorted(scores["gan"], key=int)
+    figure, [[left, right]] = new_figure(1, 2, width=max(8.2, 0.2 * len(numbers)), height=3.4)
     x = np.arange(len(numbers))
     for shift, method, label, colour in ((-0.2, "gan", "GAN", ORANGE), (0.2, "wgan-gp", "WGAN-GP", SERIES[0])):
         left.bar(x + shift, [scores[method][number] for number in numbers], 0.4, color=colour, label=label)
-    left.set_xticks(x, numbers, fontsize=7)
+    every = 1 + len(numbers) // 40
+    left.set_xticks(x[::every], numbers[::every], fontsize=7)
     left.set_xlabel("architecture number")
     left.set_ylabel(measure)
     left.legend(frameon=False, fontsize=8)

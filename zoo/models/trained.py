@@ -80,12 +80,14 @@ class FinishedRun:
         self.dir = RunDir(path)
         self.models = models
         self._data = data
-        if not self.dir.config.is_file():
+        if not self.dir.config.is_file() and not self.dir.result.is_file():
             raise UsageError(f"{path} holds no run (no config.yaml): name the folder of a run with --run_dir")
 
     @cached_property
     def config(self) -> dict[str, Any]:
-        """The settings in config.yaml."""
+        """The settings in config.yaml; RecordError where the folder holds nothing but a record."""
+        if not self.dir.config.is_file():
+            raise RecordError(f"{self.dir.path} holds a record alone (no config.yaml): its figures need the run itself")
         return read_settings(self.dir.config)
 
     @cached_property

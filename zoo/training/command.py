@@ -59,7 +59,9 @@ def usage(recipes: Mapping[str, Recipe], studies: Mapping[str, Study]) -> str:
     name = program()[-1]
     text = f"usage: {name} {{{','.join(SUBCOMMANDS)}}} [--recipe NAME] [--help] ...\nrecipes: {', '.join(recipes)}\n"
     if studies:
-        text += f"usage: {name} study --name NAME [--members A,B] ...\nstudies: {', '.join(studies)}\n"
+        text += (
+            f"usage: {name} study --name NAME [--members A,B] [--earlier RECORD] ...\nstudies: {', '.join(studies)}\n"
+        )
     return text
 
 

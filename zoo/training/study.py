@@ -1,9 +1,10 @@
 """Studies: a paper's experiments that are made of several runs, by one command.
 
-    zoo study PAPER --name NAME [--members A,B] [options of fit, given to every member]
+    zoo study PAPER --name NAME [--members A,B] [--earlier RECORD] [options of fit, given to every member]
 
 trains each member (or goes on where it was stopped, or passes over it where it is done), measures its best and last
-checkpoint, then draws the figures and prints the table. A member is an ordinary run in DIR/MEMBER.
+checkpoint, then draws the figures and prints the table. A member is an ordinary run in DIR/MEMBER; one that an earlier
+record of the study holds is not run again.
 """
 
 import json
@@ -18,11 +19,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from zoo.errors import UsageError, ZooError
 from zoo.experiments.measures import study_table
-from zoo.runs.folder import RunDir, write_atomically
+from zoo.runs.folder import RESULT_FILE, RunDir, write_atomically
 from zoo.runs.record import read_result
-from zoo.runs.study import SCHEMA_VERSION, STUDY_FILE, validate_study
+from zoo.runs.study import SCHEMA_VERSION, STUDY_FILE, read_study, validate_study
 from zoo.runs.text import print_table, say
-from zoo.training.words import Words
+from zoo.training.words import TAKEN, Words
 
 if TYPE_CHECKING:
     from zoo.experiments.pictures.drawing import Drawings
@@ -60,6 +61,8 @@ class Study:
         findings: figures that belong to all members together, by name.
         options: of `fit`, given to every member before its own.
         test_options: of `test`, for what is measured at the end alone.
+        grows: whether figures and record are of those members that are finished, be there others or not: a
+            distribution over seeds, to which more are added later.
     """
 
     summary: str
@@ -68,6 +71,7 @@ class Study:
     findings: Callable[[Runs], Mapping[str, float]] | None = None
     options: Sequence[str] = ()
     test_options: Sequence[str] = ()
+    grows: bool = False
 
 
 def run_study(
@@ -93,14 +97,16 @@ def run_study(
         )
     for member in chosen or study.members:
         run_member(study, member, folder=folder, paper=paper, options=options)
-    if missing := [member for member in study.members if not finished(folder / member)]:
+    done = [member for member in study.members if finished(folder / member)]
+    if missing := [member for member in study.members if member not in done]:
         say(f"not run yet: {', '.join(missing)}")
-        return
+        if not (study.grows and done):
+            return
     from zoo.experiments.pictures.drawing import write  # these bring torch
     from zoo.models import TRAINED
     from zoo.models.trained import FinishedRun
 
-    runs = {member: FinishedRun(folder / member, models=TRAINED) for member in study.members}
+    runs = {member: FinishedRun(folder / member, models=TRAINED) for member in done}
     for path in write(study.figures(runs), folder / "figures"):
         say(f"figure  {path}")
     if runs:
@@ -109,6 +115,25 @@ def run_study(
         write_atomically(folder / STUDY_FILE, json.dumps(record, indent=2) + "\n")
         print_table(["group", "measure", "best", "last", "runs"], study_table(record))
         say(f"record  {folder / STUDY_FILE}")
+
+
+def take_over(study: Study, file: Path, *, name: str, folder: Path) -> None:
+    """Writes what an earlier record says of members into their folders, where there are none yet.
+
+    Raises:
+        RecordError: no record of a study can be read there.
+        UsageError: it is of another study, or of a member of another group.
+    """
+    record = read_study(file)
+    if record["study"] != name:
+        raise UsageError(f"--earlier {file} is of study {record['study']}, not of {name}")
+    groups = {member: entry.group for member, entry in study.members.items()}
+    if strange := [f"{member} ({group})" for member, group in record["groups"].items() if groups.get(member) != group]:
+        raise UsageError(f"--earlier {file}: its member {strange[0]} is none of {name}")
+    for member, result in record["records"].items():
+        if not (folder / member).exists():
+            (folder / member).mkdir(parents=True)
+            write_atomically(folder / member / RESULT_FILE, json.dumps(result, indent=2) + "\n")
 
 
 def finished(folder: Path) -> bool:
@@ -192,19 +217,22 @@ def study_record(study: Study, runs: Runs, *, name: str, paper: str) -> dict[str
 
 
 def study_command(words: Words, *, studies: Mapping[str, Study], paper: str) -> None:
-    """`study --name NAME [--run_dir DIR] [--members A,B] [options of fit]`.
+    """`study --name NAME [--run_dir DIR] [--members A,B] [--earlier RECORD] [options of fit]`.
 
     Raises:
         UsageError: no or an unknown study.
     """
-    name, folder, members = (words.taken.get(option) for option in ("name", "run_dir", "members"))
+    name, run_dir, members, earlier = (words.taken.get(option) for option in TAKEN["study"])
     if name is None or name not in studies:
         known = "\n".join(f"  {key:20} {value.summary}" for key, value in studies.items()) or "  none"
         raise UsageError(f"study needs --name; the studies of {paper} are\n{known}")
+    folder = Path(run_dir) if run_dir else Path("runs") / paper / f"study-{name}"
+    if earlier:
+        take_over(studies[name], Path(earlier), name=name, folder=folder)
     run_study(
         studies[name],
         name=name,
-        folder=Path(folder) if folder else Path("runs") / paper / f"study-{name}",
+        folder=folder,
         paper=paper,
         options=words.rest,
         chosen=members.split(",") if members else [],

@@ -1,0 +1,54 @@
+"""Ablations: steps from row to row, whichever way is better, by hand."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from zoo.experiments import pggan
+from zoo.experiments.ablation import row_figures, step_findings, values_by_row
+from zoo.training.scripts import script_of
+
+
+def member(**values: float) -> Any:
+    return SimpleNamespace(record={"tests": [{"checkpoint": "last.ckpt", "values": values}]})
+
+
+RUNS = {
+    "a-seed0": member(swd10k_avg=9.0, is_x=1.0),
+    "a-seed1": member(swd10k_avg=11.0, is_x=3.0),
+    "b-seed0": member(swd10k_avg=4.0, is_x=1.0),
+    "e*-seed0": member(swd10k_avg=6.0, is_x=5.0),
+}
+
+
+def test_steps_are_of_means_and_of_the_way_that_is_better() -> None:
+    findings = step_findings(values_by_row(RUNS, families=("swd", "is")))
+    assert findings == {
+        "swd10k_avg, row b minus the row before": -6.0,
+        "swd10k_avg, row e* minus the row before": 2.0,
+        "swd10k_avg, steps of 2 that improve it": 1.0,
+        "is_x, row b minus the row before": -1.0,
+        "is_x, row e* minus the row before": 4.0,
+        "is_x, steps of 2 that improve it": 1.0,
+    }
+    assert pggan.table1_findings(RUNS)["swd10k_avg, steps of 2 that improve it"] == 1
+    assert step_findings(values_by_row({"a-seed0": RUNS["a-seed0"]}, families=("swd",))) == {}
+
+
+def test_rows_stand_from_left_to_right() -> None:
+    ((name, figure),) = row_figures(values_by_row(RUNS, families=("swd",)), name="rows")
+    (ax,) = figure.axes  # type: ignore[union-attr]
+    assert name == "rows"
+    assert [tick.get_text() for tick in ax.get_xticklabels()] == ["a", "b", "e*"]
+    assert list(ax.lines[0].get_ydata()) == [10, 4, 6]
+
+
+@pytest.mark.parametrize(("paper", "study"), [("pggan", "table1_small"), ("stylegan", "table1_small")])
+def test_the_scaled_tables_have_every_row_with_one_budget(paper: str, study: str) -> None:
+    script = script_of(paper)
+    members = script.studies[study].members
+    rows = [name.rpartition("-seed")[0] for name in members if name.endswith("-seed0")]
+    assert rows == [*"abcd", "e*", *"efgh"] if paper == "pggan" else [*"ABCDEF"]
+    words = [[*script.studies[study].options, *entry.options] for entry in members.values()]
+    assert len({tuple(word for word in own if word.startswith("--images")) for own in words}) == 1

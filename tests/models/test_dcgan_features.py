@@ -1,0 +1,57 @@
+"""DCGAN's features under a linear SVM: pooling by hand, the SVM against the one solved by Newton's steps."""
+
+import pytest
+import torch
+from torch import nn
+
+from zoo.experiments.dcgan_features import accuracy, features_of, first_filters, fit_svms, pooled_features, svm_accuracy
+from zoo.metrics.separability import fit_svm
+from zoo.models.dcgan import DCGAN
+
+
+def test_features_are_maxima_of_every_layer_on_a_4x4_grid() -> None:
+    D = nn.Sequential(nn.LeakyReLU(0.2), nn.Conv2d(1, 2, 2, stride=2), nn.LeakyReLU(0.5), nn.Flatten())
+    x = torch.randn(3, 1, 8, 8)
+    found = pooled_features(D, x, block=2)
+    first = D[0](x)
+    maps = D[2](D[1](first))
+    assert found.shape == (3, 16 + 2 * 16)
+    assert found[1, 0] == first[1, 0, :2, :2].max()
+    torch.testing.assert_close(found[:, 16:], maps.flatten(1))  # 4x4 already
+    assert sum(16 * c for c in (128, 128, 256, 256, 512, 512)) == 28_672  # the paper's number, of the widths below
+    own = [layer.out_channels for layer in DCGAN(network="imagenet32").D if isinstance(layer, nn.Conv2d)]
+    assert own == [128, 128, 256, 256, 512, 512]
+
+
+def test_the_svms_are_those_of_newtons_steps() -> None:
+    torch.manual_seed(0)
+    x, y = torch.randn(60, 5, dtype=torch.float64), torch.arange(60) % 3
+    x[:, 0] += y
+    found = fit_svms(x, y, classes=3, C=0.1)
+    for k in range(3):
+        torch.testing.assert_close(found[:, k], fit_svm(x, y == k, C=0.1), rtol=1e-3, atol=1e-4)
+    assert accuracy(x, y, found) > 0.5
+
+
+def test_separable_classes_are_told_apart() -> None:
+    torch.manual_seed(0)
+    y = torch.arange(90) % 3
+    x = torch.randn(90, 4) * 0.1
+    x[torch.arange(90), y] += 5
+    reached, C = svm_accuracy((x, y), (x + 0.01, y), classes=3)
+    assert reached == 1
+    assert C in (0.001, 0.01, 0.1, 1.0)
+
+
+def test_features_and_filters_of_a_module() -> None:
+    from zoo.data import ImageArray
+
+    module = DCGAN(network="imagenet32", width=2)
+    images = torch.randint(256, (5, 3, 32, 32), dtype=torch.uint8)
+    x, y = features_of(module, ImageArray(images, torch.arange(5) % 2, None, "0" * 64))
+    assert x.shape == (5, 16 * (2 + 2 + 4 + 4 + 8 + 8))
+    assert y.tolist() == [0, 1, 0, 1, 0]
+    filters = first_filters(module.D)
+    assert filters.shape == (2, 3, 24, 24)
+    assert filters.abs().amax((1, 2, 3)).tolist() == pytest.approx([1, 1])
+    assert module.training

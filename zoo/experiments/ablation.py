@@ -1,0 +1,83 @@
+"""Ablations, such as table 1 of both growing papers: rows trained with one budget, each against the one before."""
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from statistics import mean
+from typing import TYPE_CHECKING
+
+from zoo.experiments.measures import MEASURES, measures_of
+from zoo.experiments.pictures.drawing import SERIES, Drawings, new_figure, series
+from zoo.models.trained import FinishedRun
+from zoo.runs.study import values_of
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Values = Mapping[str, Mapping[str, Sequence[float]]]  # by measure, then by row: one for each seed
+
+
+def values_by_row(runs: Mapping[str, FinishedRun], *, families: Sequence[str]) -> dict[str, dict[str, list[float]]]:
+    """{measure: {row: its values at the last checkpoints}} of members named ROW-seedN, in the order of the rows.
+
+    Args:
+        runs: the members.
+        families: what the names of the wanted measures begin with, such as "swd".
+    """
+    found: dict[str, dict[str, list[float]]] = {}
+    for name, run in runs.items():
+        row = name.rpartition("-seed")[0]
+        for measure in measures_of([run.record]):
+            if measure.startswith(tuple(families)):
+                value = values_of([run.record], measure, checkpoint="last")
+                found.setdefault(measure, {}).setdefault(row, []).extend(value)
+    return found
+
+
+def step_findings(values: Values) -> dict[str, float]:
+    """For each measure what each row changed against the row before, and how many of these steps improved it.
+
+    Means over seeds; a row that was not run is passed over, so that the next stands against the one before it.
+    """
+    found: dict[str, float] = {}
+    for measure, rows in values.items():
+        steps = {row: mean(rows[row]) - mean(rows[before]) for before, row in pairwise(rows)}
+        found |= {f"{measure}, row {row} minus the row before": step for row, step in steps.items()}
+        better = [step < 0 if MEASURES.better(measure) == "lower" else step > 0 for step in steps.values()]
+        if steps:
+            found[f"{measure}, steps of {len(steps)} that improve it"] = float(sum(better))
+    return found
+
+
+def row_figures(values: Values, *, name: str) -> Drawings:
+    """A panel for each measure: the rows from left to right, one dot a seed, a line through the means."""
+    if not values:
+        return
+    figure, [axes] = new_figure(1, len(values), width=2.7 * len(values) + 0.6, height=3.0)
+    for i, (ax, (measure, rows)) in enumerate(zip(axes, values.items(), strict=True)):
+        draw_rows(ax, rows, colour=SERIES[i % len(SERIES)])
+        ax.set_title(f"{measure} ({MEASURES.better(measure)} is better)", fontsize=8)
+    yield name, figure
+
+
+def draw_rows(ax: "Axes", rows: Mapping[str, Sequence[float]], *, colour: str) -> None:
+    """The rows of a table as dots, and their means as a line."""
+    for x, seeds in enumerate(rows.values()):
+        ax.scatter([x] * len(seeds), list(seeds), s=14, color=colour, zorder=3)
+    ax.plot(range(len(rows)), [mean(seeds) for seeds in rows.values()], color=colour, linewidth=0.9)
+    ax.set_xticks(range(len(rows)), list(rows), fontsize=8)
+    ax.set_ylim(bottom=0)
+
+
+def search_figures(runs: Mapping[str, FinishedRun]) -> Drawings:
+    """`search`: of a search for settings, the measure that chooses checkpoints while each member trains."""
+    figure, [[ax]] = new_figure(1, 1, width=6.0, height=3.8)
+    measures = {str(run.config["keep"]["monitor"]) for run in runs.values()}
+    for i, (name, run) in enumerate(runs.items()):
+        images, values = series(run.rows, str(run.config["keep"]["monitor"]))
+        style = "-" if i < len(SERIES) else "--"
+        ax.plot(images[1:], values[1:], style, color=SERIES[i % len(SERIES)], linewidth=1.1, label=name)
+    ax.set_yscale("log")
+    ax.set_xlabel("real images seen")
+    ax.set_ylabel(", ".join(sorted(measures)))
+    ax.legend(frameon=False, fontsize=7)
+    yield "search", figure
