@@ -49,7 +49,9 @@ def run(arguments: argparse.Namespace) -> None:
     features = arguments.features or data.extractor
     found = nearest(samples, reals, features=features, k=arguments.k)
     space = "pixels" if features == "pixels" else f"features of {features}"
-    title = f"{arguments.model}, and the nearest of {len(reals):,} training images with their distances in {space}"
+    title = (
+        f"{arguments.model}, and the nearest of {len(reals):,} images of {data.name} with their distances in {space}"
+    )
     write_picture(picture_of(samples, reals, found, title=title), out)
     say(
         f"median distance to the nearest training image, over that image's distance to the next one: "
