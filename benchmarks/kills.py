@@ -42,6 +42,7 @@ from zoo.training.process import train  # noqa: E402, F401 - imported before the
 from zoo.training.scripts import script_of  # noqa: E402
 
 STEADY = ("--evaluation.samples", "40", "--evaluation.real_images", "64", "--evaluation.extractors", "[lenet]")
+STEADY += ("--evaluation.batchnorm", "running")  # no 2,000 samples for the statistics, of which InfoGAN's take minutes
 DEADLINE_S = 900.0  # for two processes, of which one is killed: the other must not wait for ever
 
 
