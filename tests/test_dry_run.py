@@ -134,6 +134,19 @@ def test_the_sum_of_the_parts() -> None:
     assert forecast.training == pytest.approx(updates + (5 + 3 * 10) + 2 * 4 * 0.25 + 2 * 0.5)
 
 
+def test_evaluations_that_take_long_are_said_and_how_to_make_them_a_tenth() -> None:
+    phase = Phase(0, 8_000, 8, first=0.1, with_G=[0.1], without_G=[], grid=0.0)
+    forecast = Forecast([phase], share=1.0, evaluations=40, evaluation=1.0, reals=2.0)  # 100 s of updates, 42 s
+    assert forecast.measured_share == pytest.approx(42 / 142)
+    line = forecast.advice(200)
+    assert "evaluations take 30% of it: --evaluation.every 1000 or fewer --evaluation.samples for 10%" in line
+    forecast.evaluations = 8  # every 1,000 images
+    assert forecast.measured_share < 0.1
+    assert forecast.advice(1_000) == ""
+    forecast.reals = 50.0  # no number of evaluations is small enough
+    assert "of it: fewer --evaluation.samples for 10%" in forecast.advice(1_000)
+
+
 def test_the_phases_that_a_budget_reaches() -> None:
     growth = GrowthSchedule(final=16, stabilise_images=100, fade_images=50)
     assert [(p.start, p.images, p.title) for p in phases_of(growth, budget=400, batch=1)] == [

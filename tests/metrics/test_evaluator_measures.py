@@ -22,7 +22,9 @@ from zoo.metrics.real_statistics import pool_indices
 from zoo.metrics.sampling import block_seed
 from zoo.metrics.swd import SlicedWasserstein
 
-EVERY = [name for name in ALL if name not in ("ms_ssim", "modes")]  # 8 x 8 is too small, one channel too few
+EVERY = [
+    name for name in ALL if name not in ("ms_ssim", "modes") and not name.endswith("_few")
+]  # 8 x 8 is too small, one channel too few
 SMALL = {"n_fake": 310, "block": 50, "pool": 200, "measures": EVERY}
 
 
@@ -283,3 +285,19 @@ def test_killed_in_the_middle_leaves_the_cache_usable(tmp_path):
         warnings.simplefilter("error")
         for _ in range(2):
             assert evaluator(cache_dir=tmp_path / "b").run(ToyModule()).values == pytest.approx(whole, rel=1e-9)
+
+
+def test_measures_of_few_images_are_the_same_of_fewer(monkeypatch):
+    """`pr_few` and `swd_few` under smaller numbers than the fakes': the same values as of so many a side."""
+    monkeypatch.setattr("zoo.metrics.measures.FEW", 100)
+    monkeypatch.setattr("zoo.metrics.measures.SWD_FEW", 60)
+    found = evaluator(measures=["pr_few", "swd_few"]).run(ToyModule())
+    assert set(found.values) == {"precision_toy100", "recall_toy100", "swd60_avg", "swd60_8"}
+    pool = ToyData().array.images[pool_indices(1300, size=200)][torch.from_numpy(fixed_order(200)[:100])]
+    real, fake = (ToyExtractor()(images).features for images in (pool, fakes()[:100]))
+    squared = [torch.cdist(a, b).square() for a, b in ((real, real), (fake, fake), (fake, real))]
+    radii = [distances.sort(dim=1).values[:, 3] for distances in squared[:2]]  # the first is the point itself
+    assert found.values["precision_toy100"] == (squared[2] <= radii[0]).any(1).double().mean()
+    assert found.values["recall_toy100"] == (radii[1] >= squared[2].T).any(1).double().mean()
+    assert found.protocols["recall_toy100"].settings == "k=3, 100 reals at most"
+    assert found.protocols["swd60_avg"].settings.startswith("60 images at most")

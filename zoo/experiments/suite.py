@@ -33,6 +33,7 @@ EXPERIMENTS: dict[str, Experiment[Any]] = {
 }
 
 MODES = ("running", "reestimated", "batch")  # of BatchNorm, see zoo.metrics.batchnorm
+LARGE = 64  # side from which photographs have the distance of patches too
 TEST_SEED, TRAINING_SEED = 0, 1  # the best checkpoint is chosen on other latents than it is reported on
 
 
@@ -53,7 +54,7 @@ class EvaluationSettings:
     mirror_reals: bool = False
     """Mirror each of them with probability 1/2."""
     extractors: list[str] | None = None
-    """inception, efficientnet, resnet, lenet; default: what suits the data."""
+    """inception, efficientnet, dinov2, resnet, lenet; default: what suits the data."""
     batchnorm: str = "reestimated"
     """G's BatchNorm: running, reestimated, batch"""
 
@@ -171,9 +172,11 @@ class Measurement:
                 *(experiment.of_pixels(module) if experiment.of_pixels else ()),
                 *getattr(self.data, "measures", ()),
             )
+            if self._photographs and min(self.data.image_shape[1:]) >= LARGE and "swd" not in pixels:
+                pixels = (*pixels, "swd_few")
             of_pixels = [()] * (len(extractors) - 1) + [pixels]  # of the last, with the most samples
             self._evaluators = [
-                self._evaluator(extractor, module, measures=(*WHILE_TRAINING, *more))
+                self._evaluator(extractor, module, measures=(*self._of_features(extractor), *more))
                 for extractor, more in zip(extractors, of_pixels, strict=False)
             ]
         return self._evaluators
@@ -194,6 +197,19 @@ class Measurement:
                 self.hashes[name] = protocol_hash(protocols[name])
                 self.protocols[self.hashes[name]] = protocols[name]
         return self.latest
+
+    @property
+    def _photographs(self) -> bool:
+        """Whether the data are images in colour, of anything."""
+        return self.data.extractor == "efficientnet"
+
+    def _of_features(self, extractor: FeatureExtractor) -> tuple[str, ...]:
+        """What is taken of an extractor's features: of photographs precision and recall too, a score where it has
+        classes."""
+        names = tuple(name for name in WHILE_TRAINING if name != "is" or extractor.num_classes)
+        if not self._photographs or extractor.name.startswith("inception"):
+            return names
+        return (*names, "pr" if self.testing else "pr_few")
 
     def _of_paper(self, experiment: Experiment[Any], module: AdversarialModule) -> Iterator[Measured]:
         """What the paper measures of its own."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from zoo.metrics.batchnorm import batchnorm_statistics as batchnorm_statistics
     from zoo.metrics.density_coverage import DensityCoverage as DensityCoverage
+    from zoo.metrics.dinov2 import DinoV2Extractor as DinoV2Extractor
     from zoo.metrics.efficientnet import EfficientNetExtractor as EfficientNetExtractor
     from zoo.metrics.evaluator import Evaluator as Evaluator
     from zoo.metrics.features import FeatureExtractor as FeatureExtractor
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 _MODULES = {
     "Column": "presets",
     "DensityCoverage": "density_coverage",
+    "DinoV2Extractor": "dinov2",
     "EfficientNetExtractor": "efficientnet",
     "EvalProtocol": "protocol",
     "EvalResult": "result",

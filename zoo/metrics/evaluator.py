@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 SHOWN = 10  # fakes in a picture of neighbours
 POOL = 10_000  # features a side that measures of pairs draw on
-WITH_POOL = ("kd", "pr", "dc", "nn")
+WITH_POOL = ("kd", "pr", "pr_few", "dc", "nn")
 
 Fakes = Callable[[int], Tensor]  # the number of a block to its uint8 images [n, C, H, W]
 

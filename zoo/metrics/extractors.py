@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from zoo.errors import UsageError
+from zoo.metrics.dinov2 import DinoV2Extractor
 from zoo.metrics.efficientnet import EfficientNetExtractor
 from zoo.metrics.features import FeatureExtractor
 from zoo.metrics.inception import InceptionExtractor
@@ -31,6 +32,7 @@ class Entry(NamedTuple):
 EXTRACTORS = {
     "inception": Entry(InceptionExtractor, samples=50_000),
     "efficientnet": Entry(EfficientNetExtractor, samples=10_000),
+    "dinov2": Entry(DinoV2Extractor, samples=10_000),
     "lenet": Entry(lambda weights: LeNetExtractor(weights or LENET), samples=10_000),
     "resnet": Entry(lambda weights: ResNetExtractor(weights or RESNET), samples=10_000),
 }

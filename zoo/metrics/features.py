@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from zoo.errors import EvaluationError
 
 E = TypeVar("E", bound="FeatureExtractor")
-RESERVED = ("inception", "efficientnet", "lenet", "resnet")
+RESERVED = ("inception", "efficientnet", "lenet", "resnet", "dinov2")
 
 
 class Features(NamedTuple):

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from zoo.data.arrays import fixed_order
 from zoo.metrics.density_coverage import DensityCoverage
 from zoo.metrics.features import Features
 from zoo.metrics.frechet import FrechetDistance
@@ -29,12 +30,14 @@ OF_FEATURES = {
     "is": "Inception Score",
     "kd": "kernel distance (KID)",
     "pr": "improved precision and recall, k = 3",
+    "pr_few": "the same of 2,000 a side at most, for training",
     "dc": "density and coverage, k = 5",
     "fd_infinity": "Frechet distance extrapolated to infinitely many fakes",
     "nn": "nearest training images in feature space",
 }
 OF_PIXELS = {
     "swd": "sliced Wasserstein distance per Laplacian level, x 1000",
+    "swd_few": "the same of 500 images at most, for training",
     "ms_ssim": "MS-SSIM of pairs of fakes",
     "ndb": "number of statistically different bins",
     "nn_pixels": "nearest training images in pixels",
@@ -49,6 +52,7 @@ ORDERED = ("is", "ms_ssim")  # these split samples, or pair them
 
 SPLITS = 10  # of the Inception Score
 SWD_IMAGES, MS_SSIM_IMAGES, MODES_IMAGES, QUERIES, BINS = 16_384, 20_000, 26_000, 1_000, 100
+FEW, SWD_FEW = 2_000, 500  # of "pr_few" and "swd_few"
 NDB_REALS = 50_000  # 500 a bin
 
 
@@ -90,7 +94,10 @@ class FeatureMeasures:
         self.score = score.to(device) if score is not None else None
         self.pairs: dict[str, SamplePairs] = {
             name: kind().to(device)
-            for name, kind in (("kd", KernelDistance), ("pr", PrecisionRecall), ("dc", DensityCoverage))
+            for name, kind in (
+                *(("kd", KernelDistance), ("pr", PrecisionRecall), ("dc", DensityCoverage)),
+                ("pr_few", PrecisionRecall),
+            )
             if name in wanted
         }
         if "nn" in wanted:
@@ -101,8 +108,10 @@ class FeatureMeasures:
         none = torch.zeros(0, self.column.extractor.dim, device=device)
         index = torch.arange(0, device=device)
         pool = none if statistics is None else statistics.pool.to(device)
-        for pair in self.pairs.values():
-            pair.update(pool, index=torch.arange(len(pool), device=device), side="real")
+        few = pool[torch.from_numpy(fixed_order(len(pool))[:FEW]).to(device)]  # the pool is in the order of the files
+        for name, pair in self.pairs.items():
+            mine = few if name == "pr_few" else pool
+            pair.update(mine, index=torch.arange(len(mine), device=device), side="real")
             pair.update(none, index=index, side="fake")
         for metric in (self.fd, self.infinity):
             if metric is not None and statistics is not None:
@@ -128,12 +137,12 @@ class FeatureMeasures:
         if self.score is not None:
             self.score.update(result.logits[mine], index=index)
         for name, pair in self.pairs.items():
-            first = index < (QUERIES if name == "nn" else self.pool)  # fakes are independent draws
+            first = index < {"nn": QUERIES, "pr_few": FEW}.get(name, self.pool)  # fakes are independent draws
             pair.update(features[first], index=(index if name == "nn" else numbers)[first], side="fake")
 
     def values(self) -> list[Value]:
         """Everything that was counted, over all processes."""
-        n, pooled = self.n_fake, min(self.n_fake, self.pool)
+        n = self.n_fake
         found = []
         if self.fd is not None:
             found.append(Value("fd", self.fd.compute(), n))
@@ -148,9 +157,10 @@ class FeatureMeasures:
                 # Of n fakes, as the name says; the subsets come from the pool.
                 found += [Value(name, kernel.mean, n), Value(name, kernel.std, n, part="std")]
             elif isinstance(pair, PrecisionRecall | DensityCoverage):
-                settings = f"k={pair.k}, {self.pool} reals at most"
+                most = min(self.pool, FEW) if name == "pr_few" else self.pool
+                settings = f"k={pair.k}, {most} reals at most"
                 named = pair.compute()._asdict()
-                found += [Value(measure, value, pooled, settings) for measure, value in named.items()]
+                found += [Value(measure, value, min(n, most), settings) for measure, value in named.items()]
             elif isinstance(pair, NearestNeighbours):
                 near = pair.compute()
                 settings = f"fake to real over real to real, {self.pool} reals at most"
@@ -167,7 +177,9 @@ class PixelMeasures:
 
     def __init__(self, wanted: Sequence[str], *, n_fake: int, device: torch.device, mixed: bool = True) -> None:
         self.wanted, self.n_fake, self.device = [name for name in wanted if name in OF_PIXELS], n_fake, device
-        self.swd = SlicedWasserstein(images=SWD_IMAGES).to(device) if "swd" in wanted else None
+        self.most = SWD_FEW if "swd_few" in wanted and "swd" not in wanted else SWD_IMAGES
+        of_patches = {"swd", "swd_few"} & set(wanted)
+        self.swd = SlicedWasserstein(images=self.most).to(device) if of_patches else None
         self.ssim = PairwiseMSSSIM().to(device) if "ms_ssim" in wanted else None
         self.nn = NearestNeighbours().to(device) if "nn_pixels" in wanted else None
         self.modes = StackedModes().to(device) if "modes" in wanted else None
@@ -182,7 +194,7 @@ class PixelMeasures:
                 reals[pool_indices(len(reals), size=NDB_REALS)].to(self.device), bins=min(BINS, len(reals))
             )
             self.ndb = bins.to(self.device)
-        chosen = pool_indices(len(reals), size=SWD_IMAGES if self.mixed else min(SWD_IMAGES, self.n_fake))
+        chosen = pool_indices(len(reals), size=self.most if self.mixed else min(self.most, self.n_fake))
         for metric, images in ((self.swd, chosen), (self.nn, torch.arange(len(reals)))):
             if metric is not None:
                 mine = images if first_process else images[:0]
@@ -194,7 +206,7 @@ class PixelMeasures:
     def update(self, images: Tensor, index: Tensor, numbers: Tensor) -> None:
         """Count fakes, uint8 [n, C, H, W], of these global indices; numbers as in `FeatureMeasures`."""
         images, index, numbers = images.to(self.device), index.to(self.device), numbers.to(self.device)
-        for metric, most, own in ((self.swd, min(SWD_IMAGES, self.n_real), numbers), (self.nn, QUERIES, index)):
+        for metric, most, own in ((self.swd, min(self.most, self.n_real), numbers), (self.nn, QUERIES, index)):
             if metric is not None:
                 metric.update(images[index < most], index=own[index < most], side="fake")
         if self.ssim is not None:
@@ -209,9 +221,9 @@ class PixelMeasures:
         n = self.n_fake
         found = []
         if self.swd is not None:
-            settings = f"{SWD_IMAGES} images at most, 128 patches each, 4 x 128 directions"
-            few, taken = min(n, SWD_IMAGES), min(n, SWD_IMAGES, self.n_real)
-            settings += ", reals drawn" if few < min(self.n_real, SWD_IMAGES) and not self.mixed else ""
+            settings = f"{self.most} images at most, 128 patches each, 4 x 128 directions"
+            few, taken = min(n, self.most), min(n, self.most, self.n_real)
+            settings += ", reals drawn" if few < min(self.n_real, self.most) and not self.mixed else ""
             levels = self.swd.compute()
             found += [Value("swd", v, few, settings, part, taken=taken) for part, v in named_levels(levels)]
         if self.ssim is not None:

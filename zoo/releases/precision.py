@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 SCALE = ":scale"  # beside an int8 matrix: the value of one step, for each row; of a 4-bit one, for each group
-GROUP, LARGE = 32, 1 << 20  # weights that share a 4-bit scale; entries from which a matrix has 4 bits
+GROUP, LARGE = 64, 1 << 20  # weights that share a 4-bit scale; entries from which a matrix has 4 bits
 
 
 def pack(tensors: Mapping[str, Tensor], precision: str) -> dict[str, Tensor]:
@@ -18,7 +18,7 @@ def pack(tensors: Mapping[str, Tensor], precision: str) -> dict[str, Tensor]:
         tensors: by name, as a module's state_dict holds them.
         precision: "float32"; "float16" rounds weights of two or more dimensions; "int8" rounds matrices to 255 steps
             of each row's largest magnitude, and kernels to float16; "int4" is the same, but for matrices of a million
-            weights and more: 15 steps of the largest magnitude of every 32 in a row. Biases, gains, statistics and
+            weights and more: 15 steps of the largest magnitude of every 64 in a row. Biases, gains, statistics and
             integers stay exact.
     """
     packed: dict[str, Tensor] = {}

@@ -220,7 +220,13 @@ class DryRun(ReproductionCLI):
             say(f"time     {update:,.1f} ms an update of {data.batch_size} images; no budget: set --images")
             return
         say(f"budget   {budget:,} images: {round(updates):,} updates of D, {generator_updates:,} of G")
-        for line in [*forecast.lines(), *outlook(module, recipe=self.plan.recipe, settings=self.plain_settings())]:
+        every = self.settings.evaluation.every
+        advice = [line for line in [forecast.advice(every) if every else ""] if line]
+        for line in [
+            *forecast.lines(),
+            *advice,
+            *outlook(module, recipe=self.plan.recipe, settings=self.plain_settings()),
+        ]:
             say(line)
         if self.settings.devices > 1:
             say(f"         measured on one device with its share, one of {self.settings.devices}")

@@ -140,6 +140,9 @@ def times(every: int | None, *, budget: int, batch: int, at_start: bool, at_end:
     return crossings + at_start + (at_end and not last)
 
 
+MEASURED = 0.1  # of a training's time: as much as evaluations should take
+
+
 @dataclass
 class Forecast:
     """The whole budget.
@@ -186,6 +189,22 @@ class Forecast:
     def drawing(self) -> float:
         """Seconds of all sample grids, and of the looks at samples that go with them."""
         return 2 * self.grids * self.over_time(lambda phase: phase.grid)
+
+    @property
+    def measured_share(self) -> float:
+        """Of the time, what evaluations take."""
+        return self.evaluating / self.training if self.training else 0.0
+
+    def advice(self, every: int) -> str:
+        """What would bring the evaluations, now every so many images, to `MEASURED` of the time; "" where they are."""
+        rest, allowed = self.training - self.evaluating, MEASURED / (1 - MEASURED)
+        times = (allowed * rest - self.reals) / max(1e-9, self.evaluating - self.reals)
+        if self.measured_share <= MEASURED:
+            return ""
+        remedy = "fewer --evaluation.samples"
+        if times > 0:
+            remedy = f"--evaluation.every {math.ceil(every / times / 1000) * 1000} or {remedy}"
+        return f"         evaluations take {self.measured_share:.0%} of it: {remedy} for {MEASURED:.0%}"
 
     def over_time(self, value: Callable[[Phase], float]) -> float:
         """The mean over the budget."""

@@ -38,8 +38,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--features",
         default=None,
-        help="inception, efficientnet, resnet, lenet, or PACKAGE:NAME, a torch module of yours or what makes one; "
-        "with commas between (default: what suits)",
+        help="inception, efficientnet, dinov2, resnet, lenet, or PACKAGE:NAME, a torch module of yours or what makes "
+        "one; with commas between (default: what suits)",
     )
     add("--features_weights", metavar="FILE", default=None, help="weights of the one extractor that is named")
     add("--measures", default=None, help="with commas between, or `all`; `list` says what there is")
@@ -178,7 +178,8 @@ def make_evaluator(
 
     measures = words(arguments.measures) or [*FOR_TEST, *data.measures]
     if measures == ["all"]:
-        measures = [name for name in ALL if name not in OF_SOME_DATA or name in data.measures]
+        there = [name for name in ALL if name not in OF_SOME_DATA or name in data.measures]
+        measures = [name for name in there if not name.endswith("_few")]  # the same of fewer images
     shape = tuple(data.split(arguments.split).images.shape[1:])
     if arguments.neighbours and not {"nn", "nn_pixels"} & set(measures):
         measures.append("nn_pixels")
