@@ -43,6 +43,8 @@ def refuse_senseless(settings: Any, model_class: type[AdversarialModule], *, sou
             f"--wandb {settings.wandb!r} is no project's name: at most 128 letters, none of / \\ # ? % : (an entity is "
             "named by the environment variable WANDB_ENTITY)"
         )
+    if settings.wandb_artifacts and not settings.wandb:
+        raise UsageError("--wandb_artifacts sends checkpoints to Weights & Biases: it needs --wandb true")
     seed = settings.seed_everything
     if seed is False or (seed is not True and not 0 <= seed < SEEDS):
         raise UsageError(f"--seed_everything must be a whole number from 0 to 2^32 - 1, not {seed!r}")
