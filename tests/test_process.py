@@ -254,7 +254,7 @@ class TestTrainerOptions:
         (file,) = tmp_path.glob("csv/**/hparams.yaml")
         settings = yaml.safe_load(file.read_text())
         assert (settings["paper"], settings["images"], settings["seed_everything"]) == ("dcgan", 64, 0)
-        assert settings["model"]["width"] == 8
+        assert settings["model"]["width"] == 2
 
 
 @pytest.mark.parametrize(
