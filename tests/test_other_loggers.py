@@ -1,6 +1,7 @@
 """Lightning's own loggers beside the record: settings and sample grids, each where it can hold them."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -8,8 +9,11 @@ from typing import Any
 import pytest
 import yaml
 from lightning.pytorch.loggers import CSVLogger, MLFlowLogger, TensorBoardLogger, WandbLogger
+from lightning.pytorch.loggers.logger import Logger
 from PIL import Image
 
+from zoo.errors import UsageError
+from zoo.training.checks import in_its_own_words
 from zoo.training.loggers import JsonlLogger
 from zoo.training.telling import show_image, tell_beginning
 
@@ -83,3 +87,24 @@ def test_wandbs_logger_of_ones_own_is_given_what_it_takes(png: Path, monkeypatch
     (point,) = logged
     assert point["trainer/global_step"] == 128
     assert "128" in json.dumps(point["grid"][0]._caption)
+
+
+class Refusing(CSVLogger):
+    """Cannot be made, as one whose server is away."""
+
+    def __init__(self) -> None:
+        raise OSError("no server there")
+
+
+def test_a_logger_that_cannot_be_made_says_why_in_a_list_too(tmp_path: Path) -> None:
+    """And not that a list of loggers is no logger."""
+    from jsonargparse import ArgumentParser
+
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_argument("--logger", type=Logger | Iterable[Logger] | bool | None)
+    kinds = ["lightning.pytorch.loggers.CSVLogger", f"{__name__}.Refusing"]
+    loggers = [{"class_path": kinds[0], "init_args": {"save_dir": str(tmp_path)}}, {"class_path": kinds[1]}]
+    parsed = parser.parse_args([f"--logger={json.dumps(loggers)}"])
+    with pytest.raises(UsageError) as refused, in_its_own_words():
+        parser.instantiate(parsed)
+    assert str(refused.value) == "no server there"
