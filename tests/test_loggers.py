@@ -16,7 +16,8 @@ from lightning.fabric.utilities.rank_zero import rank_zero_only
 from wandb_files import close, history, wandb_records, without_account
 
 from zoo.errors import RecordError
-from zoo.training.loggers import JsonlLogger, WandbMirror, read_metrics
+from zoo.training.loggers import JsonlLogger, read_metrics
+from zoo.training.mirror import WandbMirror
 
 
 def lines(run_dir: Path) -> list[dict[str, Any]]:
@@ -245,19 +246,19 @@ def test_a_resume_continues_the_run_and_another_run_gets_its_own_id(tmp_path: Pa
 
 @pytest.mark.usefixtures("offline")
 def test_mode_follows_key_and_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    from zoo.training.loggers import _mode
+    from zoo.training.mirror import mode
 
-    assert _mode() == "offline"
+    assert mode() == "offline"
     monkeypatch.setenv("WANDB_MODE", "online")
-    assert _mode() == "offline"  # without a key, W&B would prompt
+    assert mode() == "offline"  # without a key, W&B would prompt
     monkeypatch.setenv("WANDB_API_KEY", "a" * 40)
-    assert _mode() == "online"
+    assert mode() == "online"
     monkeypatch.delenv("WANDB_MODE")
-    assert _mode() == "online"
+    assert mode() == "online"
     monkeypatch.setenv("WANDB_MODE", "offline")
-    assert _mode() == "offline"
+    assert mode() == "offline"
     monkeypatch.setenv("WANDB_MODE", "disabled")
-    assert _mode() == "disabled"
+    assert mode() == "disabled"
 
 
 @pytest.mark.usefixtures("offline")

@@ -1,5 +1,6 @@
 """How commands begin and end: without a terminal, by signals, by errors of the system."""
 
+import csv
 import io
 import json
 import os
@@ -246,7 +247,14 @@ class TestTrainerOptions:
         rows = read_metrics("run/metrics.jsonl")
         assert [row["images_seen"] for row in rows if "rate" in row] == [16, 32, 48, 64]
         assert [row["images_seen"] for row in rows if "loss_discriminator" in row] == [32, 64]
-        assert list(tmp_path.glob("csv/**/metrics.csv"))
+        (table,) = tmp_path.glob("csv/**/metrics.csv")
+        with table.open() as file:
+            steps = [int(row["step"]) for row in csv.DictReader(file) if row.get("loss_discriminator")]
+        assert steps == [32, 64]
+        (file,) = tmp_path.glob("csv/**/hparams.yaml")
+        settings = yaml.safe_load(file.read_text())
+        assert (settings["paper"], settings["images"], settings["seed_everything"]) == ("dcgan", 64, 0)
+        assert settings["model"]["width"] == 2
 
 
 @pytest.mark.parametrize(

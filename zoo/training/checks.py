@@ -20,6 +20,8 @@ from zoo.training.settings import refuse_counts_below_one
 from zoo.training.trainer import refuse_unusable_options
 
 SEEDS = 2**32  # NumPy's
+#: How the parser's own lines begin, about what a value is not: of a list, say, that it is no single logger.
+OF_THE_PARSER = ("Expected a ", "Not a valid subclass of ", "a class path ", "a dict ")
 #: Options that name something: an empty text (of a shell variable that is not set) is no name.
 NAMES = ("data_dir", "wandb", "keep.monitor", "init_from", "augment", "recipe", "evaluation.batchnorm")
 
@@ -43,6 +45,8 @@ def refuse_senseless(settings: Any, model_class: type[AdversarialModule], *, sou
             f"--wandb {settings.wandb!r} is no project's name: at most 128 letters, none of / \\ # ? % : (an entity is "
             "named by the environment variable WANDB_ENTITY)"
         )
+    if settings.wandb_artifacts and not settings.wandb:
+        raise UsageError("--wandb_artifacts sends checkpoints to Weights & Biases: it needs --wandb true")
     seed = settings.seed_everything
     if seed is False or (seed is not True and not 0 <= seed < SEEDS):
         raise UsageError(f"--seed_everything must be a whole number from 0 to 2^32 - 1, not {seed!r}")
@@ -84,7 +88,7 @@ def in_its_own_words() -> Iterator[None]:
             link = link.__cause__ or link.__context__
         if link is not None:
             raise link from error
-        said = re.findall(r"^ *- (?!Expected a )(.+)", str(error), re.MULTILINE)
+        said = re.findall(rf"^ *- (?!{'|'.join(OF_THE_PARSER)})(.+)", str(error), re.MULTILINE)
         raise UsageError(said[0] if said else " ".join(str(error).split())) from error
 
 

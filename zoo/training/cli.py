@@ -5,6 +5,7 @@ LightningCLI names it. `zoo.training.command` reads the command line up to here.
 """
 
 import argparse
+import os
 import re
 import sys
 from collections.abc import Callable, Iterable
@@ -47,12 +48,14 @@ from zoo.training.finetune.freeze import freeze_discriminator
 from zoo.training.finetune.learning_rate import ScaledLearningRate
 from zoo.training.finetune.report import FinetuneReport, finetune_record
 from zoo.training.finetune.settings import match_data
-from zoo.training.loggers import JsonlLogger, WandbMirror
+from zoo.training.loggers import JsonlLogger
+from zoo.training.mirror import WandbMirror
 from zoo.training.outlook import follow_the_settings
 from zoo.training.plan import Plan
 from zoo.training.refusals import refusal
 from zoo.training.report import RunReport
 from zoo.training.settings import TAKEN_BEFORE, add_settings
+from zoo.training.telling import tell_end
 from zoo.training.trainer import cluster_plugins, listed, settle_devices
 from zoo.training.words import called_as
 
@@ -198,6 +201,7 @@ class ReproductionCLI(LightningCLI):
         if not fitting:
             kwargs["enable_progress_bar"] = False  # the evaluation draws its own
         given = self._get(self.config_init, "trainer")
+        given["enable_autolog_hparams"] = False  # `tell_beginning` has more of them than Lightning knows
         plugins = [*listed(given.get("plugins")), AtomicCheckpointIO()]
         try:
             return super().instantiate_trainer(
@@ -253,6 +257,7 @@ class ReproductionCLI(LightningCLI):
             tags=[self.plan.recipe, self.datamodule.name],
             config=self.plain_settings(),
             clock=self.jsonl.clock,
+            run_id=os.environ.get("WANDB_RUN_ID"),  # as the agent of a sweep sets it
         )
         return [*loggers, mirror]
 
@@ -286,11 +291,13 @@ class ReproductionCLI(LightningCLI):
         if self.finetune is not None:
             self.finetune.finish(measures, monitor=self.settings.keep.monitor)
         self.draw()
+        tell_end(self.trainer.loggers, self.run, artifacts=self.settings.wandb_artifacts)
 
     @rank_zero_only
     def after_test(self) -> None:
         self.report.add_test(self.trainer, self.model, measurement=self.measurement)
         self.draw()
+        tell_end(self.trainer.loggers, self.run, artifacts=False)
 
     def draw(self) -> None:
         """The paper's figures of this run at this checkpoint, into the run's figures folder."""

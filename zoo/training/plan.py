@@ -36,6 +36,7 @@ INHERITED = (
     "compile",
     "matmul_precision",
     "wandb",
+    "wandb_artifacts",
     "init_from",
     "freeze_d",
     "lr_scale",

@@ -34,6 +34,7 @@ from zoo.training.callbacks.base import ZooCallback, data_of
 from zoo.training.outlook import outlook
 from zoo.training.plan import Plan
 from zoo.training.slurm import mark_run
+from zoo.training.telling import tell_beginning
 from zoo.training.words import command_line
 
 PATIENCE_S = 30.0  # of a `test` for another one to write its figures
@@ -104,6 +105,7 @@ class RunReport(ZooCallback):
             mark_run(self.run.path)
             write_atomically(self.run.config, yaml.safe_dump(dict(self.settings), sort_keys=False))
             self.announce(module, data=data_of(trainer))
+            tell_beginning(trainer.loggers, {"paper": module.paper, **self.settings}, data_of(trainer))
 
     def begin_anew(self) -> None:
         """Forgets what a run left that ended before its first checkpoint; refuses one that began meanwhile."""

@@ -62,6 +62,8 @@ class Run:
     """Products of float32 matrices in training: high takes TF32, medium bf16, where the hardware has it."""
     wandb: bool | str = False
     """Mirror to Weights & Biases: true, or the project's name."""
+    wandb_artifacts: bool = False
+    """Send best.ckpt and last.ckpt there, too, when training ends."""
 
 
 @dataclass

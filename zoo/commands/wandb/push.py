@@ -8,7 +8,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zoo.commands.compare.reading import read_run
 from zoo.commands.compare.runs import ComparedRun
@@ -17,12 +17,17 @@ from zoo.runs.folder import RunDir, write_atomically
 from zoo.runs.plain import read_json
 from zoo.runs.record import OWN_FIELDS, read_metrics
 
+if TYPE_CHECKING:
+    from zoo.training.mirror import WandbMirror
+
 PUSHED_FILE = "wandb_pushed.json"
 GRID = "grid"
 
 
-def push(path: Path, *, project: str = "lightning-gan-zoo", again: bool = False) -> str:
+def push(path: Path, *, project: str = "lightning-gan-zoo", again: bool = False, artifacts: bool = False) -> str:
     """Sends a run's numbers, grids, figures, table and record to W&B, or what has been added since the last push.
+
+    So are its checkpoints with `artifacts`, also those of a run that was mirrored while training.
 
     Online with an API key, else into `wandb/` of the run for `wandb sync`. The run's id is that of its mirror
     (`wandb_id`), so that a later training with `--wandb` goes on in the same W&B run.
@@ -31,6 +36,7 @@ def push(path: Path, *, project: str = "lightning-gan-zoo", again: bool = False)
         path: the run's folder.
         project: W&B project.
         again: push all of it as a new W&B run.
+        artifacts: send best.ckpt and last.ckpt as artifacts, too.
 
     Returns:
         a line that says what was done.
@@ -47,7 +53,10 @@ def push(path: Path, *, project: str = "lightning-gan-zoo", again: bool = False)
     state = {} if again else pushed_before(run)
     if again:
         run.wandb_id.unlink(missing_ok=True)
-    elif content.run.config.get("wandb") or (not state and mirrored(run)):
+    elif mirrored(run, content.run.config):
+        if artifacts:
+            where = send(content, Added([], [], end=False), project=project_of(content, project), artifacts=True)
+            return f"{path}: its checkpoints to W&B run {run.wandb_id.read_text().strip()}, {where}"
         raise RecordError(
             f"{path} was mirrored to W&B while training: there is nothing to push. A mirror that is still offline is"
             f" sent by `wandb sync {run.path / 'wandb'}/offline-run-*`; --again pushes the run a second time"
@@ -59,14 +68,14 @@ def push(path: Path, *, project: str = "lightning-gan-zoo", again: bool = False)
         run.wandb_id.unlink(missing_ok=True)
         state = {}
     added = content.since(state)
-    if not added:
+    if not added and not artifacts:
         return f"{path}: W&B run {state['id']} holds all of it; nothing was sent"
-    from zoo.training.loggers import stored_run_id
+    from zoo.training.mirror import stored_run_id
 
     run_id = stored_run_id(run.wandb_id)
     begun: dict[str, Any] = {"id": run_id, "project": project, "rows": None, "digest": "", "grids": [], "end": ""}
     write_atomically(run.path / PUSHED_FILE, json.dumps(begun, indent=1) + "\n")  # stays if this push breaks off
-    where = send(content, added, project=project)
+    where = send(content, added, project=project, artifacts=artifacts)
     write_atomically(run.path / PUSHED_FILE, json.dumps(begun | content.state(), indent=1) + "\n")
     return f"{path}: {added.summary} to W&B run {run_id}, {where}{note}"
 
@@ -91,9 +100,10 @@ def pushed_before(run: RunDir) -> dict[str, Any]:
         raise RecordError(f"{path} is damaged ({error!r}): remove it and push with --again") from error
 
 
-def mirrored(run: RunDir) -> bool:
-    """Whether W&B's own files lie in a run that was never pushed: it was trained with a mirror."""
-    return run.wandb_id.is_file() and any((run.path / "wandb").glob("*run-*-*"))
+def mirrored(run: RunDir, config: Mapping[str, Any]) -> bool:
+    """Whether it was trained with a mirror: its settings say so, or W&B's files lie in what was never pushed."""
+    own_files = run.wandb_id.is_file() and any((run.path / "wandb").glob("*run-*-*"))
+    return bool(config.get("wandb")) or (own_files and not (run.path / PUSHED_FILE).is_file())
 
 
 class Added:
@@ -164,11 +174,20 @@ def digest(content: Any) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def send(content: Content, added: Added, *, project: str) -> str:
+def project_of(content: Content, project: str) -> str:
+    """The project that a run was mirrored to while training, by its settings."""
+    named = content.run.config.get("wandb")
+    return named if isinstance(named, str) else project
+
+
+def send(content: Content, added: Added, *, project: str, artifacts: bool = False) -> str:
     """Logs in the order of images seen; where the W&B run is."""
-    from zoo.training.loggers import WandbMirror
+    from zoo.training.mirror import WandbMirror
+    from zoo.training.telling import tell_checkpoints, tell_data
 
     run = content.run
+    if artifacts and run.record is None:
+        raise RecordError(f"{content.path} has no record yet, which artifacts are described by: finish the training")
     mirror = WandbMirror(
         content.path,
         project=project,
@@ -182,15 +201,24 @@ def send(content: Content, added: Added, *, project: str) -> str:
             mirror.log_metrics(as_logged(row), step=row["images_seen"])
         if grid is not None:
             mirror.log_image(GRID, content.run.grids[grid], grid)
-    if added.end and content.run.record is not None:
-        mirror.log_result(content.run.record, content.figures)
+    if run.record is not None:
+        if added.end:
+            tell_data(mirror, run.record["dataset"])
+            mirror.log_result(run.record, content.figures)
+        if artifacts:
+            tell_checkpoints(mirror, RunDir(content.path), run.record)
+    return closed(mirror)
+
+
+def closed(mirror: "WandbMirror") -> str:
+    """Ends a W&B run when all is written; where it is."""
     import wandb
 
     run_id = str(mirror.experiment.id)
-    offline = f"offline: `wandb sync {content.path / 'wandb'}/offline-run-*{run_id}`"
+    offline = f"offline: `wandb sync {mirror.run_dir / 'wandb'}/offline-run-*{run_id}`"
     where = offline if mirror.experiment.offline else str(mirror.experiment.url)
     mirror.experiment.finish()
-    wandb.teardown()  # waits until all is written
+    wandb.teardown()
     return where
 
 

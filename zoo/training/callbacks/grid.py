@@ -10,6 +10,7 @@ from zoo.models.base.module import AdversarialModule
 from zoo.runs.folder import name_at
 from zoo.training.callbacks.base import ZooCallback, data_of
 from zoo.training.callbacks.budget import Every
+from zoo.training.telling import show_image
 
 COLUMNS = 16  # classes, at most, that have a column each
 
@@ -47,7 +48,7 @@ class SampleGrid(ZooCallback):
 
     @torch.no_grad()
     def write(self, trainer: Trainer, module: AdversarialModule) -> None:
-        """Draws the grid and hands it to the loggers that show images (rank zero only)."""
+        """Draws the grid and hands it to the loggers (rank zero only)."""
         self.written = module.images_seen
         if not trainer.is_global_zero:
             return
@@ -56,9 +57,7 @@ class SampleGrid(ZooCallback):
             self.draw(trainer, module, path)
         else:
             save_png(plot_points(module.sample(5_000, seed=self.seed))[None], path)
-        for logger in trainer.loggers:
-            if hasattr(logger, "log_image"):
-                logger.log_image("grid", path, module.images_seen)
+        show_image(trainer.loggers, "grid", path, module.images_seen)
 
     def draw(self, trainer: Trainer, module: AdversarialModule, path: Path) -> None:
         """A square of samples; of a conditional paper a column for each class, unless there are too many."""
