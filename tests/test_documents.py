@@ -7,7 +7,7 @@ import inspect
 import re
 import shlex
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +36,12 @@ from zoo.commands.references import papers, with_references
 from zoo.commands.results.results import Result, Value
 from zoo.errors import UsageError, ZooError
 from zoo.models import MODELS
+from zoo.models.base.build import outline
 from zoo.releases.find import SHIPPED, list_pretrained
 from zoo.training.cli import ReproductionCLI
 from zoo.training.plan import make_plan
 from zoo.training.scripts import script_of
+from zoo.training.study import Member, Study
 from zoo.training.words import Words
 
 SHARED = [
@@ -137,6 +139,29 @@ def check_paper(paper: str, words: list[str], parser_of: Callable[[str, str], An
     plan = make_plan(read, paper=paper, recipes=script.recipes)
     config = f"--config={yaml.safe_dump(dict(plan.base))}"
     parser_of(paper, plan.subcommand).parse_args([plan.subcommand, config, *plan.words.rest])
+
+
+def differing(study: Study) -> Iterator[Member]:
+    """Members of a study, one of each kind: those that set the same options, whatever to."""
+    seen = set()
+    for member in study.members.values():
+        kind = (member.paper, *(option.partition("=")[0].rstrip("0123456789") for option in member.options))
+        if kind not in seen:
+            seen.add(kind)
+            yield member
+
+
+@pytest.mark.parametrize("paper", [paper for paper in MODELS if script_of(paper).studies])
+def test_members_of_studies_are_runs_that_can_begin(paper: str, parser_of: Callable[[str, str], Any]) -> None:
+    """Their options are known, and the networks can be made of them."""
+    for study in script_of(paper).studies.values():
+        for member in differing(study):
+            own = member.paper or paper
+            options = [option.replace("{study}/source", "RUN") for option in (*study.options, *member.options)]
+            plan = make_plan(Words.of(["fit", *options]), paper=own, recipes=script_of(own).recipes)
+            config = f"--config={yaml.safe_dump(dict(plan.base))}"
+            settings = parser_of(own, "fit").parse_args(["fit", config, *plan.words.rest])["fit"]["model"]
+            outline(MODELS[own], settings.as_dict() if hasattr(settings, "as_dict") else dict(settings))
 
 
 def check_zoo(words: list[str], parser_of: Callable[[str, str], Any]) -> None:
