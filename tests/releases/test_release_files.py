@@ -164,7 +164,7 @@ def test_a_card_that_the_index_does_not_list_is_refused(folder):
         ({"hyperparameters": {"network": "community", "resolution": 31}}, "power of two"),
         ({"format": 2}, "format must be 1"),
         ({"colour": 1}, "colour is no field"),
-        ({"precision": "int4"}, "precision must be one of"),
+        ({"precision": "int2"}, "precision must be one of"),
         ({"files": {}}, "files must be G and D"),
         ({"protocols": {"fd": "abc"}}, r"protocols\.fd must be among protocol_texts"),
     ],
