@@ -61,7 +61,7 @@ def test_reported_reached_and_not_run(folder: Path) -> None:
         ("cifar10_fully_connected", "CIFAR10", "", "not reported", "not run", ""),
         ("cifar10_convolutional", "CIFAR10", "", "not reported", "not run", ""),
         ("cifar10", "CIFAR10", "", "not reported", "not run", ""),
-        ("celeba64", "CelebA", "", "not reported", "not run", ""),
+        ("celeba64", "CelebA 64x64", "", "not reported", "not run", ""),
         ("digits", "Digits", "", "not reported", "not run", ""),
     ]
     (folder / "records/gan-mnist-seed0.json").unlink()
