@@ -15,5 +15,7 @@ def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _own_folders(monkeypatch: pytest.MonkeyPatch, shared_cache: Path, tmp_path: Path) -> None:
     monkeypatch.setenv("ZOO_CACHE", str(shared_cache))
     monkeypatch.setenv("WANDB_MODE", "offline")
+    for name in ("WANDB_DATA_DIR", "WANDB_CACHE_DIR"):  # copies of artifacts' files wait there
+        monkeypatch.setenv(name, str(shared_cache / name))
     monkeypatch.delenv("ZOO_INCEPTION_WEIGHTS", raising=False)
     monkeypatch.chdir(tmp_path)

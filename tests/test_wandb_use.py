@@ -23,8 +23,6 @@ PROJECT = "lightning-gan-zoo"
 @pytest.fixture
 def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     without_account(monkeypatch, tmp_path)
-    for name in ("WANDB_DATA_DIR", "WANDB_CACHE_DIR"):
-        monkeypatch.setenv(name, str(tmp_path / name))  # copies of artifacts' files wait there
 
 
 def zoo(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> None:
