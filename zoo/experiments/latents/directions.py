@@ -83,8 +83,8 @@ def principal(space: Space, *, k: int, samples: int = SAMPLES, seed: int = 0) ->
 def towards_classes(space: Space, points: Points, classes: Tensor, *, names: Sequence[str] = ()) -> Directions:
     """InterFaceGAN: the normal of the plane between the samples of a class and all others.
 
-    By Fisher's discriminant, the regression on whether a sample is of the class, and not by the paper's SVM: it needs no
-    balanced classes. Strengths are the shares of pairs that the direction orders rightly (area under ROC).
+    By Fisher's discriminant, the regression on whether a sample is of the class, and not by the paper's SVM: classes
+    need not be balanced. Strengths are the shares of pairs that the direction orders rightly (area under ROC).
 
     Args:
         space: of the points.
