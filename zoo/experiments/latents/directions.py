@@ -117,13 +117,13 @@ def area_under_roc(scores: Tensor, positive: Tensor) -> float:
 def along_attributes(space: Space, points: Points, attributes: Mapping[str, Tensor]) -> Directions:
     """The direction that each attribute [N] of the samples grows along, by ridge regression.
 
-    The ridge is as large as the mean variance of a coordinate: it keeps to what samples vary in, which matters in W,
-    where a few axes have most of the variance. Strengths are squared correlations.
+    The ridge is a tenth of the mean variance of a coordinate: it keeps to what samples vary in, which matters in W, where
+    a few axes have most of the variance. Strengths are squared correlations.
     """
     x = space.vectors(points.x).double().cpu()
     x = x - x.mean(0)
     covariance = x.T @ x / len(x)
-    ridge = covariance.diagonal().mean() * torch.eye(x.shape[1], dtype=x.dtype)
+    ridge = 0.1 * covariance.diagonal().mean() * torch.eye(x.shape[1], dtype=x.dtype)
     vectors, shares = [], []
     for values in attributes.values():
         a = values.double() - values.double().mean()
