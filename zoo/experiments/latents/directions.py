@@ -117,8 +117,8 @@ def area_under_roc(scores: Tensor, positive: Tensor) -> float:
 def along_attributes(space: Space, points: Points, attributes: Mapping[str, Tensor]) -> Directions:
     """The direction that each attribute [N] of the samples grows along, by ridge regression.
 
-    The ridge is a tenth of the mean variance of a coordinate: it keeps to what samples vary in, which counts in W, where
-    a few axes have most of the variance. Strengths are squared correlations.
+    The ridge is a tenth of the mean variance of a coordinate: it keeps to what samples vary in, which counts in W,
+    where a few axes have most of the variance. Strengths are squared correlations.
     """
     x = space.vectors(points.x).double().cpu()
     x = x - x.mean(0)
