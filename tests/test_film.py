@@ -12,7 +12,7 @@ from registry import small_model
 
 from zoo.__main__ import parser
 from zoo.commands.sampling import closed_ways, code_loop, eased, mixed_styles, mixing_loop
-from zoo.errors import RecordError, UsageError
+from zoo.errors import EvaluationError, RecordError, UsageError
 from zoo.experiments.pictures.film import HOLD, Film, encode, evenly, first_images, lapse_times, loop, write_film
 
 
@@ -55,6 +55,8 @@ def test_a_film_that_cannot_be_is_refused(tmp_path: Path, monkeypatch: pytest.Mo
         run("film", tmp_path / "absent")
     with pytest.raises(UsageError, match=r"holds 1 sample grids .* --keep.grid_every"):
         run("film", tmp_path / "one")
+    with pytest.raises(UsageError, match="--megabytes must be above 0"):
+        run("film", tmp_path / "run", "--megabytes", "0")
     monkeypatch.setattr("zoo.runs.extras.is_installed", lambda package: False)
     with pytest.raises(UsageError, match="MP4 needs imageio_ffmpeg, not installed here: pip install imageio_ffmpeg"):
         run("film", tmp_path / "run", "--out", "x.mp4")
@@ -117,6 +119,12 @@ def test_closed_ways_pass_their_latents_and_close(paper: str) -> None:
     steps = (frames - frames.roll(1, 0)).flatten(1).norm(dim=1)  # the first is from the last frame to the first
     if paper != "cgan":  # whose dropout switches units on and off
         assert steps[0] < 2 * steps[1:].median()
+    if paper == "stylegan":  # all truncated to the mean: nothing moves
+        still = torch.stack(list(closed_ways(module, n=2, stops=2, steps=2, seed=5, truncation_psi=0.0)))
+        torch.testing.assert_close(still, still[:1, :1].expand_as(still), atol=1e-5, rtol=1e-5)
+    else:
+        with pytest.raises(EvaluationError, match="leave --truncation out"):
+            next(closed_ways(module, n=2, stops=2, steps=2, seed=5, truncation_psi=0.5))
     assert eased(4).tolist() == pytest.approx([0, 0.1464, 0.5, 0.8536], abs=1e-3)
 
 

@@ -16,6 +16,7 @@ from zoo.errors import DataError, EvaluationError, UsageError
 from zoo.experiments.latents.attributes import attributes_of, effects
 from zoo.experiments.latents.directions import (
     along_attributes,
+    area_under_roc,
     between_classes,
     closed_form,
     principal,
@@ -100,7 +101,8 @@ def test_a_plane_and_a_slope_that_are_there_are_found() -> None:
     classes = towards_classes(space, points, (side > 0).long(), names=("left", "right"))
     assert classes.names == ["left", "right"]
     assert classes.vectors @ normal == pytest.approx([-1, 1], abs=0.02)
-    assert classes.strengths.min() > 0.97
+    assert classes.strengths.min() > 0.99
+    assert area_under_roc(torch.tensor([1.0, 3, 2, 4]), torch.tensor([False, False, True, True])) == 0.75
     slope = along_attributes(space, points, {"side": side + 0.1, "its opposite": -side})
     assert slope.vectors @ normal == pytest.approx([1, -1], abs=0.02)
     assert slope.strengths.min() > 0.99

@@ -34,7 +34,7 @@ WAYS = {
 MEASURED = 64  # samples that are moved to measure what a direction changes
 SAMPLES = 1_500  # that classes and attributes are learnt from
 FRAMES, PACE = 48, 60  # of a film; milliseconds of each
-STRENGTHS = {"sefa": "stretch", "pca": "variance", "classes": "accuracy", "attributes": "correlation^2"}
+STRENGTHS = {"sefa": "stretch", "pca": "variance", "classes": "ordered", "attributes": "correlation^2"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -116,17 +116,33 @@ def table(space: Space, found: Directions, arguments: argparse.Namespace) -> str
     from zoo.experiments.latents.directions import varied
 
     points = space.draw(MEASURED, seed=arguments.seed + 2)
-    samples = attributes_of(space.pictures(points))
     steps = torch.linspace(-arguments.reach, arguments.reach, 5)
-    images = varied(space, points, found, steps=steps)
+    images = varied(space, points, found, steps=steps)  # [k, MEASURED, 5, C, H, W]
+    if arguments.by == "classes":
+        return table_of_shares(found, images, steps.tolist())
+    samples = attributes_of(space.pictures(points))
     rows = [[arguments.by, STRENGTHS[arguments.by], *samples]]
     for name, strength, of_one in zip(found.names, found.strengths.tolist(), images, strict=True):
         changes = effects(of_one, samples).values()
         rows.append([name, f"{strength:.3g}", *(f"{c.change:+.2f}{' ' if c.monotone else '~'}" for c in changes)])
     return (
         f"{lined_up(rows, right=range(1, len(rows[0])))}\n"
-        f"Changes of the mean of {MEASURED} samples from {-arguments.reach:g} to {arguments.reach:g}, in standard "
-        f"deviations over samples; ~ where it does not rise, or fall, all the way. {space.name} has {space.dim} axes."
+        f"In {space.name}, {space.dim} entries. Changes of the mean of {MEASURED} samples from {-arguments.reach:g} to "
+        f"{arguments.reach:g},\nin standard deviations over samples; ~ where it does not rise, or fall, at every step."
+    )
+
+
+def table_of_shares(found: Directions, images: Tensor, steps: list[float]) -> str:
+    """How many of the moved samples the classifier puts into the class, at each step."""
+    rows = [["towards", STRENGTHS["classes"], *(f"at {step:+g}" if step else "at 0" for step in steps)]]
+    number = {name: i for i, name in enumerate(CIFAR10)} | {str(i): i for i in range(10)}
+    for name, strength, of_one in zip(found.names, found.strengths.tolist(), images, strict=True):
+        shares = (classified(of_one.flatten(0, 1)) == number[name]).double().view(-1, len(steps)).mean(0)
+        rows.append([name, f"{strength:.3g}", *(f"{share:.0%}" for share in shares.tolist())])
+    return (
+        f"{lined_up(rows, right=range(1, len(rows[0])))}\n"
+        f"ordered: share of pairs whose member of the class lies further along. At each step, in standard deviations:\n"
+        f"the share of {MEASURED} samples that the classifier puts into the class."
     )
 
 

@@ -12,7 +12,7 @@ from zoo.errors import RecordError, UsageError
 from zoo.experiments.pictures.film import SMALL, SUFFIXES, evenly, time_lapse, write_film
 from zoo.runs.folder import RunDir
 from zoo.runs.plain import read_settings
-from zoo.runs.text import positive, say, shown
+from zoo.runs.text import finite, positive, say, shown
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -26,14 +26,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("run_dir", metavar="RUN", help="a run's folder")
     add("--out", default="film.gif", help=f"{', '.join(SUFFIXES)} by its suffix (default: %(default)s)")
     add("--frames", type=positive, default=60, help="grids at most, closer at the start (default: %(default)s)")
-    add(
-        "--megabytes", type=positive, default=SMALL // MEGABYTE, help="images are left out above (default: %(default)s)"
-    )
+    add("--megabytes", type=finite, default=SMALL / MEGABYTE, help="fewer images above (default: %(default)g)")
     add("--title", help="beside the images seen (default: paper and recipe)")
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Draws the film."""
+    if arguments.megabytes <= 0:
+        raise UsageError(f"--megabytes must be above 0, not {arguments.megabytes:g}")
     folder = RunDir(Path(arguments.run_dir).expanduser())
     out = output_file(arguments.out, suffixes=SUFFIXES)
     files = grids_of(folder)
@@ -44,8 +44,8 @@ def run(arguments: argparse.Namespace) -> None:
         say(f"{left_out} grids of another size than the last one are left out")
     title = arguments.title if arguments.title is not None else title_of(folder)
     draw = partial(time_lapse, fitting, title=title)
-    size = write_film(lambda share: draw(share=share), out, largest=arguments.megabytes * MEGABYTE)
-    say(f"{len(fitting)} grids, 0 to {max(fitting):,} images seen, {size / MEGABYTE:.1f} MB: {out}")
+    size = write_film(lambda share: draw(share=share), out, largest=int(arguments.megabytes * MEGABYTE))
+    say(f"{len(fitting)} grids, 0 to {max(fitting):,} images seen, {size / MEGABYTE:.2g} MB: {out}")
 
 
 def grids_of(folder: RunDir) -> dict[int, Path]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from zoo.commands import model_argument
 from zoo.commands.output import is_film, picture_file
-from zoo.runs.text import positive, say
+from zoo.runs.text import finite, positive, say
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,6 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     model_argument.add_model_arguments(parser, out="interpolation.png", film=True)
     parser.add_argument("--rows", type=positive, help="ways (default: 4; in a film, beside each other: 9)")
     parser.add_argument("--steps", type=positive, help="images between two latents (default: 10; in a film: 24)")
+    parser.add_argument("--truncation", type=finite, metavar="PSI", help="for models with the truncation trick")
     parser.add_argument("--stops", type=positive, default=4, help="film: latents on a way (default: %(default)s)")
 
 
@@ -39,7 +40,7 @@ def picture(module: AdversarialModule, out: Path, arguments: argparse.Namespace)
     from zoo.experiments.pictures.captions import captioned, write_picture
 
     rows, steps = arguments.rows or 4, arguments.steps or 10
-    images = ways(module, rows=rows, steps=steps, seed=arguments.seed)
+    images = ways(module, rows=rows, steps=steps, seed=arguments.seed, truncation_psi=arguments.truncation)
     times = [i / max(1, steps - 1) for i in range(steps)]
     classes = [] if module.num_classes is None else [f"class {i % module.num_classes}" for i in range(rows)]
     drawn = captioned(
@@ -58,7 +59,8 @@ def film(module: AdversarialModule, out: Path, arguments: argparse.Namespace) ->
     from zoo.experiments.pictures.film import Film, loop, tiled, write_film
 
     n, steps = arguments.rows or 9, arguments.steps or 24
-    frames = list(closed_ways(module, n=n, stops=arguments.stops, steps=steps, seed=arguments.seed))
+    settings = {"n": n, "stops": arguments.stops, "steps": steps, "seed": arguments.seed}
+    frames = list(closed_ways(module, **settings, truncation_psi=arguments.truncation))
     columns = max(1, round(n**0.5))
 
     def draw(share: float) -> Film:

@@ -25,6 +25,12 @@ def require_images(module: AdversarialModule) -> None:
         raise EvaluationError(f"this {type(module).__name__} makes points in the plane, not images")
 
 
+def refuse_truncation(module: AdversarialModule, truncation_psi: float | None) -> None:
+    """Raises EvaluationError where a model that has no truncation trick is told a psi."""
+    if truncation_psi is not None and not module.has_truncation:
+        raise EvaluationError(f"{type(module).__name__} has no truncation trick: leave --truncation out")
+
+
 def samples(
     module: AdversarialModule,
     n: int,
@@ -51,7 +57,7 @@ def samples(
 
 
 @torch.no_grad()
-def ways(module: AdversarialModule, *, rows: int, steps: int, seed: int) -> Tensor:
+def ways(module: AdversarialModule, *, rows: int, steps: int, seed: int, truncation_psi: float | None = None) -> Tensor:
     """Images on the ways between two latents, a way in each row: [rows, steps, C, H, W] in [-1, 1].
 
     Conditional models keep a class for each row. StyleGAN goes straight in W, the others as `between` says.
@@ -59,10 +65,12 @@ def ways(module: AdversarialModule, *, rows: int, steps: int, seed: int) -> Tens
     from zoo.models.stylegan import StyleGAN
 
     require_images(module)
+    refuse_truncation(module, truncation_psi)
     generator = torch.Generator().manual_seed(seed)
     a, b = module.latents(rows, generator=generator), module.latents(rows, generator=generator)
     if isinstance(module, StyleGAN):
-        return module.interpolate(a.to(module.device), b.to(module.device), steps=steps).cpu()
+        a, b = a.to(module.device), b.to(module.device)
+        return module.interpolate(a, b, steps=steps, truncation_psi=truncation_psi).cpu()
     z = between(a, b, t=torch.linspace(0, 1, steps), bounded=bounded_columns(module))
     return generated(module, z)
 
@@ -78,7 +86,9 @@ def generated(module: AdversarialModule, z: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def closed_ways(module: AdversarialModule, *, n: int, stops: int, steps: int, seed: int) -> Iterator[Tensor]:
+def closed_ways(
+    module: AdversarialModule, *, n: int, stops: int, steps: int, seed: int, truncation_psi: float | None = None
+) -> Iterator[Tensor]:
     """The frames of n closed ways, each through its own `stops` latents: stops * steps times [n, C, H, W] in [-1, 1].
 
     The way slows down at each latent. StyleGAN goes straight in W with its fixed noise, the others as `between` says;
@@ -87,12 +97,14 @@ def closed_ways(module: AdversarialModule, *, n: int, stops: int, steps: int, se
     from zoo.models.stylegan import StyleGAN
 
     require_images(module)
+    refuse_truncation(module, truncation_psi)
     z = module.latents(n * stops, generator=torch.Generator().manual_seed(seed)).view(stops, n, -1)
     t, bounded = eased(steps), bounded_columns(module)
     for i in range(stops):
         a, b = z[i], z[(i + 1) % stops]
         if isinstance(module, StyleGAN):
-            w_a, w_b = (module.styles(end.to(module.device))[:, None] for end in (a, b))
+            ends = (module.styles(end.to(module.device), truncation_psi=truncation_psi) for end in (a, b))
+            w_a, w_b = (w[:, None] for w in ends)
             w = torch.lerp(w_a, w_b, t.to(w_a)[:, None, None])  # [n, steps, layers, w_dim]
             images = (
                 module.render(w.flatten(0, 1), noise="const").clamp(-1, 1).cpu().view(n, steps, *module.image_shape)

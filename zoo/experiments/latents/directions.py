@@ -21,7 +21,6 @@ from torch.nn import functional as F
 
 from zoo.errors import EvaluationError
 from zoo.experiments.latents.space import Points, Space
-from zoo.metrics.separability import decide, fit_svm
 from zoo.models.cgan import CGAN
 
 SAMPLES = 2_000  # that PCA and linear models are fitted to
@@ -82,7 +81,10 @@ def principal(space: Space, *, k: int, samples: int = SAMPLES, seed: int = 0) ->
 
 @torch.no_grad()
 def towards_classes(space: Space, points: Points, classes: Tensor, *, names: Sequence[str] = ()) -> Directions:
-    """InterFaceGAN: the normal of the plane that a linear SVM puts between the samples of a class and all others.
+    """InterFaceGAN: the normal of the plane between the samples of a class and all others.
+
+    By Fisher's discriminant, the regression on whether a sample is of the class, and not by the paper's SVM: classes
+    need not be balanced. Strengths are the shares of pairs that the direction orders rightly (area under ROC).
 
     Args:
         space: of the points.
@@ -93,31 +95,35 @@ def towards_classes(space: Space, points: Points, classes: Tensor, *, names: Seq
     Raises:
         EvaluationError: no class has enough samples, or all are of one.
     """
-    x = space.vectors(points.x).double().cpu()
-    mean, scale = x.mean(0), x.std(0).clamp_min(1e-6)
-    x = (x - mean) / scale
-    counts = torch.bincount(classes)
-    chosen = [c for c, n in enumerate(counts.tolist()) if FEWEST <= n <= len(x) - FEWEST]
+    counts = torch.bincount(classes).tolist()
+    chosen = [c for c, n in enumerate(counts) if FEWEST <= n <= len(classes) - FEWEST]
     if not chosen:
-        raise EvaluationError(f"the {len(x)} samples are not of several classes: there is no direction towards one")
-    planes = [fit_svm(x, classes == c, C=1 / len(x)) for c in chosen]
-    right = [float((decide(x, w) == (classes == c)).double().mean()) for w, c in zip(planes, chosen, strict=True)]
-    vectors = torch.stack([plane[:-1] for plane in planes]) / scale
-    found = directions_of(space, vectors, torch.tensor(right), [names[c] if names else str(c) for c in chosen])
-    return oriented(found, vectors)
+        raise EvaluationError(f"the {len(classes)} samples are not of several classes: no direction leads to one")
+    members = {(names[c] if names else str(c)): classes == c for c in chosen}
+    found = along_attributes(space, points, {name: of.double() for name, of in members.items()})
+    x = space.vectors(points.x).cpu()
+    areas = [area_under_roc(x @ v, of) for v, of in zip(found.vectors, members.values(), strict=True)]
+    return found._replace(strengths=torch.tensor(areas))
+
+
+def area_under_roc(scores: Tensor, positive: Tensor) -> float:
+    """The share of pairs of a positive and a negative, bool [N], in which the positive has the higher score [N]."""
+    ranks = scores.argsort().argsort().double() + 1
+    n, m = int(positive.sum()), int((~positive).sum())
+    return (float(ranks[positive].sum()) - n * (n + 1) / 2) / (n * m)
 
 
 @torch.no_grad()
 def along_attributes(space: Space, points: Points, attributes: Mapping[str, Tensor]) -> Directions:
     """The direction that each attribute [N] of the samples grows along, by ridge regression.
 
-    The ridge is as large as the mean variance of a coordinate: it keeps to what samples vary in, which matters in W,
+    The ridge is a tenth of the mean variance of a coordinate: it keeps to what samples vary in, which counts in W,
     where a few axes have most of the variance. Strengths are squared correlations.
     """
     x = space.vectors(points.x).double().cpu()
     x = x - x.mean(0)
     covariance = x.T @ x / len(x)
-    ridge = covariance.diagonal().mean() * torch.eye(x.shape[1], dtype=x.dtype)
+    ridge = 0.1 * covariance.diagonal().mean() * torch.eye(x.shape[1], dtype=x.dtype)
     vectors, shares = [], []
     for values in attributes.values():
         a = values.double() - values.double().mean()

@@ -19,7 +19,7 @@ from zoo.errors import EvaluationError
 from zoo.experiments.latents.space import LatentSpace, Points, Space, continuous_columns
 from zoo.metrics.features import FeatureExtractor
 
-MUTATED = 0.05  # share of what no gradient reaches that is drawn anew in a step
+MUTATED, PROPOSALS = 0.05, 8  # share of what no gradient reaches that is drawn anew in a step, falling; tries
 
 
 @dataclass(frozen=True)
@@ -207,7 +207,7 @@ def descend(
         with torch.no_grad():
             x = (u * scale + mean).clamp(low, high)
             if isinstance(space, LatentSpace) and x.shape[1] > space.dim:
-                share = MUTATED * (1 - step / settings.steps)
+                share = MUTATED * (1 - step / settings.steps) ** 2
                 x = mutated(space, x, start.y, loss, share=share, seed=settings.seed + step)
             u.copy_((x - mean) / scale)
     return Points(best, start.y)
@@ -244,11 +244,14 @@ def chosen_rows(which: Tensor, a: Tensor, b: Tensor) -> Tensor:
 def mutated(
     space: Space, x: Tensor, y: Tensor | None, loss: Callable[[Tensor], Tensor], *, share: float, seed: int
 ) -> Tensor:
-    """x [N, width] with a share of the entries behind `dim` drawn anew, in those rows whose loss that lowers."""
+    """x [N, width] with a share of the entries behind `dim` drawn anew: the best of PROPOSALS for each row, and x."""
     generator = torch.Generator().manual_seed(seed)
-    fresh = space.module.latents(len(x), generator=generator)
-    change = torch.rand(x.shape, generator=generator) < share
-    change[:, : space.dim] = False
-    other = torch.where(change.to(x.device), fresh.to(x), x)
-    lower = loss(space.images(Points(other, y))) < loss(space.images(Points(x, y)))
-    return chosen_rows(lower, other, x)
+    best, least = x, loss(space.images(Points(x, y)))
+    for _ in range(PROPOSALS):
+        fresh = space.module.latents(len(x), generator=generator)
+        change = torch.rand(x.shape, generator=generator) < share
+        change[:, : space.dim] = False
+        other = torch.where(change.to(x.device), fresh.to(x), x)
+        found = loss(space.images(Points(other, y)))
+        best, least = chosen_rows(found < least, other, best), torch.minimum(found, least)
+    return best
