@@ -22,7 +22,8 @@ Differences from the papers
  6. R1's and R3GAN's weights depend on the resolution; gamma is chosen for 32x32. R3GAN's authors let theirs fall while
     training, from 0.05 to 0.005 on CIFAR-10 and from 0.5 to 0.05 on ImageNet at 32x32 (from 150 to 15 at 256x256), with
     learning rates from 2e-4 to 5e-5 and beta2 from 0.9 to 0.99; here all three stay, and gamma is 1: these networks are
-    small, have no residuals and train for a budget of minutes. It is no value of theirs.
+    small, have no residuals and train for a budget of minutes. It is no value of theirs, nor tuned: in one trial of
+    16,000 digits 10 came further than 1, and 1 further than 0.1 (`robustness` draws it).
 """
 
 from typing import Any

@@ -84,7 +84,7 @@ RECIPES = {
             "model": {"network": "convolutional", "width": 32},
             "data": {"class_path": "zoo.data.Digits", "init_args": {"batch_size": 64}},
             "images": 150_000,
-            "evaluation": {"every": 50_000},
+            "evaluation": {"every": 50_000, "across_papers": True},
             "keep": {"grid_every": 25_000, "checkpoint_every": 50_000, "monitor": "fd_lenet2k"},
         },
     ),

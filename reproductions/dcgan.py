@@ -148,7 +148,7 @@ RECIPES = {
             "model": {"network": "community", "resolution": 32, "channels": 1, "width": 32},
             "data": {"class_path": "zoo.data.Digits", "init_args": {"batch_size": 64, "resolution": 32}},
             "images": 150_000,
-            "evaluation": {"every": 50_000},
+            "evaluation": {"every": 50_000, "across_papers": True},
             "keep": {"grid_every": 25_000, "checkpoint_every": 50_000, "monitor": "fd_lenet2k"},
         },
     ),

@@ -109,7 +109,7 @@ RECIPES = {
             "model": {"network": "mnist", "images_per_epoch": 5_000},
             "data": {"class_path": "zoo.data.Digits", "init_args": {"batch_size": 100}},
             "images": 300_000,
-            "evaluation": {"every": 100_000},
+            "evaluation": {"every": 100_000, "across_papers": True},
             "keep": {"grid_every": 100_000, "checkpoint_every": 100_000, "monitor": "fd_lenet2k"},
         },
     ),

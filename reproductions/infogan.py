@@ -111,7 +111,7 @@ RECIPES = {
             "model": {"network": "mnist"},
             "data": {"class_path": "zoo.data.Digits", "init_args": {"batch_size": 64}},
             "images": 60_000,
-            "evaluation": {"every": 20_000},
+            "evaluation": {"every": 20_000, "across_papers": True},
             "keep": {"grid_every": 20_000, "checkpoint_every": 20_000, "monitor": "fd_lenet2k"},
         },
     ),

@@ -139,7 +139,7 @@ RECIPES = {
     ),
     "digits": Recipe(
         "the same networks at 32x32, half as wide, on the 5,000 embedded digits (no experiment of the paper)",
-        {**DIGITS, "evaluation": {"every": 50_000}, "keep": {**DIGITS["keep"], **LENET}},
+        {**DIGITS, "evaluation": {"every": 50_000, "across_papers": True}, "keep": {**DIGITS["keep"], **LENET}},
     ),
 }
 

@@ -277,7 +277,7 @@ RECIPES = {
             "data": images_of("Digits", resolution=32),
             "images": 100_000,
             "trainer": {"precision": "bf16-mixed"},
-            "evaluation": {"every": 25_000},
+            "evaluation": {"every": 25_000, "across_papers": True},
             "keep": {"grid_every": 12_000, "checkpoint_every": 12_000, "monitor": "fd_lenet2k"},
         },
     ),

@@ -116,7 +116,7 @@ RECIPES = {
             "model": {"resolution": 32, "channels": 1, "width_G": 32, "width_D": 32, "warm_start": False},
             "data": {"class_path": "zoo.data.Digits", "init_args": {"batch_size": 64, "resolution": 32}},
             "images": 300_000,
-            "evaluation": {"every": 100_000},
+            "evaluation": {"every": 100_000, "across_papers": True},
             "keep": {"grid_every": 50_000, "checkpoint_every": 50_000, "monitor": "fd_lenet2k"},
         },
     ),

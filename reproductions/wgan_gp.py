@@ -314,7 +314,7 @@ RECIPES = {
             "model": {"network": "mnist", "width": 32},
             "data": {"class_path": "zoo.data.Digits", "init_args": {"batch_size": 50}},
             "images": 500_000,
-            "evaluation": {"every": 100_000},
+            "evaluation": {"every": 100_000, "across_papers": True},
             "keep": {"grid_every": 50_000, "checkpoint_every": 50_000, "monitor": "fd_lenet2k"},
         },
     ),

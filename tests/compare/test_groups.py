@@ -85,7 +85,7 @@ def test_running_stopped_failed_and_missing_members_are_counted_and_named(tmp_pa
     assert told == [
         "not in its means: seed 2 is running",
         "not in its means: seed 3 is diverged",
-        "not in its means: seed 4 is missing (other groups have it)",
+        "not in its means: seed 4 is missing, which other groups have",
     ]
     (tmp_path / "failures" / f"{gan[3].name}.txt").write_text("there is no disk\n")
     assert comparison(*gan).runs[0].state == "2 finished, 1 stopped, 1 failed"

@@ -10,13 +10,14 @@ from zoo.errors import EvaluationError, UsageError, WeightsError
 from zoo.experiments import cgan, dcgan, gan, infogan, lsgan, pggan, stylegan, wgan, wgan_gp_critic
 from zoo.experiments.experiment import Experiment, Measured
 from zoo.experiments.measures import MEASURES
+from zoo.metrics import alike
 from zoo.metrics.batchnorm import suitable_mode
 from zoo.metrics.evaluator import Evaluator
 from zoo.metrics.extractors import EXTRACTORS, load_extractor
 from zoo.metrics.features import FeatureExtractor
 from zoo.metrics.measures import WHILE_TRAINING
 from zoo.metrics.presets import Column
-from zoo.metrics.protocol import Weights, protocol_hash
+from zoo.metrics.protocol import EvalProtocol, Weights, protocol_hash
 from zoo.models.base.module import AdversarialModule
 
 #: By the name of the paper; one that measures nothing of its own has no entry.
@@ -57,6 +58,8 @@ class EvaluationSettings:
     """inception, efficientnet, dinov2, resnet, lenet; default: what suits the data."""
     batchnorm: str = "reestimated"
     """G's BatchNorm: running, reestimated, batch"""
+    across_papers: bool = False
+    """One protocol for the generators of all papers: digits of 28x28 with a border, the average where one is kept."""
 
 
 def measured_as_in(config: Mapping[str, Any], data: ImageDataModule) -> ImageDataModule:
@@ -147,6 +150,8 @@ class Measurement:
         if settings.batchnorm not in MODES:
             raise UsageError(f"--evaluation.batchnorm must be one of {', '.join(MODES)}, not {settings.batchnorm!r}")
         self.data, self.settings, self.testing, self.log = data, settings, testing, log
+        self.reference = alike.reference(data) if settings.across_papers else data
+        self.batchnorm_samples = 10_000 if testing else 2_000
         self.latest: dict[str, float] = {}
         self.hashes: dict[str, str] = {}
         self.protocols: dict[str, dict[str, Any]] = {}
@@ -186,9 +191,9 @@ class Measurement:
         protocols: dict[str, dict[str, Any]] = {}  # by the value's name
         self.latest = {}
         for evaluator in self.prepare(module):
-            result = evaluator.run(module)
+            result = evaluator.run(alike.sampler(module, self.reference) if self.settings.across_papers else module)
             self.latest |= result.values
-            protocols |= {name: protocol.as_dict() for name, protocol in result.protocols.items()}
+            protocols |= {name: self.protocol(protocol) for name, protocol in result.protocols.items()}
         for values, protocol in self._of_paper(experiment, module):
             self.latest |= values
             protocols |= dict.fromkeys(values, protocol)
@@ -211,6 +216,13 @@ class Measurement:
             return names
         return (*names, "pr" if self.testing else "pr_few")
 
+    def protocol(self, protocol: EvalProtocol) -> dict[str, Any]:
+        """A protocol, of the module or of all papers'."""
+        if not self.settings.across_papers:
+            return protocol.as_dict()
+        samples = self.batchnorm_samples
+        return alike.rule(protocol.as_dict(), batchnorm=self.settings.batchnorm, batchnorm_samples=samples)
+
     def _of_paper(self, experiment: Experiment[Any], module: AdversarialModule) -> Iterator[Measured]:
         """What the paper measures of its own."""
         seed = TEST_SEED if self.testing else TRAINING_SEED
@@ -226,7 +238,7 @@ class Measurement:
         full = EXTRACTORS.get(extractor.name, EXTRACTORS["inception"]).samples
         return build_evaluator(
             module,
-            self.data,
+            self.reference,
             columns=[Column(extractor, self.settings.split, self.settings.real_images)],
             split=self.settings.split,
             measures=measures,
@@ -234,7 +246,7 @@ class Measurement:
             mirror_reals=self.settings.mirror_reals,
             n_fake=(self.settings.test_samples or full) if self.testing else self.settings.samples,
             batchnorm=self.settings.batchnorm,
-            batchnorm_samples=10_000 if self.testing else 2_000,
+            batchnorm_samples=self.batchnorm_samples,
             seed=TEST_SEED if self.testing else TRAINING_SEED,
         )
 

@@ -24,7 +24,7 @@ EVALUATION = "zoo.experiments.suite.EvaluationSettings"
 SPARE: tuple[str, ...] = (  # left out for room
     *("keep.archive_every", "matmul_precision", "evaluation.real_images", "wandb_artifacts", "wandb", "compile"),
     *("evaluation.mirror_reals", "evaluation.split", "evaluation.test_samples", "evaluation.batchnorm", "lr_scale"),
-    "evaluation.extractors",
+    *("evaluation.extractors", "evaluation.across_papers"),
 )
 ALIASES = {"data.root": "data_dir", "data.seed": "seed_everything"}  # set by these, whatever they are themselves
 

@@ -13,7 +13,7 @@ from zoo.commands.benchmark.record import BenchmarkRecord
 from zoo.commands.benchmark.tables import CLOCK_TITLES, direction, finite, is_search, short
 from zoo.experiments.measures import measures_of
 from zoo.experiments.pictures.drawing import Array, new_figure
-from zoo.runs.statistics import best_of, rank
+from zoo.runs.statistics import Interval, best_of, rank
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,8 +32,11 @@ COLOURS = (
     "#666666",
     "#a0522d",
 )
-STYLES = ("-", "--", "-.", ":")
-MARKERS = "osD^vP*Xhp<"
+STYLES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (8, 2)), (0, (3, 1, 1, 1, 1, 1)))
+MARKERS = "os^DvXP*<>d"
+OTHERS = "#bbbbbb"  # of lines that stand behind one
+WIDTH = 5.2  # inches: on a phone the letters stay large enough
+DARKEST = 0.75  # shade of the first place
 POINTS = 200  # of a mean curve
 ROWS = 4  # of images that each objective's samples show
 
@@ -52,14 +55,15 @@ def figures(record: BenchmarkRecord) -> Iterator[tuple[str, Any]]:
 
 
 def style(number: int) -> dict[str, Any]:
-    """How line `number` is drawn: no two of eleven share colour or marker, and no two neighbours a style."""
+    """How line `number` is drawn: no two of eleven share colour or marker, every other marker is hollow."""
     colour, dashes, marker = (options[number % len(options)] for options in (COLOURS, STYLES, MARKERS))
-    return {"color": colour, "linestyle": dashes, "marker": marker, "markersize": 4, "linewidth": 1.4, "markevery": 0.1}
+    line = {"color": colour, "linestyle": dashes, "linewidth": 1.4, "marker": marker, "markersize": 5}
+    return {**line, "markevery": (0.01 * number, 0.12), "markerfacecolor": "white" if number % 2 else colour}
 
 
 def curves(record: BenchmarkRecord) -> Any:
     """The measure while training over each clock: mean over seeds, and a band from the lowest to the highest."""
-    figure, axes = new_figure(3, 1, width=6.4, height=11)  # one below the other, so that a phone shows them large
+    figure, axes = new_figure(3, 1, width=WIDTH, height=11)  # one below the other, so that a phone shows them large
     for ax, clock in zip((row[0] for row in axes), CLOCKS, strict=True):
         for number, (label, members) in enumerate(record.groups.items()):
             lines = [line for member in members if (line := line_of(member, clock, record.curve)) is not None]
@@ -68,20 +72,32 @@ def curves(record: BenchmarkRecord) -> Any:
             x = np.linspace(max(x[0] for x, _ in lines), min(x[-1] for x, _ in lines), POINTS)
             y = np.stack([np.interp(x, *line) for line in lines])
             ax.plot(x, y.mean(0), label=short(record, label), **style(number))
-            ax.fill_between(x, y.min(0), y.max(0), color=style(number)["color"], alpha=0.15, linewidth=0)
+            ax.fill_between(x, y.min(0), y.max(0), color=style(number)["color"], alpha=0.12, linewidth=0)
         if clock == "generator_steps":
             ax.set_xscale("log")
         ax.set_yscale("log")
         ax.set_xlabel({**CLOCK_TITLES, "seconds": "wall time, s"}[clock])
         ax.set_ylabel(f"{record.curve} ({direction(record.curve)} is better)")
         ax.grid(alpha=0.25, which="both")
+        whole_numbers(ax)
     key(axes[0][0])
     return figure
 
 
+def whole_numbers(ax: Axes) -> None:
+    """Ticks as 50,000 and 60 instead of powers; of a log scale those at 1, 2 and 5 times a power of ten."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    for axis in (ax.xaxis, ax.yaxis):
+        if axis.get_scale() == "log":
+            axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axis.set_minor_formatter(NullFormatter())
+        axis.set_major_formatter(lambda value, _: f"{value:,.10g}")
+
+
 def key(ax: Axes) -> None:
     """The legend above a plot, in a size that a phone shows."""
-    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.02), ncols=3, fontsize=9, frameon=False, handlelength=3.5)
+    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.02), ncols=2, fontsize=9, frameon=False, handlelength=4)
 
 
 def line_of(member: Outcome, clock: str, measure: str) -> tuple[Array, Array] | None:
@@ -95,26 +111,38 @@ def line_of(member: Outcome, clock: str, measure: str) -> tuple[Array, Array] | 
 
 
 def search(record: BenchmarkRecord) -> Any:
-    """The expected best of k runs against k, with intervals."""
-    figure, axes = new_figure(1, 1, width=6.4, height=5)
-    ax = axes[0][0]
-    for number, label in enumerate(record.groups):
-        values = record.values(label)
-        k = list(range(1, len(finite(values)) + 1))
-        if not k:
-            continue
-        found = [best_of(values, n, better=direction(record.measure)) for n in k]
-        drawn = [(n, f) for n, f in zip(k, found, strict=True) if np.isfinite(f.value)]
-        x, y = [n for n, _ in drawn], [f.value for _, f in drawn]
-        ax.plot(x, y, label=short(record, label), **{**style(number), "markevery": 1})
-        low, high = ([f[i] if np.isfinite(f[i]) else np.nan for _, f in drawn] for i in (1, 2))
-        ax.fill_between(x, low, high, color=style(number)["color"], alpha=0.12, linewidth=0)
-    ax.set_yscale("log")
-    ax.set_xlabel("k, runs with settings drawn at random")
-    ax.set_ylabel(f"expected best {record.measure}")
-    ax.grid(alpha=0.25, which="both")
-    key(ax)
+    """The expected best of k runs against k: a panel for each objective with its interval, the others behind it."""
+    found = {label: line for label in record.groups if (line := expected(record, label))}
+    rows = -(-len(found) // 2)
+    figure, axes = new_figure(rows, 2, width=WIDTH, height=1.75 * rows)
+    panels = [ax for row in axes for ax in row]
+    for number, (ax, label) in enumerate(zip(panels, found, strict=False)):
+        if number:
+            ax.sharex(panels[0])
+            ax.sharey(panels[0])
+        for other, line in found.items():
+            if other != label:
+                ax.plot([k for k, _ in line], [f.value for _, f in line], color=OTHERS, linewidth=0.8)
+        k, own = [k for k, _ in found[label]], [f for _, f in found[label]]
+        ax.plot(k, [f.value for f in own], **{**style(number), "markevery": 1})
+        low, high = ([f[i] if np.isfinite(f[i]) else np.nan for f in own] for i in (1, 2))
+        ax.fill_between(k, low, high, color=style(number)["color"], alpha=0.2, linewidth=0)
+        ax.set_title(short(record, label), fontsize=9, loc="left")
+        ax.set_yscale("log")
+        ax.grid(alpha=0.25)
+        whole_numbers(ax)
+    for ax in panels[len(found) :]:
+        ax.axis("off")
+    figure.supxlabel("k, runs with settings drawn at random", fontsize=10)
+    figure.supylabel(f"expected best {record.measure} ({direction(record.measure)} is better)", fontsize=10)
     return figure
+
+
+def expected(record: BenchmarkRecord, label: str) -> list[tuple[int, Interval]]:
+    """(k, expected best of k runs) where that is finite."""
+    values = record.values(label)
+    found = [(k, best_of(values, k, better=direction(record.measure))) for k in range(1, len(finite(values)) + 1)]
+    return [(k, best) for k, best in found if np.isfinite(best.value)]
 
 
 def heat(record: BenchmarkRecord) -> Any:
@@ -125,14 +153,18 @@ def heat(record: BenchmarkRecord) -> Any:
     means = np.array([[mean(record.values(label, measure=name)) for name in names] for label in labels])
     signs = np.array([1.0 if direction(name) == "lower" else -1.0 for name in names])
     places = np.stack([rank(column) for column in (means * signs).T], axis=1)
-    figure, axes = new_figure(1, 1, width=6.4, height=0.4 * len(labels) + 1.2)
+    figure, axes = new_figure(1, 1, width=max(WIDTH, 1.2 * len(names) + 1.3), height=0.4 * len(labels) + 1.2)
     ax = axes[0][0]
-    ax.imshow(-places, cmap="Greys", aspect="auto", vmin=-len(labels) * 1.6, vmax=-1)
+    darkness = (len(labels) - places) / max(len(labels) - 1, 1) * DARKEST
+    ax.imshow(darkness, cmap="Greys", aspect="auto", vmin=0, vmax=1)
     for (row, column), value in np.ndenumerate(means):
-        colour = "white" if places[row, column] <= len(labels) / 3 else "black"
+        colour = "white" if darkness[row, column] > 0.6 else "black"
         text = f"{value:.4g}" if np.isfinite(value) else "not finite"
         ax.text(column, row, text, ha="center", va="center", fontsize=9, color=colour)
-    ax.set_xticks(range(len(names)), [f"{name}\n({direction(name)} is better)" for name in names], fontsize=9)
+    heads = [f"{name.replace('_', '_' + chr(10), 1)}\n({direction(name)})" for name in names]
+    ax.set_xticks(range(len(names)), heads, fontsize=9)
+    ax.xaxis.tick_top()
+    ax.tick_params(length=0)
     ax.set_yticks(range(len(labels)), [short(record, label) for label in labels], fontsize=9)
     ax.spines[:].set_visible(False)
     return figure
@@ -149,9 +181,9 @@ def samples(record: BenchmarkRecord) -> Any:
     pictures = {
         name: first_rows(Image.open(path, formats=("PNG",)).convert("RGB")) for name, path in record.grids.items()
     }
-    columns = 3
+    columns = 2
     rows = -(-len(pictures) // columns)
-    figure, axes = new_figure(rows, columns, width=7.2, height=1.55 * rows)
+    figure, axes = new_figure(rows, columns, width=WIDTH, height=1.6 * rows)
     for ax in (ax for row in axes for ax in row):
         ax.axis("off")
     order = [name for name in dict.fromkeys(record.objectives.values()) if name in pictures]

@@ -231,7 +231,8 @@ def notes_on(members: Sequence[ComparedRun], missing: Iterable[int]) -> list[str
     """Who is not in the means, and why."""
     ended = any(run.record for run in members)
     away = [f"seed {run.seed} is {run.state}" for run in members if ended and not run.record]
-    away += [f"seed {seed} is missing (other groups have it)" for seed in missing]
+    if absent := list(map(str, missing)):
+        away.append(f"seed {', '.join(absent)} {'is' if len(absent) == 1 else 'are'} missing, which other groups have")
     protocols: dict[str, Counter[str]] = {}
     for run in members:
         for name, measure in run.measures.items() if run.record else ():

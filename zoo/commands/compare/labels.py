@@ -77,7 +77,7 @@ def recipe_settings(paper: str, recipe: str) -> Mapping[str, str]:
 
 def defaults(section: str, kind: str) -> dict[str, str]:
     """A constructor's defaults, as far as they are plain values."""
-    found = {}
+    found: dict[str, str] = {}
     for argument in arguments_of(kind):
         try:
             found |= dict(flatten({f"{section}.{argument.name}": ast.literal_eval(argument.default)}))

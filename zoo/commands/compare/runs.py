@@ -99,13 +99,16 @@ class ComparedRun:
         """Updates of G; None of a run that has not ended and does not log them."""
         if self.record:
             return int(self.record["generator_steps"])
-        return next((n for row in reversed(self.rows) if (n := row.get("generator_steps")) is not None), None)
+        return max((int(row["generator_steps"]) for row in self.rows if row.get("generator_steps")), default=None)
 
     def updates_at(self, row: Row) -> int | None:
         """Updates of G until a row; in proportion to images where a log from before they were logged lacks them."""
-        if "generator_steps" in row or not self.record or not self.images_seen:
-            return row.get("generator_steps")
-        return round(row["images_seen"] * self.record["generator_steps"] / self.images_seen)
+        if row.get("generator_steps") is not None:
+            return int(row["generator_steps"])
+        if not self.record or not self.images_seen:
+            return None
+        share: float = row["images_seen"] / self.images_seen
+        return round(share * int(self.record["generator_steps"]))
 
     @property
     def wall_time(self) -> float:

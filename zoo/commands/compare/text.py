@@ -133,14 +133,15 @@ def values_of(run: ComparedRun) -> Iterator[list[Any]]:
         for at in ("first", "best", "last"):
             if at != "best" or measure["better"] != "neither":
                 own = measure[at]
-                numbers = (own["value"], own.get("error"), own.get("of", "(1)"), measure["protocol"])
-                yield cells(name, str(measure["better"]), "training", at, own["images_seen"], *numbers)
+                numbers = (own["images_seen"], own["value"], own.get("error"), own.get("of", "(1)"))
+                yield cells(name, measure["better"], "training", at, *numbers, measure["protocol"])
     for at, test in run.tests.items():
         for name, value in test["values"].items():
             if not MEASURES.is_attached(name):
                 better = MEASURES.better(name) or ""
-                numbers = (value, test.get("errors", {}).get(name), test.get("of", {}).get(name, "(1)"))
-                yield cells(name, better, "test", at, test["images_seen"], *numbers, test["protocols"].get(name))
+                error, of = (test.get(part, {}).get(name) for part in ("errors", "of"))
+                numbers = (test["images_seen"], value, error, of or "(1)")
+                yield cells(name, better, "test", at, *numbers, test["protocols"].get(name))
 
 
 def cells(*values: Any) -> list[Any]:
