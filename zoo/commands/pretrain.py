@@ -79,6 +79,7 @@ EXACT, FLIPS = "--trainer.precision=32-true", "--data.horizontal_flip=true"
 TF32 = (EXACT, "--matmul_precision=high")  # of narrow networks, which a GPU trains faster without casts
 OFTEN = ("--evaluation.every=50000", "--keep.grid_every=25000", "--keep.checkpoint_every=25000")
 RARELY = ("--evaluation.every=250000",)
+FEWER = ("--evaluation.every=100000", "--keep.grid_every=25000", "--keep.checkpoint_every=25000")  # of fast networks
 SELDOM = ("--evaluation.every=100000", "--keep.grid_every=100000", "--keep.checkpoint_every=100000", *TF32)
 DCGAN_32 = ("--model.network=community", "--model.resolution=32", "--data.batch_size=64", FLIPS)
 FALLING = ("--model.constant_images=250000", "--model.decay_images=500000", "--images=750000")
@@ -116,32 +117,32 @@ TARGETS = (
     Target(*("gan", "cifar10", "cifar10", 60), core=(EXACT,), gpu=(FLIPS, EXACT), precision="int8"),
     Target(
         *("dcgan", "cifar10", "cifar10", 90),
-        core=(*DCGAN_32, "--model.width=48", *FALLING, *OFTEN),
+        core=(*DCGAN_32, "--model.width=48", *FALLING, *FEWER),
         gpu=(*DCGAN_32, "--model.width=64", *FALLING, *SELDOM),
     ),
     Target(
         *("cgan", "cifar10", "cifar10", 90),
-        core=("--model.width=32", "--data.batch_size=64", *OFTEN),
+        core=("--model.width=32", "--data.batch_size=64", *FEWER),
         gpu=("--model.width=48", "--data.batch_size=64", FLIPS, *SELDOM),
     ),
     Target(
         *("infogan", "cifar10", "cifar10", 90),
-        core=("--model.width=32", "--data.batch_size=64", *OFTEN),
+        core=("--model.width=32", "--data.batch_size=64", *FEWER),
         gpu=("--model.width=32", FLIPS, *SELDOM),
     ),
     Target(
         *("lsgan", "cifar10", "cifar10", 90),
-        core=("--model.width=48", FLIPS, *OFTEN),
+        core=("--model.width=48", FLIPS, *FEWER),
         gpu=("--model.width=48", "--model.z_dim=128", FLIPS, *SELDOM),
     ),
     Target(
         *("wgan", "cifar10", "cifar10", 100),
-        core=(*filters(32), *SMALL, *OFTEN),
+        core=(*filters(32), *SMALL, *FEWER, "--evaluation.every=200000"),
         gpu=(*filters(48), *SMALL, "--model.lr=0.0001", FLIPS, *SELDOM),
     ),
     Target(
         *("wgan_gp", "cifar10", "cifar10", 100),
-        core=("--model.width=32", *OFTEN),
+        core=("--model.width=32", *FEWER),
         gpu=("--model.network=cifar10_resnet", "--model.width=128", FLIPS, *SELDOM),
     ),
     Target(
