@@ -186,6 +186,12 @@
     return [x(end), y(s.y[i]) + ((y(s.y[j]) - y(s.y[i])) * (end - at[i])) / (at[j] - at[i])];
   };
 
+  const fitting = (text, room) => {
+    let n = text.length;
+    while (n > 1 && pen.measureText(text.slice(0, n)).width > room) n--;
+    return n < text.length ? text.slice(0, n - 1) + "\u2026" : text;
+  };
+
   // Names at the right, each with its run's sign, 13 pixels apart at least; a thin line leads there from an end that
   // lies further to the left.
   const drawNames = (plot) => {
@@ -203,7 +209,7 @@
       const from = [tip[0] + 7, clamp(tip[1], box.top, box.bottom)];
       if (from[0] < box.right - 4) make("path", { class: "leader", d: `M${from}L${box.right + 5},${at}` }, group);
       make("path", { class: "sign", d: shape(s.run)(box.right + 12, at, 3.6) }, group);
-      make("text", { class: "end", x: box.right + 21, y: at + 4 }, group, s.label);
+      make("text", { class: "end", x: box.right + 21, y: at + 4 }, group, fitting(s.label, plot.width - box.right - 24));
     }
   };
 
