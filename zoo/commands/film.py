@@ -44,8 +44,10 @@ def run(arguments: argparse.Namespace) -> None:
         say(f"{left_out} grids of another size than the last one are left out")
     title = arguments.title if arguments.title is not None else title_of(folder)
     draw = partial(time_lapse, fitting, title=title)
-    size = write_film(lambda share: draw(share=share), out, largest=int(arguments.megabytes * MEGABYTE))
-    say(f"{len(fitting)} grids, 0 to {max(fitting):,} images seen, {size / MEGABYTE:.2g} MB: {out}")
+    largest = int(arguments.megabytes * MEGABYTE)
+    size = write_film(lambda share: draw(share=share), out, largest=largest)
+    above = "" if size <= largest else " (--megabytes is less: fewer --frames make it smaller)"
+    say(f"{len(fitting)} grids, 0 to {max(fitting):,} images seen, {size / MEGABYTE:.2g} MB{above}: {out}")
 
 
 def grids_of(folder: RunDir) -> dict[int, Path]:
