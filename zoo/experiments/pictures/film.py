@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -117,8 +118,11 @@ def time_lapse(grids: "dict[int, Image]", *, title: str, share: float = 1.0) -> 
     """
     end = max(grids)
     order = [end, *sorted(grids)]
-    parts = {seen: first_images(plain(picture), share=share) for seen, picture in grids.items()}
-    pictures = {seen: with_caption(part, seen=seen, end=end, title=title) for seen, part in parts.items()}
+    whole = {seen: plain(picture) for seen, picture in grids.items()}
+    times = max(1, WIDEST // whole[end].width)  # whatever the share: fewer images make a smaller film
+    parts = {seen: first_images(picture, share=share) for seen, picture in whole.items()}
+    draw = partial(with_caption, end=end, title=title, times=times)
+    pictures = {seen: draw(part, seen=seen) for seen, part in parts.items()}
     return Film([pictures[seen] for seen in order], [HOLD, *lapse_times(len(grids))])
 
 
@@ -155,15 +159,14 @@ def first_images(picture: "Image", *, share: float) -> "Image":
     return picture.crop((0, 0, min(side, across) * step + GAP, min(side, down) * step + GAP))
 
 
-def with_caption(picture: "Image", *, seen: int, end: int, title: str) -> "Image":
-    """A grid, enlarged by a whole factor, over a bar of the way so far, images seen and, if it fits, the title."""
+def with_caption(picture: "Image", *, seen: int, end: int, title: str, times: int) -> "Image":
+    """A grid, enlarged so many times, over a bar of the way so far, images seen and, if it fits, the title."""
     from PIL import Image
     from PIL.ImageDraw import Draw
 
     from zoo.experiments.pictures.captions import LINE, font, width_of
 
     grid = grey_or_colour(picture)
-    times = max(1, WIDEST // grid.width)
     grid = grid.resize((grid.width * times, grid.height * times), Image.Resampling.NEAREST)
     text = f"{seen:,} images seen"
     width = max(grid.width, width_of(f"{end:,} images seen") + 2 * MARGIN)
@@ -173,7 +176,7 @@ def with_caption(picture: "Image", *, seen: int, end: int, title: str) -> "Image
     draw.rectangle((0, grid.height, round((width - 1) * seen / max(1, end)), grid.height + BAR - 1), fill="#1f5fa8")
     y = grid.height + BAR + MARGIN + LINE / 2
     draw.text((MARGIN, y), text, fill="black", font=font(), anchor="lm")
-    if width_of(text) + width_of(title) + 4 * MARGIN <= width:
+    if width_of(f"{end:,} images seen") + width_of(title) + 4 * MARGIN <= width:
         draw.text((width - MARGIN, y), title, fill="#666666", font=font(), anchor="rm")
     return whole
 
