@@ -138,7 +138,7 @@ def make_file(arguments: argparse.Namespace) -> None:
     metadata = metadata_of(graph, arguments.model)
     write = write_onnx if arguments.to == "onnx" else write_program
     difference = write(graph, out, metadata)
-    readme = out.with_suffix(".md")
+    readme = out.with_name(f"{out.name}.md")  # a name that no other file has: README.onnx leaves README.md alone
     write_atomically(readme, readme_of_export(out.name, metadata, form=arguments.to))
     say(f"{out}: {out.stat().st_size / 1e6:.1f} MB; how to use it: {readme}")
     if difference is None:
