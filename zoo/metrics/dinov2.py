@@ -82,7 +82,8 @@ def read_network(code: Path, file: Path) -> nn.Module:
     try:
         state = torch.load(file, map_location="cpu", weights_only=True)
         with plain_attention(), torch.random.fork_rng(devices=[]), contextlib.redirect_stdout(io.StringIO()):
-            net: Any = torch.hub.load(str(code), MODEL, source="local", pretrained=False)
+            hub: Any = torch.hub
+            net: Any = hub.load(str(code), MODEL, source="local", pretrained=False)
         net.load_state_dict(state)
     except Exception as error:  # whatever a stranger's module raises
         raise WeightsError(

@@ -54,7 +54,7 @@ def unpack(packed: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def to_nibbles(matrix: Tensor) -> tuple[Tensor, Tensor]:
     """A matrix [R, C] as uint8 [R, C / 2], two weights a byte, and the value of a step, float16 [R, C / GROUP]."""
-    groups = matrix.unflatten(1, (-1, GROUP))
+    groups = matrix.reshape(len(matrix), -1, GROUP)
     scale = (groups.abs().amax(2) / 7).half().clamp(min=2**-24)  # half precision's smallest
     steps = (groups / scale[..., None].float()).round().clamp(-7, 7).add(8).to(torch.uint8).flatten(1)
     return steps[:, ::2] | steps[:, 1::2] << 4, scale
@@ -63,5 +63,5 @@ def to_nibbles(matrix: Tensor) -> tuple[Tensor, Tensor]:
 def from_nibbles(packed: Tensor, scale: Tensor) -> Tensor:
     """The float32 matrix [R, C] that `to_nibbles` stored."""
     steps = torch.stack([packed & 15, packed >> 4], dim=2).flatten(1).float() - 8
-    groups = steps.unflatten(1, (scale.shape[1], -1))
+    groups = steps.reshape(*scale.shape, -1)
     return (groups * scale[..., None].float()).flatten(1)
