@@ -1,5 +1,6 @@
 import torch
 
+from zoo.releases.find import SHIPPED
 from zoo.releases.precision import pack, unpack
 
 STATE = {
@@ -58,3 +59,11 @@ def test_int4_rounds_large_matrices_by_groups_and_the_rest_as_int8(monkeypatch):
     assert (worst <= 0.51 * step + 1e-7).all()  # and the scale's own rounding
     assert worst[0].min() > 0.4 * step[0].min()  # 15 steps, not 255
     assert torch.equal(back[3], large[3])
+
+
+def test_no_release_that_ships_is_above_8_megabytes():
+    sizes = {
+        folder.name: sum(f.stat().st_size for f in folder.iterdir()) for folder in SHIPPED.iterdir() if folder.is_dir()
+    }
+    assert len(sizes) >= 18
+    assert {name: size for name, size in sizes.items() if size > 8e6} == {}

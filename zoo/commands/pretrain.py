@@ -38,7 +38,7 @@ class Target:
         core: options of `fit` on a CPU, beside the recipe's settings: narrow networks that see enough images.
         gpu_minutes: most time on an H100.
         gpu: options of `fit` there; without any, the recipe's own networks.
-        precision: of the release; matrices of fully connected networks go to int8, to stay small.
+        precision: of the release; matrices of fully connected networks go to int8 or int4, to stay small.
     """
 
     paper: str
@@ -108,7 +108,7 @@ TARGETS = (
     Target("gan", "mnist", "mnist", 120, ("--images=7500000", "--evaluation.every=2500000", EXACT), precision="int8"),
     Target("dcgan", "mnist", "mnist", 60, ("--images=650000",)),
     Target("cgan", "mnist", "mnist", 120, ("--images=6000000", "--evaluation.every=500000", EXACT), precision="int8"),
-    Target("infogan", "mnist", "mnist", 60, precision="int8"),
+    Target("infogan", "mnist", "mnist", 60, precision="int4"),
     Target("lsgan", "mnist", "mnist", 120, ("--images=1300000", "--model.width=32")),
     Target("wgan", "mnist", "mnist", 420, (*filters(32), "--model.lr=0.0002", "--images=8000000", *RARELY)),
     Target("wgan_gp", "mnist", "mnist", 480, ("--model.width=32", "--model.lr=0.0002", "--images=5000000", *RARELY)),

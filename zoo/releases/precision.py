@@ -63,4 +63,5 @@ def to_nibbles(matrix: Tensor) -> tuple[Tensor, Tensor]:
 def from_nibbles(packed: Tensor, scale: Tensor) -> Tensor:
     """The float32 matrix [R, C] that `to_nibbles` stored."""
     steps = torch.stack([packed & 15, packed >> 4], dim=2).flatten(1).float() - 8
-    return (steps.reshape(len(steps), -1, GROUP) * scale[..., None].float()).flatten(1)
+    groups = steps.reshape(*scale.shape, -1)
+    return (groups * scale[..., None].float()).flatten(1)
