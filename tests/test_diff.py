@@ -61,7 +61,7 @@ def test_a_paper_and_itself_and_a_recipe() -> None:
     recipes = as_text("gan", "dcgan:digits")
     assert "dcgan:digits" in section(recipes, "Recipes")
     assert "'width'" not in section(recipes, "Recipes")  # it stands among the settings
-    assert any(line.split()[:3] == ["width", "-", "32"] for line in section(recipes, "Settings").splitlines())
+    assert any(line.split()[:3] == ["width", "None", "32"] for line in section(recipes, "Settings").splitlines())
 
 
 def test_unknown_names() -> None:

@@ -24,7 +24,6 @@ CASES = [(paper, name) for paper, recipes in RECIPES.items() for name in recipes
 
 def test_every_paper_has_a_recipe_on_each() -> None:
     found = {paper: {data_of(paper, name) for other, name in CASES if other == paper} for paper in MODELS}
-    assert found.pop("gan") == {"MNIST", "CIFAR10"}  # those of its paper, whose networks are of their sizes
     assert all(names == DATA for names in found.values()), found
 
 

@@ -24,7 +24,8 @@ BORDER, BLACK = (SIDE - SMALL) // 2, -1.0
 
 def reference(data: ImageDataModule) -> ImageDataModule:
     """The data that all are compared with: those of digits at 28x28 with their border, others as they are."""
-    if data.native_resolution != SMALL or data.image_shape[-1] != SMALL:
+    native = getattr(data, "native_resolution", None)  # a folder of images has none
+    if native != SMALL or data.image_shape[-1] != SMALL:
         return data
     other = copy.copy(data)
     other.resolution, other._splits = SIDE, {}
