@@ -44,6 +44,7 @@ COMMANDS = {
         Command("directions", "what lies in a latent space: SeFA, PCA, towards classes and attributes", "directions"),
         Command("project", "the latents of given images", "project"),
         Command("neighbours", "samples beside their nearest training images", "neighbours"),
+        Command("demo", "a local page to play with a model: seed, labels, codes, directions, styles", "demo"),
         Command("film", "the time-lapse of a run's sample grids, as GIF, WebP, APNG or MP4", "film"),
     ),
     "Measure": (

@@ -63,25 +63,25 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.by == "classes" and module.num_classes is not None:
         draw_labels(space, out, arguments)
         return
-    found = find(space, arguments)
+    found = find(space, by=arguments.by, count=arguments.count, seed=arguments.seed)
     say(table(space, found, arguments))
     draw(space, found, out, arguments)
     if save is not None:
         write(space, found, save, arguments)
 
 
-def find(space: Space, arguments: argparse.Namespace) -> Directions:
-    """The directions that were asked for."""
+def find(space: Space, *, by: str, count: int, seed: int) -> Directions:
+    """The directions that WAYS names `by`, as many as `count` of sefa and pca; the samples of the others by `seed`."""
     from zoo.experiments.latents.attributes import attributes_of
     from zoo.experiments.latents.directions import along_attributes, closed_form, principal, towards_classes
 
-    if arguments.by == "sefa":
-        return closed_form(space, k=arguments.count)
-    if arguments.by == "pca":
-        return principal(space, k=arguments.count)
-    points = space.draw(SAMPLES, seed=arguments.seed + 1)
+    if by == "sefa":
+        return closed_form(space, k=count)
+    if by == "pca":
+        return principal(space, k=count)
+    points = space.draw(SAMPLES, seed=seed + 1)
     images = space.pictures(points)
-    if arguments.by == "attributes":
+    if by == "attributes":
         return along_attributes(space, points, attributes_of(images))
     return towards_classes(space, points, classified(images), names=CIFAR10 if images.shape[1] == 3 else ())
 
