@@ -70,16 +70,17 @@ def run(arguments: argparse.Namespace) -> None:
         write(space, found, save, arguments)
 
 
-def find(space: Space, *, by: str, count: int, seed: int) -> Directions:
-    """The directions that WAYS names `by`, as many as `count` of sefa and pca; the samples of the others by `seed`."""
+def find(space: Space, *, by: str, count: int, seed: int, samples: int | None = None) -> Directions:
+    """The directions that WAYS names `by`: `count` of sefa and pca; fitted to so many `samples`, `seed` draws them."""
+    from zoo.experiments.latents import directions
     from zoo.experiments.latents.attributes import attributes_of
     from zoo.experiments.latents.directions import along_attributes, closed_form, principal, towards_classes
 
     if by == "sefa":
         return closed_form(space, k=count)
     if by == "pca":
-        return principal(space, k=count)
-    points = space.draw(SAMPLES, seed=seed + 1)
+        return principal(space, k=count, samples=samples or directions.SAMPLES)
+    points = space.draw(samples or SAMPLES, seed=seed + 1)
     images = space.pictures(points)
     if by == "attributes":
         return along_attributes(space, points, attributes_of(images))

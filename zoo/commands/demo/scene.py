@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from zoo.commands.demo.state import CODE, COUNT, LARGEST_SEED, REACH, WAYS, Limits, State
 from zoo.commands.directions import find
-from zoo.errors import EvaluationError, UsageError, ZooError
+from zoo.errors import UsageError, ZooError
 from zoo.experiments.latents.directions import Directions
 from zoo.experiments.latents.space import Points, StyleSpace, space_of
 from zoo.experiments.pictures.layout import scale_for
@@ -23,6 +23,7 @@ from zoo.models.infogan import InfoGAN
 from zoo.nn.seeds import mix_seed
 
 LARGE = 448  # pixels, about, of one image
+SAMPLES = 600  # that directions are fitted to: somebody is waiting
 SMALL = 64  # images of fewer pixels are enlarged by nearest neighbours
 
 
@@ -80,7 +81,7 @@ class Scene:
     def directions(self, by: str) -> Directions:
         """Those that are found in one way; the second time they are known."""
         if by not in self.known:
-            self.known[by] = find(self.space, by=by, count=COUNT, seed=0)
+            self.known[by] = find(self.space, by=by, count=COUNT, seed=0, samples=SAMPLES)
         return self.known[by]
 
     @torch.no_grad()

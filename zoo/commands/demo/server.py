@@ -19,18 +19,18 @@ PLACE = "127.0.0.1"
 LONGEST = 4096  # characters of a request's path and query
 SECONDS = 30  # that a connection may be silent
 POLICY = (
-    "default-src 'none'; img-src blob: data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    "default-src 'none'; img-src blob: data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 
 
 class Answer(NamedTuple):
-    """Attributes: status, kind of the body, the body, further headers."""
+    """Attributes: status, kind of the body, the body, further headers by name."""
 
     status: HTTPStatus
     kind: str
     body: bytes
-    headers: dict[str, str] = {}
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 def refusal(status: HTTPStatus, text: str) -> Answer:
@@ -79,7 +79,7 @@ class Server(ThreadingHTTPServer):
             return refusal(HTTPStatus.REQUEST_URI_TOO_LONG, f"a request has at most {LONGEST} characters")
         url = urlsplit(target)
         if url.path == "/":
-            return Answer(HTTPStatus.OK, "text/html; charset=utf-8", page(), {"Content-Security-Policy": POLICY})
+            return Answer(HTTPStatus.OK, "text/html; charset=utf-8", page(), (("Content-Security-Policy", POLICY),))
         if site not in ("none", "same-origin"):
             return refusal(HTTPStatus.FORBIDDEN, "another page has no business here")
         answers = {"/state": self.state, "/image": self.image}
@@ -105,7 +105,7 @@ class Server(ThreadingHTTPServer):
         state = read_state(text, self.scene.limits)
         with self.lock:
             png = self.scene.png(state, text)
-        return Answer(HTTPStatus.OK, "image/png", png, {"X-Command": quote(self.scene.command(state) or "")})
+        return Answer(HTTPStatus.OK, "image/png", png, (("X-Command", quote(self.scene.command(state) or "")),))
 
 
 def values_of(query: str) -> dict[str, str]:
@@ -147,7 +147,7 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         own = {"Content-Type": kind, "Content-Length": str(len(body)), "Cache-Control": "no-store"}
         safe = {"X-Content-Type-Options": "nosniff", "Cross-Origin-Resource-Policy": "same-origin"}
-        for name, value in (own | safe | headers).items():
+        for name, value in [*(own | safe).items(), *headers]:
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(body)

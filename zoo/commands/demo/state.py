@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
@@ -79,27 +79,26 @@ def read_state(text: str, limits: Limits) -> State:
         given = None
     if not isinstance(given, dict):
         raise UsageError("the state must be a JSON object")
-    readers = {
+    readers: dict[str, Callable[[Any], Any]] = {
         "show": lambda value: show(value, limits),
         "seed": lambda value: whole("seed", value, LARGEST_SEED),
-        "label": lambda value: only_with("labels", limits.labels) and whole("label", value, limits.labels - 1),
+        "label": lambda value: whole("label", value, limits.labels - 1, of=("labels", limits.labels)),
         "codes": lambda value: codes(value, limits.codes),
         "by": way,
         "directions": directions,
-        "psi": lambda value: only_with("styles", limits.layers) and number("psi", value, 0, 1),
-        "mix_from": lambda value: only_with("styles", limits.layers) and whole("mix_from", value, limits.layers - 1),
-        "mix_seed": lambda value: only_with("styles", limits.layers) and whole("mix_seed", value, LARGEST_SEED),
+        "psi": lambda value: truncation(value, limits),
+        "mix_from": lambda value: whole("mix_from", value, limits.layers - 1, of=("styles", limits.layers)),
+        "mix_seed": lambda value: whole("mix_seed", value, LARGEST_SEED, of=("styles", limits.layers)),
     }
     if unknown := sorted(given.keys() - readers):
         raise UsageError(f"the state has no {unknown[0][:40]!r}, only {', '.join(readers)}")
     return State(**{key: readers[key](value) for key, value in given.items()})
 
 
-def only_with(what: str, there: int) -> bool:
+def only_with(what: str, there: int) -> None:
     """Raises UsageError where the model lacks what a control is for."""
     if not there:
         raise UsageError(f"this model has no {what}")
-    return True
 
 
 def number(name: str, value: Any, low: float, high: float) -> float:
@@ -110,8 +109,16 @@ def number(name: str, value: Any, low: float, high: float) -> float:
     return float(value)
 
 
-def whole(name: str, value: Any, high: int) -> int:
-    """A whole number from 0 on, or UsageError."""
+def truncation(value: Any, limits: Limits) -> float:
+    """psi, or UsageError."""
+    only_with("styles", limits.layers)
+    return number("psi", value, 0, 1)
+
+
+def whole(name: str, value: Any, high: int, *, of: tuple[str, int] | None = None) -> int:
+    """A whole number from 0 on, or UsageError; `of`: what it is a number of, and how many there are."""
+    if of is not None:
+        only_with(*of)
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= high:
         raise UsageError(f"{name} must be a whole number from 0 to {high}")
     return value

@@ -99,7 +99,7 @@
     const command = shown.large?.command ?? "";
     $("command").textContent = command
       ? `${command}   # samples/${String(state.chosen).padStart(6, "0")}.png`
-      : "No command line draws this picture; the address of this page does, and the PNG says how it was made.";
+      : "No command line draws this picture; this page's address does, and the PNG says how it was made.";
     $("copy").hidden = !command;
   };
 
@@ -113,23 +113,23 @@
     return made;
   };
 
-  // A slider; `get` is null where nothing is set, and then `rest` is where it stands.
+  // A slider, and its value, which resets it; `get` is null where nothing is set, and then it stands at `rest`.
   const slider = ({ id, name, min, max, step, rest, get, set, text }) => {
     const input = element("input", { type: "range", id, min, max, step });
-    const output = element("output", { htmlFor: id });
-    const back = element("button", { className: "back", textContent: "↺", title: `Reset ${name}` });
-    back.setAttribute("aria-label", `Reset ${name}`);
-    const row = element("div", { className: "row" }, element("label", { htmlFor: id, textContent: name }), input, output, back);
-    const update = () => {
-      const value = get();
-      if (document.activeElement !== input || +input.value !== value) input.value = value ?? rest;
-      output.textContent = text(value);
-      input.setAttribute("aria-valuetext", output.textContent);
-      row.classList.toggle("set", value !== null);
+    const value = element("button", { onclick: () => { set(null); changed(); } });
+    const row = element("div", { className: "row" }, element("label", { htmlFor: id, textContent: name }), input, value);
+    row.update = () => {
+      const now = get();
+      input.value = now ?? rest;
+      value.textContent = text(now);
+      value.disabled = now === null;
+      value.title = now === null ? "" : `Reset ${name}`;
+      input.setAttribute("aria-valuetext", value.textContent);
+      row.classList.toggle("set", now !== null);
+      row.classList.toggle("drawn", value.textContent === "drawn");
     };
     input.addEventListener("input", () => { set(+input.value); changed(); });
-    back.addEventListener("click", () => { set(null); changed(); });
-    controls.push(update);
+    controls.push(row.update);
     return row;
   };
 
@@ -212,7 +212,7 @@
   const directionCard = () => {
     const rows = element("div"), help = element("p", { className: "help" });
     const ways = chips(Object.entries(model.ways), () => state.by, (by) => { state.by = by; state.directions = []; find(by); });
-    card(`Directions in ${model.directions.space}`, ways, element("p"), rows, help);
+    card(`Directions in ${model.directions.space}`, ways, rows, help);
     const fill = ({ names, refused }) => {
       for (const row of rows.children) controls.splice(controls.indexOf(row.update), 1);
       rows.replaceChildren(...names.map((name, i) => {
@@ -223,7 +223,6 @@
           set: (value) => { state.directions = names.map((_, j) => (j === i ? value ?? 0 : state.directions[j] ?? 0)); },
           text: (value) => (value === null ? "0" : `${number(value)} σ`),
         });
-        row.update = controls.at(-1);
         return row;
       }));
       help.textContent = refused ?? "Of the chosen sample, in standard deviations of samples.";
@@ -267,8 +266,8 @@
   }
   sampleCard();
   codeCard();
-  const find = directionCard();
   styleCard();
+  const find = directionCard();
 
   const save = (view, name) => () => {
     if (shown[view]?.address) element("a", { href: shown[view].address, download: name() }).click();
@@ -276,7 +275,11 @@
   const stem = () => `${model.name.replace(/[^\w.-]+/g, "_")}-seed${state.seed}`;
   $("save").addEventListener("click", save("large", () => `${stem()}-${state.chosen}.png`));
   $("save-grid").addEventListener("click", save("grid", () => `${stem()}.png`));
-  $("copy").addEventListener("click", () => navigator.clipboard?.writeText(shown.large.command));
+  $("copy").addEventListener("click", async () => {
+    await navigator.clipboard?.writeText(shown.large.command);
+    $("copy").textContent = "Copied";
+    setTimeout(() => { $("copy").textContent = "Copy"; }, 1500);
+  });
   $("reset").addEventListener("click", () => {
     const by = state.by;
     state = fresh();
