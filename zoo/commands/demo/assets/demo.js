@@ -12,14 +12,18 @@
 
   const START = { chosen: 0, seed: 0, label: null, codes: {}, by: "sefa", directions: [], psi: 1, mix_from: null, mix_seed: 1 };
   const fresh = () => structuredClone(START);
+  const kind = (value) => (Array.isArray(value) ? "list" : typeof value);
   const remembered = () => {
+    const found = fresh();
     try {
-      return { ...fresh(), ...JSON.parse(decodeURIComponent(location.hash.slice(1))) };
+      for (const [key, value] of Object.entries(JSON.parse(decodeURIComponent(location.hash.slice(1)))))
+        if (kind(value) === kind(START[key]) || (START[key] === null && kind(value) === "number")) found[key] = value;
     } catch {
-      return fresh();
+      // no state of ours
     }
+    return found;
   };
-  let state = location.hash.length > 1 ? remembered() : fresh();
+  let state = remembered();
   let model = null;
 
   const differs = (key) => JSON.stringify(state[key]) !== JSON.stringify(START[key]);
@@ -39,6 +43,7 @@
 
   const shown = {}; // by view: what is asked for, whether it runs, its address, its command line
   const trouble = (text) => { $("trouble").textContent = text; $("trouble").hidden = !text; };
+  const troubles = () => trouble(Object.values(shown).map((own) => own.trouble).find(Boolean) ?? "");
   const ask = async (address) => {
     let answer;
     try {
@@ -62,11 +67,12 @@
         const address = URL.createObjectURL(await answer.blob());
         if (own.address) URL.revokeObjectURL(own.address);
         Object.assign(own, { address, command: decodeURIComponent(answer.headers.get("X-Command") || "") });
+        own.trouble = "";
         place(address);
-        trouble("");
       } catch (error) {
-        trouble(error.message);
+        own.trouble = error.message;
       }
+      troubles();
       own.have = now;
     }
     $(view)?.classList.remove("stale");
@@ -229,12 +235,14 @@
     };
     const find = async (by) => {
       help.textContent = "Looking for them…";
+      rows.inert = true;
       try {
         const found = (await (await ask(`state?by=${by}`)).json()).directions;
         if (state.by === by) fill(found);
       } catch (error) {
         help.textContent = error.message;
       }
+      rows.inert = false;
       for (const update of controls) update();
     };
     fill(model.directions);
@@ -252,7 +260,11 @@
   document.title = `${model.name} — zoo demo`;
   $("name").textContent = model.name;
   $("about").textContent = model.about;
-  if (!(state.chosen < model.samples)) state.chosen = 0;
+  if (!(state.chosen < model.samples)) state.chosen = 0; // the address may be another model's
+  if (!model.labels.length) state.label = null;
+  if (!model.layers.length) Object.assign(state, { psi: 1, mix_from: null });
+  for (const name of Object.keys(state.codes)) if (!model.codes.some((code) => code.name === name)) delete state.codes[name];
+  state.directions.length = Math.min(state.directions.length, model.directions.names.length);
   const n = side();
   $("grid").style.gridTemplateColumns = `repeat(${n}, 1fr)`;
   for (const id of ["grid", "large"]) $(id).classList.toggle("pixels", model.side < 64);
