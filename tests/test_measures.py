@@ -95,7 +95,7 @@ def test_an_undeclared_measure_is_refused_where_it_is_taken(monkeypatch: pytest.
     monkeypatch.setitem(
         EXPERIMENTS, "points", Experiment(while_training=lambda module, data, *, seed: Measured({"beauty": 1.0}, {}))
     )
-    data: Any = SimpleNamespace(image_shape=(2,), name="points", extractor=None)
+    data: Any = SimpleNamespace(image_shape=(2,), name="points", extractor="efficientnet")
     module: Any = SimpleNamespace(paper="points")
     settings = EvaluationSettings()
     with pytest.raises(UndeclaredMeasureError, match=r"nothing says what 'beauty' means.*zoo/experiments/measures\.py"):
@@ -124,7 +124,7 @@ def test_a_run_keeps_the_protocol_of_each_value_that_is_no_error(monkeypatch: py
         of_log=lambda log: Measured({"wasserstein_estimate": 2.0}, {"n": 8}),
     )
     monkeypatch.setitem(EXPERIMENTS, "points", experiment)
-    data: Any = SimpleNamespace(image_shape=(2,), name="points", extractor=None)
+    data: Any = SimpleNamespace(image_shape=(2,), name="points", extractor="efficientnet")
     module: Any = SimpleNamespace(paper="points")
     settings = EvaluationSettings()
     measurement = Measurement(data, settings=settings, testing=True)

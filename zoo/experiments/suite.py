@@ -206,7 +206,7 @@ class Measurement:
     @property
     def _photographs(self) -> bool:
         """Whether the data are images in colour, of anything."""
-        return self.data.extractor == "efficientnet"
+        return len(self.data.image_shape) == 3 and self.data.extractor == "efficientnet"
 
     def _of_features(self, extractor: FeatureExtractor) -> tuple[str, ...]:
         """What is taken of an extractor's features: of photographs precision and recall too, a score where it has
