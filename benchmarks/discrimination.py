@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
+from pages import write_between
 from torch import Tensor
 from torchvision.io import decode_jpeg, encode_jpeg
 from torchvision.transforms.functional import gaussian_blur
@@ -172,9 +173,7 @@ def main() -> None:
             print(line, flush=True)
             lines.append(line)
     if arguments.write is not None:
-        before, rest = arguments.write.read_text(encoding="utf-8").split(BEGIN)
-        after = rest.split(END)[1]
-        arguments.write.write_text(f"{before}{BEGIN}\n\n{chr(10).join(lines)}\n{END}{after}", encoding="utf-8")
+        write_between(arguments.write, lines, begin=BEGIN, end=END)
 
 
 if __name__ == "__main__":

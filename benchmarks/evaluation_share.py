@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 import torch
+from pages import write_between
 
 from zoo.commands.pretrain import TARGETS, Target
 
@@ -55,9 +56,7 @@ def main() -> None:
         lines.append(row(colour[name], arguments.data_dir))
         print(lines[-1], flush=True)
     if arguments.write is not None:
-        before, rest = arguments.write.read_text(encoding="utf-8").split(BEGIN)
-        after = rest.split(END)[1]
-        arguments.write.write_text(f"{before}{BEGIN}\n\n{chr(10).join(lines)}\n\n{END}{after}", encoding="utf-8")
+        write_between(arguments.write, lines, begin=BEGIN, end=END)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
+from pages import write_between
 
 from zoo.data import CIFAR10, CelebA, ImageDataModule, cache_dir
 from zoo.data.arrays import fixed_order
@@ -56,9 +57,7 @@ def main() -> None:
             print(line, flush=True)
             lines.append(line)
     if arguments.write is not None:
-        before, rest = arguments.write.read_text(encoding="utf-8").split(BEGIN)
-        after = rest.split(END)[1]
-        arguments.write.write_text(f"{before}{BEGIN}\n\n{chr(10).join(lines)}\n\n{END}{after}", encoding="utf-8")
+        write_between(arguments.write, lines, begin=BEGIN, end=END)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import gzip
 import os
 import pickle
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -105,18 +105,22 @@ FILES: dict[str, Callable[[Path], object]] = {
 }
 
 
+def replace_part(content: Any, value: Any, place: Sequence[Any]) -> None:
+    """Puts another value in the place of a part of a nest; `...` takes the part away."""
+    for key in place[:-1]:
+        content = content[key]
+    if value is ...:
+        del content[place[-1]]
+    else:
+        content[place[-1]] = value
+
+
 def put(value: Any, *place: Any) -> Callable[[Path], object]:
-    """Another value in the place of a part; `...` takes it away."""
+    """Another value in the place of a part of a checkpoint; `...` takes it away."""
 
     def change(file: Path) -> None:
         content = torch.load(file, weights_only=True)
-        part = content
-        for key in place[:-1]:
-            part = part[key]
-        if value is ...:
-            del part[place[-1]]
-        else:
-            part[place[-1]] = value
+        replace_part(content, value, place)
         torch.save(content, file)
 
     return change

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from bad_inputs.checkpoints import FILES, Case
+from bad_inputs.checkpoints import FILES, Case, replace_part
 
 Change = Callable[[Path], object]
 DEEP = "[" * 100_000 + "]" * 100_000
@@ -42,13 +42,7 @@ def put(value: Any, *place: Any) -> Change:
 
     def change(file: Path) -> None:
         content = json.loads(file.read_text(encoding="utf-8"))
-        part = content
-        for key in place[:-1]:
-            part = part[key]
-        if value is ...:
-            del part[place[-1]]
-        else:
-            part[place[-1]] = value
+        replace_part(content, value, place)
         file.write_text(json.dumps(content), encoding="utf-8")
 
     return change

@@ -38,3 +38,10 @@ class Images16(ToyData):
         generator = torch.Generator().manual_seed(1)
         images = torch.randint(256, (40, 1, 16, 16), generator=generator, dtype=torch.uint8)
         self.array = ImageArray(images, torch.arange(40) % 3, None, "3" * 64)
+
+
+def spread_weights(module: InfoGAN) -> None:
+    """Makes the head and Q large enough to have an opinion."""
+    for layer in (module.D.head, module.D.Q[-1]):
+        layer.weight.data.mul_(20)
+        layer.bias.data.normal_()
