@@ -9,8 +9,11 @@ import pytest
 
 
 def without_account(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
-    """No key and no settings of whoever runs the tests; skips where W&B is not installed."""
-    pytest.importorskip("wandb")
+    """No key and no settings of whoever runs the tests; skips where W&B is not installed.
+
+    W&B reads the environment once in a process: what another test left of it is forgotten first.
+    """
+    pytest.importorskip("wandb").teardown()
     for name in ("WANDB_API_KEY", "WANDB_MODE", "WANDB_BASE_URL", "WANDB_RUN_ID", "WANDB_PROJECT"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("NETRC", str(folder / "no-netrc"))
