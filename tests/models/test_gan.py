@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from gan_toys import COUNTS, linear_layers, on_meta
+from gan_toys import NETWORKS, linear_layers, on_meta
 from lightning.pytorch import Callback, Trainer
 from torch import Tensor, nn
 from toys import ToyData, fit
@@ -237,7 +237,7 @@ def test_counters_advance_together(update: Any) -> None:
     assert (module.images_seen, module.discriminator_steps, module.generator_steps) == (24, 3, 3)
 
 
-@pytest.mark.parametrize("network", COUNTS)
+@pytest.mark.parametrize("network", NETWORKS)
 def test_no_parzen_measure_without_the_splits_of_table_1(network: str) -> None:
     data = ToyData()  # no validation split
     assert measure(on_meta(network), data, seed=0).values == {}
