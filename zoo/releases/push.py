@@ -99,7 +99,7 @@ class Destination:
                     "that is pushed, or name another repository"
                 )
         stale = {f"{network}.safetensors" for network in NETWORKS} & present - files.keys()
-        operations = [
+        operations: list[CommitOperationAdd | CommitOperationDelete] = [
             *(CommitOperationAdd(path_in_repo=name, path_or_fileobj=file) for name, file in files.items()),
             *(CommitOperationDelete(path_in_repo=name) for name in sorted(stale)),
         ]
