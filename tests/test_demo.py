@@ -18,6 +18,7 @@ from headless_browser import browser, find_browser
 from PIL import Image
 from registry import SMALL, small_model
 
+from zoo import load_pretrained
 from zoo.__main__ import parser
 from zoo.commands.demo.scene import Scene
 from zoo.commands.demo.server import LONGEST, Answer, Server
@@ -25,6 +26,7 @@ from zoo.commands.demo.state import State
 from zoo.errors import EvaluationError, ReleaseError, UsageError
 from zoo.metrics.quantize import to_uint8
 from zoo.models import MODELS
+from zoo.releases.find import SHIPPED, read_index
 
 
 @contextmanager
@@ -33,6 +35,17 @@ def serving(paper: str) -> Iterator[Server]:
     torch.manual_seed(0)
     with Server(Scene(f"{paper}.small", small_model(paper)), port=0) as server:
         yield server
+
+
+def grid_of(server: Server, *, seed: int) -> np.ndarray:
+    """The sixteen images that the page shows: [16, h, w, 3]; they are those of `sample`, to a grey level."""
+    module = server.scene.module
+    side = module.image_shape[-1]
+    found = pixels(image(server, seed=seed), side=4 * side).reshape(4, side, 4, side, 3)
+    tiles = found.transpose(0, 2, 1, 3, 4).reshape(16, side, side, 3)
+    wanted = to_uint8(module.sample(16, seed=seed)).permute(0, 2, 3, 1).numpy()
+    assert np.abs(tiles.astype(int) - wanted).max() <= 1
+    return tiles
 
 
 def get(server: Server, target: str) -> Answer:
@@ -58,12 +71,7 @@ def test_the_grid_is_what_zoo_sample_draws_and_the_chosen_one_is_its_tile(paper:
     with serving(paper) as server:
         module = server.scene.module
         side = module.image_shape[-1]
-        grid = image(server, seed=7)
-        found = (
-            pixels(grid, side=4 * side).reshape(4, side, 4, side, 3).transpose(0, 2, 1, 3, 4).reshape(16, side, side, 3)
-        )
-        wanted = to_uint8(module.sample(16, seed=7)).permute(0, 2, 3, 1).numpy()
-        assert np.abs(found.astype(int) - wanted).max() <= 1
+        grid, found = image(server, seed=7), grid_of(server, seed=7)
         command = f"python -m zoo sample {paper}.small -n 16 --seed 7"
         assert unquote(dict(grid.headers)["X-Command"]) == command
         one = image(server, seed=7, show=6)
@@ -79,6 +87,16 @@ def test_the_grid_is_what_zoo_sample_draws_and_the_chosen_one_is_its_tile(paper:
         assert moved.body != one.body
         assert dict(moved.headers)["X-Command"] == ""
         assert json.loads(Image.open(BytesIO(moved.body)).text["zoo demo"])["seed"] == 7  # type: ignore[attr-defined]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", read_index(str(SHIPPED)))
+def test_a_release_is_shown_as_zoo_sample_draws_it(name: str) -> None:
+    with Server(Scene(name, load_pretrained(name)), port=0) as server:
+        tiles = grid_of(server, seed=5)
+        state = json.loads(get(server, "/state").body)
+        moved = image(server, seed=5, show=3, directions=[6] + [0] * (len(state["directions"]["names"]) - 1))
+        assert np.abs(pixels(moved, side=tiles.shape[1]).astype(int) - tiles[3]).max() > 20
 
 
 def test_labels_codes_truncation_and_styles_are_what_they_say() -> None:

@@ -135,6 +135,15 @@ def test_a_class_can_be_a_constant_and_pixels_can_be_bytes():
     assert torch.equal(pixels[:, 1], ((images[:, 0].clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8))
 
 
+def test_a_program_of_bytes_can_be_written(tmp_path, described):
+    """Tracing stopped once where a value of the images was looked at."""
+    graph, path = GeneratorGraph(tiny("dcgan"), Choices(pixels="uint8")), tmp_path / "file.pt2"
+    assert write_program(graph, path, metadata_of(graph, "a.model")) <= 1
+    images = torch.export.load(path).module()(graph.example(2, seed=0)["z"])
+    assert images.dtype == torch.uint8
+    assert images.shape == (2, 3, *graph.module.image_shape[1:])
+
+
 @pytest.mark.parametrize(
     ("paper", "choices", "text"),
     [

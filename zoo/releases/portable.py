@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo.errors import ReleaseError, UsageError
-from zoo.metrics.quantize import to_uint8
+from zoo.metrics.quantize import rounded
 from zoo.models import MODELS
 from zoo.models.base.growing import GrowingModule
 from zoo.models.base.module import AdversarialModule
@@ -83,7 +83,7 @@ class GeneratorGraph(nn.Module):
         else:
             images = self.module.generate(z, labels)
         if self.choices.pixels == "uint8":
-            return to_uint8(images).expand(-1, 3, -1, -1)
+            return rounded(images).expand(-1, 3, -1, -1)
         return images
 
     def styled(
