@@ -119,3 +119,15 @@ def test_training_resuming_and_comparing(
         assert any(values.items() <= point.items() for point in mirrored), row
     assert sum("fd_lenet100" in point for point in mirrored) == 3
     assert "was mirrored to W&B while training" in refused("wandb-push", run)
+
+
+def test_an_unknown_option_is_answered_with_the_commands_own_usage(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["zoo", "film", "runs/x", "--speed", "3"])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert stop.value.code == 2
+    usage = capsys.readouterr().err
+    assert usage.startswith("usage: zoo film ")
+    assert usage.endswith("error: unrecognized arguments: --speed 3\n")

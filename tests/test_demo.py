@@ -95,7 +95,7 @@ def test_a_release_is_shown_as_zoo_sample_draws_it(name: str) -> None:
     with Server(Scene(name, load_pretrained(name)), port=0) as server:
         tiles = grid_of(server, seed=5)
         state = json.loads(get(server, "/state").body)
-        moved = image(server, seed=5, show=3, directions=[6] + [0] * (len(state["directions"]["names"]) - 1))
+        moved = image(server, seed=5, show=3, directions=[4] + [0] * (len(state["directions"]["names"]) - 1))
         assert np.abs(pixels(moved, side=tiles.shape[1]).astype(int) - tiles[3]).max() > 20
 
 

@@ -88,7 +88,7 @@ def parser(name: str | None = None) -> argparse.ArgumentParser:
             own = commands.add_parser(command.name, help=command.line, aliases=aliases)
             module = import_module(f"zoo.commands.{command.module}")
             module.add_arguments(own)
-            own.set_defaults(run=module.run, command=command.name)
+            own.set_defaults(run=module.run, command=command.name, refuse=own.error)
     return top
 
 
@@ -112,7 +112,9 @@ def main() -> None:
         refuse_unknown(first)
     shorten_waits()
     with orderly():
-        arguments = parser(first).parse_args()
+        arguments, unknown = parser(first).parse_known_args()
+        if unknown:  # by the command itself, whose usage helps; argparse would show that of `zoo`
+            arguments.refuse(f"unrecognized arguments: {' '.join(unknown)}")
         arguments.run(arguments)
 
 

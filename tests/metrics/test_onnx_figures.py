@@ -73,6 +73,7 @@ def test_torch_fidelity_takes_the_file_and_finds_our_figures(name, digits, tmp_p
     kid = "kd_lenet2k"
     assert abs(ours[kid] - theirs["kernel_inception_distance_mean"]) < 4 * ours[f"{kid}_std"] / 10  # of 100 subsets
 
+    settings["weights"] = "raw" if module.G_ema is None else "ema"
     again = Evaluator([LeNetExtractor()], data=reference(images[:, :1]), **settings).run(module).values
-    assert again["fd_lenet2k"] == pytest.approx(found["fd_lenet2k"], rel=0.1)
+    assert again["fd_lenet2k"] == pytest.approx(found["fd_lenet2k"], rel=0.25)  # over seeds: std 0.07 of the mean
     assert again["precision_lenet2k"] == pytest.approx(found["precision_lenet2k"], abs=0.05)

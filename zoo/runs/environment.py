@@ -16,7 +16,7 @@ from typing import Any
 
 from zoo.errors import UsageError
 
-VERSION = "0.1.0"  # of this package, as in pyproject.toml
+VERSION = "0.2.0.dev0"  # of this package, as in pyproject.toml
 PACKAGES = ("torch", "lightning", "torchmetrics", "torchvision", "numpy")
 
 #: How often a thread of GNU's OpenMP looks for more work before it sleeps. Its own 300,000 take the time of a partner
