@@ -272,7 +272,7 @@ def test_the_threshold_of_collapse_is_the_watchs() -> None:
 
 
 def test_commands_are_processes_whose_output_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("zoo.training.study.PROGRAM", ("-S", "-c", "import sys; print(sys.argv[1:]); sys.exit(3)"))
+    monkeypatch.setattr("zoo.runs.children.PROGRAM", ("-S", "-c", "import sys; print(sys.argv[1:]); sys.exit(3)"))
     Runner(study_of(PRESET), folder=tmp_path, jobs=2, options=["--images", "7"]).run(["hinge-seed0", "hinge-seed1"])
     log = (tmp_path / "logs/hinge-seed1.log").read_text()
     assert "'fit', 'benchmark'" in log

@@ -75,7 +75,7 @@ class Place:
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
-    monkeypatch.setattr("zoo.training.study.PROGRAM", (str(tmp_path / "program.py"),))
+    monkeypatch.setattr("zoo.runs.children.PROGRAM", (str(tmp_path / "program.py"),))
     return Place(tmp_path)
 
 

@@ -57,11 +57,24 @@ def test_a_signal_before_the_first_batch(tmp_path: Path) -> None:
         train(tmp_path, AtStart(signal.SIGTERM))
 
 
-def test_a_second_signal_stops_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    class Impatient(AtStart):
-        def on_train_batch_start(self, *arguments: Any) -> None:
-            os.kill(os.getpid(), self.number)
+class Impatient(AtStart):
+    """Sends the signal again before the first batch is over."""
 
+    def on_train_batch_start(self, *arguments: Any) -> None:
+        os.kill(os.getpid(), self.number)
+
+
+def test_a_signal_that_comes_twice_is_one(tmp_path: Path) -> None:
+    """A terminal tells a study and its member, and the study passes it on: the member still writes its checkpoint."""
+    with pytest.raises(Interrupted, match="stopped at 8 images"):
+        train(tmp_path, Impatient(signal.SIGTERM))
+    assert (tmp_path / "last.ckpt").exists()
+
+
+def test_a_second_signal_stops_at_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("zoo.training.callbacks.interruption.SAME_SIGNAL", 0)
     with pytest.raises(Interrupted, match="stopped at once"):
         train(tmp_path, Impatient(signal.SIGINT))
     assert capsys.readouterr().err.count("once more: at once") == 1

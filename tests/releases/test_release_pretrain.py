@@ -10,6 +10,7 @@ from zoo.data import DATASETS
 from zoo.errors import ReleaseError
 from zoo.models import MODELS
 from zoo.models.trained import FinishedRun
+from zoo.runs.children import Children
 from zoo.training import reproduce
 from zoo.training.scripts import script_of
 
@@ -112,10 +113,10 @@ def test_only_missing_releases_are_made(released, tmp_path, monkeypatch):
 
 def test_a_command_that_fails_stops_the_work():
     with pytest.raises(ReleaseError, match="ended with status 2"):
-        start(["nonsense"])
+        start(["nonsense"], children=Children())
 
 
 def test_output_of_one_among_several_goes_to_its_file(tmp_path):
     log = tmp_path / "runs" / "one.log"
-    start(["papers"], log=log)
+    start(["papers"], children=Children(), log=log)
     assert "dcgan" in log.read_text()

@@ -8,9 +8,6 @@ output in files beside the runs; `--status` says how far each is.
 from __future__ import annotations
 
 import argparse
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -19,6 +16,7 @@ from pathlib import Path
 
 from zoo.errors import ReleaseError, UsageError
 from zoo.releases.find import SHIPPED, read_index
+from zoo.runs.children import Children
 from zoo.runs.folder import RunDir
 from zoo.runs.record import read_metrics, read_result
 from zoo.runs.text import lined_up, positive, say
@@ -227,13 +225,16 @@ def pretrain(
     """
     missing = [target for target in chosen(names) if target.name not in released(out)]
 
+    children = Children()
+
     def make(target: Target) -> str:
-        do = run or partial(start, log=runs / f"{target.name}.log" if processes > 1 else None)
+        log = runs / f"{target.name}.log" if processes > 1 else None
+        do = run or partial(start, children=children, log=log)
         for command in steps(target, data_dir=data_dir, folder=runs / target.name, out=out, minutes=minutes):
             do(command)
         return target.name
 
-    with ThreadPoolExecutor(max_workers=processes) as pool:
+    with ThreadPoolExecutor(max_workers=processes) as pool, children:
         return list(pool.map(make, missing))
 
 
@@ -285,19 +286,11 @@ def steps(target: Target, *, data_dir: str, folder: Path, out: Path, minutes: in
     return commands
 
 
-def start(command: Sequence[str], *, log: Path | None = None) -> None:
+def start(command: Sequence[str], *, children: Children, log: Path | None = None) -> None:
     """Runs a command of `zoo` and waits for it; with `log`, on one thread, and its output goes to that file's end."""
     line = f"zoo {' '.join(command)}"
     say(f"\n$ {line}")
-    words = [sys.executable, "-m", "zoo", *command]
-    if log is None:
-        status = subprocess.run(words, check=False).returncode
-    else:
-        log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("ab") as file:
-            one = {**os.environ, "OMP_NUM_THREADS": "1"}
-            status = subprocess.run(words, check=False, env=one, stdout=file, stderr=subprocess.STDOUT).returncode
-    if status != 0:
+    if status := children.call(command, log=log, one_thread=log is not None):
         where = "" if log is None else f" (see {log})"
         raise ReleaseError(f"`{line}` ended with status {status}{where}; the same command goes on from there")
 

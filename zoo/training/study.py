@@ -8,9 +8,6 @@ record of the study holds is not run again.
 """
 
 import json
-import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
@@ -19,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from zoo.errors import UsageError, ZooError
 from zoo.experiments.measures import study_table
+from zoo.runs.children import Children
 from zoo.runs.folder import RESULT_FILE, RunDir, write_atomically
 from zoo.runs.record import read_result
 from zoo.runs.study import SCHEMA_VERSION, STUDY_FILE, read_study, validate_study
@@ -30,9 +28,6 @@ if TYPE_CHECKING:
     from zoo.models.trained import FinishedRun
 
 Runs: TypeAlias = "Mapping[str, FinishedRun]"
-
-#: What runs a member, as arguments of Python: the installed package, wherever this is called from.
-PROGRAM = ("-m", "zoo")
 
 
 @dataclass(frozen=True)
@@ -152,8 +147,9 @@ def checkpoints_of(folder: Path) -> list[str]:
 
 def run_member(study: Study, member: str, *, folder: Path, paper: str, options: Sequence[str]) -> None:
     """Trains and measures one member, each in a process of its own."""
-    for words in commands_of(study, member, folder=folder, paper=paper, options=options):
-        call(*words, member=member)
+    with Children() as children:
+        for words in commands_of(study, member, folder=folder, paper=paper, options=options):
+            call(*words, member=member, children=children)
 
 
 def commands_of(
@@ -184,23 +180,11 @@ def set_aside(run: Path) -> None:
         say(f"{run.name} was stopped before its first checkpoint and begins anew; what it left lies in {beside}")
 
 
-def call(*words: str, member: str) -> None:
+def call(*words: str, member: str, children: Children) -> None:
     """One command of `zoo` in a process of its own, its output passed on."""
     say(f"\n{member}: zoo {' '.join(words)}")
-    if returncode_of([sys.executable, *PROGRAM, *words]):
+    if children.call(words):
         raise ZooError(f"member {member} of the study stopped, see above; the same command goes on from there")
-
-
-def returncode_of(command: list[str]) -> int:
-    """Lets a command end by itself: Ctrl-C reaches it too, and it writes a checkpoint first; SIGTERM is passed on."""
-    with subprocess.Popen(command) as process:
-        handlers: dict[int, Any] = {signal.SIGTERM: lambda *_: process.terminate(), signal.SIGINT: lambda *_: None}
-        before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
-        try:
-            return process.wait()
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
 
 def study_record(study: Study, runs: Runs, *, name: str, paper: str) -> dict[str, Any]:

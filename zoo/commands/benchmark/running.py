@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from zoo.errors import ZooError
+from zoo.runs.children import Children
 from zoo.runs.folder import write_atomically
 from zoo.runs.state import DIVERGED, failure_file, failure_of
 from zoo.runs.text import say
-from zoo.training import study as studies
 from zoo.training.benchmark import PAPER
 from zoo.training.study import Study, commands_of
 
@@ -34,19 +30,12 @@ class Runner:
 
     def __init__(self, study: Study, *, folder: Path, jobs: int, options: Sequence[str], again: bool = False) -> None:
         self.study, self.folder, self.jobs, self.options, self.again = study, folder, jobs, options, again
-        self.running: set[subprocess.Popen[bytes]] = set()
-        self.stopped = threading.Event()
+        self.children = Children()
 
     def run(self, members: Sequence[str]) -> None:
         """Runs what is left to do of these, in their order. A signal that ends this process ends theirs."""
-        with ThreadPoolExecutor(max_workers=self.jobs) as pool:
-            try:
-                list(pool.map(self.member, members))
-            except BaseException:
-                self.stopped.set()
-                for process in list(self.running):
-                    process.terminate()  # it writes a checkpoint first
-                raise
+        with ThreadPoolExecutor(max_workers=self.jobs) as pool, self.children:
+            list(pool.map(self.member, members))
 
     def member(self, name: str) -> None:
         """One member, from where it stands to its last measurement."""
@@ -55,7 +44,7 @@ class Runner:
             return
         file.unlink(missing_ok=True)
         for words in commands_of(self.study, name, folder=self.folder, paper=PAPER, options=self.options):
-            if self.stopped.is_set():
+            if self.children.stopped:
                 return
             say(f"{name}: {words[0]}{' of ' + words[3] if words[0] == 'test' else ''}")
             if status := self.call(words, log=self.folder / LOGS / f"{name}.log"):
@@ -64,24 +53,11 @@ class Runner:
 
     def call(self, words: Sequence[str], *, log: Path) -> int:
         """The status of one command, its output at the end of the log."""
-        log.parent.mkdir(parents=True, exist_ok=True)
-        one = {"OMP_NUM_THREADS": "1"} if self.jobs > 1 else {}
-        with log.open("ab") as output:
-            process = subprocess.Popen(
-                [sys.executable, *studies.PROGRAM, *words],
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env={**os.environ, **one},
-            )
-            self.running.add(process)
-            try:
-                return process.wait()
-            finally:
-                self.running.discard(process)
+        return self.children.call(words, log=log, one_thread=self.jobs > 1)
 
     def note(self, name: str, status: int) -> None:
         """Keeps why a member ended, unless it was stopped from outside."""
-        if self.stopped.is_set() or status < 0 or status > 128:
+        if self.children.stopped or status < 0 or status > 128:
             return
         log = (self.folder / LOGS / f"{name}.log").read_bytes()[-100_000:].decode(errors="replace")
         told = [line.removeprefix("error: ") for line in log.splitlines() if line.startswith("error: ")]

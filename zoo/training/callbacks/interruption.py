@@ -3,6 +3,7 @@
 import signal
 import sys
 import threading
+import time
 from types import FrameType
 
 from lightning.pytorch import Trainer
@@ -15,6 +16,10 @@ from zoo.runs.process import SIGNALS
 from zoo.training.callbacks.base import ZooCallback
 from zoo.training.callbacks.checkpoint import CounterCheckpoint
 from zoo.training.slurm import REQUEUE_SIGNALS, current_job, requeue
+
+#: Seconds in which a further signal is the same one: a terminal tells all its processes, and a launcher (`zoo study`,
+#: torchrun, srun, make) passes on what it was told itself.
+SAME_SIGNAL = 1.0
 
 
 class SignalListener(ZooCallback):
@@ -32,6 +37,7 @@ class SignalListener(ZooCallback):
 
     def __init__(self) -> None:
         self.received: int | None = None
+        self.received_at = 0.0
         self.obeyed = False
 
     def begin(self, trainer: Trainer, module: AdversarialModule) -> None:
@@ -42,12 +48,14 @@ class SignalListener(ZooCallback):
                 signal.signal(number, self.receive)  # Lightning's teardown puts back what was there before
 
     def receive(self, number: int, frame: FrameType | None) -> None:
-        """Notes a first signal; raises Interrupted at a second one."""
+        """Notes a first signal; raises Interrupted at a second one, unless that is the same."""
         if self.obeyed:
             return
         if self.received is not None:
+            if time.monotonic() < self.received_at + SAME_SIGNAL:
+                return
             raise Interrupted("stopped at once", number=number)
-        self.received = number
+        self.received, self.received_at = number, time.monotonic()
         if process_rank() == 0:
             sys.stderr.write("\nstopping as soon as this update or measurement is over; once more: at once\n")
 
