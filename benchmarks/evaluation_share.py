@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from pages import write_between
 
-from zoo.commands.pretrain import TARGETS, Target
+from zoo.commands.targets import TARGETS, Target
 
 BEGIN, END = "<!-- written by benchmarks/evaluation_share.py -->", "<!-- end of evaluation_share.py -->"
 TIME = re.compile(r"^time +(\S+) of training: updates (\S+?)(?:, (\d+) evaluations (\S+?))?(?:,| \(|$)", re.MULTILINE)

@@ -5,7 +5,8 @@ from functools import partial
 import pytest
 import yaml
 
-from zoo.commands.pretrain import TARGETS, Target, pretrain, start, state_of, steps
+from zoo.commands.pretrain import pretrain, start, state_of, steps
+from zoo.commands.targets import TARGETS, Target
 from zoo.data import DATASETS
 from zoo.errors import ReleaseError
 from zoo.models import MODELS
@@ -24,7 +25,7 @@ def words(commands):
 def test_precision_is_what_the_processor_has(monkeypatch):
     target = next(target for target in TARGETS if target.name == "stylegan.mnist")  # whose recipe says bf16-mixed
     for there, precision in ((True, "bf16-mixed"), (False, "32-true")):
-        monkeypatch.setattr("zoo.commands.pretrain.has_bfloat16", lambda there=there: there)
+        monkeypatch.setattr("zoo.commands.targets.has_bfloat16", lambda there=there: there)
         assert f"--trainer.precision={precision}" in target.training(cuda=False)[0]
         assert "--trainer.precision=bf16-mixed" in target.training(cuda=True)[0]
 
@@ -58,11 +59,11 @@ def test_every_target_is_a_command_line(target, tmp_path, monkeypatch, capsys):
 
 def test_networks_are_narrow_on_a_core_and_the_recipes_on_a_gpu(monkeypatch):
     target = Target("dcgan", "x", "cifar10", 90, ("--model.width=8",), gpu_minutes=30)
-    monkeypatch.setattr("zoo.commands.pretrain.has_bfloat16", lambda: False)
+    monkeypatch.setattr("zoo.commands.targets.has_bfloat16", lambda: False)
     assert target.training(cuda=False)[0][:2] == ["--recipe=cifar10", "--model.width=8"]
     assert target.training(cuda=False)[1] == 90
     assert target.training(cuda=True) == (["--recipe=cifar10", "--trainer.precision=bf16-mixed"], 30)
-    monkeypatch.setattr("zoo.commands.pretrain.has_bfloat16", lambda: True)
+    monkeypatch.setattr("zoo.commands.targets.has_bfloat16", lambda: True)
     assert target.training(cuda=False)[0][-1] == "--trainer.precision=bf16-mixed"
 
 

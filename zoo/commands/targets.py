@@ -1,0 +1,223 @@
+"""What `zoo pretrain` makes: each release's recipe, networks and times, on a core of a CPU and on a GPU."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Target:
+    """A release to be made, on a GPU or on one core of a CPU: networks small enough to ship, trained long enough.
+
+    Args:
+        paper: of the reproduction script.
+        data: name of the data in the release's name.
+        recipe: of the paper.
+        minutes: most time that its training may take on one core.
+        core: options of `fit` on a CPU, beside the recipe's settings: narrow networks that see enough images.
+        gpu_minutes: most time on an H100.
+        gpu: options of `fit` there; without any, the recipe's own networks.
+        precision: of the release; matrices of fully connected networks go to int8 or int4, to stay small.
+    """
+
+    paper: str
+    data: str
+    recipe: str
+    minutes: int
+    core: tuple[str, ...] = ()
+    gpu_minutes: int = 60
+    gpu: tuple[str, ...] = ()
+    precision: str = "float16"
+
+    @property
+    def name(self) -> str:
+        """Of the release."""
+        return f"{self.paper}.{self.data}"
+
+    def training(self, *, cuda: bool) -> tuple[list[str], int]:
+        """The options of `fit` on a machine with a GPU or without, and the minutes."""
+        options, minutes = (self.gpu, self.gpu_minutes) if cuda else (self.core, self.minutes)
+        given = any(option.startswith("--trainer.precision") for option in options)
+        precision = "bf16-mixed" if cuda or has_bfloat16() else "32-true"  # also where the recipe says otherwise
+        return [f"--recipe={self.recipe}", *options, *[f"--trainer.precision={precision}"] * (not given)], minutes
+
+
+def has_bfloat16() -> bool:
+    """Whether this CPU multiplies in bfloat16 by instructions of its own; without them autocast is far slower."""
+    cpuinfo = Path("/proc/cpuinfo")
+    flags = cpuinfo.read_text(encoding="utf-8") if cpuinfo.is_file() else ""
+    return "avx512_bf16" in flags or "amx_bf16" in flags
+
+
+def fading(images: int) -> tuple[str, str]:
+    """Phases of a growing network, in images."""
+    return f"--model.stabilise_images={images}", f"--model.fade_images={images}"
+
+
+EXACT, FLIPS = "--trainer.precision=32-true", "--data.horizontal_flip=true"
+TF32 = (EXACT, "--matmul_precision=high")  # of narrow networks, which a GPU trains faster without casts
+OFTEN = ("--evaluation.every=50000", "--keep.grid_every=25000", "--keep.checkpoint_every=25000")
+RARELY = ("--evaluation.every=250000",)
+FEWER = ("--evaluation.every=100000", "--keep.grid_every=25000", "--keep.checkpoint_every=25000")  # of fast networks
+SELDOM = ("--evaluation.every=100000", "--keep.grid_every=100000", "--keep.checkpoint_every=100000", *TF32)
+DCGAN_32 = ("--model.network=community", "--model.resolution=32", "--data.batch_size=64", FLIPS)
+FALLING = ("--model.constant_images=250000", "--model.decay_images=500000", "--images=750000")
+STYLES = ("--model.z_dim=64", "--model.w_dim=64", "--model.mapping_layers=4")
+SMALL = ("--model.resolution=32", "--data.resolution=32")
+
+
+def filters(width: int) -> tuple[str, ...]:
+    """Of both players of WGAN."""
+    return f"--model.width_G={width}", f"--model.width_D={width}"
+
+
+def grown(base: int, most: int, batches: str, images: int) -> tuple[str, ...]:
+    """Feature maps, batches and phases of a growing network."""
+    sizes = (f"--model.fmap_base={base}", f"--model.fmap_max={most}", f"--model.batch_sizes={batches}")
+    return *sizes, *fading(images)
+
+
+GROWN_64, GROWN_32 = grown(512, 64, "{4: 32, 32: 16}", 12_000), grown(512, 64, "{4: 32}", 30_000)
+GPU_64, GPU_32 = grown(2048, 96, "{4: 64, 64: 32}", 25_000), grown(1024, 80, "{4: 64}", 40_000)
+R1_64, R1_32 = "--model.r1_gamma=1", "--model.r1_gamma=0.3"  # the authors' 10 is for 1024x1024
+
+#: Digits, then CIFAR-10, then faces for all that need no labels. What a GPU trains is as wide as a release may be; GAN
+#: 2014's fully connected networks are small beside the evaluations, on either.
+TARGETS = (
+    Target("gan", "mnist", "mnist", 120, ("--images=7500000", "--evaluation.every=2500000", EXACT), precision="int8"),
+    Target("dcgan", "mnist", "mnist", 60, ("--images=650000",)),
+    Target("cgan", "mnist", "mnist", 120, ("--images=6000000", "--evaluation.every=500000", EXACT), precision="int8"),
+    Target("infogan", "mnist", "mnist", 60, precision="int4"),
+    Target("lsgan", "mnist", "mnist", 120, ("--images=1300000", "--model.width=32")),
+    Target("wgan", "mnist", "mnist", 420, (*filters(32), "--model.lr=0.0002", "--images=8000000", *RARELY)),
+    Target("wgan_gp", "mnist", "mnist", 480, ("--model.width=32", "--model.lr=0.0002", "--images=5000000", *RARELY)),
+    Target("pggan", "mnist", "mnist", 90),
+    Target("stylegan", "mnist", "mnist", 330, (R1_32, "--images=900000")),
+    Target("gan", "cifar10", "cifar10", 60, core=(EXACT,), gpu=(FLIPS, EXACT), precision="int8"),
+    Target(
+        "dcgan",
+        "cifar10",
+        "cifar10",
+        90,
+        core=(*DCGAN_32, "--model.width=48", *FALLING, *FEWER),
+        gpu=(*DCGAN_32, "--model.width=64", *FALLING, *SELDOM),
+    ),
+    Target(
+        "cgan",
+        "cifar10",
+        "cifar10",
+        90,
+        core=("--model.width=32", "--data.batch_size=64", *FEWER),
+        gpu=("--model.width=48", "--data.batch_size=64", FLIPS, *SELDOM),
+    ),
+    Target(
+        "infogan",
+        "cifar10",
+        "cifar10",
+        90,
+        core=("--model.width=32", "--data.batch_size=64", *FEWER),
+        gpu=("--model.width=32", FLIPS, *SELDOM),
+    ),
+    Target(
+        "lsgan",
+        "cifar10",
+        "cifar10",
+        90,
+        core=("--model.width=48", FLIPS, *FEWER),
+        gpu=("--model.width=48", "--model.z_dim=128", FLIPS, *SELDOM),
+    ),
+    Target(
+        "wgan",
+        "cifar10",
+        "cifar10",
+        100,
+        core=(*filters(32), *SMALL, *FEWER, "--evaluation.every=200000"),
+        gpu=(*filters(48), *SMALL, "--model.lr=0.0001", FLIPS, *SELDOM),
+    ),
+    Target(
+        "wgan_gp",
+        "cifar10",
+        "cifar10",
+        100,
+        core=("--model.width=32", *FEWER),
+        gpu=("--model.network=cifar10_resnet", "--model.width=128", FLIPS, *SELDOM),
+    ),
+    Target(
+        "pggan",
+        "cifar10",
+        "cifar10",
+        100,
+        core=(*GROWN_32, *OFTEN),
+        gpu=(*GPU_32, FLIPS, *SELDOM),
+        gpu_minutes=120,
+    ),
+    Target(
+        "stylegan",
+        "cifar10",
+        "cifar10",
+        100,
+        core=(*GROWN_32, *STYLES, *OFTEN),
+        gpu=(*GPU_32, *STYLES, R1_32, FLIPS, *SELDOM),
+    ),
+    Target("gan", "celeba64", "celeba64", 60, core=(EXACT,), gpu=(EXACT,), precision="int8"),
+    Target(
+        "dcgan",
+        "celeba64",
+        "celeba_community",
+        100,
+        core=("--model.width=32", "--data.batch_size=32", FLIPS, *OFTEN),
+        gpu=("--model.width=32", "--data.batch_size=64", FLIPS, *SELDOM),
+    ),
+    Target(
+        "infogan",
+        "celeba64",
+        "celeba",
+        100,
+        core=("--model.width=24", "--data.batch_size=32", FLIPS, *OFTEN),
+        gpu=("--model.width=24", FLIPS, *SELDOM),
+    ),
+    Target(
+        "lsgan",
+        "celeba64",
+        "celeba",
+        100,
+        core=("--model.width=24", "--data.batch_size=32", FLIPS, *OFTEN),
+        gpu=("--model.width=24", "--model.z_dim=128", FLIPS, *SELDOM),
+    ),
+    Target(
+        "wgan",
+        "celeba64",
+        "celeba",
+        100,
+        core=(*filters(32), FLIPS, *OFTEN),
+        gpu=(*filters(32), "--model.lr=0.0001", FLIPS, *SELDOM),
+    ),
+    Target(
+        "wgan_gp",
+        "celeba64",
+        "celeba",
+        100,
+        core=("--model.width=16", FLIPS, *OFTEN),
+        gpu=("--model.width=20", FLIPS, *SELDOM),
+        gpu_minutes=120,
+    ),
+    Target(
+        "pggan",
+        "celeba64",
+        "celeba64",
+        100,
+        core=(*GROWN_64, *OFTEN),
+        gpu=(*GPU_64, *SELDOM),
+        gpu_minutes=180,
+    ),
+    Target(
+        "stylegan",
+        "celeba64",
+        "celeba64",
+        100,
+        core=(*GROWN_64, *STYLES, *OFTEN),
+        gpu=(*GPU_64, *STYLES, R1_64, *SELDOM),
+        gpu_minutes=180,
+    ),
+)
