@@ -67,6 +67,7 @@ Differences from the paper and from the authors' code
 """
 
 from zoo.training import Lazy, Member, Recipe, Study, reproduce
+from zoo.training.finetune.cars import study_of_cars
 
 RECIPES = {
     "faces": Recipe(
@@ -158,37 +159,16 @@ NINES = ["--data.classes", "[9]", "--images", "60000", "--keep.checkpoint_every"
 NINES += ["--evaluation.every", "3000", "--evaluation.samples", "1000", "--keep.monitor", "fd_lenet1k"]
 TUNED = ["--init_from", "{study}/source", *NINES]
 
-#: 300 cars against the 4,700 others, which no arm trains on. 500 updates of each player; evaluations of 250 samples.
-CARS = ["--recipe", "celeba_community", "--data", "CIFAR10", "--data.classes", "[1]", "--data.resolution", "64"]
-CARS += ["--data.train_images", "300", "--data.horizontal_flip", "true", "--data.batch_size", "32"]
-CARS += ["--images", "16000", "--keep.grid_every", "4000", "--keep.checkpoint_every", "4000"]
-CARS += ["--evaluation.every", "4000", "--evaluation.samples", "250", "--evaluation.test_samples", "500"]
-CARS += ["--evaluation.split", "validation", "--evaluation.extractors", "[resnet,efficientnet]"]
-CARS += ["--evaluation.batchnorm", "running", "--keep.monitor", "fd_resnet250_validation"]
-FACES = ["--init_from", "dcgan.celeba64"]
-AUGMENTED = ["--augment", "color,translation,cutout"]
-ARMS = {
-    "scratch": ("from scratch", ["--model.width", "32"]),
-    "scratch-augmented": ("from scratch, augmented", ["--model.width", "32", *AUGMENTED]),
-    "finetuned": ("fine-tuned", FACES),
-    "freeze-1": ("fine-tuned, first block of D frozen", [*FACES, "--freeze_d", "1"]),
-    "augmented": ("fine-tuned, augmented", [*FACES, *AUGMENTED]),
-}
 #: The authors' 32x32 network, 48 filters wide instead of 128: 10,752 features instead of 28,672.
 FEATURES = ["--recipe", "cifar10", "--model.width=48", "--images=400000", "--evaluation.extractors=[resnet]"]
 FEATURES += ["--evaluation.every=100000", "--keep.monitor=fd_resnet2k", "--keep.checkpoint_every=25000"]
 
 STUDIES = {
-    "finetune_colour": Study(
-        "300 photographs of cars at 64x64, by the released network of faces, against training from scratch",
-        {
-            f"{arm}-seed{seed}": Member(f"cars, {group}", [*options, f"--seed_everything={seed}"])
-            for seed in range(3)
-            for arm, (group, options) in ARMS.items()
-        },
-        Lazy("zoo.experiments.finetune.arms_figures"),
-        Lazy("zoo.experiments.finetune.arms_findings"),
-        options=CARS,
+    "finetune_colour": study_of_cars(
+        "dcgan.celeba64",
+        options=["--recipe", "celeba_community", "--data.batch_size", "32", "--evaluation.batchnorm", "running"],
+        scratch=["--model.width", "32"],
+        images=16_000,
     ),
     "finetune": Study(
         "nines, by a network trained on the digits 0 to 8, against one trained from scratch with the same budget",
