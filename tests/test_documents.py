@@ -196,7 +196,9 @@ def check(command: str, parser_of: Callable[[str, str], Any]) -> None:
         assert files, command
         assert all((ROOT / file).is_file() for file in files), command
     else:
-        assert program in ("git", "cd", "pip", "export", "source", "wandb"), f"an unknown command: {command}"
+        assert program in ("git", "cd", "pip", "export", "source", "wandb", "fidelity"), (
+            f"an unknown command: {command}"
+        )
 
 
 @pytest.mark.parametrize("file", DOCUMENTS, ids=name_of)

@@ -6,10 +6,12 @@ from zoo.training.recipes import Lazy
 from zoo.training.study import Member, Study
 
 #: CIFAR-10's cars at 64x64: 300 are trained on, the 4,700 others are what every arm is measured against.
-CARS = ("--data", "CIFAR10", "--data.classes", "[1]", "--data.resolution", "64", "--data.train_images", "300")
-CARS += ("--data.horizontal_flip", "true", "--evaluation.split", "validation")
-CARS += ("--evaluation.extractors", "[resnet,efficientnet]", "--keep.monitor", "fd_resnet250_validation")
-CARS += ("--evaluation.samples", "250", "--evaluation.test_samples", "500")
+CARS = [
+    *("--data", "CIFAR10", "--data.classes", "[1]", "--data.resolution", "64", "--data.train_images", "300"),
+    *("--data.horizontal_flip", "true", "--evaluation.split", "validation"),
+    *("--evaluation.extractors", "[resnet,efficientnet]", "--keep.monitor", "fd_resnet250_validation"),
+    *("--evaluation.samples", "250", "--evaluation.test_samples", "500"),
+]
 AUGMENTED = ("--augment", "color,translation,cutout")
 SEEDS = range(3)
 
