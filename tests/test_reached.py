@@ -6,7 +6,7 @@ import pytest
 from made_runs import make_run
 
 from zoo.commands.results.keep import keep
-from zoo.commands.results.results import Result, Value, options_of_study, reached_by, results
+from zoo.commands.results.results import Result, Value, data_of, options_of_study, reached_by, results
 from zoo.commands.results.tables import Line, by_paper, cells, for_readme, for_results, of_paper, short_table
 from zoo.errors import RecordError
 from zoo.runs.folder import RunDir
@@ -192,3 +192,14 @@ def test_what_a_study_sets_itself_is_known() -> None:
     assert {"--init_from", "--freeze_d", "--recipe", "--model.width"} <= set(options_of_study("dcgan", "finetune"))
     assert "--model.width_G" not in options_of_study("wgan", "mnist")
     assert options_of_study("wgan", "of long ago") == []
+
+
+def test_the_data_are_those_of_the_run() -> None:
+    """Not of its recipe: cars at 64x64 by a recipe for faces, CIFAR-10 at another size than the recipe's."""
+    recipe = {"data": {"class_path": "zoo.data.CelebA", "init_args": {"resolution": 64, "batch_size": 2}}}
+    assert data_of(recipe) == "CelebA 64x64"
+    assert data_of(recipe, {"--data": "CIFAR10"}) == "CIFAR10 64x64"
+    assert data_of(recipe, {"--data": "zoo.data.CIFAR10", "--data.resolution": "32"}) == "CIFAR10 32x32"
+    assert data_of({}, {"--images": "3"}) == "none"
+    shown = (Path(__file__).parents[1] / "docs/dcgan.md").read_text()
+    assert "| celeba_community, cars, fine-tuned | CIFAR10 64x64 | fd_efficientnet500_validation |" in shown

@@ -95,7 +95,7 @@ def arms_figures(runs: Mapping[str, FinishedRun]) -> Drawings:
             ax.fill_between(images, mean - deviation, mean + deviation, color=colour, alpha=0.2, linewidth=0)
         ax.set_xlabel("real images seen")
         ax.set_title(f"{measure} (lower is better)", fontsize=9)
-    axes[0].legend(frameon=False, fontsize=8)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(arms), frameon=False)
     yield "distances", figure
     yield "samples", strips(arms)
 

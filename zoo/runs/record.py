@@ -266,9 +266,14 @@ LOOKING_ON = ("--evaluation.", "--keep.", "--trainer.max_time", "--trainer.devic
 
 def overrides(record: Mapping[str, Any], *, leave_out: Sequence[str] = ()) -> str:
     """What a run overrides of its recipe: " --images 200 --model.width 32", without the options in `leave_out`."""
+    return "".join(f" {name} {value}" for name, value in set_by(record).items() if name not in leave_out)
+
+
+def set_by(record: Mapping[str, Any]) -> Mapping[str, str]:
+    """{option: value} of what a run sets otherwise than its recipe."""
     # the record of a run from before this field was there has its commands alone
-    found = record["overrides"] if "overrides" in record else overridden(record["commands"])
-    return "".join(f" {name} {value}" for name, value in found.items() if name not in leave_out)
+    found: Mapping[str, str] = record["overrides"] if "overrides" in record else overridden(record["commands"])
+    return found
 
 
 def overridden(commands: Iterable[Sequence[str]]) -> dict[str, str]:

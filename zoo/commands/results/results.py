@@ -7,11 +7,12 @@ best checkpoint was chosen on other latents (or on validation images) while trai
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from zoo.errors import ZooError
 from zoo.experiments.measures import MEASURES, mean_and_std, measures_of
-from zoo.runs.record import overrides, read_result
+from zoo.runs.record import overrides, read_result, set_by
 from zoo.runs.study import grouped, is_study, read_study, values_of
 from zoo.training.scripts import folder_of_scripts, script_of
 
@@ -109,7 +110,7 @@ def of_run(record: Mapping[str, Any], recipe: Any) -> Iterator[Result]:
                 seeds=(record["seed"],),
                 commits=commits([record]),
                 protocol=last["protocols"].get(name),
-                data=data_of(recipe.config),
+                data=data_of(recipe.config, set_by(record)),
                 command=reached_by(record),
                 settings=overrides(record, leave_out=BUDGET),
             )
@@ -144,7 +145,7 @@ def of_study(study: Mapping[str, Any]) -> Iterator[Result]:
                 seeds=seeds(records),
                 commits=commits(records),
                 protocol=protocols.get(name),
-                data=data_of(recipe.config),
+                data=data_of(recipe.config, set_by(first)),
                 command=command + overrides(first, leave_out=own_options),
                 settings=overrides(first, leave_out=[*own_options, *BUDGET]),
             )
@@ -185,13 +186,18 @@ def fit_command(paper: str, recipe: str) -> str:
     return f"reproductions/{paper}.py fit --recipe {recipe}"
 
 
-def data_of(config: Mapping[str, Any]) -> str:
-    """The data set of a recipe, and its resolution where it is set."""
+def data_of(config: Mapping[str, Any], own: Mapping[str, str] = MappingProxyType({})) -> str:
+    """The data set of a recipe, and its resolution where it is set.
+
+    Args:
+        config: of the recipe.
+        own: options that a run set itself.
+    """
     data = config.get("data")
     if not data:
         return "none"
-    name = str(data["class_path"]).rpartition(".")[2]
-    resolution = data.get("init_args", {}).get("resolution")
+    name = own.get("--data", data["class_path"]).rpartition(".")[2]
+    resolution = own.get("--data.resolution", data.get("init_args", {}).get("resolution"))
     return name + (f" {resolution}x{resolution}" if resolution else "")
 
 
