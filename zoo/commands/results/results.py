@@ -196,7 +196,7 @@ def data_of(config: Mapping[str, Any], own: Mapping[str, str] = MappingProxyType
     data = config.get("data")
     if not data:
         return "none"
-    name = own.get("--data", data["class_path"]).rpartition(".")[2]
+    name = str(own.get("--data", data["class_path"])).rpartition(".")[2]
     resolution = own.get("--data.resolution", data.get("init_args", {}).get("resolution"))
     return name + (f" {resolution}x{resolution}" if resolution else "")
 
