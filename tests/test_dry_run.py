@@ -7,10 +7,13 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from registry import small_model
 
 from zoo.data import ImageFolder
+from zoo.data.arrays import in_blocks
 from zoo.data.growing import GrowingStream, pyramid
 from zoo.errors import UsageError
+from zoo.experiments.infogan import predict_codes
 from zoo.nn.schedules import GrowthSchedule
 from zoo.training import dry_run, reproduce
 from zoo.training.forecast import Forecast, Phase, Turns, cache_lines, phases_of, times
@@ -182,3 +185,20 @@ def test_decoded_on_the_fly_it_is_the_same_training(folder: Path, tmp_path: Path
         assert torch.equal(x, other)
     assert fly.fingerprint != kept.fingerprint
     assert len({array.fingerprint for array in pyramid(fly, start=8, final=32).values()}) == 3
+
+
+def test_papers_measure_and_start_on_images_that_are_decoded_on_the_fly(folder: Path) -> None:
+    """They are no tensor: InfoGAN's codes of the test images stopped a dry run, and GAN takes the mean image."""
+    kept, fly = (
+        ImageFolder(root=str(folder), resolution=28, channels=1, on_the_fly=on_the_fly).split("train").images
+        for on_the_fly in (False, True)
+    )
+    assert torch.equal(torch.cat([*in_blocks(fly, 7)]), kept)
+    infogan, gan = small_model("infogan"), small_model("gan")
+    codes = [predict_codes(infogan, images, reference=images, block=8) for images in (kept, fly)]  # type: ignore[arg-type]
+    assert torch.equal(*codes)
+    biases = []
+    for images in (kept, fly):
+        gan.start_from(images)  # type: ignore[operator]
+        biases.append(gan.G[-2].bias.clone())  # type: ignore[index]
+    assert torch.equal(*biases)

@@ -57,9 +57,13 @@ def fading(images: int) -> tuple[str, str]:
 
 EXACT, FLIPS = "--trainer.precision=32-true", "--data.horizontal_flip=true"
 TF32 = (EXACT, "--matmul_precision=high")  # of narrow networks, which a GPU trains faster without casts
-OFTEN = ("--evaluation.every=50000", "--keep.grid_every=25000", "--keep.checkpoint_every=25000")
+#: An evaluation of photographs takes two minutes of a core: as often as leaves it under a tenth of the training, for
+#: slow networks (some 30 images a second), at 64x64, and for fast ones.
+KEPT = ("--keep.grid_every=25000", "--keep.checkpoint_every=25000")
+OFTEN = ("--evaluation.every=50000", *KEPT)
+AT_64 = ("--evaluation.every=150000", *KEPT)
 RARELY = ("--evaluation.every=250000",)
-FEWER = ("--evaluation.every=100000", "--keep.grid_every=25000", "--keep.checkpoint_every=25000")  # of fast networks
+FEWER = ("--evaluation.every=250000", *KEPT)
 SELDOM = ("--evaluation.every=100000", "--keep.grid_every=100000", "--keep.checkpoint_every=100000", *TF32)
 DCGAN_32 = ("--model.network=community", "--model.resolution=32", "--data.batch_size=64", FLIPS)
 FALLING = ("--model.constant_images=250000", "--model.decay_images=500000", "--images=750000")
@@ -104,7 +108,7 @@ TARGETS = (
         330,
         (R1_32, *FASTER, "--model.batch_sizes={4: 8}", *fading(12_000), "--images=900000"),
     ),
-    Target("gan", "cifar10", "cifar10", 60, core=(EXACT,), gpu=(FLIPS, EXACT), precision="int8"),
+    Target("gan", "cifar10", "cifar10", 60, core=(EXACT, *FEWER), gpu=(FLIPS, EXACT), precision="int8"),
     Target(
         "dcgan",
         "cifar10",
@@ -142,7 +146,7 @@ TARGETS = (
         "cifar10",
         "cifar10",
         100,
-        core=(*filters(32), *SMALL, *FEWER, "--evaluation.every=200000"),
+        core=(*filters(32), *SMALL, *FEWER),
         gpu=(*filters(48), *SMALL, "--model.lr=0.0001", FLIPS, *SELDOM),
     ),
     Target(
@@ -170,13 +174,13 @@ TARGETS = (
         core=(*STYLED, *STYLES, *FASTER, R1_32, *OFTEN),
         gpu=(*GPU_32, *STYLES, *FASTER, R1_32, FLIPS, *SELDOM),
     ),
-    Target("gan", "celeba64", "celeba64", 60, core=(EXACT,), gpu=(EXACT,), precision="int8"),
+    Target("gan", "celeba64", "celeba64", 60, core=(EXACT, *FEWER), gpu=(EXACT,), precision="int8"),
     Target(
         "dcgan",
         "celeba64",
         "celeba_community",
         100,
-        core=("--model.width=32", "--data.batch_size=32", FLIPS, *OFTEN),
+        core=("--model.width=32", "--data.batch_size=32", FLIPS, *AT_64),
         gpu=("--model.width=32", "--data.batch_size=64", FLIPS, *SELDOM),
     ),
     Target(
@@ -184,7 +188,7 @@ TARGETS = (
         "celeba64",
         "celeba",
         100,
-        core=("--model.width=24", "--data.batch_size=32", FLIPS, *OFTEN),
+        core=("--model.width=24", "--data.batch_size=32", FLIPS, *AT_64),
         gpu=("--model.width=24", FLIPS, *SELDOM),
     ),
     Target(
@@ -192,7 +196,7 @@ TARGETS = (
         "celeba64",
         "celeba",
         100,
-        core=("--model.width=24", "--data.batch_size=32", FLIPS, *OFTEN),
+        core=("--model.width=24", "--data.batch_size=32", FLIPS, *AT_64),
         gpu=("--model.width=24", "--model.z_dim=128", FLIPS, *SELDOM),
     ),
     Target(
@@ -200,7 +204,7 @@ TARGETS = (
         "celeba64",
         "celeba",
         100,
-        core=(*filters(32), FLIPS, *OFTEN),
+        core=(*filters(32), FLIPS, *AT_64),
         gpu=(*filters(32), "--model.lr=0.0001", FLIPS, *SELDOM),
     ),
     Target(

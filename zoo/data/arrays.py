@@ -91,6 +91,13 @@ class ImageArray:
         return ImageArray(self.images[kept], self.labels[kept], self.class_names, fingerprint)
 
 
+def in_blocks(images: Tensor, size: int) -> Iterator[Tensor]:
+    """The images [N, C, H, W] of a split in blocks of at most `size`; also those that are decoded on the fly, which are
+    no tensor."""
+    for start in range(0, len(images), size):
+        yield images[start : start + size]
+
+
 @dataclass(frozen=True)
 class Decoded:
     """What a decoder hands over: chunks of uint8 [n, C, H, W] that make up [count, *shape] when laid end to

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zoo.data import ImageArray
+from zoo.data.arrays import in_blocks
 from zoo.experiments.pictures.drawing import Drawings
 from zoo.metrics.processes import in_float64
 from zoo.models.base.build import build
@@ -99,7 +100,7 @@ def features_of(module: DCGAN, split: ImageArray) -> tuple[Tensor, Tensor]:
     """D's features of a split's images, and their labels."""
     assert split.labels is not None
     with in_eval_mode(module):
-        parts = [pooled_features(module.D, module.preprocess(part)) for part in torch.split(split.images, 250)]
+        parts = [pooled_features(module.D, module.preprocess(part)) for part in in_blocks(split.images, 250)]
     return torch.cat(parts), split.labels
 
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from zoo.data import ImageDataModule
+from zoo.data.arrays import in_blocks
 from zoo.experiments.experiment import NOTHING, Experiment, Measured
 from zoo.experiments.pictures.drawing import BLUE, ORANGE, Drawings, new_figure, series, show_images
 from zoo.metrics.batchnorm import batchnorm_statistics
@@ -176,13 +177,12 @@ def predict_codes(
     def logits(part: Tensor) -> Tensor:
         return module.D.with_codes(module.preprocess(part.to(module.device)))[1].categorical  # [n, M, K]
 
-    draws: tuple[Tensor, ...] = reference[:2_000].split(block)  # type: ignore[no-untyped-call]
+    draws = [*in_blocks(reference[:2_000], block)]
     with (
         in_eval_mode(module),
         batchnorm_statistics(module.D, mode, lambda k: logits(draws[k]), draws=len(draws)),
     ):
-        parts = images.split(block)  # type: ignore[no-untyped-call]
-        return torch.cat([logits(part)[:, 0].argmax(1) for part in parts]).cpu()
+        return torch.cat([logits(part)[:, 0].argmax(1) for part in in_blocks(images, block)]).cpu()
 
 
 @torch.no_grad()

@@ -317,7 +317,8 @@ class GAN(AdversarialModule):
         Others: the brightness and contrast with which `generate` undoes the contrast normalisation.
         """
         if self.network == "mnist":
-            mean = images.float().mean(0).div(255).clamp(1e-7, 1 - 1e-7).flatten()
+            decoded = images[:]  # also those that are decoded on the fly
+            mean = decoded.float().mean(0).div(255).clamp(1e-7, 1 - 1e-7).flatten()
             output = self.G[-2]  # type: ignore[index]
             output.bias.copy_(torch.logit(mean))
         else:
