@@ -107,6 +107,35 @@ class TestSignals:
         signal.signal(number, outside)
         assert capsys.readouterr().err == "stopped\n"
 
+    @pytest.mark.parametrize("further", [signal.SIGINT, signal.SIGTERM])
+    def test_one_that_comes_twice_is_one(
+        self, further: signal.Signals, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A terminal tells a study and its member, and the study passes it on: cleaning up goes on to its end."""
+        outside = signal.signal(signal.SIGINT, signal.default_int_handler)
+        cleaned, ended = [], []
+        monkeypatch.setattr(signal, "raise_signal", ended.append)
+
+        @orderly()
+        def work(patience: float) -> None:
+            monkeypatch.setattr("zoo.runs.process.SAME_SIGNAL", patience)
+            try:
+                os.kill(os.getpid(), signal.SIGINT)
+                time.sleep(1)
+            finally:
+                os.kill(os.getpid(), further)
+                time.sleep(0.01)
+                cleaned.append(True)
+
+        for patience in (60, 0):
+            with pytest.raises(SystemExit) as stop:
+                work(patience)
+            assert stop.value.code == 128 + signal.SIGINT
+        assert cleaned == [True, True]
+        assert ended == [further]  # a later one ends the command at once
+        signal.signal(signal.SIGINT, outside)
+        assert capsys.readouterr().err == "stopped\n" * 2
+
     @pytest.mark.parametrize("value", ["x", "-1", "1.5", ""])
     def test_a_launcher_counts_in_whole_numbers(
         self, value: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

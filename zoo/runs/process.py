@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from types import FrameType
 from typing import Any
@@ -17,6 +18,10 @@ from zoo.runs.text import complain, plain_warnings
 
 #: What ends a command; SIGHUP comes when the terminal is closed.
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+
+#: Seconds in which a further signal is the same one: a terminal tells all its processes, and a launcher (`zoo study`,
+#: torchrun, srun, make) passes on what it was told itself.
+SAME_SIGNAL = 1.0
 
 
 class LastingStream:
@@ -81,8 +86,17 @@ def lasting_streams() -> Iterator[None]:
 
 
 def interrupt(number: int, frame: FrameType | None) -> None:
-    """Handles a signal: the command ends as by an error, and cleans up; a second signal ends it at once."""
-    signal.signal(number, signal.SIG_DFL)
+    """Handles a signal: the command ends as by an error, and cleans up; a later signal ends it at once."""
+    until = time.monotonic() + SAME_SIGNAL
+
+    def again(number: int, frame: FrameType | None) -> None:
+        if time.monotonic() >= until:
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+
+    for other in SIGNALS:
+        if signal.getsignal(other) is interrupt:
+            signal.signal(other, again)
     raise Interrupted("stopped", number=number)
 
 

@@ -12,14 +12,10 @@ from lightning.pytorch.callbacks import Checkpoint
 from zoo.errors import Interrupted
 from zoo.models.base.module import AdversarialModule
 from zoo.runs.environment import process_rank
-from zoo.runs.process import SIGNALS
+from zoo.runs.process import SAME_SIGNAL, SIGNALS
 from zoo.training.callbacks.base import ZooCallback
 from zoo.training.callbacks.checkpoint import CounterCheckpoint
 from zoo.training.slurm import REQUEUE_SIGNALS, current_job, requeue
-
-#: Seconds in which a further signal is the same one: a terminal tells all its processes, and a launcher (`zoo study`,
-#: torchrun, srun, make) passes on what it was told itself.
-SAME_SIGNAL = 1.0
 
 
 class SignalListener(ZooCallback):
