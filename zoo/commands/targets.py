@@ -57,13 +57,11 @@ def fading(images: int) -> tuple[str, str]:
 
 EXACT, FLIPS = "--trainer.precision=32-true", "--data.horizontal_flip=true"
 TF32 = (EXACT, "--matmul_precision=high")  # of narrow networks, which a GPU trains faster without casts
+KEPT = ("--keep.grid_every=25000", "--keep.checkpoint_every=25000")
+RARELY = ("--evaluation.every=250000",)
 #: An evaluation of photographs takes two minutes of a core: as often as leaves it under a tenth of the training, for
 #: slow networks (some 30 images a second), at 64x64, and for fast ones.
-KEPT = ("--keep.grid_every=25000", "--keep.checkpoint_every=25000")
-OFTEN = ("--evaluation.every=50000", *KEPT)
-AT_64 = ("--evaluation.every=150000", *KEPT)
-RARELY = ("--evaluation.every=250000",)
-FEWER = ("--evaluation.every=250000", *KEPT)
+OFTEN, AT_64, FEWER = ("--evaluation.every=50000", *KEPT), ("--evaluation.every=150000", *KEPT), (*RARELY, *KEPT)
 SELDOM = ("--evaluation.every=100000", "--keep.grid_every=100000", "--keep.checkpoint_every=100000", *TF32)
 DCGAN_32 = ("--model.network=community", "--model.resolution=32", "--data.batch_size=64", FLIPS)
 FALLING = ("--model.constant_images=250000", "--model.decay_images=500000", "--images=750000")
@@ -88,7 +86,7 @@ GPU_64, GPU_32 = grown(2048, 96, "{4: 64, 64: 32}", 25_000), grown(1024, 80, "{4
 #: average of the weights is short; on a CPU batches of 8, which cost no more an image and move G four times as often.
 R1_64, R1_32 = "--model.r1_gamma=0.5", "--model.r1_gamma=0.1"
 FASTER = ("--model.lrs={4: 0.002}", "--model.ema_half_life=2000")
-STYLED, STYLED_DIGITS = grown(512, 64, "{4: 8}", 10_000), grown(256, 64, "{4: 8}", 12_000)
+STYLED = grown(512, 64, "{4: 8}", 10_000)
 
 #: Digits, then CIFAR-10, then faces for all that need no labels. What a GPU trains is as wide as a release may be; GAN
 #: 2014's fully connected networks are small beside the evaluations, on either.
