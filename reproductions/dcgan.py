@@ -7,108 +7,23 @@
     python reproductions/dcgan.py study --name features --data_dir DIR     (own data's features under a linear SVM)
 
 Reported and reached (written by `python -m zoo results --write`)
-    recipe                                                       measure                               reported      best                             last                   images   seed  commit   protocol
-    celeba_community                                             fd_resnet10k                          not reported  0.308 at 290,240                 0.308                  290,240  0     6d87187  e4f3816fac14
-    celeba_community                                             is_resnet10k                          not reported  1.483 +/- 0.018 at 290,240       1.483 +/- 0.018        290,240  0     6d87187  e4f3816fac14
-    celeba_community                                             kd_resnet10k                          not reported  0.002589 +/- 0.00037 at 290,240  0.002589 +/- 0.00037   290,240  0     6d87187  e4f3816fac14
-    cifar10                                                      fd_efficientnet10k                    not reported  253.2 at 750,016                 253.2                  750,016  0     7132784  59fbc136ddb6
-    cifar10                                                      is_efficientnet10k                    not reported  19.68 +/- 0.67 at 750,016        19.68 +/- 0.67         750,016  0     7132784  59fbc136ddb6
-    cifar10                                                      kd_efficientnet10k                    not reported  0.2877 +/- 0.0081 at 750,016     0.2877 +/- 0.0081      750,016  0     7132784  59fbc136ddb6
-    mnist                                                        fd_lenet                              not reported  9.767 at 600,064                 11.04                  650,112  0     6d7ccf4  fe804a5c1abd
-    mnist                                                        is_lenet                              not reported  8.203 +/- 0.052 at 600,064       8.141 +/- 0.088        650,112  0     6d7ccf4  fe804a5c1abd
-    mnist                                                        kd_lenet                              not reported  0.694 +/- 0.17 at 600,064        1.061 +/- 0.24         650,112  0     6d7ccf4  fe804a5c1abd
-    mnist, 0 to 8                                                fd_lenet                              not reported  44.62                            44.62                  300,032  0     5d66324  d8cb5c7c9e92
-    mnist, 0 to 8                                                is_lenet                              not reported  7.213                            7.213                  300,032  0     5d66324  d8cb5c7c9e92
-    mnist, 0 to 8                                                kd_lenet                              not reported  4.535                            4.535                  300,032  0     5d66324  d8cb5c7c9e92
-    mnist, 9, from scratch                                       fd_lenet                              not reported  67.18                            67.18                  60,032   0     5d66324  622261e777de
-    mnist, 9, from scratch                                       is_lenet                              not reported  1.645                            1.645                  60,032   0     5d66324  622261e777de
-    mnist, 9, from scratch                                       kd_lenet                              not reported  24.76                            24.76                  60,032   0     5d66324  622261e777de
-    mnist, 9, fine-tuned                                         fd_lenet                              not reported  6.816                            6.816                  60,032   0     5d66324  622261e777de
-    mnist, 9, fine-tuned                                         is_lenet                              not reported  1.142                            1.142                  60,032   0     5d66324  622261e777de
-    mnist, 9, fine-tuned                                         kd_lenet                              not reported  0.5291                           0.5291                 60,032   0     5d66324  622261e777de
-    mnist, 9, fine-tuned, first block of D frozen                fd_lenet                              not reported  6.993                            6.993                  60,032   0     5d66324  622261e777de
-    mnist, 9, fine-tuned, first block of D frozen                is_lenet                              not reported  1.203                            1.203                  60,032   0     5d66324  622261e777de
-    mnist, 9, fine-tuned, first block of D frozen                kd_lenet                              not reported  0.4308                           0.4308                 60,032   0     5d66324  622261e777de
-    mnist, 9, fine-tuned, first two blocks of D frozen           fd_lenet                              not reported  6.058                            6.058                  60,032   0     5d66324  622261e777de
-    mnist, 9, fine-tuned, first two blocks of D frozen           is_lenet                              not reported  1.141                            1.141                  60,032   0     5d66324  622261e777de
-    mnist, 9, fine-tuned, first two blocks of D frozen           kd_lenet                              not reported  0.2996                           0.2996                 60,032   0     5d66324  622261e777de
-    study finetune                                               share_of_images_finetuned             not reported                                   0.3006                          0     5d66324
-    study finetune                                               share_of_images_freeze-1              not reported                                   0.3518                          0     5d66324
-    study finetune                                               share_of_images_freeze-2              not reported                                   0.3006                          0     5d66324
-    celeba_community, cars, from scratch                         fd_resnet500_validation               not reported  35.7 +/- 1.7                     36.07 +/- 2.1          16,000   0-2   4862c0e  aa6d0a7a325d
-    celeba_community, cars, from scratch                         is_resnet500_validation               not reported  1.372 +/- 0.19                   1.417 +/- 0.14         16,000   0-2   4862c0e  aa6d0a7a325d
-    celeba_community, cars, from scratch                         kd_resnet500_validation               not reported  0.3964 +/- 0.024                 0.402 +/- 0.029        16,000   0-2   4862c0e  aa6d0a7a325d
-    celeba_community, cars, from scratch                         precision_resnet500_validation        not reported  0.2433 +/- 0.18                  0.2687 +/- 0.14        16,000   0-2   4862c0e  c9651f086617
-    celeba_community, cars, from scratch                         recall_resnet500_validation           not reported  0.006596 +/- 0.011               0.006596 +/- 0.011     16,000   0-2   4862c0e  c9651f086617
-    celeba_community, cars, from scratch                         fd_efficientnet500_validation         not reported  1004 +/- 82                      996.1 +/- 69           16,000   0-2   4862c0e  60afaef64562
-    celeba_community, cars, from scratch                         is_efficientnet500_validation         not reported  1.551 +/- 0.4                    1.585 +/- 0.35         16,000   0-2   4862c0e  60afaef64562
-    celeba_community, cars, from scratch                         kd_efficientnet500_validation         not reported  1.501 +/- 0.24                   1.49 +/- 0.22          16,000   0-2   4862c0e  60afaef64562
-    celeba_community, cars, from scratch                         precision_efficientnet500_validation  not reported  0.1213 +/- 0.18                  0.124 +/- 0.18         16,000   0-2   4862c0e  57d939bf1d06
-    celeba_community, cars, from scratch                         recall_efficientnet500_validation     not reported  0 +/- 0                          0 +/- 0                16,000   0-2   4862c0e  57d939bf1d06
-    celeba_community, cars, from scratch                         swd500_validation_avg                 not reported  141.7 +/- 19                     132.4 +/- 6.7          16,000   0-2   4862c0e  bac1ee3ecc2e
-    celeba_community, cars, from scratch                         swd500_validation_64                  not reported  178.1 +/- 19                     170.4 +/- 9.1          16,000   0-2   4862c0e  bac1ee3ecc2e
-    celeba_community, cars, from scratch                         swd500_validation_32                  not reported  152.8 +/- 29                     125.4 +/- 31           16,000   0-2   4862c0e  bac1ee3ecc2e
-    celeba_community, cars, from scratch                         swd500_validation_16                  not reported  94.16 +/- 16                     101.3 +/- 28           16,000   0-2   4862c0e  bac1ee3ecc2e
-    celeba_community, cars, from scratch, augmented              fd_resnet500_validation               not reported  29.1 +/- 3.6                     31.02 +/- 4.8          16,000   0-2   4862c0e  aa6d0a7a325d
-    celeba_community, cars, from scratch, augmented              is_resnet500_validation               not reported  1.501 +/- 0.13                   1.626 +/- 0.09         16,000   0-2   4862c0e  aa6d0a7a325d
-    celeba_community, cars, from scratch, augmented              kd_resnet500_validation               not reported  0.3262 +/- 0.043                 0.3433 +/- 0.054       16,000   0-2   4862c0e  aa6d0a7a325d
-    celeba_community, cars, from scratch, augmented              precision_resnet500_validation        not reported  0.6813 +/- 0.1                   0.6567 +/- 0.23        16,000   0-2   4862c0e  c9651f086617
-    celeba_community, cars, from scratch, augmented              recall_resnet500_validation           not reported  0.004255 +/- 0.0017              0.002411 +/- 0.0017    16,000   0-2   4862c0e  c9651f086617
-    celeba_community, cars, from scratch, augmented              fd_efficientnet500_validation         not reported  993.7 +/- 28                     977.2 +/- 3.3          16,000   0-2   4862c0e  60afaef64562
-    celeba_community, cars, from scratch, augmented              is_efficientnet500_validation         not reported  1.75 +/- 0.35                    1.878 +/- 0.28         16,000   0-2   4862c0e  60afaef64562
-    celeba_community, cars, from scratch, augmented              kd_efficientnet500_validation         not reported  1.5 +/- 0.071                    1.491 +/- 0.028        16,000   0-2   4862c0e  60afaef64562
-    celeba_community, cars, from scratch, augmented              precision_efficientnet500_validation  not reported  0.016 +/- 0.014                  0.01267 +/- 0.015      16,000   0-2   4862c0e  57d939bf1d06
-    celeba_community, cars, from scratch, augmented              recall_efficientnet500_validation     not reported  0 +/- 0                          0 +/- 0                16,000   0-2   4862c0e  57d939bf1d06
-    celeba_community, cars, from scratch, augmented              swd500_validation_avg                 not reported  129 +/- 2.9                      118 +/- 11             16,000   0-2   4862c0e  bac1ee3ecc2e
-    celeba_community, cars, from scratch, augmented              swd500_validation_64                  not reported  154.6 +/- 4.7                    143.5 +/- 8.4          16,000   0-2   4862c0e  bac1ee3ecc2e
-    celeba_community, cars, from scratch, augmented              swd500_validation_32                  not reported  130.8 +/- 9.6                    118.3 +/- 14           16,000   0-2   4862c0e  bac1ee3ecc2e
-    celeba_community, cars, from scratch, augmented              swd500_validation_16                  not reported  101.7 +/- 4.1                    92.13 +/- 11           16,000   0-2   4862c0e  bac1ee3ecc2e
-    celeba_community, cars, fine-tuned                           fd_resnet500_validation               not reported  26.65 +/- 0.14                   26.65 +/- 0.14         16,000   0-2   4862c0e  aa6d0a7a325d
-    celeba_community, cars, fine-tuned                           is_resnet500_validation               not reported  2.043 +/- 0.052                  2.043 +/- 0.052        16,000   0-2   4862c0e  aa6d0a7a325d
-    celeba_community, cars, fine-tuned                           kd_resnet500_validation               not reported  0.2867 +/- 0.0017                0.2867 +/- 0.0017      16,000   0-2   4862c0e  aa6d0a7a325d
-    celeba_community, cars, fine-tuned                           precision_resnet500_validation        not reported  0.5393 +/- 0.048                 0.5393 +/- 0.048       16,000   0-2   4862c0e  c9651f086617
-    celeba_community, cars, fine-tuned                           recall_resnet500_validation           not reported  0.2303 +/- 0.084                 0.2303 +/- 0.084       16,000   0-2   4862c0e  c9651f086617
-    celeba_community, cars, fine-tuned                           fd_efficientnet500_validation         not reported  726.1 +/- 7.5                    726.1 +/- 7.5          16,000   0-2   4862c0e  60afaef64562
-    celeba_community, cars, fine-tuned                           is_efficientnet500_validation         not reported  5.957 +/- 0.4                    5.957 +/- 0.4          16,000   0-2   4862c0e  60afaef64562
-    celeba_community, cars, fine-tuned                           kd_efficientnet500_validation         not reported  0.9788 +/- 0.0082                0.9788 +/- 0.0082      16,000   0-2   4862c0e  60afaef64562
-    celeba_community, cars, fine-tuned                           precision_efficientnet500_validation  not reported  0.09067 +/- 0.054                0.09067 +/- 0.054      16,000   0-2   4862c0e  57d939bf1d06
-    celeba_community, cars, fine-tuned                           recall_efficientnet500_validation     not reported  0 +/- 0                          0 +/- 0                16,000   0-2   4862c0e  57d939bf1d06
-    celeba_community, cars, fine-tuned                           swd500_validation_avg                 not reported  52.79 +/- 0.72                   52.79 +/- 0.72         16,000   0-2   4862c0e  bac1ee3ecc2e
-    celeba_community, cars, fine-tuned                           swd500_validation_64                  not reported  52.09 +/- 1.4                    52.09 +/- 1.4          16,000   0-2   4862c0e  bac1ee3ecc2e
-    celeba_community, cars, fine-tuned                           swd500_validation_32                  not reported  51.52 +/- 5.5                    51.52 +/- 5.5          16,000   0-2   4862c0e  bac1ee3ecc2e
-    celeba_community, cars, fine-tuned                           swd500_validation_16                  not reported  54.77 +/- 6.7                    54.77 +/- 6.7          16,000   0-2   4862c0e  bac1ee3ecc2e
-    celeba_community, cars, fine-tuned, first block of D frozen  fd_resnet500_validation               not reported  24.25 +/- 2.1                    24.25 +/- 2.1          16,000   0-2   4862c0e  aa6d0a7a325d
-    celeba_community, cars, fine-tuned, first block of D frozen  is_resnet500_validation               not reported  1.953 +/- 0.16                   1.953 +/- 0.16         16,000   0-2   4862c0e  aa6d0a7a325d
-    celeba_community, cars, fine-tuned, first block of D frozen  kd_resnet500_validation               not reported  0.2625 +/- 0.022                 0.2625 +/- 0.022       16,000   0-2   4862c0e  aa6d0a7a325d
-    celeba_community, cars, fine-tuned, first block of D frozen  precision_resnet500_validation        not reported  0.672 +/- 0.05                   0.672 +/- 0.05         16,000   0-2   4862c0e  c9651f086617
-    celeba_community, cars, fine-tuned, first block of D frozen  recall_resnet500_validation           not reported  0.2444 +/- 0.16                  0.2444 +/- 0.16        16,000   0-2   4862c0e  c9651f086617
-    celeba_community, cars, fine-tuned, first block of D frozen  fd_efficientnet500_validation         not reported  730.8 +/- 23                     730.8 +/- 23           16,000   0-2   4862c0e  60afaef64562
-    celeba_community, cars, fine-tuned, first block of D frozen  is_efficientnet500_validation         not reported  5.48 +/- 0.61                    5.48 +/- 0.61          16,000   0-2   4862c0e  60afaef64562
-    celeba_community, cars, fine-tuned, first block of D frozen  kd_efficientnet500_validation         not reported  1.003 +/- 0.055                  1.003 +/- 0.055        16,000   0-2   4862c0e  60afaef64562
-    celeba_community, cars, fine-tuned, first block of D frozen  precision_efficientnet500_validation  not reported  0.07333 +/- 0.032                0.07333 +/- 0.032      16,000   0-2   4862c0e  57d939bf1d06
-    celeba_community, cars, fine-tuned, first block of D frozen  recall_efficientnet500_validation     not reported  0 +/- 0                          0 +/- 0                16,000   0-2   4862c0e  57d939bf1d06
-    celeba_community, cars, fine-tuned, first block of D frozen  swd500_validation_avg                 not reported  59.36 +/- 6.7                    59.36 +/- 6.7          16,000   0-2   4862c0e  bac1ee3ecc2e
-    celeba_community, cars, fine-tuned, first block of D frozen  swd500_validation_64                  not reported  54.74 +/- 2                      54.74 +/- 2            16,000   0-2   4862c0e  bac1ee3ecc2e
-    celeba_community, cars, fine-tuned, first block of D frozen  swd500_validation_32                  not reported  64.54 +/- 18                     64.54 +/- 18           16,000   0-2   4862c0e  bac1ee3ecc2e
-    celeba_community, cars, fine-tuned, first block of D frozen  swd500_validation_16                  not reported  58.79 +/- 5.7                    58.79 +/- 5.7          16,000   0-2   4862c0e  bac1ee3ecc2e
-    celeba_community, cars, fine-tuned, augmented                fd_resnet500_validation               not reported  28.99 +/- 1.9                    29.9 +/- 2.3           16,000   0-2   4862c0e  aa6d0a7a325d
-    celeba_community, cars, fine-tuned, augmented                is_resnet500_validation               not reported  1.844 +/- 0.11                   1.981 +/- 0.064        16,000   0-2   4862c0e  aa6d0a7a325d
-    celeba_community, cars, fine-tuned, augmented                kd_resnet500_validation               not reported  0.3181 +/- 0.023                 0.327 +/- 0.027        16,000   0-2   4862c0e  aa6d0a7a325d
-    celeba_community, cars, fine-tuned, augmented                precision_resnet500_validation        not reported  0.6413 +/- 0.082                 0.496 +/- 0.13         16,000   0-2   4862c0e  c9651f086617
-    celeba_community, cars, fine-tuned, augmented                recall_resnet500_validation           not reported  0.2589 +/- 0.24                  0.2623 +/- 0.23        16,000   0-2   4862c0e  c9651f086617
-    celeba_community, cars, fine-tuned, augmented                fd_efficientnet500_validation         not reported  697.9 +/- 60                     653.6 +/- 31           16,000   0-2   4862c0e  60afaef64562
-    celeba_community, cars, fine-tuned, augmented                is_efficientnet500_validation         not reported  7.856 +/- 1                      6.074 +/- 1.2          16,000   0-2   4862c0e  60afaef64562
-    celeba_community, cars, fine-tuned, augmented                kd_efficientnet500_validation         not reported  0.9464 +/- 0.095                 0.8744 +/- 0.059       16,000   0-2   4862c0e  60afaef64562
-    celeba_community, cars, fine-tuned, augmented                precision_efficientnet500_validation  not reported  0.12 +/- 0.066                   0.1727 +/- 0.028       16,000   0-2   4862c0e  57d939bf1d06
-    celeba_community, cars, fine-tuned, augmented                recall_efficientnet500_validation     not reported  0 +/- 0                          0.0001418 +/- 0.00012  16,000   0-2   4862c0e  57d939bf1d06
-    celeba_community, cars, fine-tuned, augmented                swd500_validation_avg                 not reported  59.46 +/- 21                     46.01 +/- 6.1          16,000   0-2   4862c0e  bac1ee3ecc2e
-    celeba_community, cars, fine-tuned, augmented                swd500_validation_64                  not reported  56.8 +/- 15                      46.09 +/- 6.9          16,000   0-2   4862c0e  bac1ee3ecc2e
-    celeba_community, cars, fine-tuned, augmented                swd500_validation_32                  not reported  44.27 +/- 11                     40.65 +/- 12           16,000   0-2   4862c0e  bac1ee3ecc2e
-    celeba_community, cars, fine-tuned, augmented                swd500_validation_16                  not reported  77.3 +/- 45                      51.31 +/- 1.6          16,000   0-2   4862c0e  bac1ee3ecc2e
-    study finetune_colour                                        share_of_images_scratch-augmented     not reported                                   0.75                            0-2   4862c0e
-    study finetune_colour                                        share_of_images_finetuned             not reported                                   0.25                            0-2   4862c0e
-    study finetune_colour                                        share_of_images_freeze-1              not reported                                   0.25                            0-2   4862c0e
-    study finetune_colour                                        share_of_images_augmented             not reported                                   0.25                            0-2   4862c0e
+    recipe                 measure                            reported      best                             last                  images   seed  commit   protocol
+    celeba_community       fd_resnet10k                       not reported  0.308 at 290,240                 0.308                 290,240  0     6d87187  e4f3816fac14
+    celeba_community       is_resnet10k                       not reported  1.483 +/- 0.018 at 290,240       1.483 +/- 0.018       290,240  0     6d87187  e4f3816fac14
+    celeba_community       kd_resnet10k                       not reported  0.002589 +/- 0.00037 at 290,240  0.002589 +/- 0.00037  290,240  0     6d87187  e4f3816fac14
+    cifar10                fd_efficientnet10k                 not reported  253.2 at 750,016                 253.2                 750,016  0     7132784  59fbc136ddb6
+    cifar10                is_efficientnet10k                 not reported  19.68 +/- 0.67 at 750,016        19.68 +/- 0.67        750,016  0     7132784  59fbc136ddb6
+    cifar10                kd_efficientnet10k                 not reported  0.2877 +/- 0.0081 at 750,016     0.2877 +/- 0.0081     750,016  0     7132784  59fbc136ddb6
+    mnist                  fd_lenet                           not reported  9.767 at 600,064                 11.04                 650,112  0     6d7ccf4  fe804a5c1abd
+    mnist                  is_lenet                           not reported  8.203 +/- 0.052 at 600,064       8.141 +/- 0.088       650,112  0     6d7ccf4  fe804a5c1abd
+    mnist                  kd_lenet                           not reported  0.694 +/- 0.17 at 600,064        1.061 +/- 0.24        650,112  0     6d7ccf4  fe804a5c1abd
+    study finetune         share_of_images_finetuned          not reported                                   0.3006                         0     5d66324
+    study finetune         share_of_images_freeze-1           not reported                                   0.3518                         0     5d66324
+    study finetune         share_of_images_freeze-2           not reported                                   0.3006                         0     5d66324
+    study finetune_colour  share_of_images_scratch-augmented  not reported                                   0.75                           0-2   4862c0e
+    study finetune_colour  share_of_images_finetuned          not reported                                   0.25                           0-2   4862c0e
+    study finetune_colour  share_of_images_freeze-1           not reported                                   0.25                           0-2   4862c0e
+    study finetune_colour  share_of_images_augmented          not reported                                   0.25                           0-2   4862c0e
 End of the table
 
 The paper trains on LSUN bedrooms, ImageNet-1k at 32x32 and 350,000 faces that were never released. It trains on neither

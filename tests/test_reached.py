@@ -7,7 +7,18 @@ from made_runs import make_run
 
 from zoo.commands.results.keep import keep
 from zoo.commands.results.results import Result, Value, data_of, options_of_study, reached_by, results
-from zoo.commands.results.tables import Line, by_paper, cells, for_readme, for_results, of_paper, short_table
+from zoo.commands.results.tables import (
+    Line,
+    arm_tables,
+    by_paper,
+    cells,
+    for_readme,
+    for_results,
+    for_script,
+    of_paper,
+    page_tables,
+    short_table,
+)
 from zoo.errors import RecordError
 from zoo.runs.folder import RunDir
 from zoo.runs.record import read_result, without_folders, write_result
@@ -97,6 +108,37 @@ def test_results_show_the_figures_that_runs_are_compared_by() -> None:
     shown = [row("mnist", "fd_lenet"), row("mnist", "parzen_ll", "225"), row("ring", "modes")]
     hidden = [row("mnist", "kd_lenet"), row("mnist, wide", "fd_lenet"), row("ring", "critic_gradient_norm")]
     assert for_results([*shown[:2], *hidden, shown[2]]) == shown
+
+
+def test_arms_of_a_study_stand_below_one_another_and_are_short_in_the_script() -> None:
+    """A measure under two protocols, or other data, makes two tables; a figure of the paper's stays with the others."""
+
+    def arm(variant: str, measure: str, last: float, protocol: str = "abc", **settings: Any) -> Result:
+        value = Value(last, 0.5)
+        known: dict[str, Any] = {"best": value, "last": value, "images": 1_000, "data": "MNIST", "protocol": protocol}
+        return Result("gan", "mnist", variant=variant, arm_of="two", measure=measure, **{**known, **settings})
+
+    arms = [arm("A", "fd", 1), arm("A", "kd", 2), arm("B", "fd", 3, best=Value(2.5)), arm("B", "swd", 4, "def")]
+    (table,) = arm_tables(arms)
+    assert table.splitlines() == [
+        "Study `two` on MNIST, 'best' and 'last' where they differ:",
+        "",
+        "| arm | images | seed | commit | fd | kd | swd |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+        "| mnist, A | 1,000 |  |  | 1 +/- 0.5 | 2 +/- 0.5 |  |",
+        "| mnist, B | 1,000 |  |  | 2.5; 3 +/- 0.5 |  | 4 +/- 0.5 |",
+        "| protocol |  |  |  | abc | abc | def |",
+    ]
+    others = [arm("C", "fd", 5, "other"), arm("D", "fd", 6, data="Digits"), arm("E", "fd", 7)]
+    assert [text.count("mnist, ") for text in arm_tables([*arms, *others])] == [3, 1, 1]
+
+    single = reached_row("mnist", "parzen_ll", "225")
+    reported = (arm("A", "parzen_ll", 9, reported="225"),)
+    lines: list[Line] = [single, *((result,) for result in arms), reported]
+    assert for_script(lines) == [single, reported]
+    text = page_tables(lines, [])
+    assert text.count("| mnist, A |") == 2
+    assert text.index("| mnist, A | MNIST | parzen_ll | 225 |") < text.index("Study `two`")
 
 
 def not_run_row(recipe: str, reported: str | None = "7.9") -> Line:
@@ -202,4 +244,4 @@ def test_the_data_are_those_of_the_run() -> None:
     assert data_of(recipe, {"--data": "zoo.data.CIFAR10", "--data.resolution": "32"}) == "CIFAR10 32x32"
     assert data_of({}, {"--images": "3"}) == "none"
     shown = (Path(__file__).parents[1] / "docs/dcgan.md").read_text()
-    assert "| celeba_community, cars, fine-tuned | CIFAR10 64x64 | fd_efficientnet500_validation |" in shown
+    assert "Study `finetune_colour` on CIFAR10 64x64" in shown

@@ -7,7 +7,16 @@ from typing import Any
 
 from zoo.commands.references import with_references
 from zoo.commands.results.results import not_run, results
-from zoo.commands.results.tables import Line, for_readme, for_results, of_paper, page_tables, plain_table, short_table
+from zoo.commands.results.tables import (
+    Line,
+    for_readme,
+    for_results,
+    for_script,
+    of_paper,
+    page_tables,
+    plain_table,
+    short_table,
+)
 from zoo.errors import ZooError
 from zoo.runs.folder import write_atomically
 from zoo.runs.record import read_result
@@ -45,7 +54,7 @@ def documents(root: Path) -> dict[Path, str]:
         recipes = script_of(script.stem).recipes
         own: list[Line] = [line for line in reached if line[0].paper == script.stem]
         missing = list(not_run(script.stem, recipes, [result for line in own for result in line]))
-        wanted[script] = plain_table(own)
+        wanted[script] = plain_table(for_script(own))
         page = root / "docs" / f"{script.stem}.md"
         if page.is_file():
             wanted[page] = page_tables([*own, *missing], [run for run in runs if run["paper"] == script.stem])

@@ -42,6 +42,7 @@ class Result:
         paper: its name.
         recipe: of its script; None for the finding of a study, and for a paper of which nothing is known.
         variant: the group, where a study has several of one recipe.
+        arm_of: name of that study, beside a variant.
         study: whose finding it is.
         measure: name of the measure or of the finding.
         reported: by the paper, in its words.
@@ -59,6 +60,7 @@ class Result:
     paper: str
     recipe: str | None = None
     variant: str | None = None
+    arm_of: str | None = None
     study: str | None = None
     measure: str | None = None
     reported: str | None = None
@@ -130,13 +132,15 @@ def of_study(study: Mapping[str, Any]) -> Iterator[Result]:
     for group, records in groups.items():
         first = records[0]
         recipe = script_of(first["paper"]).recipes[first["recipe"]]
+        several = recipes.count(first["recipe"]) > 1
         protocols = {name: key for test in first["tests"] for name, key in test["protocols"].items()}
         for name in measures_of(records):
             best, last = (values_of(records, name, checkpoint=which) for which in ("best", "last"))
             yield Result(
                 paper=paper,
                 recipe=first["recipe"],
-                variant=group if recipes.count(first["recipe"]) > 1 else None,
+                variant=group if several else None,
+                arm_of=study["study"] if several else None,
                 measure=name,
                 reported=recipe.reported.get(name),
                 best=Value(*mean_and_std(best)),

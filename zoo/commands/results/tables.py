@@ -1,7 +1,7 @@
 """What README, the pages in docs/, the scripts and the terminal say of runs: which results, and in what tables."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import groupby
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain, groupby
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ HEAD = ("recipe", "measure", "reported", "best", "last", "images", "seed", "comm
 VALUES = (HEAD[0], "data", *HEAD[1:])
 COSTS = ("recipe", "runs", "images", "images/s", "wall time", "precision", "hardware")
 NOT_A_COST = ("--images", "--trainer.precision", "--model.architecture_seed")  # have columns, or are averaged over
+AND = "; "  # between two values in a cell
 NO_COST = "No run is recorded yet, and so no cost.\n"
 
 
@@ -89,9 +90,61 @@ def page_tables(table: Sequence[Line], records: Iterable[Mapping[str, Any]]) -> 
         table: the lines of this paper, reached or not run.
         records: of this paper's runs, those of studies too.
     """
-    values = [(recipe, line[0].data, *rest) for line in table for recipe, *rest in [cells(line)]]
+    arms = [line[0] for line in table if is_arm(line[0])]
+    values = [(recipe, line[0].data, *rest) for line in table if line[0] not in arms for recipe, *rest in [cells(line)]]
     costs = list(cost_rows(records))
-    return f"\n{markdown(VALUES, values)}\n" + (markdown(COSTS, costs) if costs else NO_COST) + "\n"
+    parts = [*([markdown(VALUES, values)] if values else []), *arm_tables(arms)]
+    return "\n" + "\n".join([*parts, markdown(COSTS, costs) if costs else NO_COST]) + "\n"
+
+
+def is_arm(result: Result) -> bool:
+    """Whether a result is of one arm among several that a study compares, and no figure of the paper's."""
+    return result.arm_of is not None and result.reported is None
+
+
+def arm_tables(arms: Iterable[Result]) -> Iterator[str]:
+    """Markdown: the arms of each study below one another, a column a measure.
+
+    Arms of other data, or whose measures have other protocols and so may not be ranked, have a table of their own.
+    """
+    tables: list[tuple[tuple[str | None, str], list[list[Result]]]] = []
+    for (study, _, _), group in groupby(arms, key=lambda result: (result.arm_of, result.recipe, result.variant)):
+        arm = list(group)
+        key = (study, arm[0].data)
+        fitting = (rows for there, rows in tables if there == key and comparable(chain(*rows, arm)))
+        rows = next(fitting, None)
+        if rows is None:
+            tables.append((key, [arm]))
+        else:
+            rows.append(arm)
+    for (study, data), rows in tables:
+        yield arm_table(rows, title=f"Study `{study}` on {data}")
+
+
+def comparable(results: Iterable[Result]) -> bool:
+    """Whether every measure has one protocol."""
+    protocols: dict[str | None, str | None] = {}
+    return all(protocols.setdefault(result.measure, result.protocol) == result.protocol for result in results)
+
+
+def arm_table(rows: Sequence[Sequence[Result]], *, title: str) -> str:
+    """Markdown: a row for each arm's measures, and the protocols."""
+    protocols = {result.measure or "": result.protocol or "" for row in rows for result in row}
+    lines = []
+    for row in rows:
+        first, values = row[0], {result.measure: best_and_last(result) for result in row}
+        images = "" if first.images is None else f"{first.images:,}"
+        told = (name_of(first), images, span_of_seeds(first.seeds), ", ".join(first.commits))
+        lines.append((*told, *(values.get(measure, "") for measure in protocols)))
+    note = ", 'best' and 'last' where they differ" if any(AND in cell for line in lines for cell in line) else ""
+    head = ("arm", "images", "seed", "commit", *protocols)
+    return f"{title}{note}:\n\n{markdown(head, [*lines, ('protocol', '', '', '', *protocols.values())])}"
+
+
+def best_and_last(result: Result) -> str:
+    """The value at the best checkpoint and at the end, where they are two."""
+    values = [value for value in (result.best, result.last) if value is not None]
+    return AND.join(dict.fromkeys(map(shown, values)))
 
 
 def markdown_table(table: Sequence[Line]) -> str:
@@ -151,6 +204,12 @@ def for_readme(reached: Sequence[Line], missing: Sequence[Line], recipes: Mappin
         return reported[:2]
     done = [line for line in reported if line in reached] + distances
     return (reported[:1] + done[:1]) or [*reached, *missing][:1]
+
+
+def for_script(table: Sequence[Line]) -> list[Line]:
+    """What a script's docstring shows of its paper's results: of a study's arms what docs/results.md does."""
+    short = set(for_results(table))
+    return [line for line in table if not is_arm(line[0]) or line in short]
 
 
 def for_results(table: Sequence[Line]) -> list[Line]:
