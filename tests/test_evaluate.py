@@ -9,6 +9,7 @@ from zoo.__main__ import parser
 from zoo.data import Digits
 from zoo.errors import ZooError
 from zoo.metrics import Evaluator, LeNetExtractor
+from zoo.metrics.resnet import ResNetExtractor
 from zoo.models.dcgan import DCGAN
 from zoo.training import reproduce
 from zoo.training.recipes import Recipe
@@ -238,6 +239,30 @@ def test_lists_what_there_is(capsys):
     assert "density and coverage" in capsys.readouterr().out
     run("--presets", "list")
     assert "clean_test10k" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("options", "samples"),
+    [
+        (("--features", "inception,lenet"), [50_000, 10_000]),
+        (("--features", "inception,lenet", "--samples", "70"), [70, 70]),
+        ((), [10_000]),
+    ],
+)
+def test_without_a_number_each_network_takes_the_samples_it_is_due(options, samples, monkeypatch):
+    """As --samples says in the help: 50,000 for Inception, whatever the data's own network."""
+    networks = iter([ResNetExtractor(), LeNetExtractor()][-len(samples) :])
+    monkeypatch.setattr(
+        "zoo.commands.evaluate.command.load_extractors", lambda names, *_, **__: [next(networks) for _ in names]
+    )
+
+    def ask(evaluator, module):
+        raise ZooError(f"{[column.n_fake for column in evaluator.columns]} of {evaluator.n_fake}")
+
+    monkeypatch.setattr(Evaluator, "run", ask)
+    with pytest.raises(ZooError) as asked:
+        run("dcgan.mnist", "--data", "Digits", "--measures", "fd", *options)
+    assert str(asked.value) == f"{samples} of {max(samples)}"
 
 
 def trained_run(path):

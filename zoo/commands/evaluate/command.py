@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--samples",
         type=positive,
         default=None,
-        help="generated images (default: 50,000 for inception, else 10,000)",
+        help="generated images (default: 50,000 for inception, else 10,000; of folders and of --data alone, all)",
     )
     add("--reals", type=positive, default=None, help="the first N images of the reference (default: all)")
     add(
@@ -140,15 +140,12 @@ def of_data(arguments: argparse.Namespace) -> Outcome:
 
 def of_run(arguments: argparse.Namespace) -> Outcome:
     """Figures of a run's generator against the run's own data."""
-    from zoo.metrics.extractors import EXTRACTORS
-
     module, data, checkpoint = load_subject(arguments.target, dataset=arguments.data, data_dir=arguments.data_dir)
     if len(module.image_shape) != 3:
         raise EvaluationError(f"{checkpoint} makes points in the plane; see the measures of its run's `test`")
     if arguments.weights == "ema" and module.G_ema is None:
         raise EvaluationError(f"{checkpoint}: {type(module).__name__} keeps no averaged weights; leave --weights out")
-    n_fake = arguments.samples or EXTRACTORS[data.extractor].samples
-    evaluator = make_evaluator(arguments, data, module, default=data.extractor, n_fake=n_fake)
+    evaluator = make_evaluator(arguments, data, module, default=data.extractor, n_fake=arguments.samples)
     module = module.to(device_of(arguments))
     seeds = numbers(arguments.seeds)
     evaluator.seed = seeds[0]
@@ -168,10 +165,11 @@ def make_evaluator(
     module: AdversarialModule | None = None,
     *,
     default: str,
-    n_fake: int,
+    n_fake: int | None,
 ) -> Evaluator:
-    """The evaluator that the options ask for."""
+    """The evaluator that the options ask for; without `n_fake` each network takes as many samples as it is due."""
     from zoo.experiments.suite import build_evaluator
+    from zoo.metrics.extractors import EXTRACTORS
     from zoo.metrics.inception import InceptionExtractor
     from zoo.metrics.measures import ALL, FOR_TEST, OF_FEATURES, OF_SOME_DATA
     from zoo.metrics.presets import Column, preset_columns
@@ -194,7 +192,10 @@ def make_evaluator(
         extractors = load_extractors(names, arguments.features_weights, image_shape=shape)
         if arguments.measures is None and any(extractor.num_classes == 0 for extractor in extractors):
             measures.remove("is")  # there are no logits
-        columns = [Column(extractor, arguments.split, arguments.reals) for extractor in extractors]
+        columns = [
+            Column(extractor, arguments.split, arguments.reals, n_fake or due(name))
+            for name, extractor in zip(dict.fromkeys(names), extractors, strict=True)
+        ]
     else:
         columns = []
     return build_evaluator(
@@ -205,10 +206,17 @@ def make_evaluator(
         split=arguments.split,
         n_real=arguments.reals,
         mirror_reals=arguments.mirror_reals,
-        n_fake=n_fake,
+        n_fake=n_fake or EXTRACTORS[default].samples,
         weights=arguments.weights if module is not None else None,
         batchnorm=arguments.batchnorm,
     )
+
+
+def due(extractor: str) -> int:
+    """Samples for features of this name; for a network of the user's as for most."""
+    from zoo.metrics.extractors import EXTRACTORS
+
+    return EXTRACTORS.get(extractor, EXTRACTORS["efficientnet"]).samples
 
 
 def device_of(arguments: argparse.Namespace) -> Any:
