@@ -33,7 +33,8 @@ End of the table
 
 Reported: CIFAR-10 Inception score 8.80 +/- 0.05 without labels, the best run; 8.56 +/- 0.06 is recalled as the mean of
 ten. CelebA-HQ at 1024x1024: FID of 50,000 samples 7.30, sliced Wasserstein distance 5.44e-3 (average of seven levels).
-LSUN at 256x256: FID 8.34 (bedroom), 6.42 (church), 37.52 (cat). Table 1's cells are recalled, not read again.
+LSUN at 256x256: FID 8.34 (bedroom), 6.42 (church), 37.52 (cat). Table 1's cells are recalled, not read again; row b is
+quoted alike in the README of GXU-GMU-MICCAI/PGAN-Paddle. The +/- 0.05 is from a third party's table.
 
 Samples, grids and figures are of the averaged weights. While the network grows, samples are enlarged to the final
 resolution by nearest neighbours, and the protocol of each figure says so; `resolution` and `alpha` are logged.
@@ -205,7 +206,7 @@ RECIPES = {
         },
     ),
     "mnist": Recipe(
-        "extension: MNIST at 32x32, narrow networks and short phases, about an hour on one CPU core",
+        "extension: MNIST at 32x32, narrow networks and short phases, an hour and a half on one CPU core",
         {
             "model": {
                 "resolution": 32,

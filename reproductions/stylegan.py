@@ -74,8 +74,9 @@ Differences from the paper and from the authors' code
 18. `celeba64`, `celeba128`, `cifar10`, `folder`, `mnist` and `digits` are extensions without a reported figure; the
     last two have narrow networks, z and w of 64 numbers, and short phases.
 19. The studies `table1_small` and `table2_small` ask for the order of the rows alone: CelebA at 32x32, narrow networks,
-    250,000 images, R1 weight 0.3 (A: WGAN-GP), distances and path lengths by features of the project's ResNet. Of several
-    test latents each takes over from the one before at a layer drawn uniformly. Nothing stands beside reported values.
+    250,000 images in batches of 8, an average of G's weights with a half-life of 1,000 images, R1 weight 0.1 (A:
+    WGAN-GP), distances and path lengths by features of the project's ResNet. Of several test latents each takes over
+    from the one before at a layer drawn uniformly. Nothing stands beside reported values.
 """
 
 from typing import Any

@@ -49,7 +49,7 @@ Differences from the paper and from the authors' code
  8. The MLP's images are not bounded, as in the code; they are cut to [-1, 1] where they are shown or measured.
  9. `cifar10` has an experiment in neither text nor figures: it is a path of the authors' script. `celeba`, `mnist` and
     `digits` are extensions; the last two are at 32x32 (28x28 and a black border).
-10. `digits` leaves the warm start out: its budget of 4,700 critic updates would not outlast it.
+10. `digits` leaves the warm start out: it would take 2,500 of its 4,700 critic updates.
 11. `bedrooms*` and `cifar10` are resized bilinearly, as in the authors' script, all else by Lanczos' filter. The
     authors resize first and then cut the square out.
 12. Figure 3's MLP pair with a "much too high" learning rate cannot be repeated: the rate is not reported.

@@ -105,7 +105,7 @@ Differences from the paper and from the authors' code
     here. Where Good has layer norm with the penalty it has BatchNorm with another method, as in the script; D of
     `cifar10_gan` has BatchNorm, as in its script, while the MNIST script has it for weight clipping alone. The CIFAR-10
     ResNets' script has no other method, and `--model.method` changes their objective alone.
-13. `celeba` and `digits` are extensions without a reported figure.
+13. `celeba`, `stacked` and `digits` are extensions without a reported figure.
 14. `surface_*` trains the critic alone against reals plus N(0, I), as in figure 1a; `critic_surface` gives the
     contours. How long the paper trains it is not reported; the samples in the grids are of an untrained generator.
 15. RMSProp has TensorFlow's decay of 0.9, but starts its average at 0 where TensorFlow starts at 1, and adds 1e-5 to

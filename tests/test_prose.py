@@ -1,0 +1,96 @@
+"""Numbers that stand in running text, against the committed records and the code that they speak of."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+from pages import ROOT
+
+from zoo.metrics.parzen import VALIDATION_IMAGES
+from zoo.models.wgan import WGAN
+from zoo.training.scripts import script_of
+
+
+def text_of(file: str) -> str:
+    """A file in one line."""
+    return " ".join((ROOT / file).read_text().split())
+
+
+def record(name: str) -> Any:
+    """A committed record, of a run or of a study."""
+    return json.loads((ROOT / f"reproductions/records/{name}.json").read_text())
+
+
+def last_values(study: str, beginning: str) -> list[dict[str, float]]:
+    """What `test` found at the end of the members whose names begin so."""
+    members = [member for name, member in record(study)["records"].items() if name.startswith(beginning)]
+    tests = [[test["values"] for test in m["tests"] if test["checkpoint"] == "last.ckpt"] for m in members]
+    return [{name: value for values in of_last for name, value in values.items()} for of_last in tests]
+
+
+def between(values: list[float]) -> str:
+    return f"{min(values):.2f} to {max(values):.2f}"
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/results.md"])
+def test_infogans_error_in_each_seed(page: str) -> None:
+    a, b, c = sorted(round(100 * v["code_error"]) for v in last_values("infogan-study-mnist", "infogan-"))
+    assert f"({a}, {b} and {c} % in three seeds)" in text_of(page)
+
+
+def test_what_ten_seeds_on_the_ring_say() -> None:
+    text = text_of("docs/lsgan.md")
+    gan = sorted(last_values("lsgan-study-ring", "gan-"), key=lambda v: v["share_modes_covered"])
+    few, some, more = (round(8 * v["share_modes_covered"]) for v in gan[:3])
+    collapsed, others = (between([v["wasserstein_exact"] for v in part]) for part in (gan[:3], gan[3:]))
+    assert f"collapsed in three seeds ({few}, {some} and {more} modes; $W_1$ {collapsed})" in text
+    assert f"than LSGAN did ($W_1$ {others})" in text
+    lsgan = between([v["wasserstein_exact"] for v in last_values("lsgan-study-ring", "lsgan-")])
+    assert f"$W_1$ to the data {lsgan})" in text
+
+
+def test_how_much_of_their_recipes_stylegans_runs_are() -> None:
+    recipes, text = script_of("stylegan").recipes, text_of("README.md")
+    digits, faces, photographs = (
+        round(100 * record(f"stylegan-{name}-seed0")["images_seen"] / recipes[name].config["images"])
+        for name in ("mnist", "celeba64", "cifar10")
+    )
+    assert f"StyleGAN's run on MNIST, whose release is `stylegan.mnist`, is {digits} % of its recipe" in text
+    assert f"those in colour are {faces} and {photographs} % of theirs" in text
+
+
+def test_settings_of_stylegans_tables_in_small() -> None:
+    study = script_of("stylegan").studies["table1_small"]
+    options = dict(re.findall(r"--([\w.]+)=(\S+)", "\n".join([*study.options, *study.members["F-seed0"].options])))
+    said = text_of("reproductions/stylegan.py").partition("19. The studies")[2].partition('"""')[0]
+    assert f"R1 weight {options['model.r1_gamma']} " in said
+    assert f"{int(options['images']):,} images" in said
+    assert f"half-life of {int(options['model.ema_half_life']):,} images" in said
+    assert "--model.batch_sizes={4: 8}" in study.options
+    assert "batches of 8" in said
+
+
+def test_what_wgans_warm_start_takes_of_the_digits() -> None:
+    config = script_of("wgan").recipes["digits"].config
+    updates = config["images"] // config["data"]["init_args"]["batch_size"]
+    warm = WGAN(resolution=16, width_G=2, width_D=2).critic_steps_before(24)
+    said = text_of("reproductions/wgan.py")
+    assert f"it would take {warm:,} of its {round(updates, -2):,} critic updates" in said
+
+
+@pytest.mark.parametrize("page", ["docs/gan.md", "docs/cgan.md"])
+def test_images_that_choose_the_parzen_width(page: str) -> None:
+    assert f"of the other 10,000 the first {VALIDATION_IMAGES:,} " in text_of(page)
+
+
+def test_members_of_infogans_study_of_codes() -> None:
+    names = list(script_of("infogan").studies["codes"].members)
+    paper, long = (sum(name.startswith(arm) for name in names) for arm in ("paper-", "twice_as_long-"))
+    counts = f"{paper} seeds of the paper's settings; {len(names) - paper - long} shorter ones with one or two settings"
+    assert f"{counts} changed; {long} twice as long" in text_of("docs/sweeps.md")
+
+
+def test_the_hour_and_a_half_of_pggans_digits() -> None:
+    assert "an hour and a half" in script_of("pggan").recipes["mnist"].summary
+    assert record("pggan-mnist-seed0")["wall_time_s"] == pytest.approx(5_400, rel=0.05)
