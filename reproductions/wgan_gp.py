@@ -104,7 +104,7 @@ Differences from the paper and from the authors' code
 12. `lsun64` is "Good" of the authors' 64x64 script. The seven architectures of figure 2 and the language model are not
     here. Where Good has layer norm with the penalty it has BatchNorm with another method, as in the script; D of
     `cifar10_gan` has BatchNorm, as in its script, while the MNIST script has it for weight clipping alone. The CIFAR-10
-    ResNets' script has no other method, and `--model.method` changes their objective alone.
+    ResNets' script has no other method: `--model.method` changes their objective and its constants, not the networks.
 13. `celeba`, `stacked` and `digits` are extensions without a reported figure.
 14. `surface_*` trains the critic alone against reals plus N(0, I), as in figure 1a; `critic_surface` gives the
     contours. How long the paper trains it is not reported; the samples in the grids are of an untrained generator.

@@ -51,7 +51,7 @@ def export(
         out: folder of releases.
         checkpoint: "last" or "best".
         name: of the release; None makes PAPER.RECIPE.
-        precision: "float32", "float16" or "int8", see `zoo.releases.precision`.
+        precision: "float32", "float16", "int8" or "int4", see `zoo.releases.precision`.
         summary: a line that says what was trained; None takes the recipe's name.
         figures: "measure" takes them now, of the rounded weights; "record" takes over those of the run's own `test` at
             this checkpoint, which are of the weights as trained: these are not rounded then.

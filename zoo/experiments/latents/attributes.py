@@ -44,7 +44,7 @@ def colour_attributes(images: Tensor) -> dict[str, Tensor]:
     """Of colour images [N, 3, H, W] in [-1, 1], in shares of the full range.
 
     brightness: mean; contrast: deviation of the pixels' grey; warmth: red less blue; saturation: largest less smallest
-    channel; mirror: brightness of the right half less that of the left.
+    channel; light from the right: brightness of the right half less that of the left.
     """
     x = ((images + 1) / 2).double()
     grey = x.mean(1)  # [N, H, W]
