@@ -50,6 +50,20 @@ def test_what_ten_seeds_on_the_ring_say() -> None:
     assert f"$W_1$ to the data {lsgan})" in text
 
 
+def test_distances_of_the_toy_scripts_points() -> None:
+    text, found = text_of("docs/wgan_gp.md"), record("wgan_gp-study-toys")["findings"]
+    first, second, third = (
+        f"{found[f'wasserstein_exact of data, {name}']:.3f} +/- {found[f'wasserstein_exact of data, {name}_std']:.3f}"
+        for name in ("8gaussians", "25gaussians", "swissroll")
+    )
+    assert f"as far apart, {first}, {second} and {third} (twenty pairs of each)" in text
+    a, b, c = (last_values("wgan_gp-study-toys", name)[0] for name in ("8gaussians", "25gaussians", "swissroll"))
+    shares = f"{100 * a['share_high_quality']:.1f} % (8 Gaussians) and {100 * b['share_high_quality']:.1f} % (25)"
+    assert shares in text
+    distances = [f"{values['wasserstein_exact']:.3f}" for values in (a, b, c)]
+    assert f"test points is {distances[0]}, {distances[1]} and {distances[2]} (swiss roll)" in text
+
+
 def test_how_much_of_their_recipes_stylegans_runs_are() -> None:
     recipes, text = script_of("stylegan").recipes, text_of("README.md")
     digits, faces, photographs = (

@@ -147,7 +147,7 @@ class CGAN(AdversarialModule):
     """GAN whose players are both told the label (equation 2), with the non-saturating loss for G.
 
     Args:
-        network: "mnist" (the paper's) or "convolutional" (an extension), see the head of this file.
+        network: "mnist" (the paper's) or "convolutional" (an extension), see the head of zoo/models/cgan.py.
         num_classes: number of labels. With 1 the label says nothing, and data without labels will do.
         channels: of the images; "mnist" takes 1.
         resolution: height and width; "mnist" takes 28, "convolutional" 4, 5, 6 or 7 times a power of two from 2 on.

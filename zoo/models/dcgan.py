@@ -30,7 +30,7 @@ class DCGAN(AdversarialModule):
     """Convolutional GAN with the non-saturating loss and Adam (section 4).
 
     Args:
-        network: which networks, see the head of this file.
+        network: which networks, see the head of zoo/models/dcgan.py.
         channels: of the images.
         resolution: height and width. `faces64` is 64 and `imagenet32` is 32; `community` takes any power of two
             from 8 on (default 64).

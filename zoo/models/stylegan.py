@@ -39,7 +39,7 @@ class StyleGAN(StyleSampling):
     Args:
         resolution: R, side of the images, a power of two from 4 to 1024.
         channels: of the images.
-        config: row of table 1, "A" to "F"; see stylegan_networks. Losses and phases are set apart from it.
+        config: row of table 1, "A" to "F"; see networks/stylegan.py. Losses and phases are set apart from it.
         z_dim: dimension of z.
         w_dim: dimension of w.
         mapping_layers: depth of the mapping network (table 4); None takes 8, before row C 0. With 0, w is z.
