@@ -77,12 +77,12 @@ def test_batchnorm_has_the_statistics_of_the_training_images() -> None:
     torch.testing.assert_close(x, expected, rtol=1e-2, atol=1e-3)  # the variance is the unbiased one
     norms = [layer for layer in module.D if isinstance(layer, nn.BatchNorm2d)]
     for layer in norms:
-        layer.running_mean.fill_(3.0)  # type: ignore[union-attr, operator]
-        layer.running_var.fill_(9.0)  # type: ignore[union-attr, operator]
+        layer.running_mean.fill_(3.0)  # type: ignore[union-attr]
+        layer.running_var.fill_(9.0)  # type: ignore[union-attr]
     again, _ = features_of(module, train, images_of(3))
     assert torch.equal(again[0], x)
     assert other.shape == (3, x.shape[1])
-    assert norms[0].running_mean.tolist() == [3, 3]  # type: ignore[union-attr, operator]
+    assert norms[0].running_mean.tolist() == [3, 3]  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("seed", [0, 1])
