@@ -298,7 +298,7 @@ def small_row(row: str, seed: int) -> Member:
     """A row of table 1 at 32x32; the paper's last row has its full networks, here twice the maps of the other rows."""
     recipe = f"table1_{'e_star' if row == 'e*' else row}"
     width = WIDE if row == "h" else NARROW
-    return Member(f"row {row}", ["--recipe", recipe, *SMALL, *width, f"--seed_everything={seed}"])
+    return Member(f"row {row} at 32x32", ["--recipe", recipe, *SMALL, *width, f"--seed_everything={seed}"])
 
 
 STUDIES = {

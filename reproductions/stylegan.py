@@ -251,7 +251,7 @@ STUDIES = {
     "table1_small": Study(
         "table 1 scaled down: rows A to F, CelebA at 32x32, narrow networks, 250,000 images for every row",
         {
-            f"{row}-seed{seed}": Member(f"row {row}", [*small_row(row), f"--seed_everything={seed}"])
+            f"{row}-seed{seed}": Member(f"row {row} at 32x32", [*small_row(row), f"--seed_everything={seed}"])
             for seed in range(2)
             for row in TABLE_1
         },
@@ -263,7 +263,9 @@ STUDIES = {
     "table2_small": Study(
         "table 2 scaled down: styles mixed in training against the number of latents at test time, CelebA at 32x32",
         {
-            f"mixing_{per_cent}": Member(f"mixing {per_cent} %", [*small_row("F"), f"--model.mixing_prob={share}"])
+            f"mixing_{per_cent}": Member(
+                f"mixing {per_cent} %, at 32x32", [*small_row("F"), f"--model.mixing_prob={share}"]
+            )
             for per_cent, share in MIXING.items()
         },
         Lazy("zoo.experiments.stylegan_tables.table2_figures"),

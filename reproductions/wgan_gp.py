@@ -93,7 +93,8 @@ Differences from the paper and from the authors' code
  5. The ResNet script splits each batch into two halves, which BatchNorm normalises apart (32 samples at a time in a
     critic update, 64 in a generator update); here they are normalised together.
  6. The authors generate with batch statistics at all times. Here figures are taken with statistics re-estimated on
-    fixed latents (`--evaluation.batchnorm batch` gives theirs). Conditional BatchNorm as well.
+    fixed latents (`--evaluation.batchnorm batch` gives theirs). Conditional BatchNorm as well. BatchNorm of a critic
+    (weight clipping on MNIST) has its moving averages where gradients and figure 5b's gaps are taken.
  7. TensorFlow's Adam adds epsilon to a root that is not bias-corrected; PyTorch's to one that is.
  8. The 1x1 convolutions of the residual shortcuts run before doubling and after pooling: the same values, less work.
  9. The CIFAR-10 ResNets' samples are cut off at (x + 1) * 128, which undoes the dequantisation; the authors cut off
@@ -123,7 +124,8 @@ Differences from the paper and from the authors' code
     Adam's gradient as 1e-3 w for all parameters of D. Which 200 were drawn is not reported: here they are numbered.
 18. `digits_random` and `digits_random_gan` scale the study down: the embedded digits at 32x32, base filters 4, 8 or 16,
     batches of 16, 2,000 generator updates; success is judged by `is_lenet`, which is no Inception score. The study
-    `architectures` takes numbers 0 to 79; `--earlier FILE` adds to the members of a record.
+    `architectures` takes numbers 0 to 79; `--earlier FILE` adds to the members of a record. An architecture is counted
+    where both trainings came to their end: one whose losses are no longer finite leaves its pair out.
 19. The study `surfaces` stops at 10,000 critic updates of the recipes' 100,000.
 20. `mnist` trains on all 60,000 digits, the authors' script on the first 50,000 of them: `--data.train_images 50000`.
     The records are of 60,000, and their FD is from these.

@@ -8,6 +8,9 @@ from registry import SMALL
 
 from zoo.errors import UsageError
 from zoo.models import MODELS
+from zoo.models.base.build import outline
+from zoo.models.pggan import PGGAN
+from zoo.models.stylegan import StyleGAN
 from zoo.training.outlook import follow_the_settings, monitored, outlook
 
 
@@ -42,8 +45,8 @@ class Settings(SimpleNamespace):
     def __contains__(self, name: str) -> bool:
         return hasattr(self, name)
 
-    def get(self, name: str) -> Any:
-        return getattr(self, name, None)
+    def as_dict(self) -> dict[str, Any]:
+        return vars(self)
 
 
 def settings(*, images: int | None, model: dict[str, Any], scale: bool = True) -> Any:
@@ -57,12 +60,26 @@ GROWING = {"resolution": 32, "start_resolution": 4, "stabilise_images": 800, "fa
 def test_phases_are_scaled_to_the_budget_and_scaling_again_changes_nothing() -> None:
     config = settings(images=7_200, model=GROWING)
     for _ in range(2):  # as a config.yaml does that is read again
-        follow_the_settings(config)
+        follow_the_settings(config, PGGAN)
         assert (config.model.stabilise_images, config.model.fade_images) == (800, 400)  # 3 x 1,200 is half of 7,200
     config = settings(images=720, model=GROWING)
     for _ in range(2):
-        follow_the_settings(config)
+        follow_the_settings(config, PGGAN)
         assert (config.model.stabilise_images, config.model.fade_images) == (80, 40)
+
+
+def test_start_and_phases_that_are_left_out_are_those_of_the_module() -> None:
+    """StyleGAN begins at 8x8, so that 32x32 is two doublings of phases away; PGGAN's come with its schedule's name."""
+    own = {"start_resolution": None, "stabilise_images": 600, "fade_images": 600}
+    for kind, model, images, phase in (
+        (StyleGAN, {"resolution": 32, **own}, 4_800, 600),
+        (PGGAN, {"resolution": 64, "schedule": "released_1", **dict.fromkeys(own)}, 8_000, 500),
+    ):
+        config = settings(images=images, model=model)
+        follow_the_settings(config, kind)
+        assert (config.model.stabilise_images, config.model.fade_images) == (phase, phase)
+        growth = outline(kind, config.model.as_dict()).growth
+        assert growth is not None and growth.grown_at == images / 2  # noqa: PT018 - for mypy
 
 
 @pytest.mark.parametrize(
@@ -75,7 +92,7 @@ def test_phases_are_scaled_to_the_budget_and_scaling_again_changes_nothing() -> 
 )
 def test_scaling_that_makes_no_sense(images: int | None, model: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        follow_the_settings(settings(images=images, model=model))
+        follow_the_settings(settings(images=images, model=model), PGGAN)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 from made_runs import make_run
 
 from zoo.commands.results.keep import keep
-from zoo.commands.results.results import Result, Value, data_of, options_of_study, reached_by, results
+from zoo.commands.results.results import Result, Value, data_of, of_study, options_of_study, reached_by, results
 from zoo.commands.results.tables import (
     Line,
     arm_tables,
@@ -245,3 +245,14 @@ def test_the_data_are_those_of_the_run() -> None:
     assert data_of({}, {"--images": "3"}) == "none"
     shown = (Path(__file__).parents[1] / "docs/dcgan.md").read_text()
     assert "Study `finetune_colour` on CIFAR10 64x64" in shown
+
+
+@pytest.mark.parametrize(("size", "variant"), [("32", "row a at 32x32"), ("128", None)])
+def test_a_row_of_a_table_in_small_is_none_of_the_recipes(size: str, variant: str | None) -> None:
+    """`table1_a` is CelebA at 128x128."""
+    tests = [{"checkpoint": "last.ckpt", "values": {"swd10k_avg": 9.0}, "protocols": {}}]
+    record = {"paper": "pggan", "recipe": "table1_a", "tests": tests, "images_seen": 9, "seed": 0, "commit": None}
+    record |= {"commands": [], "overrides": {"--data.resolution": size}}
+    study = {"paper": "pggan", "study": "table1_small", "groups": {"a-seed0": "row a at 32x32"}, "findings": {}}
+    (found,) = of_study({**study, "records": {"a-seed0": record}})
+    assert (found.recipe, found.variant, found.data) == ("table1_a", variant, f"CelebA {size}x{size}")

@@ -23,18 +23,22 @@ ROOT = Path(__file__).parents[1]
 RECORD = next((ROOT / "reproductions/records").glob("gan-mnist-seed0.json"))
 
 SCRIPT = """
-import json, pathlib, sys
+import json, os, pathlib, signal, sys
 subcommand, paper, *words = sys.argv[1:]
 assert paper == "gan"
 arguments = dict(zip(words[::2], words[1::2]))
 run = pathlib.Path(arguments["--run_dir"])
 with open(run.parent / "log", "a") as log:
     log.write(" ".join([subcommand, run.name, *words]) + "\\n")
+if (run.parent / "senseless").exists():
+    sys.exit(1)
 if subcommand == "fit":
     (run / "checkpoints").mkdir(parents=True, exist_ok=True)
     (run / "config.yaml").write_text("seed_everything: 0")
     (run / "checkpoints/last.ckpt").touch()
     if (run.parent / "power cut").exists():
+        os.kill(os.getpid(), signal.SIGTERM)
+    if (run.parent / (run.name + " diverges")).exists():
         sys.exit(1)
     (run / "checkpoints/best.ckpt").touch()
     record = json.loads(pathlib.Path(RECORD).read_text())
@@ -114,6 +118,24 @@ def test_a_study_that_was_stopped_goes_on(place: Place) -> None:
     ]
     assert len([line for line in place.log if " a0 " in line]) == 3
     assert len(place.drawn) == 1
+
+
+@pytest.mark.parametrize("grows", [True, False])
+def test_the_others_go_on_where_one_member_diverges(place: Place, *, grows: bool) -> None:
+    place.study = dataclasses.replace(place.study, grows=grows)
+    (place.folder / "a0 diverges").touch()
+    with pytest.raises(ZooError, match="member a0 of the study stopped"):
+        place.run()
+    assert [line.split()[:2] for line in place.log if line.startswith("fit")] == [["fit", m] for m in ("a0", "a3", "b")]
+    assert place.drawn == ([["a3", "b"]] if grows else [])
+
+
+def test_what_no_member_can_begin_with_is_tried_once(place: Place) -> None:
+    """An option that is refused, data that are not there: such a `fit` leaves no run behind."""
+    (place.folder / "senseless").touch()
+    with pytest.raises(ZooError, match="member a0"):
+        place.run()
+    assert len(place.log) == 1
 
 
 def test_a_member_killed_before_its_first_checkpoint_begins_anew(

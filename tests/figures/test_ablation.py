@@ -14,6 +14,7 @@ def member(**values: float) -> Any:
     return SimpleNamespace(record={"tests": [{"checkpoint": "last.ckpt", "values": values}]})
 
 
+ROWS = ("a", "b", "d", "e*", "e", "f")
 RUNS = {
     "a-seed0": member(swd10k_avg=9.0, is_x=1.0),
     "a-seed1": member(swd10k_avg=11.0, is_x=3.0),
@@ -23,7 +24,7 @@ RUNS = {
 
 
 def test_steps_are_of_means_and_of_the_way_that_is_better() -> None:
-    findings = step_findings(values_by_row(RUNS, families=("swd", "is")))
+    findings = step_findings(values_by_row(RUNS, rows=ROWS, families=("swd", "is")))
     assert findings == {
         "swd10k_avg, row b minus the row before": -6.0,
         "swd10k_avg, row e* minus the row before": 2.0,
@@ -33,11 +34,33 @@ def test_steps_are_of_means_and_of_the_way_that_is_better() -> None:
         "is_x, steps of 2 that improve it": 1.0,
     }
     assert pggan.table1_findings(RUNS)["swd10k_avg, steps of 2 that improve it"] == 1
-    assert step_findings(values_by_row({"a-seed0": RUNS["a-seed0"]}, families=("swd",))) == {}
+    assert step_findings(values_by_row({"a-seed0": RUNS["a-seed0"]}, rows=ROWS, families=("swd",))) == {}
+
+
+def test_the_row_that_undoes_another_stands_against_the_one_before_both() -> None:
+    """Table 1 of PGGAN: e* and e are two answers to d."""
+    averages = {"d": 8.0, "e*": 10.0, "e": 7.0, "f": 4.0}
+    findings = pggan.table1_findings({f"{row}-seed0": member(swd10k_avg=value) for row, value in averages.items()})
+    assert findings == {
+        "swd10k_avg, row e* minus the row before": 2.0,
+        "swd10k_avg, row e minus the row before": -1.0,
+        "swd10k_avg, row f minus the row before": -3.0,
+        "swd10k_avg, steps of 3 that improve it": 2.0,
+    }
+
+
+def test_rows_are_in_the_order_of_the_table_whichever_members_are_finished() -> None:
+    """The second seed of b is there before the first, behind e*."""
+    runs = {**RUNS, "b-seed1": RUNS["b-seed0"]}
+    del runs["b-seed0"]
+    values = values_by_row(runs, rows=ROWS, families=("swd",))
+    assert values == {"swd10k_avg": {"a": [9, 11], "b": [4], "e*": [6]}}
+    assert [*values["swd10k_avg"]] == ["a", "b", "e*"]
+    assert pggan.table1_findings(runs) == pggan.table1_findings(RUNS)
 
 
 def test_rows_stand_from_left_to_right() -> None:
-    ((name, figure),) = row_figures(values_by_row(RUNS, families=("swd",)), name="rows")
+    ((name, figure),) = row_figures(values_by_row(RUNS, rows=ROWS, families=("swd",)), name="rows")
     (ax,) = figure.axes  # type: ignore[union-attr]
     assert name == "rows"
     assert [tick.get_text() for tick in ax.get_xticklabels()] == ["a", "b", "e*"]

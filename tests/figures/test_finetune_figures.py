@@ -74,3 +74,10 @@ def test_arms_are_drawn_with_their_deviation_over_seeds_and_samples_of_the_first
     band = distance.collections[0].get_paths()[0].get_extents()
     assert band.y1 == pytest.approx(80 + 200**0.5)  # of 90 and 70, n - 1
     assert samples.height > 5 * 8  # type: ignore[union-attr]
+
+
+def test_arms_are_drawn_before_there_is_one_from_scratch(tmp_path: Path) -> None:
+    """As `--members finetuned-seed0` of a study that grows leaves them."""
+    runs = {"finetuned-seed0": arm(tmp_path / "a", 50.0, 20.0, 10.0)}
+    assert arms_findings(runs) == {}
+    assert [name for name, _ in arms_figures(runs)] == ["distances", "samples"]

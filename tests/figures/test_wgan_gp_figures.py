@@ -72,6 +72,14 @@ def test_findings_and_the_drawing_of_a_study() -> None:
 SWISS = ToyPoints(distribution="swissroll")
 
 
+def test_a_study_of_one_method_so_far_has_no_pair() -> None:
+    one = {name: run for name, run in study().items() if name.startswith("wgan-gp")}
+    findings = architecture_findings(one)
+    assert len(findings) == 12
+    assert set(findings.values()) == {0}
+    assert [name for name, _ in architecture_figures(one)] == ["networks"]
+
+
 def test_the_surface_has_x_to_the_right_and_y_upwards(monkeypatch: pytest.MonkeyPatch) -> None:
     module = WGANGP(network="toy", width=8, fixed_generator=True)
     monkeypatch.setattr(module, "score", lambda points: points[:, 0] + 10 * points[:, 1])

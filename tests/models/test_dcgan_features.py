@@ -4,7 +4,16 @@ import pytest
 import torch
 from torch import nn
 
-from zoo.experiments.dcgan_features import accuracy, features_of, first_filters, fit_svms, pooled_features, svm_accuracy
+from zoo.data import ImageArray
+from zoo.experiments.dcgan_features import (
+    accuracy,
+    features_of,
+    first_filters,
+    fit_svms,
+    pooled_features,
+    svm_accuracy,
+    untrained,
+)
 from zoo.metrics.separability import fit_svm
 from zoo.models.dcgan import DCGAN
 
@@ -43,15 +52,48 @@ def test_separable_classes_are_told_apart() -> None:
     assert C in (0.001, 0.01, 0.1, 1.0)
 
 
-def test_features_and_filters_of_a_module() -> None:
-    from zoo.data import ImageArray
+def images_of(n: int) -> ImageArray:
+    images = torch.randint(256, (n, 3, 32, 32), dtype=torch.uint8)
+    return ImageArray(images, torch.arange(n) % 2, None, "0" * 64)
 
+
+def test_features_and_filters_of_a_module() -> None:
     module = DCGAN(network="imagenet32", width=2)
-    images = torch.randint(256, (5, 3, 32, 32), dtype=torch.uint8)
-    x, y = features_of(module, ImageArray(images, torch.arange(5) % 2, None, "0" * 64))
+    ((x, y),) = features_of(module, images_of(5))
     assert x.shape == (5, 16 * (2 + 2 + 4 + 4 + 8 + 8))
     assert y.tolist() == [0, 1, 0, 1, 0]
     filters = first_filters(module.D)
     assert filters.shape == (2, 3, 24, 24)
     assert filters.abs().amax((1, 2, 3)).tolist() == pytest.approx([1, 1])
     assert module.training
+
+
+def test_batchnorm_has_the_statistics_of_the_training_images() -> None:
+    """Of one batch of them features are those of training mode, whatever moving averages D has; of others too."""
+    torch.manual_seed(0)
+    module, train = DCGAN(network="imagenet32", width=2), images_of(128)
+    (x, _), (other, _) = features_of(module, train, images_of(3))
+    expected = pooled_features(module.D, module.preprocess(train.images))  # moves the averages
+    torch.testing.assert_close(x, expected, rtol=1e-2, atol=1e-3)  # the variance is the unbiased one
+    norms = [layer for layer in module.D if isinstance(layer, nn.BatchNorm2d)]
+    for layer in norms:
+        layer.running_mean.fill_(3.0)  # type: ignore[union-attr]
+        layer.running_var.fill_(9.0)  # type: ignore[union-attr]
+    again, _ = features_of(module, train, images_of(3))
+    assert torch.equal(again[0], x)
+    assert other.shape == (3, x.shape[1])
+    assert norms[0].running_mean.tolist() == [3, 3]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_the_untrained_d_is_that_of_the_members_seed(seed: int) -> None:
+    torch.manual_seed(seed)
+    module = DCGAN(network="imagenet32", width=2)
+    module.seed = seed
+    first = module.D[0].weight.detach().clone()  # type: ignore[index]
+    with torch.no_grad():
+        module.D[0].weight.zero_()  # type: ignore[index, operator]
+    torch.manual_seed(99)
+    made = untrained(module)
+    assert torch.equal(made.D[0].weight, first)  # type: ignore[index]
+    assert torch.initial_seed() == 99

@@ -1,7 +1,6 @@
 """Ablations, such as table 1 of both growing papers: rows trained with one budget, each against the one before."""
 
-from collections.abc import Mapping, Sequence
-from itertools import pairwise
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from statistics import mean
 from typing import TYPE_CHECKING
 
@@ -16,16 +15,18 @@ if TYPE_CHECKING:
 Values = Mapping[str, Mapping[str, Sequence[float]]]  # by measure, then by row: one for each seed
 
 
-def values_by_row(runs: Mapping[str, FinishedRun], *, families: Sequence[str]) -> dict[str, dict[str, list[float]]]:
+def values_by_row(
+    runs: Mapping[str, FinishedRun], *, rows: Iterable[str], families: Sequence[str]
+) -> dict[str, dict[str, list[float]]]:
     """{measure: {row: its values at the last checkpoints}} of members named ROW-seedN, in the order of the rows.
 
     Args:
-        runs: the members.
+        runs: the members, in any order.
+        rows: of the table, from above.
         families: what the names of the wanted measures begin with, such as "swd".
     """
     found: dict[str, dict[str, list[float]]] = {}
-    for name, run in runs.items():
-        row = name.rpartition("-seed")[0]
+    for row, run in ((row, run) for row in rows for name, run in runs.items() if name.rpartition("-seed")[0] == row):
         for measure in measures_of([run.record]):
             if measure.startswith(tuple(families)):
                 value = values_of([run.record], measure, checkpoint="last")
@@ -33,14 +34,22 @@ def values_by_row(runs: Mapping[str, FinishedRun], *, families: Sequence[str]) -
     return found
 
 
-def step_findings(values: Values) -> dict[str, float]:
+def step_findings(values: Values, *, aside: Collection[str] = ()) -> dict[str, float]:
     """For each measure what each row changed against the row before, and how many of these steps improved it.
 
     Means over seeds; a row that was not run is passed over, so that the next stands against the one before it.
+
+    Args:
+        values: of `values_by_row`.
+        aside: rows that the next one undoes: it too stands against the row before them.
     """
     found: dict[str, float] = {}
     for measure, rows in values.items():
-        steps = {row: mean(rows[row]) - mean(rows[before]) for before, row in pairwise(rows)}
+        steps, before = {}, None
+        for row, seeds in rows.items():
+            if before is not None:
+                steps[row] = mean(seeds) - mean(rows[before])
+            before = before if row in aside else row
         found |= {f"{measure}, row {row} minus the row before": step for row, step in steps.items()}
         better = [step < 0 if MEASURES.better(measure) == "lower" else step > 0 for step in steps.values()]
         if steps:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from zoo.data import ImageArray
 from zoo.data.arrays import in_blocks
 from zoo.experiments.pictures.drawing import Drawings
+from zoo.metrics.batchnorm import batchnorm_statistics
 from zoo.metrics.processes import in_float64
 from zoo.models.base.build import build
 from zoo.models.dcgan import DCGAN
@@ -23,6 +24,7 @@ from zoo.nn.modes import in_eval_mode
 if TYPE_CHECKING:
     from zoo.data import ImageDataModule
 
+BATCH = 128  # images of a batch whose statistics are averaged, as in training
 SIDE = 4  # of the grid that every layer's maps are pooled to
 HELD_OUT = 10_000  # of the training images, by which C is chosen
 CS = (0.001, 0.01, 0.1, 1.0)
@@ -96,11 +98,27 @@ def svm_accuracy(train: tuple[Tensor, Tensor], test: tuple[Tensor, Tensor], *, c
     return accuracy(x_test, y_test, fit_svms(x, y, classes=classes, C=best)), best
 
 
-def features_of(module: DCGAN, split: ImageArray) -> tuple[Tensor, Tensor]:
-    """D's features of a split's images, and their labels."""
+def features_of(module: DCGAN, *splits: ImageArray) -> list[tuple[Tensor, Tensor]]:
+    """D's features of the images of each split, and their labels.
+
+    BatchNorm has the statistics of the first split, the training images, in batches of 128, as in the authors' script:
+    the moving averages are of reals and samples, and of a D that was never trained of nothing.
+    """
+    draws = [*in_blocks(splits[0].images, BATCH)]
+    with (
+        torch.no_grad(),
+        in_eval_mode(module),
+        batchnorm_statistics(
+            module.D, "reestimated", lambda k: module.D(module.preprocess(draws[k])), draws=len(draws)
+        ),
+    ):
+        return [features_of_split(module, split) for split in splits]
+
+
+def features_of_split(module: DCGAN, split: ImageArray) -> tuple[Tensor, Tensor]:
+    """The same of one split, with the statistics that D has."""
     assert split.labels is not None
-    with in_eval_mode(module):
-        parts = [pooled_features(module.D, module.preprocess(part)) for part in in_blocks(split.images, 250)]
+    parts = [pooled_features(module.D, module.preprocess(part)) for part in in_blocks(split.images, 250)]
     return torch.cat(parts), split.labels
 
 
@@ -110,17 +128,23 @@ def features_findings(runs: Mapping[str, FinishedRun]) -> dict[str, float]:
     for name, run in runs.items():
         module, data = run.module(), run.data
         assert isinstance(module, DCGAN)
-        torch.manual_seed(0)
-        untrained = build(DCGAN, dict(module.hparams))
-        assert isinstance(untrained, DCGAN)
-        for kind, own in (("own-data D", module), ("untrained D", untrained)):
+        for kind, own in (("own-data D", module), ("untrained D", untrained(module))):
             found |= {f"{key} of {kind}, {name}": value for key, value in measured(own, data).items()}
     return found
 
 
+def untrained(module: DCGAN) -> DCGAN:
+    """A run's module as its training began: made anew right after its seed was set."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(module.seed)
+        made = build(DCGAN, dict(module.hparams))
+    assert isinstance(made, DCGAN)
+    return made
+
+
 def measured(module: DCGAN, data: "ImageDataModule") -> dict[str, float]:
     """`svm_accuracy`, the C and the number of features."""
-    train, test = (features_of(module, data.split(split)) for split in ("train", "test"))
+    train, test = features_of(module, data.split("train"), data.split("test"))
     assert data.num_classes is not None
     reached, C = svm_accuracy(train, test, classes=data.num_classes)
     return {"svm_accuracy": reached, "svm_C": C, "features": float(train[0].shape[1])}

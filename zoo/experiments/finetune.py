@@ -69,8 +69,10 @@ def over_seeds(runs: Sequence[FinishedRun], measure: str) -> tuple[Array, Array,
 
 
 def arms_findings(runs: Mapping[str, FinishedRun]) -> dict[str, float]:
-    """`share_of_images_ARM`: as `study_findings`, of the means over the seeds."""
+    """`share_of_images_ARM`: as `study_findings`, of the means over the seeds; none before a scratch run is there."""
     arms = arms_of(runs)
+    if SCRATCH not in arms:
+        return {}
     measure = monitored(arms[SCRATCH][0])
     images, value, _ = over_seeds(arms[SCRATCH], measure)
     findings = {}
@@ -83,8 +85,8 @@ def arms_findings(runs: Mapping[str, FinishedRun]) -> dict[str, float]:
 
 def arms_figures(runs: Mapping[str, FinishedRun]) -> Drawings:
     """The distances of each arm against the images seen, bands of one standard deviation; samples before and after."""
-    arms = arms_of(runs)
-    names = dict.fromkeys(name for row in arms[SCRATCH][0].rows for name in row)
+    arms, first = arms_of(runs), next(iter(runs.values()))
+    names = dict.fromkeys(name for row in first.rows for name in row)
     found = ((name, MEASURES.find(name)) for name in names)
     distances = [name for name, of in found if of and of.measure.name in ("fd", "kd") and not of.attached]
     figure, (axes,) = new_figure(1, len(distances), width=3.6 * len(distances), height=3.6)
@@ -102,7 +104,7 @@ def arms_figures(runs: Mapping[str, FinishedRun]) -> Drawings:
 
 def strips(arms: Mapping[str, Sequence[FinishedRun]]) -> Image:
     """Training images, then for each arm's first seed samples of the same latents before and after training."""
-    reals = arms[SCRATCH][0].data.split("train").images[:SHOWN]
+    reals = next(iter(arms.values()))[0].data.split("train").images[:SHOWN]
     rows, texts = [reals], ["training images"]
     for arm, (run, *_) in arms.items():
         grids = run.dir.all_grids()

@@ -18,7 +18,7 @@ from zoo.models.stylegan import StyleGAN
 from zoo.models.trained import FinishedRun
 from zoo.nn.seeds import mix_seed
 
-FAMILIES = ("fd", "kd")
+ROWS, FAMILIES = "ABCDEF", ("fd", "kd")
 FEATURES = "resnet"  # natural images of 32x32 pixels, quick on a CPU
 PAIRS, SAMPLES, BLOCK = 5_000, 10_000, 250
 TEST_LATENTS = (1, 2, 3, 4)
@@ -26,13 +26,13 @@ TEST_LATENTS = (1, 2, 3, 4)
 
 def table1_figures(runs: Mapping[str, FinishedRun]) -> Drawings:
     """`rows`: distances of each row; one seed, one dot."""
-    yield from row_figures(values_by_row(runs, families=FAMILIES), name="rows")
+    yield from row_figures(values_by_row(runs, rows=ROWS, families=FAMILIES), name="rows")
 
 
 def table1_findings(runs: Mapping[str, FinishedRun]) -> dict[str, float]:
     """What each row changes, and the path length of each member in W (rows A and B: in Z) by features of ResNet."""
     distance = ExtractorDistance(load_extractor(FEATURES))
-    found = step_findings(values_by_row(runs, families=FAMILIES))
+    found = step_findings(values_by_row(runs, rows=ROWS, families=FAMILIES))
     for name, run in runs.items():
         module = run.module()
         assert isinstance(module, StyleGAN)

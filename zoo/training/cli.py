@@ -140,7 +140,7 @@ class ReproductionCLI(LightningCLI):
         config.data.init_args.seed = config.seed_everything
         if self.source is not None:
             match_data(config, self.source, given=self.plan.named)
-        follow_the_settings(config)
+        follow_the_settings(config, self.kind)
         if config.devices > 1 and self.subcommand == "predict":
             raise UsageError("predict writes its images from one device: leave --devices out")
         settle_devices(config)

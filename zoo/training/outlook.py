@@ -6,6 +6,7 @@ from typing import Any
 
 from zoo.errors import UsageError
 from zoo.metrics.protocol import value_name
+from zoo.models.base.build import outline
 from zoo.models.base.module import AdversarialModule
 from zoo.nn.schedules import GrowthSchedule
 from zoo.training.forecast import Turns
@@ -16,18 +17,22 @@ FEW = 500  # updates of G below which samples show nothing of what a recipe does
 GROWN_BY = 0.5  # of the budget: when the final resolution is in, if the phases are scaled to it
 
 
-def follow_the_settings(config: Any) -> None:
+def follow_the_settings(config: Any, kind: type[AdversarialModule]) -> None:
     """Makes settings follow from others, in place.
 
     The number of samples stands in the name of a measure: the monitored one follows --evaluation.samples. The phases of
     a network that grows are scaled to the budget, if --scale_phases says so.
+
+    Args:
+        config: the settings.
+        kind: the paper's module.
 
     Raises:
         UsageError: phases cannot be scaled.
     """
     config.keep.monitor = monitored(config.keep.monitor, samples=config.evaluation.samples)
     if config.scale_phases:
-        scale_phases(config)
+        scale_phases(config, kind)
 
 
 def monitored(name: str | None, *, samples: int) -> str | None:
@@ -40,8 +45,10 @@ def monitored(name: str | None, *, samples: int) -> str | None:
     return value_name(known[1], known[2], samples)
 
 
-def scale_phases(config: Any) -> None:
+def scale_phases(config: Any, kind: type[AdversarialModule]) -> None:
     """Scales the phases so that the final resolution is in after GROWN_BY of the budget.
+
+    Where the settings leave start and phases out, they are those of the module's schedule.
 
     Raises:
         UsageError: the network does not grow, or the budget is not one of images.
@@ -51,17 +58,13 @@ def scale_phases(config: Any) -> None:
         raise UsageError("--scale_phases is of networks that grow, and this one does not: leave it out")
     if config.images is None:
         raise UsageError("--scale_phases scales the phases to a budget of images: set --images")
-    growth = GrowthSchedule(
-        final=model.resolution,
-        start=model.get("start_resolution") or 4,
-        stabilise_images=model.stabilise_images,
-        fade_images=model.fade_images,
-    )
+    growth = outline(kind, model.as_dict()).growth
+    assert growth is not None  # it has phases
     if not growth.doublings:
         raise UsageError(f"--scale_phases: this network starts at its full {growth.final}x{growth.final}: leave it out")
     factor = GROWN_BY * config.images / growth.grown_at
-    model.stabilise_images = max(1, round(factor * model.stabilise_images))
-    model.fade_images = round(factor * model.fade_images)
+    model.stabilise_images = max(1, round(factor * growth.stabilise_images))
+    model.fade_images = round(factor * growth.fade_images)
 
 
 def outlook(module: AdversarialModule, *, recipe: str, settings: Mapping[str, Any]) -> Iterator[str]:

@@ -4,7 +4,8 @@
 
 trains each member (or goes on where it was stopped, or passes over it where it is done), measures its best and last
 checkpoint, then draws the figures and prints the table. A member is an ordinary run in DIR/MEMBER; one that an earlier
-record of the study holds is not run again.
+record of the study holds is not run again. Where the training of one breaks off (its losses are no longer finite), the
+others are run all the same.
 """
 
 import json
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from zoo.experiments.pictures.drawing import Drawings
     from zoo.models.trained import FinishedRun
 
+ERROR = 1  # status of a command that met an error, see `zoo.runs.process.orderly`
 Runs: TypeAlias = "Mapping[str, FinishedRun]"
 
 
@@ -84,14 +86,25 @@ def run_study(
 
     Raises:
         UsageError: an unknown member.
-        ZooError: a member that failed; what others reached is kept.
+        ZooError: members that failed, at the end; what others reached is kept.
     """
     if unknown := set(chosen) - study.members.keys():
         raise UsageError(
             f"study {name} has no member {', '.join(sorted(unknown))}: there are {', '.join(study.members)}"
         )
-    for member in chosen or study.members:
-        run_member(study, member, folder=folder, paper=paper, options=options)
+    failed = [
+        member
+        for member in chosen or study.members
+        if not run_member(study, member, folder=folder, paper=paper, options=options)
+    ]
+    conclude(study, name=name, folder=folder, paper=paper)
+    if failed:
+        which = f"member{'s' * (len(failed) > 1)} {', '.join(failed)}"
+        raise ZooError(f"{which} of the study stopped, see above; the same command goes on from there")
+
+
+def conclude(study: Study, *, name: str, folder: Path, paper: str) -> None:
+    """Draws and tabulates what there is: all members, or those that are finished where the study grows."""
     done = [member for member in study.members if finished(folder / member)]
     if missing := [member for member in study.members if member not in done]:
         say(f"not run yet: {', '.join(missing)}")
@@ -145,11 +158,21 @@ def checkpoints_of(folder: Path) -> list[str]:
     return [name for name in ("best", "last") if (folder / "checkpoints" / f"{name}.ckpt").is_file()]
 
 
-def run_member(study: Study, member: str, *, folder: Path, paper: str, options: Sequence[str]) -> None:
-    """Trains and measures one member, each in a process of its own."""
+def run_member(study: Study, member: str, *, folder: Path, paper: str, options: Sequence[str]) -> bool:
+    """Trains and measures one member, each in a process of its own; whether it is done.
+
+    Raises:
+        ZooError: it was ended by a signal, or could not begin, which no other member could either.
+    """
     with Children() as children:
         for words in commands_of(study, member, folder=folder, paper=paper, options=options):
-            call(*words, member=member, children=children)
+            say(f"\n{member}: zoo {' '.join(words)}")
+            status = children.call(words)
+            if status == ERROR and RunDir(folder / member).holds_run:
+                return False
+            if status:
+                raise ZooError(f"member {member} of the study stopped, see above; the same command goes on from there")
+    return True
 
 
 def commands_of(
@@ -178,13 +201,6 @@ def set_aside(run: Path) -> None:
         beside = next(path for i in count(1) if not (path := run.with_name(f"{run.name}.stopped-{i}")).exists())
         run.rename(beside)
         say(f"{run.name} was stopped before its first checkpoint and begins anew; what it left lies in {beside}")
-
-
-def call(*words: str, member: str, children: Children) -> None:
-    """One command of `zoo` in a process of its own, its output passed on."""
-    say(f"\n{member}: zoo {' '.join(words)}")
-    if children.call(words):
-        raise ZooError(f"member {member} of the study stopped, see above; the same command goes on from there")
 
 
 def study_record(study: Study, runs: Runs, *, name: str, paper: str) -> dict[str, Any]:

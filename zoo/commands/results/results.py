@@ -41,7 +41,7 @@ class Result:
     Attributes:
         paper: its name.
         recipe: of its script; None for the finding of a study, and for a paper of which nothing is known.
-        variant: the group, where a study has several of one recipe.
+        variant: the group, where a study has several of one recipe, or on other data than the recipe's.
         arm_of: name of that study, beside a variant.
         study: whose finding it is.
         measure: name of the measure or of the finding.
@@ -132,7 +132,8 @@ def of_study(study: Mapping[str, Any]) -> Iterator[Result]:
     for group, records in groups.items():
         first = records[0]
         recipe = script_of(first["paper"]).recipes[first["recipe"]]
-        several = recipes.count(first["recipe"]) > 1
+        data = data_of(recipe.config, set_by(first))
+        several = recipes.count(first["recipe"]) > 1 or data != data_of(recipe.config)
         protocols = {name: key for test in first["tests"] for name, key in test["protocols"].items()}
         for name in measures_of(records):
             best, last = (values_of(records, name, checkpoint=which) for which in ("best", "last"))
@@ -149,7 +150,7 @@ def of_study(study: Mapping[str, Any]) -> Iterator[Result]:
                 seeds=seeds(records),
                 commits=commits(records),
                 protocol=protocols.get(name),
-                data=data_of(recipe.config, set_by(first)),
+                data=data,
                 command=command + overrides(first, leave_out=own_options),
                 settings=overrides(first, leave_out=[*own_options, *BUDGET]),
             )
