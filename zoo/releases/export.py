@@ -25,6 +25,7 @@ from zoo.releases.release import Release
 from zoo.runs.environment import describe_versions
 from zoo.runs.folder import DAY_S, sweep, temporary_name, write_atomically
 from zoo.runs.record import without_folders
+from zoo.runs.tensors import write_tensors
 
 EVALUATION = ("extractors", "batchnorm", "real_images", "test_samples", "samples")  # settings that a card holds
 UNUSUAL = {"split": "train", "mirror_reals": False}  # those that it holds where they are something else
@@ -185,13 +186,10 @@ def by_network(module: AdversarialModule) -> dict[str, dict[str, Tensor]]:
 
 def write_files(files: dict[str, dict[str, Tensor]], folder: Path) -> dict[str, dict[str, Any]]:
     """Writes the weights files; returns the card's entries."""
-    from safetensors.torch import save_file
-
     entries = {}
     for network, tensors in files.items():
         path = folder / f"{network}.safetensors"
-        save_file(tensors, path)
-        path.chmod(0o644)  # safetensors makes them private
+        write_tensors(path, tensors)
         parameters = sum(value.numel() for value in unpack(tensors).values())
         entries[network] = {"sha256": sha256_of(path), "bytes": path.stat().st_size, "parameters": parameters}
     return entries
