@@ -166,6 +166,8 @@ def test_a_card_that_the_index_does_not_list_is_refused(folder):
         ({"colour": 1}, "colour is no field"),
         ({"precision": "int2"}, "precision must be one of"),
         ({"files": {}}, "files must be G and D"),
+        ({"grid": {"sha256": "0" * 64, "images": 0, "seed": 0}}, r"grid\.images must be from 1 to 4096"),
+        ({"grid": {"sha256": "0" * 64, "images": 2**62, "seed": 0}}, r"grid\.images must be from 1 to 4096"),
         ({"protocols": {"fd": "abc"}}, r"protocols\.fd must be among protocol_texts"),
     ],
 )
