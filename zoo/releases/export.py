@@ -30,7 +30,7 @@ from zoo.releases.claims import (
     settings_for,
     settings_of,
 )
-from zoo.releases.find import add_to_index
+from zoo.releases.find import add_to_index, one_at_a_time
 from zoo.releases.precision import pack, unpack
 from zoo.releases.readme import README_FILE, readme_of
 from zoo.releases.release import Release
@@ -150,11 +150,12 @@ def write_release(
         card = {key: card[key] for key in CARD_SCHEMA}  # in this order
         write_card(part, card)
         write_atomically(part / README_FILE, readme_of(card, type(module).reference))
-        shutil.rmtree(out / name, ignore_errors=True)
-        part.rename(out / name)
+        with one_at_a_time(out):
+            shutil.rmtree(out / name, ignore_errors=True)
+            part.rename(out / name)
+            add_to_index(out, name)
     finally:
         shutil.rmtree(part, ignore_errors=True)
-    add_to_index(out, name)
     return out / name
 
 
