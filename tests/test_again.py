@@ -13,8 +13,10 @@ import pytest
 from lightning.pytorch import Trainer
 from toys import same, state_of
 
+from zoo.runs.folder import RunDir
 from zoo.runs.lock import RunLock
 from zoo.runs.record import read_metrics, read_result
+from zoo.runs.state import in_use
 from zoo.training import reproduce
 from zoo.training.callbacks import StopAtBudget
 from zoo.training.scripts import script_of
@@ -145,6 +147,29 @@ class TestLock:
         lock.take()
         lock.free()
         assert list(tmp_path.iterdir()) == []
+
+    def test_asking_whether_a_run_is_held_changes_nothing(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        run, opened = RunDir(tmp_path), os.open
+
+        def of_another_user(path: Any, flags: int, *more: Any, **named: Any) -> int:
+            if Path(path).name == ".lock" and flags & (os.O_RDWR | os.O_WRONLY | os.O_CREAT):
+                raise PermissionError(13, "Permission denied", str(path))
+            return opened(path, flags, *more, **named)
+
+        assert not in_use(run)
+        assert list(tmp_path.iterdir()) == []
+        other = RunLock(tmp_path)
+        other.take()
+        text = other.path.read_text()
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "open", of_another_user)
+            assert in_use(run)
+        other.free()
+        (tmp_path / ".lock").write_text(text)  # of a process that died
+        assert not in_use(run)
+        assert (tmp_path / ".lock").read_text() == text
 
     def test_what_dead_processes_left_is_removed_at_the_next_start(self, whole: Path, tmp_path: Path) -> None:
         run = Path(shutil.copytree(whole, tmp_path / "run"))

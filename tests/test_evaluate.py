@@ -6,6 +6,7 @@ import torch
 from PIL import Image
 
 from zoo.__main__ import parser
+from zoo.commands.evaluate.outcome import as_fields
 from zoo.data import Digits
 from zoo.errors import ZooError
 from zoo.metrics import Evaluator, LeNetExtractor
@@ -263,6 +264,11 @@ def test_without_a_number_each_network_takes_the_samples_it_is_due(options, samp
     with pytest.raises(ZooError) as asked:
         run("dcgan.mnist", "--data", "Digits", "--measures", "fd", *options)
     assert str(asked.value) == f"{samples} of {max(samples)}"
+
+
+def test_a_value_that_is_not_finite_is_null_in_json():
+    assert as_fields(1.5) == {"value": 1.5}
+    assert as_fields(float("inf")) == {"value": None, "nonfinite": "inf"}  # nn_ratio of reals that all have a double
 
 
 def trained_run(path):

@@ -167,6 +167,18 @@ def test_a_sample_projects_back_onto_itself() -> None:
     assert typical.points.x.norm() < 0.5 * truth.x.norm()
 
 
+def test_images_are_projected_with_the_labels_that_they_are_given() -> None:
+    space = space_of(small_model("cgan"))
+    target = space.pictures(space.draw(3, seed=9))
+    settings = Settings(starts=12, candidates=16, steps=2)  # more starts than samples of a class among those
+    found = project(space, target, extractor=None, labels=torch.tensor([3, 7, 3]), settings=settings)
+    assert found.points.y is not None
+    assert found.points.y.tolist() == [3, 7, 3]
+    for labels in ([3, 10, 3], [3, -1, 3]):
+        with pytest.raises(EvaluationError, match="labels are from 0 to 9"):
+            project(space, target, extractor=None, labels=torch.tensor(labels), settings=settings)
+
+
 def test_bounded_entries_stay_in_their_range_and_categories_are_kept() -> None:
     space = space_of(small_model("infogan"))
     layout: Any = space.module.layout  # type: ignore[union-attr]
@@ -233,6 +245,7 @@ def test_what_cannot_be_projected_or_found_is_refused(tmp_path: Path) -> None:
         (("project", "wgan.mnist", "--own", 1, "--space", "w"), EvaluationError, "has no space w"),
         (("project", "wgan.mnist", "--own", 1, "--labels", "3"), EvaluationError, "unconditional"),
         (("project", "cgan.mnist", "--own", 1, "--labels", "3,4"), UsageError, "2 for 1 images"),
+        (("project", "cgan.mnist", "--own", 1, "--labels", "99"), EvaluationError, "labels are from 0 to 9"),
         (("directions", "wgan.mnist", "--reach", "-1"), UsageError, "--reach must be above 0"),
         (("directions", "dcgan.celeba64", "--by", "classes"), EvaluationError, "no classifier of this package"),
         (("directions", "cgan.mnist", "--by", "classes", "--out", "x.gif"), UsageError, "drawn as .png"),

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from zoo.__main__ import parser
 from zoo.data import Digits
@@ -31,10 +32,40 @@ def test_an_output_that_cannot_be_is_refused_in_one_line(tmp_path: Path) -> None
         (("sample", "cgan.mnist", "--labels", ""), "--labels takes integers"),
         (("evaluate", "gan.mnist", "--json", tmp_path / "folder.png"), "--json .* is .json"),
         (("evaluate", "gan.mnist", "--neighbours", "x.gif"), "--neighbours x.gif"),
+        (("releases", "--picture", "x.jpg"), "--picture x.jpg: what is written there is .png"),
+        (("releases", "--picture", tmp_path / "folder.png"), "is a folder"),
+        (("train-lenet", "--data_dir", tmp_path, "--out", "x.pt"), "x.pt: what is written there is .safetensors"),
+        (("train-resnet", "--data_dir", tmp_path, "--out", tmp_path / "file" / "x.safetensors"), "made a folder"),
     ):
         with pytest.raises(ZooError, match=message):
             run(*arguments)
     assert (tmp_path / "file").read_text() == "here before"
+
+
+@pytest.mark.parametrize("command", ["sample", "interpolate", "neighbours", "directions", "project", "traverse", "mix"])
+def test_a_seed_has_64_bits(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    for seed in ("9223372036854775808", "-9223372036854775809", "1.5", "x"):
+        with pytest.raises(SystemExit):
+            parser().parse_args([command, "gan.mnist", "--seed", seed])
+        assert "--seed: must be a whole number of at most 64 bits" in capsys.readouterr().err
+    for number in (2**63 - 1, -(2**63), 2**32):
+        arguments = parser().parse_args([command, "gan.mnist", "--seed", str(number)])
+        assert arguments.seed == number
+
+
+@pytest.mark.filterwarnings("ignore:.* samples for .* features")
+def test_a_tilde_is_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(home))
+    for k in range(12):
+        Image.new("RGB", (8, 8), (20 * k, 0, 0)).save(home / f"{k}.png")
+    folders = ("--real=~", "--fake", "~", "--features=lenet", "--measures=fd,nn")
+    run("evaluate", *folders, "--json=~/figures.json", "--neighbours=~/near.png")
+    assert (home / "figures.json").is_file()
+    assert (home / "near.png").is_file()
+    assert [path.name for path in tmp_path.iterdir()] == ["home"]
 
 
 def test_a_training_does_not_go_on_with_other_images() -> None:

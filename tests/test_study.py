@@ -250,3 +250,12 @@ def test_bad_input(place: Place, tmp_path: Path) -> None:
     damaged.write_text("{")
     with pytest.raises(RecordError, match="cannot be read"):
         read_study(damaged)
+
+
+def test_a_member_that_was_not_tested_has_no_values() -> None:
+    tested = [{"tests": [{"checkpoint": "last.ckpt", "values": {"fd": 2.0}}]}, {"tests": []}]
+    tested += [{"tests": [{"checkpoint": "best.ckpt", "values": {"fd": 1.0}}]}]
+    assert values_of(tested, "fd", checkpoint="best") == [2, 1]
+    assert values_of(tested, "fd", checkpoint="last") == [2]
+    study = {"groups": {"a": "A"}, "records": {"a": {**tested[2], "seed": 0}}, "findings": {}}
+    assert study_table(study) == [["A", "fd", "1", "", "0"]]

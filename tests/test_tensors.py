@@ -2,17 +2,27 @@
 
 import copy
 import pickle
+import resource
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from toys import ToyData, ToyGAN, fit, toy_trainer
 
 from zoo.errors import CheckpointError
 from zoo.runs.checkpoints import check_compatible
-from zoo.runs.tensors import check_resumable, check_weights, keeps_state, reason_unread, refuse_claims, tensors_in
+from zoo.runs.tensors import (
+    check_resumable,
+    check_weights,
+    keeps_state,
+    reason_unread,
+    refuse_claims,
+    tensors_in,
+    write_tensors,
+)
 from zoo.training.again import refuse_unresumable
 from zoo.training.callbacks import CounterCheckpoint, Evaluation
 
@@ -167,3 +177,20 @@ def test_why_a_file_was_not_read() -> None:
     assert "weights_only" not in reason_unread(RuntimeError("In PyTorch 2.6, weights_only=False ..."))
     assert reason_unread(RuntimeError("first\nsecond")) == "first"
     assert reason_unread(EOFError()) == "EOFError"
+
+
+def test_a_full_disk_is_the_systems_error_and_leaves_what_was_there(tmp_path: Path) -> None:
+    file = tmp_path / "latents.safetensors"
+    write_tensors(file, {"x": torch.arange(3)}, metadata={"model": "a"})
+    whole = file.read_bytes()
+    save_file({"x": torch.arange(3)}, tmp_path / "same", metadata={"model": "a"})
+    assert whole == (tmp_path / "same").read_bytes()
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4000, before[1]))
+    try:
+        with pytest.raises(OSError, match=r"latents\.safetensors"):
+            write_tensors(file, {"x": torch.zeros(5000)})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["latents.safetensors", "same"]
+    assert file.read_bytes() == whole

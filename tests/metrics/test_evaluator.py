@@ -1,5 +1,6 @@
 import copy
 import math
+import resource
 import warnings
 from pathlib import Path
 
@@ -119,6 +120,18 @@ def test_unwritable_cache_costs_a_warning_only(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.warns(UserWarning, match="not cached"):
         result = run(tmp_path / "file" / "folder")
+    assert result == run()
+
+
+def test_a_full_disk_costs_a_warning_only(tmp_path):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4000, before[1]))  # bytes of a file
+    try:
+        with pytest.warns(UserWarning, match="not cached"):
+            result = run(tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not list(tmp_path.iterdir())
     assert result == run()
 
 

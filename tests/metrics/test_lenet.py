@@ -1,3 +1,4 @@
+import hashlib
 import json
 import os
 import shutil
@@ -10,6 +11,7 @@ from zoo.data import MNIST, Digits
 from zoo.errors import WeightsError
 from zoo.metrics import LeNetExtractor
 from zoo.metrics.lenet import SHIPPED_SHA256, WEIGHTS, to_lenet_input
+from zoo.metrics.resnet import WEIGHTS as RESNET
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +81,23 @@ def test_damaged_missing_and_foreign_weights(tmp_path, lenet):
     copy.write_bytes(blob)
     with pytest.raises(WeightsError, match="damaged"):
         LeNetExtractor(copy)
+    for card in ("", '{"sha256": "e4', "[1]", "7"):
+        copy.with_suffix(".json").write_text(card)
+        with pytest.raises(WeightsError, match=r"lenet\.json is no card"):
+            LeNetExtractor(copy)
+    copy.with_suffix(".json").write_text("{}")
+    with pytest.raises(WeightsError, match=r"lenet\.json says None"):
+        LeNetExtractor(copy)
+
+
+@pytest.mark.parametrize("content", ["text", "weights"])
+def test_a_whole_file_of_something_else_is_named(tmp_path, content):
+    blob = b"hello" if content == "text" else RESNET.read_bytes()
+    file = tmp_path / "other.safetensors"
+    file.write_bytes(blob)
+    file.with_suffix(".json").write_text(json.dumps({"sha256": hashlib.sha256(blob).hexdigest()}))
+    with pytest.raises(WeightsError, match="no safetensors file" if content == "text" else "another network"):
+        LeNetExtractor(file)
 
 
 def test_training_learns_reproducibly_and_writes_a_loadable_pair(tmp_path, digits):

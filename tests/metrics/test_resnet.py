@@ -1,4 +1,5 @@
 import copy
+import hashlib
 import json
 import os
 
@@ -183,6 +184,10 @@ def test_damaged_and_missing_files(trained, tmp_path):
     del other.trunk[3]
     write(in_half_precision(other), file, card={"width": 4})
     with pytest.raises(WeightsError, match="another network"):
+        ResNetExtractor(file)
+    file.write_bytes(b"hello")
+    file.with_suffix(".json").write_text(json.dumps({"sha256": hashlib.sha256(b"hello").hexdigest(), "width": 4}))
+    with pytest.raises(WeightsError, match="no safetensors file"):
         ResNetExtractor(file)
     file.with_suffix(".json").write_text(json.dumps({"sha256": "x"}))
     with pytest.raises(WeightsError, match="no card"):

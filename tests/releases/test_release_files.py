@@ -4,6 +4,8 @@ import hashlib
 import json
 import pickle
 import shutil
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,10 @@ import torch
 import zoo
 from zoo.errors import ReleaseError
 from zoo.models import MODELS
+from zoo.releases import export as exporting
+from zoo.releases import find
 from zoo.releases.card import read_card
+from zoo.releases.export import write_release
 from zoo.releases.find import add_to_index, list_pretrained, release_folder
 from zoo.releases.release import Release
 from zoo.releases.weights import load_model, open_weights
@@ -166,6 +171,8 @@ def test_a_card_that_the_index_does_not_list_is_refused(folder):
         ({"colour": 1}, "colour is no field"),
         ({"precision": "int2"}, "precision must be one of"),
         ({"files": {}}, "files must be G and D"),
+        ({"grid": {"sha256": "0" * 64, "images": 0, "seed": 0}}, r"grid\.images must be from 1 to 4096"),
+        ({"grid": {"sha256": "0" * 64, "images": 2**62, "seed": 0}}, r"grid\.images must be from 1 to 4096"),
         ({"protocols": {"fd": "abc"}}, r"protocols\.fd must be among protocol_texts"),
     ],
 )
@@ -216,3 +223,32 @@ def test_every_paper_goes_through_a_release(tmp_path):
         missing, extra = twin.load_state_dict(rounded, strict=False)
         assert set(missing) == {"images_seen", "discriminator_steps", "generator_steps"}, paper
         assert not extra
+
+
+def test_processes_that_list_releases_at_once_lose_none(tmp_path, monkeypatch):
+    def slow(base):
+        index = json.loads((tmp_path / "index.json").read_text())
+        time.sleep(0.2)
+        return index
+
+    (tmp_path / "index.json").write_text("{}")
+    monkeypatch.setattr(find, "read_index", slow)
+    for name, stand_in in {
+        "grey_levels": lambda a, b: (0.0, 0.0),
+        "draw_grid": lambda module, path: path.touch(),
+        "constructor_arguments": lambda module: {},
+        "write_card": lambda folder, card: (folder / "card.json").write_text(card["name"]),
+        "readme_of": lambda card, reference: "",
+    }.items():
+        monkeypatch.setattr(exporting, name, stand_in)
+    monkeypatch.setattr(exporting, "CARD_SCHEMA", {"name": None})
+    kind = type(
+        "Toy", (torch.nn.Module,), {"image_shape": (1, 2, 2), "reference": None, "sample": lambda self, n, seed: n}
+    )
+    module = kind()
+    names = ["a.x", "b.x", "c.x"]
+    with ThreadPoolExecutor(3) as pool:
+        made = pool.map(lambda n: write_release(module, tmp_path, name=n, precision="float32", fields=dict), names)
+        assert [folder.name for folder in made] == names
+    assert list(json.loads((tmp_path / "index.json").read_text())) == names
+    assert sorted(path.name for path in tmp_path.iterdir()) == [*names, "index.json"]

@@ -5,10 +5,14 @@ import shutil
 
 import pytest
 
+from zoo.data import Digits
 from zoo.errors import UsageError
+from zoo.experiments.suite import EvaluationSettings, Measurement
+from zoo.metrics.protocol import protocol_hash, value_name
 from zoo.models import MODELS
+from zoo.models.dcgan import DCGAN
 from zoo.models.trained import FinishedRun
-from zoo.releases.export import export
+from zoo.releases.export import export, settings_of_test
 from zoo.releases.find import SHIPPED
 from zoo.releases.readme import readme_of
 from zoo.releases.release import Release
@@ -51,8 +55,39 @@ def test_figures_of_the_record_are_taken_over_without_measuring(finished_run, tm
     assert release.card["figures"] == {"fd_lenet100": 50.5}
     assert release.card["protocol_texts"].keys() == {hashed}
     assert release.card["evaluation"]["extractors"] == ["lenet"]
+    assert release.card["evaluation"]["test_samples"] == 100
+    assert release.card["evaluation"]["real_images"] == 500
     assert release.card["rounding"] == {"largest": 0, "mean": 0}
     assert {claim.verdict for claim in verify(release, data_dir=None, figures=False)} == {"holds"}
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        EvaluationSettings(extractors=["lenet"], test_samples=20, real_images=30),
+        EvaluationSettings(extractors=["lenet", "resnet"], test_samples=20, real_images=30, batchnorm="running"),
+        EvaluationSettings(extractors=["lenet"], test_samples=20, real_images=30, across_papers=True),
+        EvaluationSettings(extractors=["lenet"], test_samples=20, real_images=60, split="validation"),
+        EvaluationSettings(extractors=["lenet"], test_samples=20, mirror_reals=True),
+    ],
+    ids=["few", "two networks", "across papers", "held out", "mirrored"],
+)
+def test_settings_of_a_test_are_those_of_its_protocols(settings):
+    """Whatever the run was trained with: `verify` then takes the figures as they were taken."""
+    data = Digits(resolution=32, train_images=100)
+    taken = Measurement(data, settings=settings, testing=True)
+    texts, protocols = {}, {}
+    for evaluator in taken.prepare(DCGAN(network="community", resolution=32, channels=1, width=2).eval()):
+        (column,) = evaluator.columns
+        fields = taken.protocol(evaluator.protocol(column))
+        name, key = value_name("fd", column.extractor.name, 20), protocol_hash(fields)
+        texts[key], protocols[name] = fields, key
+    pixels = {"extractor": "pixels", "n_fake": 7, "batchnorm": "batch", "split": "test", "n_real": 1, "weights": "raw"}
+    test = {"protocols": protocols | {"swd20_avg": "of pixels", "parzen_ll": "of the paper"}}
+    found = settings_of_test(test, texts | {"of pixels": pixels, "of the paper": {"seed": 0}}, images=100)
+    assert EvaluationSettings(**found) == settings
+    full = {key: fields | {"n_fake": 10_000} for key, fields in texts.items()}
+    assert settings_of_test({"protocols": protocols}, full, images=100)["test_samples"] is None
 
 
 @pytest.mark.parametrize("folder", sorted(path.parent for path in SHIPPED.glob("*/card.json")), ids=lambda f: f.name)

@@ -113,3 +113,24 @@ def test_an_export_that_breaks_off_leaves_the_earlier_release(released, finished
         export(finished_run, out, precision="float16")
     assert sorted(path.name for path in out.iterdir()) == before
     Release(out / "dcgan.digits").check_files()
+
+
+@pytest.mark.parametrize(
+    ("field", "more", "text"),
+    [
+        ("data", {"nonsense": 1}, "takes other arguments .*nonsense"),
+        ("data", {"batch_size": "x"}, "takes other arguments"),
+        ("evaluation", {"nonsense": 1}, "setting 'nonsense', unknown here"),
+        ("evaluation", {"extractors": "lenet"}, "'lenet' as extractors"),
+        ("evaluation", {"test_samples": "many"}, "'many' as test_samples"),
+        ("evaluation", {"test_samples": True}, "True as test_samples"),
+        ("evaluation", {"real_images": 0}, "0 as real_images"),
+        ("evaluation", {"samples": None}, "None as samples"),
+        ("evaluation", {"batchnorm": 1}, "1 as batchnorm"),
+    ],
+)
+def test_settings_of_another_version_are_named(folder, field, more, text):
+    entry = read_card(folder)[field]
+    change(folder, **{field: {**entry, "arguments": entry["arguments"] | more} if field == "data" else entry | more})
+    with pytest.raises(ReleaseError, match=text):
+        list(verify(Release(folder), data_dir=None))

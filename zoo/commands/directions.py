@@ -199,12 +199,9 @@ def draw_labels(space: Space, out: Path, arguments: argparse.Namespace) -> None:
 
 def write(space: Space, found: Directions, path: Path, arguments: argparse.Namespace) -> None:
     """The directions as float32 tensors `vectors` [k, dim] and `deviations` [k], with what they are as metadata."""
-    from safetensors.torch import save_file
-
-    from zoo.runs.folder import replacing
+    from zoo.runs.tensors import write_tensors
 
     tensors = {"vectors": found.vectors.contiguous(), "deviations": found.deviations, "strengths": found.strengths}
     about = {"model": arguments.model, "space": space.name, "by": arguments.by, "names": json.dumps(found.names)}
-    with replacing(path) as temporary:
-        save_file(tensors, str(temporary), metadata=about)
+    write_tensors(path, tensors, metadata=about)
     say(f"written: {path}")

@@ -66,7 +66,7 @@ def make_release(arguments: argparse.Namespace) -> None:
     if names_release(arguments.model):
         make_smaller(arguments)
         return
-    folder = release_of_run(arguments, Path(arguments.out or "releases"))
+    folder = release_of_run(arguments, Path(arguments.out or "releases").expanduser())
     say(f"release {folder}\nuse it  python -m zoo sample {folder}")
 
 
@@ -77,7 +77,7 @@ def release_of_run(arguments: argparse.Namespace, out: Path) -> Path:
     from zoo.releases.export import export
     from zoo.training.scripts import summary_of
 
-    finished = FinishedRun(Path(arguments.model), models=MODELS)
+    finished = FinishedRun(Path(arguments.model).expanduser(), models=MODELS)
     if arguments.data_dir is not None:
         finished.data_settings["init_args"]["root"] = arguments.data_dir
     return export(
@@ -105,7 +105,7 @@ def make_smaller(arguments: argparse.Namespace) -> None:
         )
     folder = repack(
         Release(locate(arguments.model)),
-        Path(arguments.out or "releases"),
+        Path(arguments.out or "releases").expanduser(),
         name=arguments.name,
         precision=arguments.precision,
         data_dir=arguments.data_dir,
@@ -124,15 +124,16 @@ def make_file(arguments: argparse.Namespace) -> None:
     if arguments.to == "onnx":
         require("onnx", "onnxscript", purpose="--to onnx")
     suffix = SUFFIXES[arguments.to]
-    name = Path(arguments.model).resolve().name if Path(arguments.model).exists() else arguments.model
+    place = Path(arguments.model).expanduser()
+    name = place.resolve().name if place.exists() else arguments.model
     if is_hub(name):
         name = repository(name).name.partition("/")[2]
     out = output_file(arguments.out or name.removesuffix(".ckpt") + suffix, suffixes=(suffix,))
     model = arguments.model
     if arguments.checkpoint is not None:
-        if not (Path(model) / "checkpoints").is_dir():
+        if not (place / "checkpoints").is_dir():
             raise UsageError(f"--checkpoint chooses among those of a run, and {model} is no run's folder")
-        model = str(Path(model) / "checkpoints" / f"{arguments.checkpoint}.ckpt")
+        model = str(place / "checkpoints" / f"{arguments.checkpoint}.ckpt")
     choices = Choices(arguments.label, arguments.truncation, arguments.noise or "const", arguments.pixels or "float")
     graph = GeneratorGraph(load_model(model), choices)
     metadata = metadata_of(graph, arguments.model)

@@ -63,6 +63,7 @@ def nearest(samples: Tensor, reals: Tensor, *, features: str, k: int) -> Neighbo
     """The k nearest reals of each sample; both are uint8 [N, C, H, W]."""
     import torch
 
+    from zoo.data.arrays import in_blocks
     from zoo.metrics.extractors import load_extractor
     from zoo.metrics.nearest import NearestNeighbours
 
@@ -70,7 +71,7 @@ def nearest(samples: Tensor, reals: Tensor, *, features: str, k: int) -> Neighbo
     metric = NearestNeighbours(k=k)
     sides: tuple[tuple[Side, Tensor], ...] = (("real", reals), ("fake", samples))
     for side, images in sides:
-        blocks = [images[i : i + 500] for i in range(0, len(images), 500)]
+        blocks = in_blocks(images, 500)
         values = torch.cat([b.flatten(1) if extractor is None else extractor(b).features for b in blocks])
         metric.update(values, index=torch.arange(len(values)), side=side)
     return metric.compute()

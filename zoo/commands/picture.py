@@ -18,9 +18,12 @@ GAP = 1  # white columns between two data sets
 WHITE = 1.0
 
 
-def draw_blocks(releases: Sequence[Release], path: Path) -> None:
+def draw_blocks(releases: Sequence[Release], path: Path) -> Path:
     """Writes a PNG with a row for each paper and a block of columns for each data set, samples of a release where they
     meet; conditional ones by class. Small images are enlarged by a whole factor, to be as large as the others.
+
+    Returns:
+        the file.
 
     Raises:
         ZooError: no release.
@@ -48,7 +51,8 @@ def draw_blocks(releases: Sequence[Release], path: Path) -> None:
     heads = [""] * grid.shape[1]
     for i, name in enumerate(names):
         heads[i * (COLUMNS + GAP) + COLUMNS // 2] = name
-    write([(path.stem, labelled(grid, columns=heads, rows=[label for label, _ in rows]))], path.parent)
+    (written,) = write([(path.stem, labelled(grid, columns=heads, rows=[label for label, _ in rows]))], path.parent)
+    return written
 
 
 def data_of(release: Release) -> str:

@@ -138,13 +138,10 @@ def draw(targets: Tensor, found: Projection, out: Path, *, title: str) -> None:
 
 def write(found: Projection, path: Path, *, about: dict[str, str]) -> None:
     """The latents, [N, ...] of the space, and the labels [N] of a conditional model."""
-    from safetensors.torch import save_file
-
-    from zoo.runs.folder import replacing
+    from zoo.runs.tensors import write_tensors
 
     tensors: dict[str, Any] = {"latents": found.points.x.detach().cpu().contiguous()}
     if found.points.y is not None:
         tensors["labels"] = found.points.y.cpu()
-    with replacing(path) as temporary:
-        save_file(tensors, str(temporary), metadata=about)
+    write_tensors(path, tensors, metadata=about)
     say(f"written: {path}")

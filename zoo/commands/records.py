@@ -29,7 +29,7 @@ def run(arguments: argparse.Namespace) -> None:
             study = read_study(file)
             say(f"{file}: study {study['study']}, {len(study['records'])} runs")
             for group, name, best, last, runs in study_table(study):
-                say(f"  {group:24} {name:24} best {best or '-'}, last {last} ({runs} runs)")
+                say(f"  {group:24} {name:24} best {best or '-'}, last {last or '-'} ({runs} runs)")
             continue
         record = read_result(file)
         data = f"{record['dataset']['name']} ({record['dataset']['images']:,})"

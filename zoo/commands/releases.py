@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zoo.releases.find import list_pretrained, locate, release_folder
@@ -20,9 +19,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Prints a table of all releases at hand; with --picture, draws samples, a row a paper and a block a data set."""
+    from zoo.commands.output import output_file
     from zoo.releases.card import figures_line, read_card
     from zoo.runs.text import lined_up
 
+    picture = output_file(arguments.picture, option="--picture") if arguments.picture is not None else None
     rows = [("release", "images", "data", "images seen", "MB", "precision", "figures")]
     for name in list_pretrained():
         card = read_card(release_folder(name))
@@ -30,11 +31,10 @@ def run(arguments: argparse.Namespace) -> None:
         shape, seen = "x".join(map(str, card["image_shape"])), f"{card['training']['images_seen']:,}"
         rows.append((name, shape, card["data"]["name"], seen, f"{size:.1f}", card["precision"], figures_line(card)))
     say(lined_up(rows).rstrip())
-    if arguments.picture:
+    if picture is not None:
         from zoo.commands.picture import draw_blocks
 
-        draw_blocks([open_release(name) for name in list_pretrained()], Path(arguments.picture))
-        say(f"written: {arguments.picture}")
+        say(f"written: {draw_blocks([open_release(name) for name in list_pretrained()], picture)}")
 
 
 def open_release(name_or_folder: str) -> Release:

@@ -59,8 +59,7 @@ class ImageArray:
             raise DataError(f"images {start}..{stop - 1} asked of a split of {len(self)} images")
         labels = None if self.labels is None else self.labels[start:stop]
         fingerprint = hashlib.sha256(f"{self.fingerprint}[{start}:{stop}]".encode()).hexdigest()
-        part = getattr(self.images, "part", lambda start, stop: self.images[start:stop])  # images decoded on the fly
-        return ImageArray(part(start, stop), labels, self.class_names, fingerprint)
+        return ImageArray(self._images_of(range(start, stop)), labels, self.class_names, fingerprint)
 
     def sample(self, n: int) -> "ImageArray":
         """n of the images, by one fixed permutation, under a fingerprint of its own; all of them as they are.
@@ -74,7 +73,7 @@ class ImageArray:
         chosen = torch.from_numpy(fixed_order(len(self))[:n])
         labels = None if self.labels is None else self.labels[chosen]
         fingerprint = hashlib.sha256(f"{self.fingerprint}[permuted][:{n}]".encode()).hexdigest()
-        return ImageArray(self.images[chosen], labels, self.class_names, fingerprint)
+        return ImageArray(self._images_of(chosen), labels, self.class_names, fingerprint)
 
     def of_classes(self, classes: Sequence[int]) -> "ImageArray":
         """The images with one of these labels, in their order and with their labels, under a fingerprint of its own.
@@ -86,9 +85,16 @@ class ImageArray:
             raise DataError(f"classes {list(classes)} were asked of a split without labels")
         if lacking := set(classes) - set(self.labels.tolist()):
             raise DataError(f"there is no image of class {', '.join(map(str, sorted(lacking)))} in this split")
-        kept = torch.isin(self.labels, torch.tensor(sorted(classes)))
+        kept = torch.isin(self.labels, torch.tensor(sorted(classes))).nonzero().squeeze(1)
         fingerprint = hashlib.sha256(f"{self.fingerprint}{sorted(classes)}".encode()).hexdigest()
-        return ImageArray(self.images[kept], self.labels[kept], self.class_names, fingerprint)
+        return ImageArray(self._images_of(kept), self.labels[kept], self.class_names, fingerprint)
+
+    def _images_of(self, numbers: range | Tensor) -> Tensor:
+        """The images of these numbers; what is decoded on the fly stays so."""
+        undecoded = getattr(self.images, "undecoded", None)
+        index = slice(numbers.start, numbers.stop) if isinstance(numbers, range) else numbers
+        found: Tensor = self.images[index] if undecoded is None else undecoded(numbers)
+        return found
 
 
 def in_blocks(images: Tensor, size: int) -> Iterator[Tensor]:

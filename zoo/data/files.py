@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
@@ -118,8 +118,12 @@ def load_files(
 
     recipe: what identifies them (data set, split). check: called before they are decoded, to refuse them.
     on_the_fly: see zoo.data.lazy.
-    Raises ValueError naming the file for a damaged image, or one whose size differs from the others'.
+    Raises ValueError naming the file for a damaged image, or one whose size differs from the others', and where there
+    is no file.
     """
+    if not files.names:
+        found = replace(files, class_names=None).summary()
+        raise DataError(f"{files.root / files.inside} holds no images that are read here ({found})")
 
     def build() -> Decoded:
         if check is not None:

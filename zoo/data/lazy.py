@@ -5,6 +5,7 @@ disk and no memory beyond a batch, and each batch takes the time of its decoding
 """
 
 import hashlib
+import warnings
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +20,7 @@ from PIL.Image import Image
 from torch import Tensor
 
 from zoo.data.arrays import ImageArray, UInt8Array, cache_dir, digest
-from zoo.errors import DataError
+from zoo.errors import DataError, RecordError
 from zoo.runs.folder import write_atomically
 
 if TYPE_CHECKING:
@@ -66,13 +67,15 @@ class LazyImages:
         return self.shape[0]
 
     def __getitem__(self, index: Any) -> Tensor:
-        """uint8 [C, H, W] of a number, [n, C, H, W] of a slice or of a tensor or array of numbers."""
+        """uint8 [C, H, W] of a number, [n, C, H, W] of a slice or of a tensor or array of numbers, or of truths."""
         if isinstance(index, tuple):
             within = (slice(None), *index[1:])
             return self[index[0]][within]
         if isinstance(index, slice):
             return self.decoded(range(len(self))[index])
         numbers = np.asarray(index)
+        if numbers.dtype == bool:
+            numbers = np.flatnonzero(numbers)
         return self.decoded(numbers.reshape(-1).tolist())[0 if numbers.ndim == 0 else slice(None)]
 
     def numpy(self) -> "_Arrays":
@@ -83,9 +86,9 @@ class LazyImages:
         """No, as uint8."""
         return False
 
-    def part(self, start: int, stop: int) -> "LazyImages":
-        """The images start .. stop-1, not decoded either."""
-        files = self.files.select(range(start, stop))
+    def undecoded(self, numbers: range | Tensor) -> "LazyImages":
+        """The images of these numbers, not decoded either."""
+        files = self.files.select(numbers if isinstance(numbers, range) else numbers.tolist())
         return LazyImages(files, self.prepare, self.opened, shape=self.full, block=self.block)
 
     def at(self, side: int) -> "LazyImages":
@@ -142,7 +145,11 @@ def read_on_the_fly(
 def contents(files: "ImageFiles") -> str:
     """sha256 (hex) of the names and the bytes of all files: the same on any machine.
 
-    They are read once; the hash is remembered as long as nothing about the files has changed.
+    They are read once; the hash is remembered as long as nothing about the files has changed. A cache that cannot be
+    written costs a warning.
+
+    Raises:
+        DataError: one of the files cannot be read.
     """
     key = digest({"files": files.source, "place": files.place})
     remembered = cache_dir() / "contents" / key
@@ -151,16 +158,15 @@ def contents(files: "ImageFiles") -> str:
     archive = zipfile.ZipFile(files.root) if files.root.is_file() else None
 
     def one(name: str) -> str:
-        sha256 = hashlib.sha256()
-        with files.opened(name, archive) as file:
-            while block := file.read(1 << 20):
-                sha256.update(block)
-        return f"{name!a} {sha256.hexdigest()}"
+        return f"{name!a} {files.sha256(name, archive).hex()}"
 
     with ThreadPoolExecutor(THREADS) as pool:
         found = hashlib.sha256("\n".join(pool.map(one, files.names)).encode()).hexdigest()
-    remembered.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(remembered, found)
+    try:
+        remembered.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(remembered, found)
+    except (OSError, RecordError) as error:
+        warnings.warn(f"the images' hash is not cached, and is taken at each start: {error}", stacklevel=2)
     return found
 
 

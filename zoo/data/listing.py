@@ -5,6 +5,7 @@ import os
 import re
 import stat
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -61,6 +62,23 @@ class ImageFiles:
         """A file, for reading."""
         return (self.root / name).open("rb") if archive is None else archive.open(self.inside + name)
 
+    def sha256(self, name: str, archive: zipfile.ZipFile | None, *, most: int | None = None) -> bytes:
+        """Of a file's bytes, or of so many at its beginning.
+
+        Raises:
+            DataError: it cannot be read.
+        """
+        found, left = hashlib.sha256(), most
+        try:
+            with self.opened(name, archive) as file:
+                while block := file.read(SAMPLE_BYTES if left is None else min(left, SAMPLE_BYTES)):
+                    found.update(block)
+                    left = None if left is None else left - len(block)
+        except (OSError, RuntimeError, EOFError, zlib.error, zipfile.BadZipFile, NotImplementedError) as error:
+            where = shown(f"{self.root}{os.sep}{name}")
+            raise DataError(f"{where} cannot be read: {shown(str(error))}. Replace it or take it away.") from error
+        return found.digest()
+
     def content(self) -> str:
         """A hash of what the files hold: of all of them where they are few, else of some, spread over the list.
 
@@ -70,12 +88,7 @@ class ImageFiles:
         found = hashlib.sha256()
         archive = zipfile.ZipFile(self.root) if self.root.is_file() else None
         for i in sorted({round(k) for k in np.linspace(0, len(self.names) - 1, min(SAMPLED, len(self.names)))}):
-            try:
-                with self.opened(self.names[i], archive) as file:
-                    found.update(hashlib.sha256(file.read(SAMPLE_BYTES)).digest())
-            except (OSError, RuntimeError, zipfile.BadZipFile, NotImplementedError) as error:
-                where = shown(f"{self.root}{os.sep}{self.names[i]}")
-                raise DataError(f"{where} cannot be read: {shown(str(error))}. Replace it or take it away.") from error
+            found.update(self.sha256(self.names[i], archive, most=SAMPLE_BYTES))
         return found.hexdigest()
 
     def summary(self) -> str:

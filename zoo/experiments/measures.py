@@ -63,6 +63,7 @@ def study_table(record: Mapping[str, Any]) -> list[list[str]]:
     for group, records in grouped(record).items():
         for measure in measures_of(records):
             best, last = (values_of(records, measure, checkpoint=name) for name in ("best", "last"))
-            rows.append([group, measure, number(*mean_and_std(best)), number(*mean_and_std(last)), str(len(last))])
+            told = [number(*mean_and_std(values)) if values else "" for values in (best, last)]
+            rows.append([group, measure, *told, str(len(last))])
     n = str(len(record["records"]))
     return rows + [["all", name, "", f"{value:.4g}", n] for name, value in record["findings"].items()]

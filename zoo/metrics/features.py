@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, TypeVar
 import torch
 from torch import Tensor, nn
 
-from zoo.errors import EvaluationError
+from zoo.errors import EvaluationError, WeightsError
 
 E = TypeVar("E", bound="FeatureExtractor")
 RESERVED = ("inception", "efficientnet", "lenet", "resnet", "dinov2")
@@ -140,6 +140,24 @@ class ModuleExtractor(FeatureExtractor):
         if features.ndim != 2 or len(features) != len(images):
             raise ValueError(f"features must be [{len(images)}, d], got {list(features.shape)}")
         return Features(features.float(), features.new_zeros(len(images), 0) if logits is None else logits.float())
+
+
+def fill(net: nn.Module, blob: bytes, *, path: Path, remedy: str) -> None:
+    """Loads a network's weights, in float32, out of a safetensors file that was read already; batch counts stay.
+
+    Raises:
+        WeightsError: it is no such file, or holds another network's weights.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    counts = {name: value for name, value in net.state_dict().items() if name.endswith("num_batches_tracked")}
+    try:
+        net.load_state_dict(counts | {name: value.float() for name, value in load(blob).items()})
+    except SafetensorError as error:
+        raise WeightsError(f"{path} is no safetensors file ({error}); {remedy}") from error
+    except RuntimeError as error:
+        raise WeightsError(f"{path} holds another network ({str(error).splitlines()[1].strip()}); {remedy}") from error
 
 
 def sha256_of_state(net: nn.Module) -> str:

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zoo.errors import WeightsError
-from zoo.metrics.features import FeatureExtractor, Features
+from zoo.metrics.features import FeatureExtractor, Features, fill
 
 WEIGHTS = Path(__file__).parent / "weights" / "lenet.safetensors"
 SHIPPED_SHA256 = "e451fd857cbe157d8adc7b1f5ae0ac3aae06038672268b4c9cffa79e5e382cc4"
@@ -73,20 +73,18 @@ class LeNetExtractor(FeatureExtractor):
         self.card = read_card(path)
         blob = path.read_bytes()
         self.sha256 = hashlib.sha256(blob).hexdigest()
-        if self.sha256 != self.card["sha256"]:
+        if self.sha256 != self.card.get("sha256"):
             raise WeightsError(
                 f"{path}: sha256 is {self.sha256}, but {path.with_suffix('.json').name} says "
-                f"{self.card['sha256']}: the file is damaged or was replaced; {REMEDY}"
+                f"{self.card.get('sha256')}: the file is damaged or was replaced; {REMEDY}"
             )
         # A value's name tells which network it came from: another training of the LeNet has another name.
         self.name = "lenet" if self.sha256 == SHIPPED_SHA256 else f"lenet-{self.sha256[:8]}"
         self.dim, self.num_classes = DIM, NUM_CLASSES
         self.resize = "grey; 28x28 zero-padded to 32x32, other sizes bilinear antialias to 32x32; /255"
-        from safetensors.torch import load
-
         with torch.random.fork_rng(devices=[]):  # the layers' initial values are overwritten, but drawing them counts
             self.net = LeNet()
-        self.net.load_state_dict(load(blob))
+        fill(self.net, blob, path=path, remedy=REMEDY)
         self.requires_grad_(False).eval()
 
     def extract(self, images: Tensor) -> Features:
@@ -101,5 +99,10 @@ def read_card(weights: Path) -> dict[str, Any]:
     for file in (weights, path):
         if not file.is_file():
             raise WeightsError(f"LeNet weights: {file} is missing; {REMEDY}")
-    card: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        card = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise WeightsError(f"{path} is no card of LeNet weights ({error!r}); {REMEDY}") from error
+    if not isinstance(card, dict):
+        raise WeightsError(f"{path} is no card of LeNet weights ({card!r}); {REMEDY}")
     return card

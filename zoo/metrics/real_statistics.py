@@ -17,7 +17,8 @@ from zoo.metrics.features import FeatureExtractor
 from zoo.metrics.frechet import FrechetDistance, covariance_root
 from zoo.metrics.kernel_distance import KernelDistance
 from zoo.metrics.processes import rank_and_world, state_device
-from zoo.runs.folder import DAY_S, replacing, sweep
+from zoo.runs.folder import DAY_S, sweep
+from zoo.runs.tensors import write_tensors
 
 if TYPE_CHECKING:
     from zoo.data import ImageArray
@@ -57,15 +58,12 @@ def statistics_path(folder: Path, key: Mapping[str, object]) -> Path:
 
 def write_statistics(folder: Path, key: Mapping[str, object], statistics: RealStatistics) -> None:
     """Written in one step; a folder that cannot be written to costs a warning, not the run."""
-    from safetensors.torch import save_file
-
     tensors = {name: value.contiguous() for name, value in statistics._asdict().items()}
     path = statistics_path(folder, key)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         sweep(folder, older_s=DAY_S)
-        with replacing(path) as temporary:
-            save_file(tensors, temporary, metadata={"key": _text(key), "sha256": _digest(statistics)})
+        write_tensors(path, tensors, metadata={"key": _text(key), "sha256": _digest(statistics)})
     except OSError as error:
         warnings.warn(f"real statistics are not cached: {error}", stacklevel=2)
 

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from zoo.errors import WeightsError
-from zoo.metrics.features import FeatureExtractor, Features
+from zoo.metrics.features import FeatureExtractor, Features, fill
 
 WEIGHTS = Path(__file__).parent / "weights" / "resnet.safetensors"
 SHIPPED_SHA256 = "38a55e1ac7c7a674a6877b784a4b4aa81179f07808b4d42100805b09f75139a3"
@@ -117,8 +117,6 @@ class ResNetExtractor(FeatureExtractor):
 
 def read_network(path: Path) -> tuple[ResNet, dict[str, Any]]:
     """The network that `train_resnet` wrote, in float32, and its card; errors as for the extractor."""
-    from safetensors.torch import load
-
     card = read_card(path)
     blob = path.read_bytes()
     sha256 = hashlib.sha256(blob).hexdigest()
@@ -129,12 +127,7 @@ def read_network(path: Path) -> tuple[ResNet, dict[str, Any]]:
         )
     with torch.random.fork_rng(devices=[]):
         net = ResNet(int(card["width"]))
-    kept = {name: value.float() for name, value in load(blob).items()}
-    counts = {name: value for name, value in net.state_dict().items() if name.endswith("num_batches_tracked")}
-    try:
-        net.load_state_dict({**counts, **kept})
-    except RuntimeError as error:
-        raise WeightsError(f"{path} holds another network ({str(error).splitlines()[1].strip()}); {REMEDY}") from error
+    fill(net, blob, path=path, remedy=REMEDY)
     return net, card
 
 

@@ -47,6 +47,10 @@ def _format(field: str, value: Any) -> None:
     )
 
 
+def _grid_images(field: str, value: Any) -> None:
+    schema.require(type(value) is int and 0 < value <= 4096, field=field, wants="from 1 to 4096", value=value)
+
+
 _FILE = {"sha256": _sha256, "bytes": schema.count, "parameters": schema.count}
 _POINT = {"value": schema.or_null(schema.number), "images_seen": schema.count}
 
@@ -61,7 +65,7 @@ CARD_SCHEMA: dict[str, Any] = {
     "files": schema.map_of(_FILE),  # by network: G, D, G_ema where the paper averages
     "precision": _precision,
     "rounding": {"largest": schema.amount, "mean": schema.amount},  # grey levels, released against trained weights
-    "grid": {"sha256": _sha256, "images": schema.count, "seed": schema.count},
+    "grid": {"sha256": _sha256, "images": _grid_images, "seed": schema.count},
     "data": {
         "class": schema.text,
         "arguments": schema.json_object,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +19,33 @@ from zoo.models.base.module import AdversarialModule
 
 GRID_IMAGES, GRID_SEED = 32, 0
 COLUMNS = 8
+NEWER = "another version may have made it (pip install -U lightning-gan-zoo), else fetch or export the release again"
 
 
 def settings_for(data: ImageDataModule) -> EvaluationSettings:
     """The full protocol, in colour by both networks that install with the package."""
     return EvaluationSettings(extractors=[data.extractor, *["resnet"] * (data.extractor == "efficientnet")])
+
+
+def settings_of(entry: Mapping[str, Any]) -> EvaluationSettings:
+    """The settings that a card's figures were taken with.
+
+    Raises:
+        ReleaseError: one that this version does not know, or of another type.
+    """
+    fields = {field.name: field.default for field in dataclasses.fields(EvaluationSettings)}
+    if unknown := entry.keys() - fields.keys():
+        raise ReleaseError(f"the card's evaluation has the setting {sorted(unknown)[0]!r}, unknown here; {NEWER}")
+    for name, value in entry.items():
+        if name in ("real_images", "test_samples", "samples", "every"):
+            fits = value is None or (type(value) is int and value > 0)
+        elif name == "extractors":
+            fits = value is None or (isinstance(value, list) and all(isinstance(part, str) for part in value))
+        else:
+            fits = type(value) is type(fields[name])
+        if not fits or (value is None and fields[name] is not None):
+            raise ReleaseError(f"the card's evaluation has {value!r} as {name}; {NEWER}")
+    return EvaluationSettings(**entry)
 
 
 def measure(module: AdversarialModule, data: ImageDataModule, settings: EvaluationSettings) -> Measurement:
@@ -40,7 +64,8 @@ def open_data(entry: dict[str, Any], root: str | None) -> ImageDataModule:
     """The data set of a card.
 
     Raises:
-        ReleaseError: a class that is no data set of this zoo, or other images than the card's.
+        ReleaseError: a class that is no data set of this zoo, arguments that it does not take, or other images than the
+            card's.
         DataNotFoundError: it does not lie at `root`.
     """
     kind = DATASETS.get(entry["class"])
@@ -49,7 +74,10 @@ def open_data(entry: dict[str, Any], root: str | None) -> ImageDataModule:
     arguments = {**entry["arguments"], "root": root}
     if "download" in arguments:
         arguments["download"] = False  # whoever checks a card did not ask for a data set
-    data = kind(**arguments)
+    try:
+        data = kind(**arguments)
+    except TypeError as error:
+        raise ReleaseError(f"the card's data set {kind.__name__} takes other arguments ({error}); {NEWER}") from error
     fingerprint = data.split("train").fingerprint
     if fingerprint != entry["fingerprint"]:
         raise ReleaseError(

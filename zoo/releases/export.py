@@ -11,23 +11,36 @@ from torch import Tensor
 
 from zoo.data import DATASETS
 from zoo.errors import ReleaseError, UsageError
-from zoo.experiments.suite import EvaluationSettings, Measurement, measured_as_in
+from zoo.experiments.measures import MEASURES
+from zoo.experiments.suite import Measurement, measured_as_in
+from zoo.metrics.alike import rule
+from zoo.metrics.extractors import EXTRACTORS
 from zoo.metrics.features import sha256_of
 from zoo.models.base.module import AdversarialModule
 from zoo.models.base.state import COUNTERS
 from zoo.models.trained import FinishedRun
 from zoo.releases.card import CARD_SCHEMA, FORMAT, GRID_FILE, NAME, NETWORKS, PRECISIONS, write_card
-from zoo.releases.claims import GRID_IMAGES, GRID_SEED, draw_grid, grey_levels, measure, open_data, settings_for
-from zoo.releases.find import add_to_index
+from zoo.releases.claims import (
+    GRID_IMAGES,
+    GRID_SEED,
+    draw_grid,
+    grey_levels,
+    measure,
+    open_data,
+    settings_for,
+    settings_of,
+)
+from zoo.releases.find import add_to_index, one_at_a_time
 from zoo.releases.precision import pack, unpack
 from zoo.releases.readme import README_FILE, readme_of
 from zoo.releases.release import Release
 from zoo.runs.environment import describe_versions
 from zoo.runs.folder import DAY_S, sweep, temporary_name, write_atomically
 from zoo.runs.record import without_folders
+from zoo.runs.tensors import write_tensors
 
 EVALUATION = ("extractors", "batchnorm", "real_images", "test_samples", "samples")  # settings that a card holds
-UNUSUAL = {"split": "train", "mirror_reals": False}  # those that it holds where they are something else
+UNUSUAL = {"split": "train", "mirror_reals": False, "across_papers": False}  # held where they are something else
 EXACT = {"largest": 0.0, "mean": 0.0}  # weights that were not rounded
 MEAN_GREY_LEVELS = 1.0  # rounding that changes images by more, on average, is refused
 
@@ -137,11 +150,12 @@ def write_release(
         card = {key: card[key] for key in CARD_SCHEMA}  # in this order
         write_card(part, card)
         write_atomically(part / README_FILE, readme_of(card, type(module).reference))
-        shutil.rmtree(out / name, ignore_errors=True)
-        part.rename(out / name)
+        with one_at_a_time(out):
+            shutil.rmtree(out / name, ignore_errors=True)
+            part.rename(out / name)
+            add_to_index(out, name)
     finally:
         shutil.rmtree(part, ignore_errors=True)
-    add_to_index(out, name)
     return out / name
 
 
@@ -167,7 +181,7 @@ def repack(release: Release, out: Path, *, name: str | None, precision: str, dat
 
     def fields() -> dict[str, Any]:
         kept = {key: card[key] for key in ("paper", "recipe", "summary", "data", "training", "evaluation")}
-        return kept | figures_of(measure(module, data, EvaluationSettings(**card["evaluation"])))
+        return kept | figures_of(measure(module, data, settings_of(card["evaluation"])))
 
     name = name or card["name"]
     return write_release(module, out, name=name, precision=precision, fields=fields, before=card["rounding"])
@@ -185,13 +199,10 @@ def by_network(module: AdversarialModule) -> dict[str, dict[str, Tensor]]:
 
 def write_files(files: dict[str, dict[str, Tensor]], folder: Path) -> dict[str, dict[str, Any]]:
     """Writes the weights files; returns the card's entries."""
-    from safetensors.torch import save_file
-
     entries = {}
     for network, tensors in files.items():
         path = folder / f"{network}.safetensors"
-        save_file(tensors, path)
-        path.chmod(0o644)  # safetensors makes them private
+        write_tensors(path, tensors)
         parameters = sum(value.numel() for value in unpack(tensors).values())
         entries[network] = {"sha256": sha256_of(path), "bytes": path.stat().st_size, "parameters": parameters}
     return entries
@@ -276,13 +287,44 @@ def recorded_figures(run: FinishedRun, checkpoint: str, *, precision: str) -> di
     test, known = tests[checkpoint], run.record["protocols"]
     texts = {key: known[key] for key in dict.fromkeys(test["protocols"].values())}
     used: dict[str, Any] = run.config.get("evaluation") or {}
+    used = used | settings_of_test(test, texts, images=run.record["dataset"]["images"])
     settings = {name: used.get(name) for name in EVALUATION}
     settings |= {name: value for name, usual in UNUSUAL.items() if (value := used.get(name, usual)) != usual}
-    if extractors := [*dict.fromkeys(text["extractor"] for text in texts.values() if "extractor" in text)]:
-        settings["extractors"] = extractors
     return {
         "evaluation": {name: value for name, value in settings.items() if value is not None},
         "figures": test["values"],
         "protocols": test["protocols"],
         "protocol_texts": texts,
+    }
+
+
+def settings_of_test(test: Mapping[str, Any], texts: Mapping[str, Mapping[str, Any]], *, images: int) -> dict[str, Any]:
+    """The settings that `test` was given, as its protocols say: others than its run was trained with, perhaps.
+
+    Args:
+        test: of the record.
+        texts: protocols by hash.
+        images: of the training split.
+
+    Returns:
+        fields of `EvaluationSettings`; none where no network's features were measured.
+    """
+    names = [name for name in test["protocols"] if (found := MEASURES.find(name)) and found.measure.name == "fd"]
+    of_features = [text for text in (texts[test["protocols"][name]] for name in names) if "extractor" in text]
+    if not of_features:
+        return {}
+    one, networks = of_features[0], [str(text["extractor"]).partition("-")[0] for text in of_features]
+    full = all(
+        name in EXTRACTORS and EXTRACTORS[name].samples == text["n_fake"]
+        for name, text in zip(networks, of_features, strict=True)
+    )
+    whole = one["split"] == "train" and one["n_real"] == images
+    return {
+        "extractors": networks,
+        "batchnorm": str(one["batchnorm"]).partition(" ")[0],
+        "real_images": None if whole else one["n_real"],
+        "test_samples": None if full else one["n_fake"],
+        "split": one["split"],
+        "mirror_reals": bool(one.get("reals")),
+        "across_papers": one["weights"] == rule({}, batchnorm="", batchnorm_samples=0)["weights"],
     }

@@ -5,10 +5,12 @@ A source is a folder with `index.json` ({name: sha256 of its card}) and a folder
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 from zoo.errors import DataError, DownloadError, RecordError, ReleaseError
@@ -16,11 +18,13 @@ from zoo.releases.card import CARD_FILE, INDEX_FILE, NAME, files_of, read_card
 from zoo.releases.hub import hub_file, hub_release, is_hub, repository
 from zoo.runs.download import blocks
 from zoo.runs.folder import DAY_S, sweep, temporary_name, write_atomically
+from zoo.runs.lock import RunLock
 from zoo.runs.plain import as_json, read_json
 
 SHIPPED = Path(__file__).parent / "shipped"
 SETTING = "ZOO_RELEASES"
 LARGEST = 64 * 2**20  # bytes of an index, a card or a grid
+PATIENCE_S = 60.0  # for another process that lists a release
 
 
 def list_pretrained() -> list[str]:
@@ -113,8 +117,23 @@ def read_index(base: str) -> dict[str, str]:
     return index
 
 
+@contextlib.contextmanager
+def one_at_a_time(base: Path) -> Iterator[None]:
+    """Inside, no other process changes a source: each would lose what others list.
+
+    Raises:
+        RecordError: another process is at it for longer than anybody waits.
+    """
+    lock = RunLock(base)
+    lock.take(wait_s=PATIENCE_S)
+    try:
+        yield
+    finally:
+        lock.free()
+
+
 def add_to_index(base: Path, name: str) -> None:
-    """Lists a release (again) in its source's index, in one step."""
+    """Lists a release (again) in its source's index, in one step; see `one_at_a_time`."""
     index = read_index(str(base)) if (base / INDEX_FILE).is_file() else {}
     index[name] = hashlib.sha256((base / name / CARD_FILE).read_bytes()).hexdigest()
     write_atomically(base / INDEX_FILE, json.dumps(dict(sorted(index.items())), indent=1) + "\n")

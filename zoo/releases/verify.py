@@ -8,10 +8,9 @@ from typing import Literal, NamedTuple
 
 from zoo.errors import DataNotFoundError
 from zoo.experiments.measures import MEASURES
-from zoo.experiments.suite import EvaluationSettings
 from zoo.models.base.module import AdversarialModule
 from zoo.releases.card import GRID_FILE
-from zoo.releases.claims import grid_difference, measure, open_data
+from zoo.releases.claims import grid_difference, measure, open_data, settings_of
 from zoo.releases.release import Release
 
 GREY_LEVELS = 1  # processors differ in the last bit, and so may a pixel's rounding
@@ -62,7 +61,7 @@ def verify_figures(release: Release, module: AdversarialModule, *, data_dir: str
         where = f"{card['data']['name']} does not lie here (--data_dir DIR names its folder)"
         yield Claim(f"{', '.join(card['protocols'])}: {where}", "not checked")
         return
-    taken = measure(module, data, EvaluationSettings(**card["evaluation"]))
+    taken = measure(module, data, settings_of(card["evaluation"]))
     for name, claimed in card["figures"].items():
         if MEASURES.is_attached(name):
             continue

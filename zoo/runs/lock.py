@@ -76,6 +76,24 @@ class RunLock:
         self.handle = handle
         return True
 
+    def is_held(self) -> bool:
+        """Whether a process has it, as far as can be told; nothing is changed, in a folder of another user neither."""
+        try:
+            import fcntl
+
+            handle = os.open(self.path, os.O_RDONLY)
+        except (ImportError, OSError):
+            return False
+        try:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        finally:
+            os.close(handle)
+        return False
+
     def _holder(self) -> str:
         """Who has it, as far as its file tells."""
         try:

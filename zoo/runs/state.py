@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from zoo.errors import RecordError
 from zoo.runs.folder import RunDir
 from zoo.runs.lock import RunLock
 
@@ -12,15 +11,7 @@ DIVERGED = "became nan or infinite"  # in the error of a training that did
 
 def in_use(run: RunDir) -> bool:
     """Whether a process holds a run."""
-    lock = RunLock(run.path)
-    if not lock.path.is_file():
-        return False
-    try:
-        lock.take()
-    except RecordError:
-        return True
-    lock.free()
-    return False
+    return RunLock(run.path).is_held()
 
 
 def failure_file(folder: Path, name: str) -> Path:

@@ -67,11 +67,14 @@ def grouped(record: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
 
 
 def values_of(records: Iterable[Mapping[str, Any]], measure: str, *, checkpoint: str) -> list[float]:
-    """A measure of `test` at "best" or "last" in each record that has it ("last" stands in where none was chosen)."""
+    """A measure of `test` at "best" or "last" in each record that has it ("last" stands in where none was chosen).
+
+    A record without a `test` has none.
+    """
     values = []
     for record in records:
         tests = {Path(test["checkpoint"]).stem: test["values"] for test in record["tests"]}
-        at = tests.get(checkpoint, tests["last"])
+        at = tests.get(checkpoint, tests.get("last", {}))
         if measure in at:
             values.append(at[measure])
     return values

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from zoo.errors import CheckpointError
+from zoo.runs.folder import replacing
 
 
 def tensors_in(value: Any, name: str = "") -> Iterator[tuple[str, Tensor]]:
@@ -36,6 +37,18 @@ def reason_unread(error: BaseException) -> str:
     if isinstance(error, pickle.UnpicklingError) or "weights_only" in text:
         return "it holds more than tensors and plain types, none of which was executed"
     return text.splitlines()[0] if text else type(error).__name__
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], *, metadata: Mapping[str, str] | None = None) -> None:
+    """Writes a .safetensors file in one step.
+
+    Raises:
+        OSError: as the disk or the folder has it; safetensors' own `save_file` makes an error of its own kind of it.
+    """
+    from safetensors.torch import save
+
+    with replacing(path) as temporary:
+        temporary.write_bytes(save(dict(tensors), None if metadata is None else dict(metadata)))
 
 
 def refuse_claims(checkpoint: Mapping[Any, Any], path: Path) -> None:

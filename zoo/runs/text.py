@@ -45,6 +45,17 @@ def positive(text: str) -> int:
     return value
 
 
+def seed(text: str) -> int:
+    """An option's seed: a whole number of 64 bits, which is what torch's generators take."""
+    try:
+        value = int(text)
+    except ValueError:
+        value = 2**63
+    if not -(2**63) <= value < 2**63:
+        raise argparse.ArgumentTypeError(f"must be a whole number of at most 64 bits, not {shown(text)!r}")
+    return value
+
+
 def finite(text: str) -> float:
     """An option's number, neither nan nor infinite."""
     try:

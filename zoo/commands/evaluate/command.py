@@ -93,17 +93,17 @@ def evaluate(arguments: argparse.Namespace) -> None:
         )
     if arguments.neighbours and folders and len(arguments.fake) > 1:
         raise EvaluationError("--neighbours draws one picture: name one --fake with it")
-    for name, suffixes in (("json", (".json",)), ("neighbours", (".png",))):
-        check_writable(getattr(arguments, name), f"--{name}", suffixes)
+    figures = check_writable(arguments.json, "--json", (".json",))
+    picture = check_writable(arguments.neighbours, "--neighbours", (".png",))
     outcomes = of_folders(arguments) if folders else [of_data(arguments) if data_alone else of_run(arguments)]
     say(table(outcomes))
-    if arguments.json:
+    if figures is not None:
         from zoo.runs.folder import write_atomically
 
-        write_atomically(arguments.json, json.dumps(as_json_of(outcomes), indent=1, sort_keys=True) + "\n")
+        write_atomically(figures, json.dumps(as_json_of(outcomes), indent=1, sort_keys=True) + "\n")
         say(f"written: {arguments.json}")
-    if arguments.neighbours:
-        draw_neighbours(outcomes[0], Path(arguments.neighbours))
+    if picture is not None:
+        draw_neighbours(outcomes[0], picture)
         say(f"written: {arguments.neighbours}")
 
 
@@ -253,12 +253,13 @@ def refuse_unknown_names(arguments: argparse.Namespace) -> None:
     numbers(arguments.seeds)
 
 
-def check_writable(file: str | None, option: str, suffixes: tuple[str, ...]) -> None:
-    """Before an hour's work, not after it."""
-    if file is not None:
-        if not Path(file).expanduser().absolute().parent.is_dir():
-            raise EvaluationError(f"{file} cannot be written: there is no folder {Path(file).parent}")
-        output_file(file, option=option, suffixes=suffixes)
+def check_writable(file: str | None, option: str, suffixes: tuple[str, ...]) -> Path | None:
+    """The file that is written, if any; looked at before an hour's work, not after it."""
+    if file is None:
+        return None
+    if not Path(file).expanduser().absolute().parent.is_dir():
+        raise EvaluationError(f"{file} cannot be written: there is no folder {Path(file).parent}")
+    return output_file(file, option=option, suffixes=suffixes)
 
 
 def words(text: str | None) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,10 +67,15 @@ def as_json(outcome: Outcome) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "subject": outcome.subject,
-        "values": {name: {"value": value, "protocol": protocols[name].hash} for name, value in values.items()},
+        "values": {name: as_fields(value) | {"protocol": protocols[name].hash} for name, value in values.items()},
         "protocols": {protocol.hash: protocol.as_dict() for protocol in protocols.values()},
         "notes": outcome.all_notes(),
     }
+
+
+def as_fields(value: float) -> dict[str, Any]:
+    """A value as JSON knows it, which has neither nan nor infinity: those are null, with their name beside it."""
+    return {"value": value} if math.isfinite(value) else {"value": None, "nonfinite": str(value)}
 
 
 def draw_neighbours(outcome: Outcome, path: Path) -> None:

@@ -35,7 +35,7 @@ def load_subject(
 
     if names_release(target):
         return load_release(target, dataset=dataset, data_dir=data_dir)
-    return load_run(Path(target), dataset=dataset, data_dir=data_dir)
+    return load_run(Path(target).expanduser(), dataset=dataset, data_dir=data_dir)
 
 
 def load_release(

@@ -16,7 +16,8 @@ from torch import Tensor
 
 from zoo.metrics.features import full_float32, sha256_of
 from zoo.metrics.lenet import WEIGHTS, LeNet, to_lenet_input
-from zoo.runs.folder import replacing, write_atomically
+from zoo.runs.folder import write_atomically
+from zoo.runs.tensors import write_tensors
 
 BATCH, LEARNING_RATE, MAX_SHIFT = 128, 2e-3, 2
 
@@ -104,10 +105,7 @@ def accuracy(net: LeNet, images: Tensor, labels: Tensor) -> float:
 
 def write(tensors: Mapping[str, Tensor], out: Path, *, card: Mapping[str, object]) -> None:
     """Weights first, card last, each in one step: an interrupted run leaves no pair that passes the check."""
-    from safetensors.torch import save_file
-
     out.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(out) as temporary:
-        save_file({name: value.contiguous() for name, value in tensors.items()}, temporary)
+    write_tensors(out, {name: value.contiguous() for name, value in tensors.items()})
     content = {"sha256": sha256_of(out), **card}
     write_atomically(out.with_suffix(".json"), json.dumps(content, indent=2, sort_keys=True) + "\n")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
-from zoo.runs.text import say
+from zoo.commands.output import output_file
+from zoo.runs.text import say, seed
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -13,7 +13,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--data_dir", required=True, help="folder that holds CIFAR-10")
     add("--out", default="resnet.safetensors", help="file for the weights; the card goes beside it")
-    add("--seed", type=int, default=0)
+    add("--seed", type=seed, default=0)
     add("--epochs", type=int, help="default: 35, or 8 from trained weights")
     add("--start", metavar="FILE", help="trained weights to go on from, with a second, lower cycle")
     add("--width", type=int, default=32, help="of the first layer; time grows with its square")
@@ -23,7 +23,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Trains the ResNet."""
     from zoo.commands.train_resnet.training import train_resnet
 
-    out = Path(arguments.out)
+    out = output_file(arguments.out, suffixes=(".safetensors",))
     accuracy = train_resnet(
         arguments.data_dir,
         seed=arguments.seed,

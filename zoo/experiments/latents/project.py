@@ -118,11 +118,12 @@ def project(
         space: that they are looked for in.
         targets: images of the model's shape.
         extractor: whose features are compared, beside the pixels; None: pixels alone.
-        labels: of the targets, int64 [N]; None: a conditional model's starts have whatever label fits best.
+        labels: of the targets, int64 [N], which the samples that are looked through have in turn; None: a conditional
+            model's starts have whatever label fits best.
         settings: how.
         tell: called now and then with the step and the mean distance.
     """
-    candidates = space.draw(settings.candidates, seed=settings.seed)
+    candidates = candidates_of(space, labels, settings=settings)
     pictures = space.pictures(candidates).to(targets)
     distance = Distance(targets, pictures, extractor)
     chosen = nearest(distance, pictures, len(targets), starts=settings.starts, allowed=of_label(candidates, labels))
@@ -140,13 +141,29 @@ def project(
     return Projection(points, space.pictures(points), before.cpu(), after.amin(1), at_start)
 
 
+def candidates_of(space: Space, labels: Tensor | None, *, settings: Settings) -> Points:
+    """The samples that are looked through: with labels, as many of each that is asked for, enough for all starts.
+
+    Raises:
+        EvaluationError: labels that the model does not have.
+    """
+    if labels is None:
+        return space.draw(settings.candidates, seed=settings.seed)
+    classes = space.module.num_classes
+    if classes is None:
+        raise EvaluationError("the model is unconditional: leave labels out")
+    if not bool(((labels >= 0) & (labels < classes)).all()):
+        raise EvaluationError(f"labels are from 0 to {classes - 1}, not {labels.tolist()}")
+    asked = torch.unique(labels.cpu())
+    n = max(settings.candidates, len(asked) * settings.starts)
+    return space.draw(n, seed=settings.seed, labels=asked[torch.arange(n) % len(asked)])
+
+
 def of_label(candidates: Points, labels: Tensor | None) -> Tensor | None:
     """Which candidates have the label of each target, bool [N, M]; None: all do."""
-    if labels is None:
+    if labels is None or candidates.y is None:
         return None
-    if candidates.y is None:
-        raise EvaluationError("the model is unconditional: leave labels out")
-    return labels[:, None] == candidates.y[None]
+    return labels[:, None].to(candidates.y) == candidates.y[None]
 
 
 def nearest(distance: Distance, pictures: Tensor, n: int, *, starts: int, allowed: Tensor | None) -> Tensor:
