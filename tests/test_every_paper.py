@@ -1,4 +1,4 @@
-"""What every paper of the registry can do: train in bfloat16, and with compiled networks."""
+"""What every paper of the registry can do: train in bfloat16, sample in it, and train with compiled networks."""
 
 import pytest
 import torch
@@ -39,6 +39,17 @@ def test_bfloat16_is_the_same_training_at_less_precision(paper: str) -> None:
     first, exact_first = (next(row["loss_discriminator"] for row in rows if row) for rows in (losses, exact))
     assert first == pytest.approx(exact_first, rel=0.05, abs=0.02)
     assert losses != exact
+
+
+@pytest.mark.parametrize("paper", MODELS)
+def test_samples_in_the_precision_that_the_module_was_given(paper: str) -> None:
+    torch.manual_seed(0)
+    module = small_model(paper)
+    expected = module.sample(3, seed=0)
+    for dtype, tolerance in ((torch.float64, 1e-5), (torch.bfloat16, 0.3)):
+        images = module.to(dtype).sample(3, seed=0)
+        assert images.dtype == torch.float32
+        torch.testing.assert_close(images, expected, rtol=0, atol=tolerance)
 
 
 @pytest.mark.slow

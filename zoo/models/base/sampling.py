@@ -114,7 +114,7 @@ class SamplingModule(LightningModule):
         z = self.latents(n, generator=generator)
         if labels is None and self.num_classes is not None:
             labels = torch.randint(self.num_classes, (n,), generator=generator)
-        return z.to(self.device), None if labels is None else labels.to(self.device)
+        return z.to(self.device, self.dtype), None if labels is None else labels.to(self.device)
 
     def predict_step(self, batch: tuple[int, int], batch_idx: int) -> Tensor:
         """`Trainer.predict` over pairs (number of images, seed): images [n, C, H, W] in [-1, 1]."""

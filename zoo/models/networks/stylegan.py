@@ -185,7 +185,7 @@ class Synthesis(nn.Module):
             noise = self.const_noise(layer)
             if noise is not None and kind == "random":
                 device = noise.device if generator is None else "cpu"
-                noise = torch.randn(n, *noise.shape[1:], generator=generator, device=device).to(noise.device)
+                noise = torch.randn(n, *noise.shape[1:], generator=generator, device=device).to(noise)
             maps.append(noise if kind != "none" and (layers is None or layer in layers) else None)
         return maps
 
