@@ -235,8 +235,10 @@ def notes_on(members: Sequence[ComparedRun], missing: Iterable[int]) -> list[str
         away.append(f"seed {', '.join(absent)} {'is' if len(absent) == 1 else 'are'} missing, which other groups have")
     protocols: dict[str, Counter[str]] = {}
     for run in members:
-        for name, measure in run.measures.items() if run.record else ():
-            protocols.setdefault(name, Counter())[measure["protocol"]] += 1
+        taken = {(name, measure["protocol"]) for name, measure in run.measures.items()}
+        taken |= {own for test in run.tests.values() for own in test["protocols"].items()}
+        for name, protocol in sorted(taken) if run.record else ():
+            protocols.setdefault(name, Counter())[protocol] += 1
     mixed = [name for name, found in protocols.items() if len(found) > 1]
     found = [f"not in its means: {text}" for text in away]
     if mixed:
