@@ -127,6 +127,7 @@ def test_drawn_settings_follow_from_objective_and_number_alone() -> None:
     assert "beta1" not in drawn(draws, "wgan", 0, {"clip": 0.01, "optimizer": "rmsprop"})  # it has none
     many = [drawn(draws, "wgan", i, {"clip": 0.01}) for i in range(200)]
     assert all(1e-5 <= d["lr"] <= 1e-2 and 0 <= d["beta1"] < 1 and d["n_critic"] in (1, 5) for d in many)
+    assert drawn(draws, "r1", 37, {})["beta1"] < 1  # 0.9998, which three digits would make 1
     assert 1.3e-4 < math.exp(sum(math.log(d["lr"]) for d in many) / 200) < 7.4e-4  # log-uniform about 3.2e-4
 
 
