@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from zoo.commands.compare.runs import tests_of, training_seconds
+from zoo.commands.compare.runs import training_seconds
 from zoo.errors import RecordError
 from zoo.experiments.measures import MEASURES
 from zoo.runs.folder import RunDir
 from zoo.runs.plain import read_settings
-from zoo.runs.record import read_metrics, read_result
+from zoo.runs.record import read_metrics, read_result, tests_of
 from zoo.runs.state import DIVERGED, failure_of, in_use
 from zoo.training.benchmark import Entry, Preset
 from zoo.training.study import finished

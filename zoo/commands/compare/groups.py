@@ -16,9 +16,9 @@ import numpy as np
 
 from zoo.commands.compare.labels import flatten
 from zoo.commands.compare.reading import UNKNOWN
-from zoo.commands.compare.runs import ComparedRun, Point, tests_of
+from zoo.commands.compare.runs import ComparedRun, Point
 from zoo.experiments.measures import MEASURES
-from zoo.runs.record import overrides
+from zoo.runs.record import overrides, tests_of
 from zoo.runs.statistics import mean_and_deviation
 
 #: Settings in which the members of a group may differ: their seed, where they lie, and what is shown of them.
