@@ -9,19 +9,22 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 from made_runs import make_run, write_rows
 
 from zoo.commands import benchmark
-from zoo.commands.benchmark.members import COLLAPSED, Outcome, outcomes
+from zoo.commands.benchmark.members import CHANCE, COLLAPSED, Outcome, other_settings, outcomes
 from zoo.commands.benchmark.page import page, write
 from zoo.commands.benchmark.record import PLACE, BenchmarkRecord, keep, of_folder, read_record, write_record
 from zoo.commands.benchmark.running import Runner
 from zoo.commands.benchmark.tables import Table, as_text, at_equal_cost, beats, costs, reached, searched, tables
-from zoo.errors import Interrupted, RecordError, UsageError
+from zoo.errors import EvaluationError, Interrupted, RecordError, UsageError
+from zoo.metrics.quantize import to_uint8
 from zoo.runs.folder import RunDir
 from zoo.runs.lock import RunLock
 from zoo.runs.record import read_metrics, read_result, write_result
+from zoo.runs.state import state_without_record
 from zoo.training.benchmark import Entry, Preset, drawn, entries, label, options_of, study_of
 from zoo.training.scripts import papers, script_of
 from zoo.training.study import commands_of
@@ -231,6 +234,16 @@ def test_a_folder_with_other_settings_is_refused_and_shown(place: Place, tmp_pat
         benchmark.run_members(entries(PRESET), PRESET, folder=place.folder, arguments=arguments)
 
 
+def test_settings_that_are_varied_are_texts_of_a_command_line(tmp_path: Path) -> None:
+    varied = {"lr": ["1e-3"], "weight": ["1"], "batchnorm_D": ["true"]}
+    (member,) = entries(PRESET, objectives=["wgan"], seeds=1, vary=varied)
+    model = {"objective": "wgan", "lr": 1e-3, "n_critic": 5, "weight": 1.0, "batchnorm_D": True}
+    make_run(tmp_path / "run", model=model)
+    assert other_settings(RunDir(tmp_path / "run"), member) == []
+    make_run(tmp_path / "other", model={**model, "lr": 2e-3, "batchnorm_D": False})
+    assert other_settings(RunDir(tmp_path / "other"), member) == ["lr", "batchnorm_D"]
+
+
 def test_failed_and_diverged_members_stop_no_other_and_are_counted(place: Place) -> None:
     nan = "a loss became nan or infinite at or shortly before images_seen=640"
     place.broken = {"hinge-seed1": nan, "wgan-seed0": "there is no disk"}
@@ -255,6 +268,9 @@ def test_what_runs_or_is_missing_or_collapsed_is_said(place: Place) -> None:
     log = place.folder / "hinge-seed0/metrics.jsonl"
     rows = read_metrics(log)
     write_rows(log, [{**row, **({"variety": COLLAPSED / 2} if "variety" in row else {})} for row in rows])
+    assert place.record().members[0].state == "finished"  # 40 updates of an untrained G
+    result = read_result(place.folder / "hinge-seed0")
+    write_result(RunDir(place.folder / "hinge-seed0"), {**result, "generator_steps": CHANCE})
     (place.folder / "wgan-seed1/result.json").unlink()
     lock = RunLock(place.folder / "wgan-seed1")
     lock.take()
@@ -266,10 +282,22 @@ def test_what_runs_or_is_missing_or_collapsed_is_said(place: Place) -> None:
     assert column(reached(place.record()), "last")[0] == "10.5 +/- 0.71"  # a collapsed run has its value
 
 
-def test_the_threshold_of_collapse_is_the_watchs() -> None:
-    from zoo.training.callbacks.health import COLLAPSED as watched
+def test_the_thresholds_of_collapse_are_the_watchs() -> None:
+    from zoo.training.callbacks import health
 
-    assert watched == COLLAPSED
+    assert (health.COLLAPSED, health.CHANCE) == (COLLAPSED, CHANCE)
+
+
+def test_samples_that_are_not_finite_are_a_divergence_too(place: Place) -> None:
+    """Weights that became nan in the update before an evaluation: no loss has told of it yet."""
+    with pytest.raises(EvaluationError) as found:
+        to_uint8(torch.tensor([math.nan]))
+    place.broken = {"hinge-seed1": str(found.value)}
+    assert place.run().members[1].state == "diverged"
+    assert state_without_record(RunDir(place.folder / "hinge-seed1")) == "diverged"
+    place.broken, place.calls = {}, []
+    assert place.run().members[1].state == "diverged"
+    assert not place.calls  # on this machine it would diverge again
 
 
 def test_commands_are_processes_whose_output_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
