@@ -14,8 +14,9 @@ import yaml
 from made_runs import make_run, write_rows
 
 from zoo.commands import benchmark
+from zoo.commands.benchmark.figures import curves, expected, figures, standings
 from zoo.commands.benchmark.members import CHANCE, COLLAPSED, Outcome, other_settings, outcomes
-from zoo.commands.benchmark.page import page, write
+from zoo.commands.benchmark.page import findings, page, write
 from zoo.commands.benchmark.record import PLACE, BenchmarkRecord, keep, of_folder, read_record, write_record
 from zoo.commands.benchmark.running import Runner
 from zoo.commands.benchmark.tables import Table, as_text, at_equal_cost, beats, costs, reached, searched, tables
@@ -254,7 +255,7 @@ def test_failed_and_diverged_members_stop_no_other_and_are_counted(place: Place)
     assert column(table, "runs") == ["1 finished, 1 diverged", "1 finished, 1 failed"]
     assert column(table, "last") == ["10", "31"]  # the mean of those with a value, the count beside it
     assert column(table, "IQM of last")[0] == "not finite [10, not finite]"  # of two, one as bad as can be
-    assert [value[:3] for value in column(table, "rank")] == ["2 [", "1 ["]
+    assert column(table, "rank") == ["2 [1, 2]", "1"]
     place.broken = {}
     place.run()
     assert place.calls[-3:] == ["fit wgan-seed0", "test wgan-seed0", "test wgan-seed0"]  # the failed one alone
@@ -347,6 +348,79 @@ def test_the_table_of_a_search() -> None:
     assert row[1] == "4 finished, 1 diverged"
     assert row[2].startswith("not finite")  # of one draw: it may diverge
     assert row[3].startswith("2 [")  # of two of five: (4 * 1 + 3 * 2 + 2 * 3 + 1 * 4) / 10
+
+
+def played(objective: str, values: Sequence[float | None], *, settings: bool = False) -> list[Outcome]:
+    """Members with these values of fd_lenet, and 100 over them as is_lenet; None has diverged halfway."""
+    members = []
+    for i, value in enumerate(values):
+        taken = {} if value is None else {"fd_lenet": value, "is_lenet": 100 / value}
+        record = {"tests": [{"checkpoint": "last.ckpt", "images_seen": 1, "values": taken, "protocols": {}}]}
+        seen = [100.0, 200.0, 400.0, 800.0][: 3 if value is None else 4]
+        curve = dict.fromkeys(("images_seen", "generator_steps", "seconds"), seen) | {"fd_lenet2k": seen}
+        state, own = ("diverged", None) if value is None else ("finished", record)
+        lr = {"lr": i} if settings else {}
+        members.append(Outcome(f"{objective}-{i}", objective, objective, i, lr, state, record=own, curve=curve))  # type: ignore[arg-type]
+    return members
+
+
+def benchmark_of(*members: Outcome) -> BenchmarkRecord:
+    return BenchmarkRecord("made", "made", "fd_lenet", "fd_lenet2k", members, {})
+
+
+def test_a_search_of_which_half_diverged_is_shown_where_it_finds_something() -> None:
+    record = benchmark_of(*played("wgan", [1.0, 2.0, None, None], settings=True))
+    (row,) = searched(record).rows
+    assert [cell.partition(" [")[0] for cell in row[2:]] == ["not finite", "not finite", "1", ""]
+    assert [(k, best.value) for k, best in expected(record, "wgan")] == [(3, 1.25), (4, 1.0)]
+
+
+def test_figures_of_a_benchmark_of_which_nothing_was_measured_yet() -> None:
+    search = [replace(member, state="running", record=None) for member in played("r1", [1.0, 2.0], settings=True)]
+    assert list(figures(benchmark_of(*search))) == []
+    equal = [replace(member, settings={}) for member in search]
+    assert [name for name, _ in figures(benchmark_of(*equal))] == ["curves"]
+
+
+def test_a_mean_curve_goes_on_where_one_seed_diverged() -> None:
+    figure = curves(benchmark_of(*played("r1", [5.0, 6.0, None])))
+    (line,) = figure.axes[0].lines
+    assert (line.get_xdata().min(), line.get_xdata().max()) == (100, 800)
+    (line,) = curves(benchmark_of(*played("r1", [None]))).axes[0].lines  # of nothing else, what there is
+    assert line.get_xdata().max() == 400
+
+
+def test_the_heat_map_counts_runs_that_diverged_as_the_tables_do() -> None:
+    members = [*played("wgan", [None, None]), *played("r1", [4.0, 6.0, 5.0]), *played("hinge", [1.0, None])]
+    names, labels, means, places = standings(benchmark_of(*members))
+    assert (names, labels) == (["fd_lenet", "is_lenet"], ["wgan", "r1", "hinge"])
+    assert places.tolist() == [[2.5, 2.5], [1, 1], [2.5, 2.5]]
+    assert means[0].tolist() == [math.inf, -math.inf]
+    assert means[1].tolist() == pytest.approx([5.0, (25 + 100 / 6 + 20) / 3])
+
+
+def test_what_is_said_of_the_first_place() -> None:
+    def told(*members: Outcome) -> str:
+        return next(findings(benchmark_of(*members)))
+
+    three = [*played("r1", [1.0, 2.0, 3.0]), *played("hinge", [4.0, 5.0, 6.0]), *played("wgan", [2.0, 3.0, 4.5])]
+    assert told(*three).endswith(
+        "r1 comes first. At least 95 % of its pairs of runs beat hinge. "
+        "Against wgan the runs overlap: that difference may be luck."
+    )
+    one = [*played("r1", [1.0]), *played("hinge", [2.0])]
+    assert told(*one).endswith("r1 comes first. Against hinge there are too few runs to tell.")
+    assert column(reached(benchmark_of(*one)), "rank") == ["1", "2"]  # one run tells of no interval
+    assert told(*played("r1", [None, None]), *played("wgan", [None])).endswith("r1, wgan share the first place.")
+    varied = [replace(m, label=f"r1, weight {m.seed // 3}") for m in played("r1", [1.0, 2.0, 3.0, 4.0, 5.0, 6.0])]
+    assert "r1, weight 0 comes first. At least 95 % of its pairs of runs beat r1, weight 1." in told(*varied)
+
+
+def test_a_search_keeps_no_grids(place: Place) -> None:
+    preset = replace(PRESET, draws={"lr": ("log", 1e-5, 1e-2)})
+    record = place.run()
+    assert set(record.grids) == {"hinge", "wgan"}
+    assert of_folder(place.folder, "robustness", preset, record.members).grids == {}
 
 
 # The record and the page.
