@@ -24,6 +24,7 @@ Differences from the papers
     learning rates from 2e-4 to 5e-5 and beta2 from 0.9 to 0.99; here all three stay, and gamma is 1: these networks are
     small, have no residuals and train for a budget of minutes. It is no value of theirs, nor tuned: in one trial of
     16,000 digits 10 came further than 1, and 1 further than 0.1 (`robustness` draws it).
+ 7. InfoGAN's z is drawn as its paper draws it, uniform noise beside the codes; all others have N(0, I).
 """
 
 from typing import Any
@@ -75,13 +76,14 @@ OBJECTIVES: dict[str, dict[str, Any]] = {
 }
 UNCONDITIONAL = [name for name in OBJECTIVES if name not in ("cgan", "infogan")]
 
-#: What Lucic et al. 2018 ("Are GANs created equal?") draw from in their wide range.
+#: What Lucic et al. 2018 ("Are GANs created equal?") draw from in their wide range (params.py of their code, compare_gan).
+#: BatchNorm in D, which they draw too, is `--batchnorm` here; WGAN keeps RMSProp, and so has no beta1 to draw.
 WIDE = {
     "lr": ("log", 1e-5, 1e-2),
     "beta1": ("uniform", 0.0, 1.0),
     "n_critic": ("choice", 1, 5),
     "weight": ("log", 1e-1, 1e2),
-    "clip": ("log", 1e-3, 1e-1),
+    "clip": ("log", 1e-3, 1.0),
 }
 
 PRESETS = {

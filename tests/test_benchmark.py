@@ -9,19 +9,23 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 from made_runs import make_run, write_rows
 
 from zoo.commands import benchmark
-from zoo.commands.benchmark.members import COLLAPSED, Outcome, outcomes
-from zoo.commands.benchmark.page import page, write
+from zoo.commands.benchmark.figures import curves, expected, figures, standings
+from zoo.commands.benchmark.members import CHANCE, COLLAPSED, Outcome, other_settings, outcomes
+from zoo.commands.benchmark.page import findings, page, write
 from zoo.commands.benchmark.record import PLACE, BenchmarkRecord, keep, of_folder, read_record, write_record
 from zoo.commands.benchmark.running import Runner
 from zoo.commands.benchmark.tables import Table, as_text, at_equal_cost, beats, costs, reached, searched, tables
-from zoo.errors import Interrupted, RecordError, UsageError
+from zoo.errors import EvaluationError, Interrupted, RecordError, UsageError
+from zoo.metrics.quantize import to_uint8
 from zoo.runs.folder import RunDir
 from zoo.runs.lock import RunLock
 from zoo.runs.record import read_metrics, read_result, write_result
+from zoo.runs.state import state_without_record
 from zoo.training.benchmark import Entry, Preset, drawn, entries, label, options_of, study_of
 from zoo.training.scripts import papers, script_of
 from zoo.training.study import commands_of
@@ -127,6 +131,7 @@ def test_drawn_settings_follow_from_objective_and_number_alone() -> None:
     assert "beta1" not in drawn(draws, "wgan", 0, {"clip": 0.01, "optimizer": "rmsprop"})  # it has none
     many = [drawn(draws, "wgan", i, {"clip": 0.01}) for i in range(200)]
     assert all(1e-5 <= d["lr"] <= 1e-2 and 0 <= d["beta1"] < 1 and d["n_critic"] in (1, 5) for d in many)
+    assert drawn(draws, "r1", 37, {})["beta1"] < 1  # 0.9998, which three digits would make 1
     assert 1.3e-4 < math.exp(sum(math.log(d["lr"]) for d in many) / 200) < 7.4e-4  # log-uniform about 3.2e-4
 
 
@@ -230,6 +235,16 @@ def test_a_folder_with_other_settings_is_refused_and_shown(place: Place, tmp_pat
         benchmark.run_members(entries(PRESET), PRESET, folder=place.folder, arguments=arguments)
 
 
+def test_settings_that_are_varied_are_texts_of_a_command_line(tmp_path: Path) -> None:
+    varied = {"lr": ["1e-3"], "weight": ["1"], "batchnorm_D": ["true"]}
+    (member,) = entries(PRESET, objectives=["wgan"], seeds=1, vary=varied)
+    model = {"objective": "wgan", "lr": 1e-3, "n_critic": 5, "weight": 1.0, "batchnorm_D": True}
+    make_run(tmp_path / "run", model=model)
+    assert other_settings(RunDir(tmp_path / "run"), member) == []
+    make_run(tmp_path / "other", model={**model, "lr": 2e-3, "batchnorm_D": False})
+    assert other_settings(RunDir(tmp_path / "other"), member) == ["lr", "batchnorm_D"]
+
+
 def test_failed_and_diverged_members_stop_no_other_and_are_counted(place: Place) -> None:
     nan = "a loss became nan or infinite at or shortly before images_seen=640"
     place.broken = {"hinge-seed1": nan, "wgan-seed0": "there is no disk"}
@@ -240,7 +255,7 @@ def test_failed_and_diverged_members_stop_no_other_and_are_counted(place: Place)
     assert column(table, "runs") == ["1 finished, 1 diverged", "1 finished, 1 failed"]
     assert column(table, "last") == ["10", "31"]  # the mean of those with a value, the count beside it
     assert column(table, "IQM of last")[0] == "not finite [10, not finite]"  # of two, one as bad as can be
-    assert [value[:3] for value in column(table, "rank")] == ["2 [", "1 ["]
+    assert column(table, "rank") == ["2 [1, 2]", "1"]
     place.broken = {}
     place.run()
     assert place.calls[-3:] == ["fit wgan-seed0", "test wgan-seed0", "test wgan-seed0"]  # the failed one alone
@@ -254,6 +269,9 @@ def test_what_runs_or_is_missing_or_collapsed_is_said(place: Place) -> None:
     log = place.folder / "hinge-seed0/metrics.jsonl"
     rows = read_metrics(log)
     write_rows(log, [{**row, **({"variety": COLLAPSED / 2} if "variety" in row else {})} for row in rows])
+    assert place.record().members[0].state == "finished"  # 40 updates of an untrained G
+    result = read_result(place.folder / "hinge-seed0")
+    write_result(RunDir(place.folder / "hinge-seed0"), {**result, "generator_steps": CHANCE})
     (place.folder / "wgan-seed1/result.json").unlink()
     lock = RunLock(place.folder / "wgan-seed1")
     lock.take()
@@ -265,10 +283,22 @@ def test_what_runs_or_is_missing_or_collapsed_is_said(place: Place) -> None:
     assert column(reached(place.record()), "last")[0] == "10.5 +/- 0.71"  # a collapsed run has its value
 
 
-def test_the_threshold_of_collapse_is_the_watchs() -> None:
-    from zoo.training.callbacks.health import COLLAPSED as watched
+def test_the_thresholds_of_collapse_are_the_watchs() -> None:
+    from zoo.training.callbacks import health
 
-    assert watched == COLLAPSED
+    assert (health.COLLAPSED, health.CHANCE) == (COLLAPSED, CHANCE)
+
+
+def test_samples_that_are_not_finite_are_a_divergence_too(place: Place) -> None:
+    """Weights that became nan in the update before an evaluation: no loss has told of it yet."""
+    with pytest.raises(EvaluationError) as found:
+        to_uint8(torch.tensor([math.nan]))
+    place.broken = {"hinge-seed1": str(found.value)}
+    assert place.run().members[1].state == "diverged"
+    assert state_without_record(RunDir(place.folder / "hinge-seed1")) == "diverged"
+    place.broken, place.calls = {}, []
+    assert place.run().members[1].state == "diverged"
+    assert not place.calls  # on this machine it would diverge again
 
 
 def test_commands_are_processes_whose_output_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -318,6 +348,79 @@ def test_the_table_of_a_search() -> None:
     assert row[1] == "4 finished, 1 diverged"
     assert row[2].startswith("not finite")  # of one draw: it may diverge
     assert row[3].startswith("2 [")  # of two of five: (4 * 1 + 3 * 2 + 2 * 3 + 1 * 4) / 10
+
+
+def played(objective: str, values: Sequence[float | None], *, settings: bool = False) -> list[Outcome]:
+    """Members with these values of fd_lenet, and 100 over them as is_lenet; None has diverged halfway."""
+    members = []
+    for i, value in enumerate(values):
+        taken = {} if value is None else {"fd_lenet": value, "is_lenet": 100 / value}
+        record = {"tests": [{"checkpoint": "last.ckpt", "images_seen": 1, "values": taken, "protocols": {}}]}
+        seen = [100.0, 200.0, 400.0, 800.0][: 3 if value is None else 4]
+        curve = dict.fromkeys(("images_seen", "generator_steps", "seconds"), seen) | {"fd_lenet2k": seen}
+        state, own = ("diverged", None) if value is None else ("finished", record)
+        lr = {"lr": i} if settings else {}
+        members.append(Outcome(f"{objective}-{i}", objective, objective, i, lr, state, record=own, curve=curve))  # type: ignore[arg-type]
+    return members
+
+
+def benchmark_of(*members: Outcome) -> BenchmarkRecord:
+    return BenchmarkRecord("made", "made", "fd_lenet", "fd_lenet2k", members, {})
+
+
+def test_a_search_of_which_half_diverged_is_shown_where_it_finds_something() -> None:
+    record = benchmark_of(*played("wgan", [1.0, 2.0, None, None], settings=True))
+    (row,) = searched(record).rows
+    assert [cell.partition(" [")[0] for cell in row[2:]] == ["not finite", "not finite", "1", ""]
+    assert [(k, best.value) for k, best in expected(record, "wgan")] == [(3, 1.25), (4, 1.0)]
+
+
+def test_figures_of_a_benchmark_of_which_nothing_was_measured_yet() -> None:
+    search = [replace(member, state="running", record=None) for member in played("r1", [1.0, 2.0], settings=True)]
+    assert list(figures(benchmark_of(*search))) == []
+    equal = [replace(member, settings={}) for member in search]
+    assert [name for name, _ in figures(benchmark_of(*equal))] == ["curves"]
+
+
+def test_a_mean_curve_goes_on_where_one_seed_diverged() -> None:
+    figure = curves(benchmark_of(*played("r1", [5.0, 6.0, None])))
+    (line,) = figure.axes[0].lines
+    assert (line.get_xdata().min(), line.get_xdata().max()) == (100, 800)
+    (line,) = curves(benchmark_of(*played("r1", [None]))).axes[0].lines  # of nothing else, what there is
+    assert line.get_xdata().max() == 400
+
+
+def test_the_heat_map_counts_runs_that_diverged_as_the_tables_do() -> None:
+    members = [*played("wgan", [None, None]), *played("r1", [4.0, 6.0, 5.0]), *played("hinge", [1.0, None])]
+    names, labels, means, places = standings(benchmark_of(*members))
+    assert (names, labels) == (["fd_lenet", "is_lenet"], ["wgan", "r1", "hinge"])
+    assert places.tolist() == [[2.5, 2.5], [1, 1], [2.5, 2.5]]
+    assert means[0].tolist() == [math.inf, -math.inf]
+    assert means[1].tolist() == pytest.approx([5.0, (25 + 100 / 6 + 20) / 3])
+
+
+def test_what_is_said_of_the_first_place() -> None:
+    def told(*members: Outcome) -> str:
+        return next(findings(benchmark_of(*members)))
+
+    three = [*played("r1", [1.0, 2.0, 3.0]), *played("hinge", [4.0, 5.0, 6.0]), *played("wgan", [2.0, 3.0, 4.5])]
+    assert told(*three).endswith(
+        "r1 comes first. At least 95 % of its pairs of runs beat hinge. "
+        "Against wgan the runs overlap: that difference may be luck."
+    )
+    one = [*played("r1", [1.0]), *played("hinge", [2.0])]
+    assert told(*one).endswith("r1 comes first. Against hinge there are too few runs to tell.")
+    assert column(reached(benchmark_of(*one)), "rank") == ["1", "2"]  # one run tells of no interval
+    assert told(*played("r1", [None, None]), *played("wgan", [None])).endswith("r1, wgan share the first place.")
+    varied = [replace(m, label=f"r1, weight {m.seed // 3}") for m in played("r1", [1.0, 2.0, 3.0, 4.0, 5.0, 6.0])]
+    assert "r1, weight 0 comes first. At least 95 % of its pairs of runs beat r1, weight 1." in told(*varied)
+
+
+def test_a_search_keeps_no_grids(place: Place) -> None:
+    preset = replace(PRESET, draws={"lr": ("log", 1e-5, 1e-2)})
+    record = place.run()
+    assert set(record.grids) == {"hinge", "wgan"}
+    assert of_folder(place.folder, "robustness", preset, record.members).grids == {}
 
 
 # The record and the page.

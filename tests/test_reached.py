@@ -250,7 +250,7 @@ def test_the_data_are_those_of_the_run() -> None:
 @pytest.mark.parametrize(("size", "variant"), [("32", "row a at 32x32"), ("128", None)])
 def test_a_row_of_a_table_in_small_is_none_of_the_recipes(size: str, variant: str | None) -> None:
     """`table1_a` is CelebA at 128x128."""
-    tests = [{"checkpoint": "last.ckpt", "values": {"swd10k_avg": 9.0}, "protocols": {}}]
+    tests = [{"checkpoint": "last.ckpt", "images_seen": 9, "values": {"swd10k_avg": 9.0}, "protocols": {}}]
     record = {"paper": "pggan", "recipe": "table1_a", "tests": tests, "images_seen": 9, "seed": 0, "commit": None}
     record |= {"commands": [], "overrides": {"--data.resolution": size}}
     study = {"paper": "pggan", "study": "table1_small", "groups": {"a-seed0": "row a at 32x32"}, "findings": {}}

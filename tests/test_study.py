@@ -9,13 +9,15 @@ from typing import Any
 import pytest
 
 from zoo.commands.results.keep import keep
-from zoo.commands.results.results import results
+from zoo.commands.results.results import of_run, of_study, results
 from zoo.errors import RecordError, ZooError
 from zoo.experiments.measures import mean_and_std, study_table
 from zoo.models import MODELS
 from zoo.models.trained import FinishedRun
+from zoo.runs.record import read_result
 from zoo.runs.study import read_study, values_of
 from zoo.runs.text import number
+from zoo.training.scripts import script_of
 from zoo.training.study import Member, Study, study_command
 from zoo.training.words import Words
 
@@ -165,6 +167,21 @@ def test_the_record_says_what_the_runs_reached_together(place: Place, capsys: py
     assert "kd_x_std" not in capsys.readouterr().out
 
 
+def test_a_second_test_of_a_checkpoint_stands_beside_the_first() -> None:
+    """With other extractors, and at the end alone: it hides no figure, and what was not taken at the best is empty."""
+    record = read_result(RECORD)
+    more = {"checkpoint": "last.ckpt", "images_seen": record["tests"][-1]["images_seen"]}
+    both = {**record, "tests": [*record["tests"], {**more, "values": {"fid10k": 9.0}, "protocols": {"fid10k": "p"}}]}
+    study = {"paper": "gan", "study": "x", "groups": {"a": "A"}, "records": {"a": record}, "findings": {}}
+    first = study_table(study)
+    study["records"] = {"a": both}
+    assert study_table(study) == [*first, ["A", "fid10k", "", "9", "1"]]
+    for found in (list(of_study(study)), list(of_run(both, script_of("gan").recipes["mnist"]))):
+        assert [result.measure for result in found] == [row[1] for row in first] + ["fid10k"]
+        assert found[-1].best is None
+        assert found[0].best is not None
+
+
 def test_a_study_that_grows_is_of_what_is_finished(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
     place.study = dataclasses.replace(place.study, grows=True)
     place.run("--members", "a3")
@@ -253,8 +270,9 @@ def test_bad_input(place: Place, tmp_path: Path) -> None:
 
 
 def test_a_member_that_was_not_tested_has_no_values() -> None:
-    tested = [{"tests": [{"checkpoint": "last.ckpt", "values": {"fd": 2.0}}]}, {"tests": []}]
-    tested += [{"tests": [{"checkpoint": "best.ckpt", "values": {"fd": 1.0}}]}]
+    taken = {"images_seen": 1, "protocols": {}}
+    tested = [{"tests": [{**taken, "checkpoint": "last.ckpt", "values": {"fd": 2.0}}]}, {"tests": []}]
+    tested += [{"tests": [{**taken, "checkpoint": "best.ckpt", "values": {"fd": 1.0}}]}]
     assert values_of(tested, "fd", checkpoint="best") == [2, 1]
     assert values_of(tested, "fd", checkpoint="last") == [2]
     study = {"groups": {"a": "A"}, "records": {"a": {**tested[2], "seed": 0}}, "findings": {}}

@@ -18,6 +18,7 @@ from zoo.commands.compare.reading import read_runs
 from zoo.commands.compare.text import as_text, tables, write_tables
 from zoo.errors import RecordError
 from zoo.runs.lock import LOCK_FILE, RunLock
+from zoo.runs.record import read_result, write_result
 from zoo.runs.tables import Table, escaped, in_latex, plain_in_markdown
 
 ENDS = (40.0, 44.0, 54.0)
@@ -114,6 +115,17 @@ def test_values_that_are_not_finite_and_other_protocols_are_left_out_and_said(tm
     notes = "\n".join(compared.run_notes)
     assert "fd_lenet2k: seeds have several protocols, the means are of the one that most have" in notes
     assert "seed 0 is there more than once: twice is left out" in notes
+
+
+def test_other_protocols_of_test_are_said_too(tmp_path: Path) -> None:
+    runs = seeds(tmp_path)
+    record = read_result(runs[2])
+    own = {"o" * 12: {**PROTOCOL, "n_fake": 9}}
+    tests = [{**test, "protocols": dict.fromkeys(test["values"], "o" * 12)} for test in record["tests"]]
+    write_result(runs[2], {**record, "protocols": record["protocols"] | own, "tests": tests})
+    compared = comparison(*runs)
+    assert compared.tested["fd_lenet"][0].cells["last"] == "42 +/- 2.8 (2/3)"
+    assert "fd_lenet: seeds have several protocols, the means are of the one" in "\n".join(compared.run_notes)
 
 
 def test_records_alone_are_grouped_by_their_commands(tmp_path: Path) -> None:

@@ -229,6 +229,20 @@ def test_labels_beside_the_lines_do_not_overlap(tab: Page, written: Path) -> Non
     assert all(b - a >= 12 for a, b in zip(sorted(tops), sorted(tops)[1:], strict=False))
 
 
+def test_nine_objectives_of_a_benchmark_are_told_apart(tab: Page, tmp_path: Path) -> None:
+    """By colour and sign, of which there are eight and four, and by the ends of their labels."""
+    for objective in (names := [*("hinge", "lsgan", "non-saturating", "r1", "s", "t", "u", "v", "wgan")]):
+        make_run(tmp_path / objective, paper="benchmark", model={"objective": objective}, tests={"last": 1.0})
+    html = write_page(comparison(tmp_path), tmp_path / "page.html")
+    data = data_of(html.read_text())
+    assert data["runs"][2]["label"] == "benchmark digits, objective non-saturating"  # though it is the recipe's
+    assert [series["end"] for series in data["charts"][0]["series"]] == [f"objective {name}" for name in names]
+    tab.open(html, width=1280)
+    signs = f"[...document.querySelectorAll('{LARGE} path.sign')]"
+    looks = tab.run(f"{signs}.map((p) => p.parentNode.className.baseVal + p.getAttribute('d').replace(/[^a-z]/g, ''))")
+    assert len(set(looks)) == len(looks) == 9
+
+
 def test_names_bear_the_signs_of_their_runs_and_lines_lead_to_them_from_ends_further_left(
     tab: Page, written: Path
 ) -> None:

@@ -1,8 +1,8 @@
 """One pair of networks for every objective: what the benchmark trains. It is no paper.
 
-The networks are DCGAN's in their community variant (4x4 kernels, N(0, 0.02) weights), z ~ N(0, I), images in [-1, 1].
-A D without BatchNorm has biases, and first weights that keep its signals at one scale (He et al. 2015): without the
-biases no D can tell an image of zeros from the decision boundary, and G stays there.
+The networks are DCGAN's in their community variant (4x4 kernels, N(0, 0.02) weights), z ~ N(0, I) but for InfoGAN's,
+images in [-1, 1]. A D without BatchNorm has biases, and first weights that keep its signals at one scale (He et al.
+2015): without the biases no D can tell an image of zeros from the decision boundary, and G stays there.
 Objectives are in objectives.py; every one of them is a paper's, and its class says which.
 """
 
@@ -84,7 +84,7 @@ class Benchmark(AdversarialModule):
         self.to(memory_format=torch.channels_last)  # same values, faster convolutions
 
     def latents(self, n: int, *, generator: torch.Generator | None = None) -> Tensor:
-        """The objective's prior, N(0, I) but for InfoGAN's codes. [n, z_dim]."""
+        """The objective's prior, N(0, I) but for InfoGAN's uniform noise and codes. [n, z_dim]."""
         return self.objective.latents(n, self.z_dim, generator=generator)
 
     def discriminator_loss(self, x: Tensor, y: Tensor | None) -> Tensor:

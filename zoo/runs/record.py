@@ -259,6 +259,18 @@ def read_result(path: str | os.PathLike[str]) -> dict[str, Any]:
     return record
 
 
+def tests_of(record: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Figures of `test` by checkpoint ("best", "last"); those of several calls on one checkpoint together."""
+    found: dict[str, dict[str, Any]] = {}
+    for test in record.get("tests", []):
+        name = Path(test["checkpoint"]).stem
+        old = found.get(name, test)
+        if old["images_seen"] != test["images_seen"]:  # the run went on, and this is another checkpoint
+            old = test
+        found[name] = {**test, **{part: old[part] | test[part] for part in ("values", "protocols")}}
+    return found
+
+
 #: What says where and how a run was made, or looks on, and so overrides nothing of its recipe.
 NO_OVERRIDES = ("--recipe", "--data_dir", "--run_dir", "--ckpt_path", "--seed_everything", "--devices", "--wandb")
 LOOKING_ON = ("--evaluation.", "--keep.", "--trainer.max_time", "--trainer.devices", "--trainer.logger")

@@ -6,7 +6,8 @@ from zoo.runs.folder import RunDir
 from zoo.runs.lock import RunLock
 
 FAILURES = "failures"  # folder beside the members of a benchmark: what they ended with
-DIVERGED = "became nan or infinite"  # in the error of a training that did
+#: In the error of a training that diverged: a loss, or samples before the next loss could tell.
+DIVERGED = ("became nan or infinite", "generated values are NaN or infinite")
 
 
 def in_use(run: RunDir) -> bool:
@@ -25,10 +26,15 @@ def failure_of(folder: Path, name: str) -> str:
     return file.read_text(encoding="utf-8", errors="replace").strip() if file.is_file() else ""
 
 
+def diverged(why: str) -> bool:
+    """Whether an error is that of a training that diverged."""
+    return any(words in why for words in DIVERGED)
+
+
 def state_without_record(run: RunDir) -> str:
     """ "running" where a process of this machine holds it, else "diverged", "failed" or "stopped"."""
     if in_use(run):
         return "running"
     if why := failure_of(run.path.parent, run.path.name):
-        return "diverged" if DIVERGED in why else "failed"
+        return "diverged" if diverged(why) else "failed"
     return "stopped"

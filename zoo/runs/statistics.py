@@ -93,7 +93,8 @@ def probability_of_improvement(a: Sequence[float], b: Sequence[float], *, better
 def ranks(groups: Mapping[str, Sequence[float]], *, better: Better) -> dict[str, Interval]:
     """Each group's rank by its interquartile mean (1 is the best, ties share the mean of their ranks).
 
-    The interval is over resamples of every group's runs at once. Groups without runs have no rank.
+    The interval is over resamples of every group's runs at once; a group of one run has none. Groups without runs have
+    no rank.
     """
     sign = -1.0 if better == "higher" else 1.0
     present = {name: sign * np.asarray(values, dtype=np.float64) for name, values in groups.items() if len(values)}
@@ -103,7 +104,9 @@ def ranks(groups: Mapping[str, Sequence[float]], *, better: Better) -> dict[str,
     own = rank(np.stack([interquartile_mean(values) for values in present.values()]))
     drawn = [interquartile_mean(values[resamples(len(values), random)]) for values in present.values()]
     resampled = rank(np.stack(drawn, axis=-1))  # [RESAMPLES, groups]
-    return {name: interval(float(own[i]), resampled[:, i]) for i, name in enumerate(present)}
+    found = {name: interval(float(own[i]), resampled[:, i]) for i, name in enumerate(present)}
+    alone = {name: Interval(found[name].value, math.nan, math.nan) for name in present if len(present[name]) < 2}
+    return found | alone
 
 
 def rank(values: npt.ArrayLike) -> Array:

@@ -7,7 +7,7 @@ from typing import Any
 from zoo.errors import RecordError
 from zoo.runs import schema
 from zoo.runs.plain import read_json
-from zoo.runs.record import validate_result
+from zoo.runs.record import tests_of, validate_result
 
 STUDY_FILE = "study.json"
 SCHEMA_VERSION = 1
@@ -73,7 +73,7 @@ def values_of(records: Iterable[Mapping[str, Any]], measure: str, *, checkpoint:
     """
     values = []
     for record in records:
-        tests = {Path(test["checkpoint"]).stem: test["values"] for test in record["tests"]}
+        tests = {name: test["values"] for name, test in tests_of(record).items()}
         at = tests.get(checkpoint, tests.get("last", {}))
         if measure in at:
             values.append(at[measure])

@@ -124,8 +124,13 @@ def drawn(draws: Mapping[str, tuple[Any, ...]], objective: str, number: int, set
             low, high = values
             share = random.random()
             value = low * (high / low) ** share if kind == "log" else low + (high - low) * share
-            found[name] = float(f"{value:.3g}")
+            found[name] = round_below(value, high)
     return found
+
+
+def round_below(value: float, high: float) -> float:
+    """A draw from below `high` in three digits, or in as many as keep it there: no Adam has a beta1 of 1."""
+    return next(short for digits in range(3, 18) if (short := float(f"{value:.{digits}g}")) < high)
 
 
 def label(objective: str, settings: Settings) -> str:

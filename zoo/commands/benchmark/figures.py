@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
 
-from zoo.commands.benchmark.members import CLOCKS, Outcome
+from zoo.commands.benchmark.members import CLOCKS, MEASURED, Outcome, worst
 from zoo.commands.benchmark.record import BenchmarkRecord
 from zoo.commands.benchmark.tables import CLOCK_TITLES, direction, finite, is_search, short
 from zoo.experiments.measures import measures_of
 from zoo.experiments.pictures.drawing import Array, new_figure
-from zoo.runs.statistics import Interval, best_of, rank
+from zoo.runs.statistics import Interval, best_of, interquartile_mean, rank
+from zoo.runs.text import number as written
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -43,12 +44,14 @@ ROWS = 4  # of images that each objective's samples show
 
 def figures(record: BenchmarkRecord) -> Iterator[tuple[str, Any]]:
     """Name and drawing of each figure that there is something for."""
+    measured = any(finite(record.values(label)) for label in record.groups)
     if is_search(record):
-        yield "search", search(record)
+        if measured:
+            yield "search", search(record)
         return
     if any(line_of(member, clock, record.curve) for member in record.members for clock in CLOCKS):
         yield "curves", curves(record)
-    if any(member.record for member in record.members):
+    if measured:
         yield "heat", heat(record)
     if record.grids:
         yield "samples", samples(record)
@@ -62,11 +65,15 @@ def style(number: int) -> dict[str, Any]:
 
 
 def curves(record: BenchmarkRecord) -> Any:
-    """The measure while training over each clock: mean over seeds, and a band from the lowest to the highest."""
+    """The measure while training over each clock: mean over seeds, and a band from the lowest to the highest.
+
+    Of the seeds that were trained to their end, where there are any: the others would end the line where they did.
+    """
     figure, axes = new_figure(3, 1, width=WIDTH, height=11)  # one below the other, so that a phone shows them large
     for ax, clock in zip((row[0] for row in axes), CLOCKS, strict=True):
         for number, (label, members) in enumerate(record.groups.items()):
-            lines = [line for member in members if (line := line_of(member, clock, record.curve)) is not None]
+            ended = [member for member in members if member.state in MEASURED] or members
+            lines = [line for member in ended if (line := line_of(member, clock, record.curve)) is not None]
             if not lines:
                 continue
             x = np.linspace(max(x[0] for x, _ in lines), min(x[-1] for x, _ in lines), POINTS)
@@ -116,6 +123,8 @@ def search(record: BenchmarkRecord) -> Any:
     rows = -(-len(found) // 2)
     figure, axes = new_figure(rows, 2, width=WIDTH, height=1.75 * rows)
     panels = [ax for row in axes for ax in row]
+    ends = [end for line in found.values() for _, best in line for end in best if np.isfinite(end)]
+    bottom, top = min(ends) / 1.1, max(ends) * 1.1
     for number, (ax, label) in enumerate(zip(panels, found, strict=False)):
         if number:
             ax.sharex(panels[0])
@@ -125,10 +134,11 @@ def search(record: BenchmarkRecord) -> Any:
                 ax.plot([k for k, _ in line], [f.value for _, f in line], color=OTHERS, linewidth=0.8)
         k, own = [k for k, _ in found[label]], [f for _, f in found[label]]
         ax.plot(k, [f.value for f in own], **{**style(number), "markevery": 1})
-        low, high = ([f[i] if np.isfinite(f[i]) else np.nan for f in own] for i in (1, 2))
+        low, high = (np.clip([f[i] for f in own], bottom, top) for i in (1, 2))  # an end that is infinite: the axis's
         ax.fill_between(k, low, high, color=style(number)["color"], alpha=0.2, linewidth=0)
         ax.set_title(short(record, label), fontsize=9, loc="left")
         ax.set_yscale("log")
+        ax.set_ylim(bottom, top)
         ax.grid(alpha=0.25)
         whole_numbers(ax)
     for ax in panels[len(found) :]:
@@ -141,26 +151,20 @@ def search(record: BenchmarkRecord) -> Any:
 def expected(record: BenchmarkRecord, label: str) -> list[tuple[int, Interval]]:
     """(k, expected best of k runs) where that is finite."""
     values = record.values(label)
-    found = [(k, best_of(values, k, better=direction(record.measure))) for k in range(1, len(finite(values)) + 1)]
+    found = [(k, best_of(values, k, better=direction(record.measure))) for k in range(1, len(values) + 1)]
     return [(k, best) for k, best in found if np.isfinite(best.value)]
 
 
 def heat(record: BenchmarkRecord) -> Any:
-    """Ranks of the groups' means, objective x measure, with the means written in."""
-    results = [member.record for member in record.members if member.record is not None]
-    names = measures_of(results)
-    labels = [label for label in record.groups if record.values(label)]
-    means = np.array([[mean(record.values(label, measure=name)) for name in names] for label in labels])
-    signs = np.array([1.0 if direction(name) == "lower" else -1.0 for name in names])
-    places = np.stack([rank(column) for column in (means * signs).T], axis=1)
+    """Ranks of the groups by their interquartile means, objective x measure, with these written in."""
+    names, labels, means, places = standings(record)
     figure, axes = new_figure(1, 1, width=max(WIDTH, 1.2 * len(names) + 1.3), height=0.4 * len(labels) + 1.2)
     ax = axes[0][0]
     darkness = (len(labels) - places) / max(len(labels) - 1, 1) * DARKEST
     ax.imshow(darkness, cmap="Greys", aspect="auto", vmin=0, vmax=1)
     for (row, column), value in np.ndenumerate(means):
         colour = "white" if darkness[row, column] > 0.6 else "black"
-        text = f"{value:.4g}" if np.isfinite(value) else "not finite"
-        ax.text(column, row, text, ha="center", va="center", fontsize=9, color=colour)
+        ax.text(column, row, written(float(value)), ha="center", va="center", fontsize=9, color=colour)
     heads = [f"{name.replace('_', '_' + chr(10), 1)}\n({direction(name)})" for name in names]
     ax.set_xticks(range(len(names)), heads, fontsize=9)
     ax.xaxis.tick_top()
@@ -170,10 +174,17 @@ def heat(record: BenchmarkRecord) -> Any:
     return figure
 
 
-def mean(values: Sequence[float]) -> float:
-    """The mean of the runs that did not diverge; infinite where none is left."""
-    own = finite(values)
-    return float(np.mean(own)) if own else float("inf")
+def standings(record: BenchmarkRecord) -> tuple[list[str], list[str], Array, Array]:
+    """Measures, labels, and of each label's last values the interquartile mean and its rank, [labels, measures].
+
+    Runs that diverged count as the worst, as in the tables; so does a group that a measure was not taken of.
+    """
+    names = measures_of(member.record for member in record.members if member.record is not None)
+    labels = [label for label in record.groups if record.values(label)]
+    columns = [[record.values(label, measure=name) or [worst(name)] for label in labels] for name in names]
+    means = np.array([[float(interquartile_mean(values)) for values in column] for column in columns])
+    signs = np.array([[1.0 if direction(name) == "lower" else -1.0] for name in names])
+    return names, labels, means.T, rank(means * signs).T
 
 
 def samples(record: BenchmarkRecord) -> Any:

@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from zoo.commands.compare.runs import tests_of, training_seconds
+from zoo.commands.compare.labels import alike
+from zoo.commands.compare.runs import training_seconds
 from zoo.errors import RecordError
 from zoo.experiments.measures import MEASURES
 from zoo.runs.folder import RunDir
 from zoo.runs.plain import read_settings
-from zoo.runs.record import read_metrics, read_result
-from zoo.runs.state import DIVERGED, failure_of, in_use
+from zoo.runs.record import read_metrics, read_result, tests_of
+from zoo.runs.state import diverged, failure_of, in_use
 from zoo.training.benchmark import Entry, Preset
 from zoo.training.study import finished
 
@@ -21,7 +22,9 @@ from zoo.training.study import finished
 State = Literal["finished", "collapsed", "diverged", "failed", "running", "stopped", "missing", "other settings"]
 STATES: tuple[State, ...] = get_args(State)
 MEASURED: tuple[State, ...] = ("finished", "collapsed")
-COLLAPSED = 0.25  # of the reals' variety, as zoo.training.callbacks.health warns of it
+#: A run is collapsed where zoo.training.callbacks.health warns of it: its variety is below this share of the reals',
+#: after so many updates of G; before them samples look alike because G is untrained.
+COLLAPSED, CHANCE = 0.25, 500
 CLOCKS = ("images_seen", "generator_steps", "seconds")
 
 
@@ -81,22 +84,29 @@ def outcome(folder: Path, entry: Entry, preset: Preset) -> Outcome:
     curve = curve_of(run, [preset.curve])
     if finished(run.path):
         record = read_result(run.path)
-        last = next((v for v in reversed(curve.get("variety", ())) if v is not None), None)
-        collapsed = last is not None and last < COLLAPSED
-        return Outcome(*own, "collapsed" if collapsed else "finished", record=record, curve=curve)
+        return Outcome(*own, "collapsed" if collapsed(record, curve) else "finished", record=record, curve=curve)
     if in_use(run):
         return Outcome(*own, "running", curve=curve)
     if why := failure_of(folder, entry.name):
-        return Outcome(*own, "diverged" if DIVERGED in why else "failed", why, curve=curve)
+        return Outcome(*own, "diverged" if diverged(why) else "failed", why, curve=curve)
     return Outcome(*own, "stopped" if run.holds_run else "missing", curve=curve)
 
 
+def collapsed(record: Mapping[str, Any], curve: Mapping[str, Sequence[float | None]]) -> bool:
+    """Whether a run's last samples look alike, though G had a chance."""
+    last = next((v for v in reversed(curve.get("variety", ())) if v is not None), None)
+    return last is not None and last < COLLAPSED and record["generator_steps"] >= CHANCE
+
+
 def other_settings(run: RunDir, entry: Entry) -> list[str]:
-    """Names of the settings in which a run is not the member that its folder is named after."""
+    """Names of the settings in which a run is not the member that its folder is named after.
+
+    Values that are varied are texts of a command line: 1e-3 is 0.001 of config.yaml, and true is True.
+    """
     config = read_settings(run.config)
     model = config.get("model") or {}
     wanted = {"objective": entry.objective, **entry.settings}
-    wrong = [name for name, value in wanted.items() if str(model.get(name)) != str(value)]
+    wrong = [name for name, value in wanted.items() if not alike(str(model.get(name)).lower(), str(value).lower())]
     return wrong + ([] if config.get("seed_everything") == entry.seed else ["seed_everything"])
 
 

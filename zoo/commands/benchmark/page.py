@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from zoo.commands.benchmark.members import MEASURED
 from zoo.commands.benchmark.record import PLACE, BenchmarkRecord, read_record
-from zoo.commands.benchmark.tables import direction, is_search, tables
+from zoo.commands.benchmark.tables import direction, is_search, short, tables
 from zoo.errors import ZooError
 from zoo.runs.folder import write_atomically
-from zoo.runs.statistics import probability_of_improvement, ranks
+from zoo.runs.statistics import Interval, probability_of_improvement, ranks
 from zoo.runs.tables import in_markdown
 
 PAGE = Path("docs/benchmark.md")
@@ -21,7 +21,8 @@ Written by `zoo benchmark --write` from the records in `{place}`; nothing here i
 
 Each objective is its paper's own loss code on one pair of networks, DCGAN's for 32x32 images, without BatchNorm in D
 unless a heading says so. The objectives are in [zoo/models/objectives.py](../zoo/models/objectives.py), their settings
-in [reproductions/benchmark.py](../reproductions/benchmark.py). What differs between two members stands in their labels.
+in [reproductions/benchmark.py](../reproductions/benchmark.py). What differs between two members stands in their labels;
+of `robustness`, which draws settings at random, the ranges stand in that script.
 
 ```
 zoo benchmark --preset digits --jobs 2          # eleven objectives, three seeds, no download
@@ -30,12 +31,15 @@ zoo benchmark --preset digits --status          # what there is so far
 ```
 
 How to read the tables: a Fréchet distance is of features of the network in its name and is lower for better samples; it
-compares rows of one table alone. Runs that collapsed or diverged are counted in `runs` and never dropped.
+compares rows of one table alone. `runs` counts all members. One that collapsed is in every number. One that diverged
+has no values: it counts as the worst in interquartile means, ranks, probabilities and searches, and means with a
+standard deviation are without it. Members that failed, were stopped, are running or missing are in no number.
 
 Limits: these are small networks and small budgets, and each objective has one setting of its hyperparameters (but for
 `robustness`). A rank says which objective to try first at this size, not which is best at another.
 """
 EVIDENT = 0.95  # probability of improvement from which a sentence calls one objective ahead of another
+FEWEST = 3  # runs a side that can tell: of two and two, all pairs agree by luck in one case of three
 
 
 def write(root: Path) -> list[Path]:
@@ -88,16 +92,28 @@ def section(record: BenchmarkRecord) -> str:
 def captions(record: BenchmarkRecord) -> Iterator[tuple[str, str]]:
     """Name and caption of each figure."""
     if is_search(record):
-        yield "search", f"{record.measure} of the best of k runs with settings drawn at random, with 95 % intervals."
+        yield (
+            "search",
+            (
+                f"{record.measure} of the best of k runs with settings drawn at random, with 95 % intervals. A line "
+                "begins where k runs cannot all have diverged; a band that reaches the frame has no end there."
+            ),
+        )
         return
     yield (
         "curves",
         (
-            f"{record.curve} over images seen, updates of G and wall time: the mean over seeds, and from the lowest "
-            "to the highest seed."
+            f"{record.curve} over images seen, updates of G and wall time: the mean over the seeds that were trained "
+            "to their end, and from the lowest to the highest of them."
         ),
     )
-    yield "heat", "Each measure at the end of training, as ranks of the means: dark is better."
+    yield (
+        "heat",
+        (
+            "The interquartile mean of each measure at the end of training, runs that diverged counted as the worst, "
+            "shaded by its rank: dark is better."
+        ),
+    )
     if record.grids:
         yield (
             "samples",
@@ -107,25 +123,10 @@ def captions(record: BenchmarkRecord) -> Iterator[tuple[str, str]]:
 
 def findings(record: BenchmarkRecord) -> Iterator[str]:
     """What the numbers say, in sentences made of them."""
-    better = direction(record.measure)
     values = {label: found for label in record.groups if (found := record.values(label))}
-    places = ranks(values, better=better)
-    if len(places) < 2:
-        return
-    order = sorted(places, key=lambda label: places[label].value)
-    names = {label: record.objectives[label] for label in order}
-    first = order[0]
-    behind = [
-        names[other]
-        for other in order[1:]
-        if probability_of_improvement(values[first], values[other], better=better).value >= EVIDENT
-    ]
-    level = [names[label] for label in order[1:] if names[label] not in behind]
-    yield (
-        f"By {record.measure} at the end of training, {names[first]} comes first. "
-        + (f"At least 95 % of its pairs of runs beat {', '.join(behind)}. " if behind else "")
-        + (f"Against {', '.join(level)} the seeds overlap: that difference may be luck." if level else "")
-    ).rstrip()
+    places = ranks(values, better=direction(record.measure))
+    if len(places) > 1:
+        yield ranking(record, values, places)
     bad = {
         state: [m.name for m in record.members if m.state == state]
         for state in ("collapsed", "diverged", "failed", "running", "stopped", "missing", "other settings")
@@ -133,3 +134,25 @@ def findings(record: BenchmarkRecord) -> Iterator[str]:
     done = sum(member.state in MEASURED for member in record.members)
     told = [f"{len(found)} {state} ({', '.join(found)})" for state, found in bad.items() if found]
     yield f"{done} of {len(record.members)} runs were trained to their end" + (f"; {'; '.join(told)}." if told else ".")
+
+
+def ranking(record: BenchmarkRecord, values: Mapping[str, Sequence[float]], places: Mapping[str, Interval]) -> str:
+    """Which group comes first, which it is ahead of, and which it is not told apart from."""
+    order = sorted(places, key=lambda label: places[label].value)
+    names = {label: short(record, label) for label in order}
+    beginning = f"By {record.measure} at the end of training,"
+    best = [label for label in order if places[label].value == places[order[0]].value]
+    if len(best) > 1:
+        return f"{beginning} {', '.join(names[label] for label in best)} share the first place."
+    behind: list[str] = []
+    level: list[str] = []
+    few: list[str] = []
+    for other in order[1:]:
+        chance = probability_of_improvement(values[best[0]], values[other], better=direction(record.measure)).value
+        enough = min(len(values[best[0]]), len(values[other])) >= FEWEST
+        (few if not enough else behind if chance >= EVIDENT else level).append(names[other])
+    told = [f"{beginning} {names[best[0]]} comes first."]
+    told += [f"At least 95 % of its pairs of runs beat {', '.join(behind)}."] if behind else []
+    told += [f"Against {', '.join(level)} the runs overlap: that difference may be luck."] if level else []
+    told += [f"Against {', '.join(few)} there are too few runs to tell."] if few else []
+    return " ".join(told)

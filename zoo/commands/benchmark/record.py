@@ -81,9 +81,12 @@ class BenchmarkRecord:
 
 
 def of_folder(folder: Path, name: str, preset: Preset, members: Sequence[Outcome]) -> BenchmarkRecord:
-    """The record of what lies in a benchmark's folder; grids are those of each objective's first measured member."""
+    """The record of what lies in a benchmark's folder; grids are those of each objective's first measured member.
+
+    A search has none: its members have settings of their own, and no figure shows one of them for the objective.
+    """
     grids: dict[str, Path] = {}
-    for member in members:
+    for member in members if preset.draws is None else ():
         found = RunDir(folder / member.name).all_grids()
         if member.state in MEASURED and found:
             grids.setdefault(member.objective, found[max(found)])

@@ -9,7 +9,7 @@ from pathlib import Path
 from zoo.errors import ZooError
 from zoo.runs.children import Children
 from zoo.runs.folder import write_atomically
-from zoo.runs.state import DIVERGED, failure_file, failure_of
+from zoo.runs.state import diverged, failure_file, failure_of
 from zoo.runs.text import say
 from zoo.training.benchmark import PAPER
 from zoo.training.study import Study, commands_of
@@ -40,7 +40,7 @@ class Runner:
     def member(self, name: str) -> None:
         """One member, from where it stands to its last measurement."""
         file = failure_file(self.folder, name)
-        if DIVERGED in failure_of(self.folder, name) and not self.again:
+        if diverged(failure_of(self.folder, name)) and not self.again:
             return
         file.unlink(missing_ok=True)
         for words in commands_of(self.study, name, folder=self.folder, paper=PAPER, options=self.options):

@@ -73,7 +73,8 @@ def reached(record: BenchmarkRecord) -> Table:
     note = (
         "Best: the checkpoint that the small evaluation while training chose, by the full one, on other latents. Mean "
         "+/- standard deviation are over the runs that did not diverge; the interquartile mean (IQM) and the rank by "
-        "it count those that did as the worst, with 95 % bootstrap intervals over seeds."
+        "it count those that did as the worst, with 95 % bootstrap intervals over seeds. Of few seeds these "
+        "are too narrow: of normal values, 74 % of the intervals of three and 91 % of those of five hold the true one."
     )
     head = ("objective", "runs", "best", "last", "IQM of last", "rank")
     return Table(f"{record.measure} ({direction(record.measure)} is better)", note, head, rows)
@@ -111,8 +112,9 @@ def at_equal_cost(record: BenchmarkRecord) -> Table:
         rows.append([label, *cells])
     titles = [f"at {amount(clock, budgets[clock] or 0.0)}" for clock in clocks]
     note = (
-        f"{record.curve} while training, where the run that had least of each ended. At equal images, five updates of "
-        "D for one of G leave a fifth of the updates of G; at equal updates of G, they take five times the images. "
+        f"{record.curve} while training, where the run that had least of each ended; mean +/- standard deviation of "
+        "the runs that had not diverged until there. At equal images, five updates of D for one of G leave a fifth of "
+        "the updates of G; at equal updates of G, they take five times the images. "
         "Wall time is of the machine of these runs, measurements included, and of whatever else ran beside them."
     )
     return Table("At equal cost", note, ("objective", *titles), rows if clocks else [])
@@ -177,7 +179,7 @@ def searched(record: BenchmarkRecord) -> Table:
     rows = []
     for label, members in record.groups.items():
         values = record.values(label)
-        trials = [k for k in TRIALS if k <= len(finite(values))]
+        trials = [k for k in TRIALS if k <= len(values)]
         cells = [between(best_of(values, k, better=direction(record.measure))) if k in trials else "" for k in TRIALS]
         rows.append([label, states(members), *cells])
     note = (
@@ -202,7 +204,8 @@ def other_measures(record: BenchmarkRecord) -> Table:
         found = (finite(record.values(label, measure=name)) for name in names)
         rows.append([label, *(number(*mean_and_deviation(values)) if values else "" for values in found)])
     head = ("objective", *(f"{name} ({direction(name)} is better)" for name in names))
-    return Table("Other measures", "At the end of training; mean +/- standard deviation.", head, rows if names else [])
+    note = "At the end of training; mean +/- standard deviation of the runs that did not diverge."
+    return Table("Other measures", note, head, rows if names else [])
 
 
 def costs(record: BenchmarkRecord) -> Table:

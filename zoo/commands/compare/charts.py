@@ -7,6 +7,7 @@ from typing import Any
 
 from zoo.commands.compare.comparison import Comparison
 from zoo.commands.compare.html import COLOURS, details, section, table
+from zoo.commands.compare.labels import ends_of
 from zoo.commands.compare.runs import Point
 from zoo.runs.record import which_is_better
 
@@ -24,6 +25,7 @@ class Charts:
 
     def __init__(self, comparison: Comparison) -> None:
         self.comparison = comparison
+        self.ends = ends_of(comparison.labels)
         self.charts: list[dict[str, Any]] = []
 
     def add(self, title: str, series: Sequence[Mapping[str, Any]], *, better: str | None = None) -> int:
@@ -43,7 +45,7 @@ class Charts:
 
     def curve(self, run: int, points: Sequence[Point], *, best: Point | None = None) -> dict[str, Any]:
         """One run's curve."""
-        own = {"run": run, "colour": run % COLOURS, "label": self.comparison.labels[run]}
+        own = {"run": run, "colour": run % COLOURS, "label": self.comparison.labels[run], "end": self.ends[run]}
         return own | columns(points, best=best)
 
     def as_json(self) -> str:

@@ -16,9 +16,9 @@ import numpy as np
 
 from zoo.commands.compare.labels import flatten
 from zoo.commands.compare.reading import UNKNOWN
-from zoo.commands.compare.runs import ComparedRun, Point, tests_of
+from zoo.commands.compare.runs import ComparedRun, Point
 from zoo.experiments.measures import MEASURES
-from zoo.runs.record import overrides
+from zoo.runs.record import overrides, tests_of
 from zoo.runs.statistics import mean_and_deviation
 
 #: Settings in which the members of a group may differ: their seed, where they lie, and what is shown of them.
@@ -235,8 +235,10 @@ def notes_on(members: Sequence[ComparedRun], missing: Iterable[int]) -> list[str
         away.append(f"seed {', '.join(absent)} {'is' if len(absent) == 1 else 'are'} missing, which other groups have")
     protocols: dict[str, Counter[str]] = {}
     for run in members:
-        for name, measure in run.measures.items() if run.record else ():
-            protocols.setdefault(name, Counter())[measure["protocol"]] += 1
+        taken = {(name, measure["protocol"]) for name, measure in run.measures.items()}
+        taken |= {own for test in run.tests.values() for own in test["protocols"].items()}
+        for name, protocol in sorted(taken) if run.record else ():
+            protocols.setdefault(name, Counter())[protocol] += 1
     mixed = [name for name, found in protocols.items() if len(found) > 1]
     found = [f"not in its means: {text}" for text in away]
     if mixed:

@@ -12,6 +12,7 @@ from zoo.training.scripts import recipe_of
 from zoo.training.signatures import arguments_of, entries, model_of
 
 NO_MARK = ("data.init_args.root", "data.init_args.seed", "data.root", "data.seed")  # where and in what order
+ALWAYS = ("model.objective",)  # what the runs of a benchmark are compared by, be it the recipe's own
 MARKS = 3  # settings that a label has at most
 LONG = 24  # letters of a value
 
@@ -29,6 +30,14 @@ def labels_of(runs: Sequence[ComparedRun]) -> list[str]:
     return labels
 
 
+def ends_of(labels: Sequence[str]) -> list[str]:
+    """Labels without the words that all of them begin with, where room is short; two words stay of each."""
+    words, shared = [label.split(" ") for label in labels], 0
+    while len(labels) > 1 and all(len(own) > shared + 2 and own[shared] == words[0][shared] for own in words):
+        shared += 1
+    return [" ".join(own[shared:]) for own in words]
+
+
 def name_of(run: ComparedRun) -> str:
     """The recipe; of a run on other data than the recipe's these data, and what it was fine-tuned from."""
     recipe = recipe_of(run.paper, run.recipe)
@@ -40,7 +49,7 @@ def name_of(run: ComparedRun) -> str:
 
 
 def marks_of(run: ComparedRun) -> list[str]:
-    """The settings of model and data that are not the recipe's: "n_critic 1", "lr 0.0001", "...".
+    """The settings of model and data that are not the recipe's, and the objective: "n_critic 1", "lr 0.0001", "...".
 
     Out of its config.yaml, or of a record alone out of its command lines.
     """
@@ -50,7 +59,7 @@ def marks_of(run: ComparedRun) -> list[str]:
         f"{name.rpartition('.')[2]} {value if len(value) <= LONG else value[: LONG - 3] + '...'}"
         for name, value in own.items()
         if name.startswith(("model.", "data.")) and name not in NO_MARK and not name.endswith("class_path")
-        if (name in usual and not alike(value, usual[name])) or not run.config
+        if (name in usual and not alike(value, usual[name])) or name in ALWAYS or not run.config
     ]
     return found if len(found) <= MARKS else [*found[:MARKS], "..."]
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from zoo.experiments.measures import MEASURES
 from zoo.runs.folder import RunDir
-from zoo.runs.record import OWN_FIELDS, summarise_measures
+from zoo.runs.record import OWN_FIELDS, summarise_measures, tests_of
 from zoo.runs.state import state_without_record
 
 Row = Mapping[str, Any]
@@ -167,18 +167,6 @@ class ComparedRun:
     def tests(self) -> dict[str, dict[str, Any]]:
         """Figures of `test` by checkpoint."""
         return tests_of(self.record or {})
-
-
-def tests_of(record: Row) -> dict[str, dict[str, Any]]:
-    """Figures of `test` by checkpoint ("best", "last"); those of several calls on one checkpoint together."""
-    found: dict[str, dict[str, Any]] = {}
-    for test in record.get("tests", []):
-        name = Path(test["checkpoint"]).stem
-        old = found.get(name, test)
-        if old["images_seen"] != test["images_seen"]:  # the run went on, and this is another checkpoint
-            old = test
-        found[name] = {**test, **{part: old[part] | test[part] for part in ("values", "protocols")}}
-    return found
 
 
 def is_step(row: Row) -> bool:

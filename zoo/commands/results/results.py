@@ -12,7 +12,7 @@ from typing import Any
 
 from zoo.errors import ZooError
 from zoo.experiments.measures import MEASURES, mean_and_std, measures_of
-from zoo.runs.record import overrides, read_result, set_by
+from zoo.runs.record import overrides, read_result, set_by, tests_of
 from zoo.runs.study import grouped, is_study, read_study, values_of
 from zoo.training.scripts import folder_of_scripts, script_of
 
@@ -97,7 +97,7 @@ def results(folder: Path | None = None) -> Iterator[Result]:
 
 def of_run(record: Mapping[str, Any], recipe: Any) -> Iterator[Result]:
     """One result for each measure of a run's `test` at the end of its training."""
-    tests = {Path(test["checkpoint"]).stem: test for test in record["tests"]}
+    tests = tests_of(record)
     best, last = tests.get("best"), tests["last"]
     for name in last["values"]:
         if not MEASURES.is_secondary(name):
@@ -106,7 +106,9 @@ def of_run(record: Mapping[str, Any], recipe: Any) -> Iterator[Result]:
                 recipe=record["recipe"],
                 measure=name,
                 reported=recipe.reported.get(name),
-                best=value_of(best["values"], name, images=best["images_seen"]) if best else None,
+                best=value_of(best["values"], name, images=best["images_seen"])
+                if best and name in best["values"]
+                else None,
                 last=value_of(last["values"], name),
                 images=record["images_seen"],
                 seeds=(record["seed"],),
@@ -137,6 +139,8 @@ def of_study(study: Mapping[str, Any]) -> Iterator[Result]:
         protocols = {name: key for test in first["tests"] for name, key in test["protocols"].items()}
         for name in measures_of(records):
             best, last = (values_of(records, name, checkpoint=which) for which in ("best", "last"))
+            if not last:
+                continue
             yield Result(
                 paper=paper,
                 recipe=first["recipe"],
@@ -144,7 +148,7 @@ def of_study(study: Mapping[str, Any]) -> Iterator[Result]:
                 arm_of=study["study"] if several else None,
                 measure=name,
                 reported=recipe.reported.get(name),
-                best=Value(*mean_and_std(best)),
+                best=Value(*mean_and_std(best)) if best else None,
                 last=Value(*mean_and_std(last)),
                 images=first["images_seen"],
                 seeds=seeds(records),

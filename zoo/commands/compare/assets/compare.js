@@ -109,7 +109,8 @@
     (x, y, r) => `M${x},${y - 1.3 * r}l${1.3 * r},${2.2 * r}h${-2.6 * r}z`,
     (x, y, r) => `M${x},${y - 1.4 * r}l${1.4 * r},${1.4 * r}l${-1.4 * r},${1.4 * r}l${-1.4 * r},${-1.4 * r}z`,
   ];
-  const shape = (run) => SHAPES[(run || 0) % SHAPES.length];
+  const COLOURS = 8; // in html.py; the ninth run has the first one's colour, and another sign
+  const shape = (run) => SHAPES[((run || 0) + Math.floor((run || 0) / COLOURS)) % SHAPES.length];
   const DASHES = ["none", "7 4", "2 4", "9 3 2 3"]; // one for each protocol; STYLES in charts.py
   const POINTS_MARKED = 40; // of a curve; longer ones are drawn as a thin line
 
@@ -125,7 +126,7 @@
     const height = figure.dataset.tall ? (width < 420 ? 250 : 320) : 220;
     if (chart.log === undefined) chart.log = wantsLog(chart.series);
     const named = width >= 430 && series.length <= 10; // names at the ends of the lines
-    const names = named ? Math.max(...series.map((s) => pen.measureText(s.label).width), 0) + 28 : 12;
+    const names = named ? Math.max(...series.map((s) => pen.measureText(s.end || s.label).width), 0) + 28 : 12;
     const box = { left: 46, right: width - Math.min(names, width * 0.4), top: 8, bottom: height - 34 };
     const ends = series.map((s) => Math.max(...clock.of(s), 0)).filter((v) => v > 0);
     const end = ends.length ? (state.reach === "shortest" ? Math.min(...ends) : Math.max(...ends)) : 1;
@@ -209,7 +210,7 @@
       const from = [tip[0] + 7, clamp(tip[1], box.top, box.bottom)];
       if (from[0] < box.right - 4) make("path", { class: "leader", d: `M${from}L${box.right + 5},${at}` }, group);
       make("path", { class: "sign", d: shape(s.run)(box.right + 12, at, 3.6) }, group);
-      make("text", { class: "end", x: box.right + 21, y: at + 4 }, group, fitting(s.label, plot.width - box.right - 24));
+      make("text", { class: "end", x: box.right + 21, y: at + 4 }, group, fitting(s.end || s.label, plot.width - box.right - 24));
     }
   };
 
