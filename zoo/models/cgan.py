@@ -253,10 +253,10 @@ class CGAN(AdversarialModule):
             UnsupportedSettingError: no labels, although there are several classes.
         """
         if self.num_classes == 1:
-            return torch.ones(n, 1, device=self.device, dtype=self.dtype)
+            return torch.ones(n, 1, device=self.device, dtype=self.dtype_G)
         if y is None:
             raise UnsupportedSettingError(f"no labels, and the model is conditional on {self.num_classes} classes")
-        return (y if y.is_floating_point() else F.one_hot(y, self.num_classes)).to(self.dtype)
+        return (y if y.is_floating_point() else F.one_hot(y, self.num_classes)).to(self.dtype_G)
 
     def setup(self, stage: str) -> None:
         super().setup(stage)

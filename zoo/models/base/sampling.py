@@ -44,6 +44,11 @@ class SamplingModule(LightningModule):
     latent_generator: torch.Generator
     has_truncation: ClassVar[bool] = False
 
+    @property
+    def dtype_G(self) -> torch.dtype:
+        """Type of G's weights and of what G is given: float32, unless `double()` or `bfloat16()` was asked of the module."""
+        return next(self.G.parameters()).dtype
+
     def latents(self, n: int, *, generator: torch.Generator | None = None) -> Tensor:
         """n draws of the prior p(z), [n, z_dim] on the CPU: standard normal unless the paper says otherwise."""
         return torch.randn(n, self.z_dim, generator=generator)
@@ -114,7 +119,7 @@ class SamplingModule(LightningModule):
         z = self.latents(n, generator=generator)
         if labels is None and self.num_classes is not None:
             labels = torch.randint(self.num_classes, (n,), generator=generator)
-        return z.to(self.device, self.dtype), None if labels is None else labels.to(self.device)
+        return z.to(self.device, self.dtype_G), None if labels is None else labels.to(self.device)
 
     def predict_step(self, batch: tuple[int, int], batch_idx: int) -> Tensor:
         """`Trainer.predict` over pairs (number of images, seed): images [n, C, H, W] in [-1, 1]."""

@@ -97,7 +97,7 @@ class StyleSampling(GrowingModule):
 
     def full_size(self, synthesis: Synthesis, w: Tensor, noise: NoiseMaps) -> Tensor:
         """Images [N, C, R, R] of styles [N, layers, w_dim] at the stage at hand, enlarged by nearest neighbours."""
-        w, resolution = w.to(self.dtype), self.stage.resolution
+        w, resolution = w.to(self.dtype_G), self.stage.resolution
         images: Tensor = synthesis(w, noise, resolution=resolution, alpha=self.stage.alpha).float()
         while images.shape[3] < self.growth.final:
             images = upscale2d(images)
