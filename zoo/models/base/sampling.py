@@ -46,8 +46,8 @@ class SamplingModule(LightningModule):
 
     @property
     def dtype_G(self) -> torch.dtype:
-        """Type of G's weights and of what G is given: float32, unless `double()` or `bfloat16()` was asked of the module."""
-        return next(self.G.parameters()).dtype
+        """Type of G's weights and of what it is given: float32, unless the module was made `double()` or the like."""
+        return next((weight.dtype for weight in self.G.parameters()), torch.float32)
 
     def latents(self, n: int, *, generator: torch.Generator | None = None) -> Tensor:
         """n draws of the prior p(z), [n, z_dim] on the CPU: standard normal unless the paper says otherwise."""
