@@ -165,7 +165,8 @@ class ReproductionCLI(LightningCLI):
         fitting = self.subcommand == "fit"
         if not fitting or config.evaluation.every is not None:
             self.measurement.prepare(self.model)
-        self.evaluation = Evaluation(self.measurement, every=config.evaluation.every if fitting else None)
+        every = config.evaluation.every if fitting else None
+        self.evaluation = Evaluation(self.measurement, every=every, recorded=self.run.result.is_file())
         self.report = RunReport(self.run, plan=self.plan, settings=self.plain_settings())
         callbacks: list[Any] = [self.evaluation]
         if fitting:

@@ -25,10 +25,15 @@ class Evaluation(ZooCallback):
         measure: called on every rank with the module; returns the same values on each. It draws from generators of
             its own, so that training goes on as if it had not run.
         every: images between two evaluations, or None for none while training.
+        recorded: whether the run came to an end before, and so has its figures.
+
+    Attributes:
+        latest: the values last taken by this process.
+        taken_at: images seen by then, or by the last evaluation before the checkpoint that training goes on from.
     """
 
-    def __init__(self, measure: Measure, *, every: int | None = None) -> None:
-        self.measure = measure
+    def __init__(self, measure: Measure, *, every: int | None = None, recorded: bool = False) -> None:
+        self.measure, self.recorded = measure, recorded
         self.due = Every(every)
         self.latest: dict[str, float] = {}
         self.taken_at: int | None = None
@@ -36,7 +41,9 @@ class Evaluation(ZooCallback):
 
     def begin(self, trainer: Trainer, module: AdversarialModule) -> None:
         taken = self.taken_at == module.images_seen  # the checkpoint was written by this very evaluation
-        self.due.last = self.taken_at = module.images_seen
+        self.due.last = module.images_seen
+        if self.taken_at is None:  # of a checkpoint that does not know
+            self.taken_at = module.images_seen
         if module.images_seen == 0 and self.due.images is not None and not taken:
             self.run(trainer, module)
 
@@ -45,7 +52,9 @@ class Evaluation(ZooCallback):
             self.run(trainer, module)
 
     def end(self, trainer: Trainer, module: AdversarialModule) -> None:
-        if self.due.images is not None and self.taken_at != module.images_seen:  # a limit of the trainer's own
+        """A limit of the trainer's own was met, or nothing was left to do after an interruption."""
+        there = self.taken_at == module.images_seen and (self.latest or self.recorded)
+        if self.due.images is not None and not there:
             self.run(trainer, module)
 
     def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
