@@ -11,7 +11,9 @@ from zoo.training.scripts import script_of
 
 
 def member(**values: float) -> Any:
-    return SimpleNamespace(record={"tests": [{"checkpoint": "last.ckpt", "values": values}]})
+    return SimpleNamespace(
+        record={"tests": [{"checkpoint": "last.ckpt", "values": values, "protocols": {}, "images_seen": 9}]}
+    )
 
 
 ROWS = ("a", "b", "d", "e*", "e", "f")

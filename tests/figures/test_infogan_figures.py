@@ -53,7 +53,8 @@ def test_how_many_runs_one_sees_the_reported_error_in() -> None:
 def with_errors(*errors: float) -> Any:
     """A run that was measured every 100 images."""
     values = {"code_error": errors[-1], "code_classes": 8.0}
-    record = {"tests": [{"checkpoint": "last.ckpt", "values": values}], "images_seen": 100 * len(errors)}
+    test = {"checkpoint": "last.ckpt", "values": values, "protocols": {}, "images_seen": 100 * len(errors)}
+    record = {"tests": [test], "images_seen": 100 * len(errors)}
     rows = [{"images_seen": 100 * (i + 1), "code_error": error} for i, error in enumerate(errors)]
     return SimpleNamespace(record=record, rows=rows)
 

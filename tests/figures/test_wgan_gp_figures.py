@@ -32,7 +32,9 @@ def study() -> dict[str, Any]:
     """Members of the study with these scores at their last checkpoints."""
     return {
         f"{method}-{number}": SimpleNamespace(
-            record={"tests": [{"checkpoint": "last.ckpt", "values": {"is_lenet": score}}]}
+            record={
+                "tests": [{"checkpoint": "last.ckpt", "values": {"is_lenet": score}, "protocols": {}, "images_seen": 9}]
+            }
         )
         for method, scores in SCORES.items()
         for number, score in scores.items()

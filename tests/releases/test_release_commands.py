@@ -222,7 +222,7 @@ def test_papers_are_rows_and_data_sets_blocks_of_a_picture(released, tmp_path, m
     faces.card = {**faces.card, "data": {**faces.card["data"], "class": "CelebA"}}
     drawn = []
     monkeypatch.setattr("zoo.commands.picture.labelled", lambda grid, **texts: drawn.append((grid, texts)))
-    monkeypatch.setattr("zoo.commands.picture.write", lambda drawings, folder: None)
+    monkeypatch.setattr("zoo.commands.picture.write", lambda drawings, folder: [folder])
     draw_blocks([digits, faces], tmp_path / "one.png")
     draw_blocks([digits, digits, faces], tmp_path / "two.png")
     (row, texts), (rows, _) = drawn

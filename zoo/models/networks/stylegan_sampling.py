@@ -14,7 +14,6 @@ from zoo.models.networks.stylegan import Config, Noise, NoiseMaps, StyleGenerato
 from zoo.nn.interpolation import slerp
 from zoo.nn.layers import upscale2d
 from zoo.nn.modes import in_eval_mode
-from zoo.nn.precision import at_least_float32
 from zoo.nn.seeds import mix_seed
 
 PIXELS_AT_A_TIME = 2**23  # of one map, when sampling: 8 images of 1024x1024, 8,192 of 32x32
@@ -58,11 +57,11 @@ class StyleSampling(GrowingModule):
         """
         G = self.G_ema if ema else self.G
         with in_eval_mode(self):
-            w: Tensor = at_least_float32(G.mapping(z))[:, None].repeat(1, G.synthesis.layers, 1)
+            w: Tensor = G.mapping(z).to(G.w_average.dtype)[:, None].repeat(1, G.synthesis.layers, 1)
         if truncation_psi is not None:
             self.needs_styles("truncation_psi")
             cutoff = self.truncation_cutoff if truncation_cutoff is None else truncation_cutoff
-            w[:, :cutoff] = torch.lerp(G.w_average.to(w.dtype), w[:, :cutoff], truncation_psi)
+            w[:, :cutoff] = torch.lerp(G.w_average, w[:, :cutoff], truncation_psi)
         return w
 
     @torch.no_grad()
