@@ -92,3 +92,11 @@ def test_the_expected_best_with_diverged_runs_and_bad_k() -> None:
     for k in (0, 4):
         with pytest.raises(ValueError, match=f"best of {k}"):
             expected_best([1.0, 2.0, 3.0], k)
+
+
+@pytest.mark.parametrize(("n", "share"), [(3, 0.74), (5, 0.91)])
+def test_how_often_intervals_of_few_runs_hold_the_truth(n: int, share: float) -> None:
+    """As the note of the benchmark's table says."""
+    random = np.random.default_rng(1)
+    intervals = [bootstrap(random.standard_normal(n).tolist()) for _ in range(1_000)]
+    assert np.mean([low <= 0 <= high for _, low, high in intervals]) == pytest.approx(share, abs=0.02)
