@@ -1,0 +1,158 @@
+"""What `zoo benchmark` shows: tables, figures, the record and the page."""
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from played_benchmark import PRESET, Place, benchmark_of, column, played
+
+from zoo.commands.benchmark.figures import curves, expected, figures, standings
+from zoo.commands.benchmark.members import Outcome
+from zoo.commands.benchmark.page import findings, page, write
+from zoo.commands.benchmark.record import PLACE, BenchmarkRecord, keep, of_folder, read_record, write_record
+from zoo.commands.benchmark.tables import as_text, at_equal_cost, beats, costs, reached, searched, tables
+from zoo.errors import RecordError
+
+# Tables.
+
+
+def test_tables_at_equal_cost(place: Place) -> None:
+    table = at_equal_cost(place.run())
+    assert table.head[1:] == ("at 400 images", "at 8 updates of G", "at 0:00:40")
+    # at 8 of hinge's updates of G it had seen 80 images: on the line from 700 at 0 to 2 * 10 (2 * 11) at 200
+    early = [700 + 0.4 * (2 * end - 700) for end in (10, 11)]
+    assert table.rows[0][1:3] == ["10.5 +/- 0.71", f"{sum(early) / 2:.4g} +/- {0.8 / 2**0.5:.2g}"]
+    assert table.rows[1][1:3] == ["30.5 +/- 0.71"] * 2
+
+
+def test_the_other_tables(place: Place) -> None:
+    record = place.run()
+    assert [row[1:] for row in beats(record).rows] == [["", "1.00"], ["0.00", ""]]
+    assert costs(record).rows[0][1:4] == ["400", "40", "40"]
+    assert not searched(record).rows
+    assert column(reached(record), "best") == ["10 +/- 0.71", "30 +/- 0.71"]
+    assert [row[1:] for row in tables(record)[3].rows] == [["9.545 +/- 0.64"], ["3.28 +/- 0.076"]]
+
+
+def test_the_table_of_a_search() -> None:
+    members = []
+    for i, value in enumerate([4.0, 1.0, 3.0, 2.0]):
+        test = {"checkpoint": "last.ckpt", "images_seen": 1, "values": {"fd_lenet": value}, "protocols": {}}
+        members.append(Outcome(f"r1-seed{i}", "r1", "r1", i, {"lr": i}, "finished", record={"tests": [test]}))
+    members.append(Outcome("r1-seed4", "r1", "r1", 4, {"lr": 4}, "diverged"))
+    table = searched(BenchmarkRecord("robustness", "", "fd_lenet", "fd_lenet2k", members, {}))
+    (row,) = table.rows
+    assert row[1] == "4 finished, 1 diverged"
+    assert row[2].startswith("not finite")  # of one draw: it may diverge
+    assert row[3].startswith("2 [")  # of two of five: (4 * 1 + 3 * 2 + 2 * 3 + 1 * 4) / 10
+
+
+def test_a_search_of_which_half_diverged_is_shown_where_it_finds_something() -> None:
+    record = benchmark_of(*played("wgan", [1.0, 2.0, None, None], settings=True))
+    (row,) = searched(record).rows
+    assert [cell.partition(" [")[0] for cell in row[2:]] == ["not finite", "not finite", "1", ""]
+    assert [(k, best.value) for k, best in expected(record, "wgan")] == [(3, 1.25), (4, 1.0)]
+
+
+def test_figures_of_a_benchmark_of_which_nothing_was_measured_yet() -> None:
+    search = [replace(member, state="running", record=None) for member in played("r1", [1.0, 2.0], settings=True)]
+    assert list(figures(benchmark_of(*search))) == []
+    equal = [replace(member, settings={}) for member in search]
+    assert [name for name, _ in figures(benchmark_of(*equal))] == ["curves"]
+
+
+def test_a_mean_curve_goes_on_where_one_seed_diverged() -> None:
+    figure = curves(benchmark_of(*played("r1", [5.0, 6.0, None])))
+    (line,) = figure.axes[0].lines
+    assert (line.get_xdata().min(), line.get_xdata().max()) == (100, 800)
+    (line,) = curves(benchmark_of(*played("r1", [None]))).axes[0].lines  # of nothing else, what there is
+    assert line.get_xdata().max() == 400
+
+
+def test_the_heat_map_counts_runs_that_diverged_as_the_tables_do() -> None:
+    members = [*played("wgan", [None, None]), *played("r1", [4.0, 6.0, 5.0]), *played("hinge", [1.0, None])]
+    names, labels, means, places = standings(benchmark_of(*members))
+    assert (names, labels) == (["fd_lenet", "is_lenet"], ["wgan", "r1", "hinge"])
+    assert places.tolist() == [[2.5, 2.5], [1, 1], [2.5, 2.5]]
+    assert means[0].tolist() == [math.inf, -math.inf]
+    assert means[1].tolist() == pytest.approx([5.0, (25 + 100 / 6 + 20) / 3])
+
+
+def test_what_is_said_of_the_first_place() -> None:
+    def told(*members: Outcome) -> str:
+        return next(findings(benchmark_of(*members)))
+
+    three = [*played("r1", [1.0, 2.0, 3.0]), *played("hinge", [4.0, 5.0, 6.0]), *played("wgan", [2.0, 3.0, 4.5])]
+    assert told(*three).endswith(
+        "r1 comes first. At least 95 % of its pairs of runs beat hinge. "
+        "Against wgan the runs overlap: that difference may be luck."
+    )
+    one = [*played("r1", [1.0]), *played("hinge", [2.0])]
+    assert told(*one).endswith("r1 comes first. Against hinge there are too few runs to tell.")
+    assert column(reached(benchmark_of(*one)), "rank") == ["1", "2"]  # one run tells of no interval
+    assert told(*played("r1", [None, None]), *played("wgan", [None])).endswith("r1, wgan share the first place.")
+    varied = [replace(m, label=f"r1, weight {m.seed // 3}") for m in played("r1", [1.0, 2.0, 3.0, 4.0, 5.0, 6.0])]
+    assert "r1, weight 0 comes first. At least 95 % of its pairs of runs beat r1, weight 1." in told(*varied)
+
+
+def test_a_search_keeps_no_grids(place: Place) -> None:
+    preset = replace(PRESET, draws={"lr": ("log", 1e-5, 1e-2)})
+    record = place.run()
+    assert set(record.grids) == {"hinge", "wgan"}
+    assert of_folder(place.folder, "robustness", preset, record.members).grids == {}
+
+
+# The record and the page.
+
+
+def test_the_record_is_read_as_it_was_written(place: Place, tmp_path: Path) -> None:
+    record = place.run()
+    kept = keep(record, tmp_path)
+    assert kept == tmp_path / PLACE / "digits.json"
+    again = read_record(kept)
+    assert as_text(again) == as_text(record)
+    assert [m.curve for m in again.members] == [m.curve for m in record.members]
+    assert {name: file.name for name, file in again.grids.items()} == {
+        "hinge": "digits-hinge.png",
+        "wgan": "digits-wgan.png",
+    }
+    assert "/home/me" not in kept.read_text()
+    assert kept.stat().st_size < 4 * 4_000
+
+
+def test_damaged_records_are_refused(place: Place, tmp_path: Path) -> None:
+    file = tmp_path / "b.json"
+    write_record(place.run(), file)
+    content = json.loads(file.read_text())
+    with pytest.raises(RecordError, match="no record of a benchmark"):
+        read_record(tmp_path / "absent.json")
+    hinge = content["members"]["hinge-seed0"]
+    for change, text in (
+        ({"schema": 2}, "schema must be 1"),
+        ({"measure": ""}, "measure must be a non-empty text"),
+        ({"members": {"hinge-seed0": {**hinge, "state": "fine"}}}, "state must be finished or"),
+        ({"members": {"hinge-seed0": {**hinge, "record": {}}}}, "member hinge-seed0: "),
+        ({"protocols": {}}, "is not among protocols"),
+    ):
+        file.write_text(json.dumps(content | change))
+        with pytest.raises(RecordError, match=text):
+            read_record(file)
+
+
+def test_the_page_is_written_from_the_records(place: Place, tmp_path: Path) -> None:
+    keep(place.run(), tmp_path)
+    written = write(tmp_path)
+    assert {file.name for file in written} == {
+        "benchmark.md",
+        *(f"digits-{name}.png" for name in ("curves", "heat", "samples")),
+    }
+    text = (tmp_path / "docs/benchmark.md").read_text()
+    assert "| hinge, lr 0.0002, n_critic 1 | 2 finished | 10 +/- 0.71 | 10.5 +/- 0.71 |" in text
+    assert "hinge comes first" in text
+    assert "4 of 4 runs were trained to their end." in text
+    for link in ("digits-curves.png", "digits-heat.png", "digits-samples.png"):
+        assert f"](../reproductions/records/benchmark/{link})" in text
+        assert (tmp_path / PLACE / link).is_file()
+    assert page([read_record(tmp_path / PLACE / "digits.json")]) == text
