@@ -75,6 +75,15 @@ def test_how_much_of_their_recipes_stylegans_runs_are() -> None:
     assert "those in colour are about 1 % of theirs" in text
 
 
+def test_what_stylegans_faces_cost() -> None:
+    faces, photographs = (record(f"stylegan-{name}-seed0") for name in ("celeba64", "cifar10"))
+    assert f"`stylegan.celeba64` ({faces['images_seen']:,} images, 10,000 faces" in text_of("docs/stylegan.md")
+    assert 6_000 < faces["wall_time_s"] < 7_200  # under two hours
+    assert f"StyleGAN's of {faces['commit'][:7]} about two hours of one CPU core each" in text_of("docs/results.md")
+    assert photographs["commit"] == faces["commit"]
+    assert photographs["wall_time_s"] == pytest.approx(7_200, rel=0.1)
+
+
 def test_settings_of_stylegans_tables_in_small() -> None:
     study = script_of("stylegan").studies["table1_small"]
     options = dict(re.findall(r"--([\w.]+)=(\S+)", "\n".join([*study.options, *study.members["F-seed0"].options])))
