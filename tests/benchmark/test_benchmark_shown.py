@@ -27,6 +27,12 @@ def test_tables_at_equal_cost(place: Place) -> None:
     assert table.rows[1][1:3] == ["30.5 +/- 0.71"] * 2
 
 
+def test_one_log_that_cannot_be_read_hides_no_costs() -> None:
+    damaged, *others = played("r1", [5.0, 6.0, 7.0])
+    table = at_equal_cost(benchmark_of(replace(damaged, curve={}), *others))
+    assert [row[1] for row in table.rows] == ["800 +/- 0"]  # of the played curves at 800 images
+
+
 def test_the_other_tables(place: Place) -> None:
     record = place.run()
     assert [row[1:] for row in beats(record).rows] == [["", "1.00"], ["0.00", ""]]
@@ -41,15 +47,16 @@ def test_the_table_of_a_search() -> None:
     for i, value in enumerate([4.0, 1.0, 3.0, 2.0]):
         test = {"checkpoint": "last.ckpt", "images_seen": 1, "values": {"fd_lenet": value}, "protocols": {}}
         members.append(Outcome(f"r1-seed{i}", "r1", "r1", i, {"lr": i}, "finished", record={"tests": [test]}))
-    members.append(Outcome("r1-seed4", "r1", "r1", 4, {"lr": 4}, "diverged"))
+    curve = {"images_seen": [0, 10], "fd_lenet2k": [9.0, 7.0]}
+    members.append(Outcome("r1-seed4", "r1", "r1", 4, {"lr": 4}, "diverged", curve=curve))
     table = searched(BenchmarkRecord("robustness", "", "fd_lenet", "fd_lenet2k", members, {}))
     (row,) = table.rows
     assert row[1] == "4 finished, 1 diverged"
-    assert row[2].startswith("not finite")  # of one draw: it may diverge
+    assert row[2].startswith("3.8 [")  # of one: (1 + 2 + 3 + 4 + 9) / 5, 9 of the untrained network
     assert row[3].startswith("2 [")  # of two of five: (4 * 1 + 3 * 2 + 2 * 3 + 1 * 4) / 10
 
 
-def test_a_search_of_which_half_diverged_is_shown_where_it_finds_something() -> None:
+def test_a_search_without_the_untrained_networks_is_shown_where_it_finds_something() -> None:
     record = benchmark_of(*played("wgan", [1.0, 2.0, None, None], settings=True))
     (row,) = searched(record).rows
     assert [cell.partition(" [")[0] for cell in row[2:]] == ["not finite", "not finite", "1", ""]

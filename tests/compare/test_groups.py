@@ -1,6 +1,7 @@
 """Runs of equal settings as one: what is averaged, who is missing, and the tables as files."""
 
 import csv
+import re
 import shutil
 import statistics
 import subprocess
@@ -19,7 +20,7 @@ from zoo.commands.compare.text import as_text, tables, write_tables
 from zoo.errors import RecordError
 from zoo.runs.lock import LOCK_FILE, RunLock
 from zoo.runs.record import read_result, write_result
-from zoo.runs.tables import Table, escaped, in_latex, plain_in_markdown
+from zoo.runs.tables import PREAMBLE, Table, escaped, in_latex, plain_in_markdown
 
 ENDS = (40.0, 44.0, 54.0)
 
@@ -196,10 +197,12 @@ def test_the_latex_compiles(tmp_path: Path) -> None:
     compared = comparison(*seeds(tmp_path), make_run(tmp_path / "odd", recipe=ODD, paper="wgan", protocol={"a": ODD}))
     assert len(tables(compared)) == 3
     (file,) = write_tables(compared, {"latex": str(tmp_path / "tables.tex")})
-    head = "\\documentclass{article}\n\\usepackage[T1]{fontenc}\n\\usepackage{booktabs}\n\\begin{document}\n"
+    packages = re.findall(r"\\usepackage\S+", PREAMBLE.replace(",", " "))
+    head = "\n".join(["\\documentclass{article}", *packages, "\\begin{document}\n"])
     odd = in_latex(Table(ODD, ODD, ["[a]", ODD], [["*", ODD], ["[b", ODD]]))
     (tmp_path / "main.tex").write_text(f"{head}\\input{{{file.name}}}\n{odd}\\end{{document}}\n")
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "main.tex"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, check=False)
     assert done.returncode == 0, done.stdout.decode(errors="replace")[-2000:]
     assert (tmp_path / "main.pdf").stat().st_size > 10_000
+    assert b"Overfull" not in done.stdout  # the table of the odd run is wider than a page

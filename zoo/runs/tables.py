@@ -25,7 +25,9 @@ LATEX = {
     **{letter: rf"\{letter}" for letter in "&%$#_{}"},
 }
 FONT = "\u0180"  # from this letter on, a document of LaTeX needs a font of its own
-PREAMBLE = r"% \usepackage[T1]{fontenc} and \usepackage{booktabs} in the document's head"
+PREAMBLE = r"% \usepackage[T1]{fontenc}, \usepackage{booktabs} and \usepackage{graphicx} in the document's head"
+#: A table wider than a line is made as narrow as one; others keep their size.
+FITTED = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ def in_latex(table: Table) -> str:
     """A `table` of LaTeX with its title and note as caption; see PREAMBLE for what the document loads."""
     caption = escaped(table.title + (f". {table.note}" if table.note else ""))
     lines = [r"\begin{table}", r"\centering\footnotesize", rf"\caption{{{caption}}}"]
-    return "\n".join([*lines, as_latex(table.head, table.rows) + r"\end{table}"]) + "\n"
+    return "\n".join([*lines, FITTED, as_latex(table.head, table.rows) + "}", r"\end{table}"]) + "\n"
 
 
 def as_latex(head: Sequence[str], rows: Rows) -> str:

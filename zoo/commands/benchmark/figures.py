@@ -150,7 +150,7 @@ def search(record: BenchmarkRecord) -> Any:
 
 def expected(record: BenchmarkRecord, label: str) -> list[tuple[int, Interval]]:
     """(k, expected best of k runs) where that is finite."""
-    values = record.values(label)
+    values = record.finds(label)
     found = [(k, best_of(values, k, better=direction(record.measure))) for k in range(1, len(values) + 1)]
     return [(k, best) for k, best in found if np.isfinite(best.value)]
 

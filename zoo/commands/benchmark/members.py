@@ -64,6 +64,11 @@ class Outcome:
         value = tests.get(checkpoint, tests.get("last", {"values": {}}))["values"].get(measure)
         return None if value is None else float(value)
 
+    def untrained(self, measure: str) -> float | None:
+        """A measure while training before the first update; None of a run that did not take it."""
+        points = zip(self.curve.get("images_seen", ()), self.curve.get(measure, ()), strict=False)
+        return next((value for images, value in points if images == 0), None)
+
 
 def worst(measure: str) -> float:
     """What is worse than any value of a measure."""

@@ -32,8 +32,9 @@ zoo benchmark --preset digits --status          # what there is so far
 
 How to read the tables: a Fréchet distance is of features of the network in its name and is lower for better samples; it
 compares rows of one table alone. `runs` counts all members. One that collapsed is in every number. One that diverged
-has no values: it counts as the worst in interquartile means, ranks, probabilities and searches, and means with a
-standard deviation are without it. Members that failed, were stopped, are running or missing are in no number.
+has no values: it counts as the worst in interquartile means, ranks and probabilities, as its untrained network in
+searches, and means with a standard deviation are without it. Members that failed, were stopped, are running or missing
+are in no number.
 
 Limits: these are small networks and small budgets, and each objective has one setting of its hyperparameters (but for
 `robustness`). A rank says which objective to try first at this size, not which is best at another.
@@ -95,8 +96,8 @@ def captions(record: BenchmarkRecord) -> Iterator[tuple[str, str]]:
         yield (
             "search",
             (
-                f"{record.measure} of the best of k runs with settings drawn at random, with 95 % intervals. A line "
-                "begins where k runs cannot all have diverged; a band that reaches the frame has no end there."
+                f"{record.measure} of the best of k runs with settings drawn at random, with 95 % intervals. A run "
+                "that diverged counts as its untrained network."
             ),
         )
         return

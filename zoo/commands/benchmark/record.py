@@ -79,6 +79,19 @@ class BenchmarkRecord:
         found = (member.value(measure or self.measure, checkpoint) for member in self.groups[label])
         return [value for value in found if value is not None]
 
+    def finds(self, label: str) -> list[float]:
+        """What a search finds in each run: the measure at its end, or that of the untrained network if it diverged.
+
+        An infinite value would leave no expectation of draws that may all have diverged. The untrained network's is of
+        the evaluation while training, of fewer samples than `test` takes.
+        """
+        found = []
+        for member in self.groups[label]:
+            value, untrained = member.value(self.measure, "last"), member.untrained(self.curve)
+            if value is not None:
+                found.append(untrained if member.state == "diverged" and untrained is not None else value)
+        return found
+
 
 def of_folder(folder: Path, name: str, preset: Preset, members: Sequence[Outcome]) -> BenchmarkRecord:
     """The record of what lies in a benchmark's folder; grids are those of each objective's first measured member.

@@ -126,8 +126,11 @@ def amount(clock: str, value: float) -> str:
 
 
 def budget(record: BenchmarkRecord, clock: str) -> float | None:
-    """The most of a clock that every member which was trained to its end had; None where one's log has it not."""
-    ends = [member.curve.get(clock) or [None] for member in record.members if member.state in MEASURED]
+    """The most of a clock that every member which was trained to its end had; None where one's log has it not.
+
+    A member whose log could not be read is in no mean of the curves, and has no say here.
+    """
+    ends = [member.curve.get(clock) or [None] for member in record.members if member.state in MEASURED and member.curve]
     last = [column[-1] for column in ends]
     return min(last) if last and all(value is not None for value in last) else None  # type: ignore[type-var]
 
@@ -178,13 +181,13 @@ def searched(record: BenchmarkRecord) -> Table:
         return Table("", "", (), [])
     rows = []
     for label, members in record.groups.items():
-        values = record.values(label)
+        values = record.finds(label)
         trials = [k for k in TRIALS if k <= len(values)]
         cells = [between(best_of(values, k, better=direction(record.measure))) if k in trials else "" for k in TRIALS]
         rows.append([label, states(members), *cells])
     note = (
         "The expected best of k runs with settings drawn at random (Lucic et al. 2018), in closed form over all draws "
-        "without replacement, with 95 % bootstrap intervals. Runs that diverged count as the worst."
+        "without replacement, with 95 % bootstrap intervals. A run that diverged counts as its untrained network."
     )
     head = ("objective", "runs", *(f"best of {k}" for k in TRIALS))
     return Table("How much a search finds", note, head, rows)
