@@ -227,7 +227,7 @@ def test_a_resumed_run_on_points_is_the_uninterrupted_run(tmp_path: Path, method
 
 
 def test_constants_of_the_scripts() -> None:
-    names = ("toy", "toy_deep", "mnist", "cifar10", "cifar10_resnet", "resnet64", "random")
+    names = ("toy", "toy_deep", "mnist", "cifar10", "cifar10_resnet", "resnet64", "random", "dcgan64", "resnet101")
     with torch.device("meta"):
         found = {name: WGANGP(network=name) for name in names}  # type: ignore[arg-type]
     constants = {
@@ -242,6 +242,8 @@ def test_constants_of_the_scripts() -> None:
         "cifar10_resnet": (2e-4, (0.0, 0.9), 10.0, 5, 2, 100_000),
         "resnet64": (1e-4, (0.5, 0.9), 10.0, 5, 1, None),
         "random": (1e-4, (0.0, 0.9), 10.0, 5, 1, None),
+        "dcgan64": (1e-4, (0.5, 0.9), 10.0, 5, 1, None),
+        "resnet101": (1e-4, (0.5, 0.9), 10.0, 5, 1, None),
     }
     for optimizer in found["cifar10_resnet"].configure_optimizers():
         assert (type(optimizer), optimizer.defaults["betas"]) == (torch.optim.Adam, (0.0, 0.9))

@@ -6,7 +6,8 @@ Authors' code: github.com/igul222/improved_wgan_training.
 Here: Algorithm 1 (the gradient penalty of section 4 in place of weight clipping) on points in the plane (figure 1),
 MNIST, CIFAR-10 (figure 3; ResNets with and without labels, table 3), 64x64 images and the random architectures of
 section 5.1. The networks and what the authors' scripts fix with them are in networks/wgan_gp.py, random ones in
-networks/wgan_gp_random.py; what the paper compares with is in wgan_gp_baselines.py, and so is AC-GAN.
+networks/wgan_gp_random.py, figure 2's in networks/wgan_gp_figure2.py; what the paper compares with is in
+wgan_gp_baselines.py, and so is AC-GAN.
 """
 
 from types import MappingProxyType
@@ -27,7 +28,8 @@ class WGANGP(AdversarialModule):
 
     Args:
         network: which of the authors' scripts; "toy_deep", figure 1b's two MLPs of 12 ReLU layers for points in the
-            plane (512 units: our choice); or "random", architecture number `architecture_seed` of section 5.1.
+            plane (512 units: our choice); "dcgan64" to "resnet101", a row of figure 2 (networks/wgan_gp_figure2.py);
+            or "random", architecture number `architecture_seed` of section 5.1.
         method: "wgan-gp", or what the paper compares it with: "wgan" (weight clipping), "gan" (the scripts' "dcgan"),
             "lsgan". It also fixes where the networks have BatchNorm.
         num_classes: labels condition the generator's BatchNorm, and the critic classifies (AC-GAN; `cifar10_resnet`
@@ -35,7 +37,7 @@ class WGANGP(AdversarialModule):
         channels: of the images of `random`.
         architecture_seed: of `random`: the architecture's number.
         filters: of `random`: choices for the base filters; None takes the paper's 32, 64, 128.
-        width: filters next to the image, or units of the MLP; None takes 512 (plane), 64, 128, 128, 64.
+        width: filters next to the image, or units of the MLP; None takes 512 (plane), 128 (CIFAR-10), else 64.
         batchnorm_D: of `cifar10`: BatchNorm in D's second and third convolution; None takes the script's, which has it
             with every method but `wgan-gp`.
         optimizer: "adam" or "rmsprop"; None takes Adam, for `wgan` and `lsgan` RMSProp.
@@ -68,7 +70,7 @@ class WGANGP(AdversarialModule):
         venue="Advances in Neural Information Processing Systems",
         arxiv="1704.00028",
         code="https://github.com/igul222/improved_wgan_training",
-        networks="toy, MNIST, CIFAR-10 DCGAN-like and ResNet (AC-GAN too), 64x64 ResNet",
+        networks="toy, MNIST, CIFAR-10 DCGAN-like and ResNet (AC-GAN too), 64x64 ResNet and figure 2's",
     )
     scores_are_logits = False
     remedies = MappingProxyType(

@@ -1,16 +1,17 @@
 """The networks of WGAN-GP's experiments (Gulrajani et al. 2017): those of the authors' scripts, and random ones.
 
 Authors' code: github.com/igul222/improved_wgan_training. `SCRIPTS` is what each of them fixes, `build_networks` gives a
-generator and a critic by name.
+generator and a critic by name. Random ones are in wgan_gp_random.py, those of figure 2 in wgan_gp_figure2.py.
 """
 
 from itertools import pairwise
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from zoo.models.networks.wgan_gp_figure2 import Figure2Network, figure2_networks
 from zoo.models.networks.wgan_gp_layers import (
     ClassBatchNorm2d,
     Crop,
@@ -26,7 +27,7 @@ from zoo.models.networks.wgan_gp_layers import (
 )
 from zoo.models.networks.wgan_gp_random import RandomArchitecture, random_networks
 
-Network = Literal["toy", "toy_deep", "mnist", "cifar10", "cifar10_resnet", "resnet64", "random"]
+Network = Literal["toy", "toy_deep", "mnist", "cifar10", "cifar10_resnet", "resnet64", "random", Figure2Network]
 Method = Literal["wgan-gp", "wgan", "gan", "lsgan"]
 
 
@@ -51,6 +52,7 @@ SCRIPTS: dict[Network, Script] = {
     "cifar10_resnet": Script((3, 32, 32), width=128, lr=2e-4, beta1=0.0, generator_batch=2, decay_steps=100_000),
     "resnet64": Script((3, 64, 64)),
     "random": Script((3, 32, 32), width=0, beta1=0.0),
+    **dict.fromkeys(get_args(Figure2Network), Script((3, 64, 64))),
 }
 
 
@@ -68,7 +70,8 @@ def build_networks(
     """The networks, freshly initialised.
 
     Args:
-        network: which script; "toy_deep" is figure 1b's, "random" needs an architecture (section 5.1).
+        network: which script; "toy_deep" is figure 1b's, "random" needs an architecture (section 5.1); those of figure
+            2 by the names of wgan_gp_figure2.py.
         method: decides on the normalisation, as the scripts do: the MNIST networks have BatchNorm for "wgan" alone,
             the CIFAR-10 critic for all but "wgan-gp"; where "wgan-gp" has layer norm, the others have BatchNorm.
         z_dim: dimension of z.
@@ -80,7 +83,7 @@ def build_networks(
     """
     clipped: Normalisation = "batch" if method == "wgan" else "none"
     drop_in: Normalisation = "layer" if method == "wgan-gp" else "batch"
-    if network in ("toy", "toy_deep"):
+    if network == "toy" or network == "toy_deep":
         return plane_networks(z_dim=z_dim, width=width, depth=3 if network == "toy" else 12)
     if network == "mnist":
         return mnist_networks(z_dim=z_dim, width=width, normalisation=clipped)
@@ -91,8 +94,10 @@ def build_networks(
         return cifar10_resnets(z_dim=z_dim, width=width, num_classes=num_classes)
     if network == "resnet64":
         return resnets64(z_dim=z_dim, width=width, normalisation_D=drop_in)
-    assert architecture is not None
-    return random_networks(architecture, z_dim=z_dim, channels=channels, normalisation_D=drop_in)
+    if network == "random":
+        assert architecture is not None
+        return random_networks(architecture, z_dim=z_dim, channels=channels, normalisation_D=drop_in)
+    return figure2_networks(network, z_dim=z_dim, width=width, normalisation_D=drop_in)
 
 
 # Points in the plane.

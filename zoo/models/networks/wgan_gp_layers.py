@@ -42,10 +42,10 @@ def convolution(
     return layer
 
 
-def deconvolution(inputs: int, outputs: int) -> SameConvTranspose2d:
-    """5x5 kernels, stride 2: [N, inputs, H, W] to [N, outputs, 2H, 2W]."""
-    layer = SameConvTranspose2d(inputs, outputs, 5, stride=2)
-    uniform_(layer.weight, std=(4 / (25 * (inputs / 4 + outputs))) ** 0.5)
+def deconvolution(inputs: int, outputs: int, *, kernel: int = 5) -> SameConvTranspose2d:
+    """Stride 2: [N, inputs, H, W] to [N, outputs, 2H, 2W]."""
+    layer = SameConvTranspose2d(inputs, outputs, kernel, stride=2)
+    uniform_(layer.weight, std=(4 / (kernel**2 * (inputs / 4 + outputs))) ** 0.5)
     assert layer.bias is not None
     nn.init.zeros_(layer.bias)
     return layer
