@@ -83,6 +83,19 @@ def test_auto_begins_goes_on_and_has_nothing_to_do(
     assert read_result(tmp_path / "run")["images_seen"] == 112
 
 
+def test_auto_has_nothing_to_do_where_the_time_is_up(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["--run_dir", "run", "--ckpt_path", "auto", "--images", "1000000", "--trainer.max_time"]
+    zoo(*command[:4], "--images", "48", "--trainer.max_time", "00:01:00:00")
+    assert "seed 0, 48 images or 00:01:00:00 (--trainer.max_time)" in capsys.readouterr().out
+    before = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    assert status(*command, "00:00:00:00") == 0
+    assert "run is finished (48 images): nothing to do" in capsys.readouterr().out
+    assert before == {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    (tmp_path / "run/result.json").unlink()  # as if it had been stopped while it was measured
+    zoo(*command, "00:00:00:00")
+    assert read_result(tmp_path / "run")["images_seen"] == 48
+
+
 def test_auto_begins_anew_what_has_no_checkpoint(tmp_path: Path, whole: Path) -> None:
     run = tmp_path / "run"
     run.mkdir()

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 from zoo.data import ImageDataModule
 from zoo.errors import CheckpointError, RecordError
@@ -14,6 +14,7 @@ from zoo.runs.record import read_result
 from zoo.runs.tensors import AGAIN, check_progress, check_resumable
 from zoo.runs.text import say
 from zoo.training.callbacks.base import ZooCallback
+from zoo.training.callbacks.budget import TimeLimit
 from zoo.training.plan import Plan
 from zoo.training.words import called_as
 
@@ -33,11 +34,29 @@ def leave_if_finished(run: RunDir, *, plan: Plan, images: int | None, generator_
     spent = [record["images_seen"] >= images] if images is not None else []
     spent += [record["generator_steps"] >= generator_steps] if generator_steps is not None else []
     if any(spent):
-        if process_rank() == 0:
-            say(f"{run.path} is finished ({record['images_seen']:,} images): nothing to do. Its record: {run.result}")
-        raise SystemExit(0)
+        leave(run, record)
     if plan.checkpoint is None:
         run.refuse_second_run()
+
+
+def leave_if_time_is_up(checkpoint: Mapping[str, Any], *, run: RunDir, plan: Plan, trainer: Any) -> None:
+    """The same where --trainer.max_time ended the run: the trainer's callbacks have the states of the checkpoint."""
+    up = any(callback.spent for callback in trainer.callbacks if isinstance(callback, TimeLimit))
+    if not (plan.again and up and run.result.is_file()):
+        return
+    try:
+        record = read_result(run.result)
+    except RecordError:
+        return  # it is written anew
+    if record["images_seen"] == int(checkpoint["state_dict"]["images_seen"]):
+        leave(run, record)
+
+
+def leave(run: RunDir, record: Mapping[str, Any]) -> NoReturn:
+    """Ends the process with status 0."""
+    if process_rank() == 0:
+        say(f"{run.path} is finished ({record['images_seen']:,} images): nothing to do. Its record: {run.result}")
+    raise SystemExit(0)
 
 
 def refuse_damaged_record(run: RunDir, *, paper: str) -> None:
@@ -50,8 +69,8 @@ def refuse_damaged_record(run: RunDir, *, paper: str) -> None:
         raise RecordError(f"{error}. `{way}` writes it anew and keeps this one beside it") from error
 
 
-#: Callbacks whose states came into checkpoints later than others'.
-LATER = ("Evaluation",)
+#: Callbacks whose states came into checkpoints later than others', or that a run has only where it is asked for.
+LATER = ("Evaluation", "Timer")
 #: What a checkpoint says of its data, as far as it says it.
 OF_DATA = {
     "fingerprint": schema.text,

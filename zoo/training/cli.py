@@ -29,7 +29,7 @@ from zoo.models.trained import FinishedRun
 from zoo.runs.checkpoints import AtomicCheckpointIO, check_compatible, read_checkpoint
 from zoo.runs.folder import RunDir
 from zoo.runs.record import rows_at_hand
-from zoo.training.again import leave_if_finished, refuse_damaged_record, refuse_unresumable
+from zoo.training.again import leave_if_finished, leave_if_time_is_up, refuse_damaged_record, refuse_unresumable
 from zoo.training.callbacks import (
     CounterCheckpoint,
     Evaluation,
@@ -40,6 +40,7 @@ from zoo.training.callbacks import (
     SignalListener,
     StopAtBudget,
     StopOnSignal,
+    TimeLimit,
 )
 from zoo.training.checks import in_its_own_words, refuse_model, refuse_senseless
 from zoo.training.finetune.adapt import Source, transfer
@@ -192,6 +193,7 @@ class ReproductionCLI(LightningCLI):
                 *tuning,
                 *self.progress(),  # after those that print at the start, on lines of their own
                 self.evaluation,
+                *self.time_limit(),
                 keeper,
                 StopOnSignal(listener, keeper),
             ]
@@ -218,6 +220,11 @@ class ReproductionCLI(LightningCLI):
         """The bar, unless it is not wanted."""
         wanted = self.settings.trainer.enable_progress_bar is not False
         return [ImageProgress(images=self.settings.images)] if wanted else []
+
+    def time_limit(self) -> list[Any]:
+        """In the place of the Timer that Lightning would make of --trainer.max_time."""
+        longest = self._get(self.config_init, "trainer").get("max_time")
+        return [] if longest is None else [TimeLimit(duration=longest)]
 
     def tuning(self) -> list[Any]:
         """Brings the source's weights into the model, freezes and augments as asked for; callbacks of such a run."""
@@ -276,6 +283,7 @@ class ReproductionCLI(LightningCLI):
                 refuse_unresumable(
                     checkpoint, self.plan.checkpoint, module=self.model, trainer=self.trainer, data=self.datamodule
                 )
+                leave_if_time_is_up(checkpoint, run=self.run, plan=self.plan, trainer=self.trainer)
             kwargs |= {"ckpt_path": str(self.plan.checkpoint), "weights_only": True}
             if subcommand == "fit" and self.trainer.is_global_zero:
                 if self.run.path.is_dir():

@@ -116,15 +116,11 @@ class RunReport(ZooCallback):
     def announce(self, model: AdversarialModule, *, data: ImageDataModule) -> None:
         """Prints what is about to be trained."""
         sizes = [sum(p.numel() for p in net.parameters()) for net in (model.G, model.D)]
-        images, steps = self.settings["images"], self.settings["generator_steps"]
-        budget = (
-            f"{images:,} images" if images else f"{steps:,} generator steps" if steps else "no budget: stop by Ctrl-C"
-        )
         if self.plan.by_default:
             say("no --recipe was given: this is digits, and `--recipe nonsense` lists all")
         say(f"{type(model).__name__}, recipe {self.plan.recipe}: G {sizes[0]:,} and D {sizes[1]:,} parameters")
         batch = data.batch_size if model.growth is None else "by resolution"  # a schedule has its own
-        say(f"data {data.name} {data.image_shape}, batch {batch}, seed {model.seed}, {budget}")
+        say(f"data {data.name} {data.image_shape}, batch {batch}, seed {model.seed}, {budget_of(self.settings)}")
         if (found := getattr(data, "found", None)) is not None:
             say(f"     {found()}")
         say(f"run  {self.run.path}")
@@ -265,6 +261,15 @@ class RunReport(ZooCallback):
         monitor = self.settings["keep"]["monitor"]
         if monitor in measures:
             say(f"best.ckpt is that of the best {monitor}")
+
+
+def budget_of(settings: Mapping[str, Any]) -> str:
+    """When training ends, by whichever comes first."""
+    counts = {"images": settings["images"], "generator steps": settings["generator_steps"]}
+    ends = [f"{count:,} {what}" for what, count in counts.items() if count]
+    longest = (settings["trainer"] or {}).get("max_time")
+    ends += [f"{longest} (--trainer.max_time)"] * (longest is not None)
+    return " or ".join(ends) or "no budget: stop by Ctrl-C"
 
 
 def found_by(data: ImageDataModule) -> dict[str, Any]:
