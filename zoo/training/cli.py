@@ -57,7 +57,7 @@ from zoo.training.refusals import refusal
 from zoo.training.report import RunReport
 from zoo.training.settings import TAKEN_BEFORE, add_settings
 from zoo.training.telling import tell_end
-from zoo.training.trainer import cluster_plugins, listed, settle_devices
+from zoo.training.trainer import cluster_plugins, listed, processes, settle_devices
 from zoo.training.words import called_as
 
 RunFigures = Callable[[Any, FinishedRun], Drawings]
@@ -144,7 +144,7 @@ class ReproductionCLI(LightningCLI):
         follow_the_settings(config, self.kind)
         if config.devices > 1 and self.subcommand == "predict":
             raise UsageError("predict writes its images from one device: leave --devices out")
-        settle_devices(config)
+        settle_devices(config, given=self.plan.words.given, alone=self.subcommand == "predict")
         self.settings = config
         if self.subcommand == "test":
             refuse_damaged_record(self.run, paper=self.paper)
@@ -172,8 +172,9 @@ class ReproductionCLI(LightningCLI):
         callbacks: list[Any] = [self.evaluation]
         if fitting:
             data = self.datamodule
+            devices = processes(config.trainer)
             self.model.check_data(
-                data.name, image_shape=data.image_shape, num_classes=data.num_classes, devices=config.devices
+                data.name, image_shape=data.image_shape, num_classes=data.num_classes, devices=devices
             )
             tuning = self.tuning()
             keeper = CounterCheckpoint(
