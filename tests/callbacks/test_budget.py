@@ -100,9 +100,7 @@ def test_a_resumed_run_whose_time_is_up_comes_to_its_end(tmp_path: Path, capsys:
     fit(ToyGAN(), *parts(), images=10**9)
     assert len(measured) == 2  # before the first image and at the end
     saved = torch.load(tmp_path / "last.ckpt", weights_only=True)
-    assert set(saved["callbacks"]["Timer"]) == set(
-        Timer().state_dict()
-    )  # either reads the other's
+    assert set(saved["callbacks"]["Timer"]) == set(Timer().state_dict())  # either reads the other's
     assert saved["callbacks"]["Timer"]["time_elapsed"]["train"] >= 0.2
     capsys.readouterr()
     module = ToyGAN()
