@@ -291,6 +291,18 @@ def test_overrides_are_told_from_either_way_to_start_a_run() -> None:
     assert overridden([["zoo", "fit", "dcgan"], ["python", "reproductions/dcgan.py", "study", "fit"]]) == {}
 
 
+def test_where_and_how_a_run_was_made_overrides_nothing() -> None:
+    """Else each --name would be settings of its own, and seeds with names no group."""
+    place = ["--name", "seed-0", "--data.root=DIR", "--data.init_args.root", "DIR", "--wandb_artifacts", "true"]
+    machine = ["--devices", "4", "--trainer.num_nodes=2", "--trainer.accelerator", "gpu", "--trainer.strategy", "ddp"]
+    looks = ["--trainer.enable_progress_bar=false", "--trainer.log_every_n_steps", "10", "--keep.archive_every=5"]
+    own = ["--trainer.precision", "bf16-mixed", "--data.train_images=50"]
+    assert overridden([["zoo", "fit", "dcgan", *place, *machine, *looks, *own]]) == {
+        "--trainer.precision": "bf16-mixed",
+        "--data.train_images": "50",
+    }
+
+
 def test_the_record_says_what_was_overridden_and_old_records_are_asked_for_their_commands() -> None:
     old = {**record(), "commands": [SCRIPT, ZOO]}
     new = {**record(), "commands": [["unreadable"]], "overrides": overridden([SCRIPT, ZOO])}
