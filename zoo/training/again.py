@@ -5,12 +5,14 @@ from pathlib import Path
 from typing import Any, NoReturn, cast
 
 from zoo.data import ImageDataModule
-from zoo.errors import CheckpointError, RecordError
+from zoo.errors import CheckpointError, RecordError, UsageError
+from zoo.experiments.measures import MEASURES
+from zoo.experiments.suite import EvaluationSettings
 from zoo.models.base.module import AdversarialModule
 from zoo.runs import schema
 from zoo.runs.environment import process_rank
 from zoo.runs.folder import RunDir
-from zoo.runs.record import read_result
+from zoo.runs.record import read_result, rows_at_hand
 from zoo.runs.tensors import AGAIN, check_progress, check_resumable
 from zoo.runs.text import say
 from zoo.training.callbacks.base import ZooCallback
@@ -67,6 +69,41 @@ def refuse_damaged_record(run: RunDir, *, paper: str) -> None:
     except RecordError as error:
         way = f"{' '.join(called_as(paper, 'fit'))} --run_dir {run.path} --ckpt_path last"
         raise RecordError(f"{error}. `{way}` writes it anew and keeps this one beside it") from error
+
+
+#: What a protocol has and the name of a measure has not.
+UNNAMED = ("real_images", "mirror_reals", "batchnorm", "across_papers")
+
+
+def is_measured_as_before(before: Mapping[str, Any], now: Any) -> bool:
+    """Whether the monitored measure is the one of the run that is gone on with, under the same protocol.
+
+    Args:
+        before: settings of the run so far, nested.
+        now: the parsed settings.
+    """
+    monitor = (before.get("keep") or {}).get("monitor")
+    return bool(monitor == now.keep.monitor and not other_protocol(before, now))
+
+
+def other_protocol(before: Mapping[str, Any], now: Any) -> dict[str, Any]:
+    """{name: value so far} of settings that make another protocol of a measure of the same name."""
+    earlier = before.get("evaluation") or {}
+    own = {name: earlier.get(name, getattr(EvaluationSettings, name)) for name in UNNAMED}
+    return {name: value for name, value in own.items() if value != now.evaluation[name]}
+
+
+def refuse_other_protocol(run: RunDir, *, before: Mapping[str, Any], now: Any) -> None:
+    """Raises UsageError where measures would be taken otherwise than those of the run so far: a record has one hash."""
+    changed = other_protocol(before, now)
+    if not changed or now.evaluation.every is None or not run.config.is_file():
+        return
+    if any(MEASURES.find(name) for row in rows_at_hand(run.metrics) for name in row):
+        name, value = next(iter(changed.items()))
+        raise UsageError(
+            f"--evaluation.{name} {now.evaluation[name]}: {run.path} was measured with {value} so far, and a record "
+            "has one protocol for all values of a measure: leave it out; `test` and `zoo evaluate` take any"
+        )
 
 
 #: Callbacks whose states came into checkpoints later than others', or that a run has only where it is asked for.

@@ -29,7 +29,14 @@ from zoo.models.trained import FinishedRun
 from zoo.runs.checkpoints import AtomicCheckpointIO, check_compatible, read_checkpoint
 from zoo.runs.folder import RunDir
 from zoo.runs.record import rows_at_hand
-from zoo.training.again import leave_if_finished, leave_if_time_is_up, refuse_damaged_record, refuse_unresumable
+from zoo.training.again import (
+    is_measured_as_before,
+    leave_if_finished,
+    leave_if_time_is_up,
+    refuse_damaged_record,
+    refuse_other_protocol,
+    refuse_unresumable,
+)
 from zoo.training.callbacks import (
     CounterCheckpoint,
     Evaluation,
@@ -183,6 +190,7 @@ class ReproductionCLI(LightningCLI):
                 keep_every=keep.archive_every,
                 monitor=keep.monitor,
                 better=(MEASURES.better(keep.monitor) if keep.monitor else None) or "lower",
+                goes_on=is_measured_as_before(self.plan.base, config),
             )
             listener = SignalListener()
             callbacks = [
@@ -284,6 +292,7 @@ class ReproductionCLI(LightningCLI):
                 refuse_unresumable(
                     checkpoint, self.plan.checkpoint, module=self.model, trainer=self.trainer, data=self.datamodule
                 )
+                refuse_other_protocol(self.run, before=self.plan.base, now=self.settings)
                 leave_if_time_is_up(checkpoint, run=self.run, plan=self.plan, trainer=self.trainer)
             kwargs |= {"ckpt_path": str(self.plan.checkpoint), "weights_only": True}
             if subcommand == "fit" and self.trainer.is_global_zero:

@@ -237,11 +237,15 @@ class RunReport(ZooCallback):
 
     def still_holds(self, test: Mapping[str, Any]) -> bool:
         """Whether a checkpoint is the one that `test` measured: training that goes on writes another best and last."""
+        return bool(self.images_of(test["checkpoint"]) == test["images_seen"])
+
+    def images_of(self, checkpoint: str) -> int | None:
+        """The images that a checkpoint of this run has seen; None where there is none, or a damaged one."""
         try:
-            state = read_checkpoint(self.run.checkpoints / test["checkpoint"])["state_dict"]
-        except CheckpointError:  # none, or a damaged one
-            return False
-        return bool(state.get("images_seen") == test["images_seen"])
+            state = read_checkpoint(self.run.checkpoints / checkpoint)["state_dict"]
+        except CheckpointError:
+            return None
+        return int(state["images_seen"]) if "images_seen" in state else None
 
     def print_measures(self, measures: Mapping[str, Any]) -> None:
         """A table: before training, the best value of each and its place, the last; and which checkpoint is kept."""
@@ -259,8 +263,13 @@ class RunReport(ZooCallback):
             return
         print_table(["measure", "before training", "best value", "at images seen", "last"], rows)
         monitor = self.settings["keep"]["monitor"]
-        if monitor in measures:
-            say(f"best.ckpt is that of the best {monitor}")
+        if monitor in measures and (seen := self.images_of("best.ckpt")) is not None:
+            best = measures[monitor]["best"]["images_seen"]
+            say(
+                f"best.ckpt is that of the best {monitor}"
+                if seen == best
+                else f"best.ckpt is of {seen:,} images: that of the best {monitor}, of {best:,}, is not there any more"
+            )
 
 
 def budget_of(settings: Mapping[str, Any]) -> str:
