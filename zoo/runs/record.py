@@ -259,6 +259,14 @@ def read_result(path: str | os.PathLike[str]) -> dict[str, Any]:
     return record
 
 
+def images_recorded(run: RunDir) -> int | None:
+    """Images that a run had seen when its record was written; None without one, or where it cannot be read."""
+    try:
+        return int(read_result(run.result)["images_seen"])
+    except RecordError:
+        return None
+
+
 def tests_of(record: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Figures of `test` by checkpoint ("best", "last"); those of several calls on one checkpoint together."""
     found: dict[str, dict[str, Any]] = {}

@@ -12,7 +12,7 @@ from zoo.models.base.module import AdversarialModule
 from zoo.runs import schema
 from zoo.runs.environment import process_rank
 from zoo.runs.folder import RunDir
-from zoo.runs.record import read_result, rows_at_hand
+from zoo.runs.record import images_recorded, read_result, rows_at_hand
 from zoo.runs.tensors import AGAIN, check_progress, check_resumable
 from zoo.runs.text import say
 from zoo.training.callbacks.base import ZooCallback
@@ -36,7 +36,7 @@ def leave_if_finished(run: RunDir, *, plan: Plan, images: int | None, generator_
     spent = [record["images_seen"] >= images] if images is not None else []
     spent += [record["generator_steps"] >= generator_steps] if generator_steps is not None else []
     if any(spent):
-        leave(run, record)
+        leave(run, images=record["images_seen"])
     if plan.checkpoint is None:
         run.refuse_second_run()
 
@@ -44,20 +44,15 @@ def leave_if_finished(run: RunDir, *, plan: Plan, images: int | None, generator_
 def leave_if_time_is_up(checkpoint: Mapping[str, Any], *, run: RunDir, plan: Plan, trainer: Any) -> None:
     """The same where --trainer.max_time ended the run: the trainer's callbacks have the states of the checkpoint."""
     up = any(callback.spent for callback in trainer.callbacks if isinstance(callback, TimeLimit))
-    if not (plan.again and up and run.result.is_file()):
-        return
-    try:
-        record = read_result(run.result)
-    except RecordError:
-        return  # it is written anew
-    if record["images_seen"] == int(checkpoint["state_dict"]["images_seen"]):
-        leave(run, record)
+    seen = int(checkpoint["state_dict"]["images_seen"])
+    if plan.again and up and images_recorded(run) == seen:
+        leave(run, images=seen)
 
 
-def leave(run: RunDir, record: Mapping[str, Any]) -> NoReturn:
+def leave(run: RunDir, *, images: int) -> NoReturn:
     """Ends the process with status 0."""
     if process_rank() == 0:
-        say(f"{run.path} is finished ({record['images_seen']:,} images): nothing to do. Its record: {run.result}")
+        say(f"{run.path} is finished ({images:,} images): nothing to do. Its record: {run.result}")
     raise SystemExit(0)
 
 

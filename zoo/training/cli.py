@@ -28,7 +28,7 @@ from zoo.models.base.module import AdversarialModule
 from zoo.models.trained import FinishedRun
 from zoo.runs.checkpoints import AtomicCheckpointIO, check_compatible, read_checkpoint
 from zoo.runs.folder import RunDir
-from zoo.runs.record import rows_at_hand
+from zoo.runs.record import images_recorded, rows_at_hand
 from zoo.training.again import (
     is_measured_as_before,
     leave_if_finished,
@@ -174,7 +174,7 @@ class ReproductionCLI(LightningCLI):
         if not fitting or config.evaluation.every is not None:
             self.measurement.prepare(self.model)
         every = config.evaluation.every if fitting else None
-        self.evaluation = Evaluation(self.measurement, every=every, recorded=self.run.result.is_file())
+        self.evaluation = Evaluation(self.measurement, every=every, recorded=images_recorded(self.run))
         self.report = RunReport(self.run, plan=self.plan, settings=self.plain_settings())
         callbacks: list[Any] = [self.evaluation]
         if fitting:
