@@ -14,6 +14,7 @@ from zoo.models.stylegan import StyleGAN
 from zoo.nn.schedules import GrowthSchedule
 from zoo.training.forecast import images_after, updates_within
 from zoo.training.outlook import follow_the_settings, monitored, outlook
+from zoo.training.report import budget_of
 
 
 def said(paper: str, *, recipe: str = "digits", batch: int = 64, **budget: Any) -> str:
@@ -39,6 +40,21 @@ def test_the_schedule_is_told_and_whether_the_budget_gets_there() -> None:
     assert "--images 192" in text
     assert "warning" not in said("pggan", images=96)
     assert "grows" not in said("dcgan", images=96)
+
+
+@pytest.mark.parametrize(
+    ("budget", "trainer", "ends"),
+    [
+        ({"images": 1_000}, {}, "1,000 images"),
+        ({"images": 1_000, "generator_steps": 2_000}, {"max_epochs": -1}, "1,000 images or 2,000 generator steps"),
+        ({}, {"max_time": "00:01:40:00"}, "00:01:40:00 (--trainer.max_time)"),
+        ({"images": 10}, {"max_time": {"hours": 1}}, "10 images or {'hours': 1} (--trainer.max_time)"),
+        ({}, {"max_epochs": 3}, "3 epochs (--trainer.max_epochs)"),
+        ({}, {"max_epochs": -1, "max_time": None}, "no budget: stop by Ctrl-C"),
+    ],
+)
+def test_all_that_ends_a_training_is_said(budget: dict[str, int], trainer: dict[str, Any], ends: str) -> None:
+    assert budget_of({"images": None, "generator_steps": None, **budget, "trainer": trainer}) == ends
 
 
 class Settings(SimpleNamespace):

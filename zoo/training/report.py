@@ -276,8 +276,11 @@ def budget_of(settings: Mapping[str, Any]) -> str:
     """When training ends, by whichever comes first."""
     counts = {"images": settings["images"], "generator steps": settings["generator_steps"]}
     ends = [f"{count:,} {what}" for what, count in counts.items() if count]
-    longest = (settings["trainer"] or {}).get("max_time")
-    ends += [f"{longest} (--trainer.max_time)"] * (longest is not None)
+    trainer = settings["trainer"] or {}
+    if (longest := trainer.get("max_time")) is not None:
+        ends.append(f"{longest} (--trainer.max_time)")
+    if (epochs := trainer.get("max_epochs", -1)) not in (-1, None):
+        ends.append(f"{epochs:,} epochs (--trainer.max_epochs)")
     return " or ".join(ends) or "no budget: stop by Ctrl-C"
 
 
