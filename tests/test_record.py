@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import sys
+from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from zoo.errors import RecordError
 from zoo.runs.environment import describe_commit, describe_hardware, describe_versions
 from zoo.runs.folder import RunDir
 from zoo.runs.record import overridden, overrides, read_result, summarise_measures, validate_result, write_result
+from zoo.training import report
 
 # --- measures ---
 
@@ -276,6 +278,14 @@ def test_records_are_read_without_torch(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout.strip()) == (0, "dcgan"), done.stderr
+
+
+def test_hardware_counts_the_gpus_of_all_nodes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report, "describe_hardware", lambda *, gpus: {"cpu": "c", "gpus": ["H100"] * gpus})
+    for kind, nodes, gpus in (("cuda", 1, 4), ("cuda", 2, 8), ("cpu", 2, 0)):
+        strategy = Namespace(root_device=Namespace(type=kind))
+        trainer: Any = Namespace(num_devices=4, num_nodes=nodes, strategy=strategy)
+        assert report.hardware_of(trainer) == {"cpu": "c", "gpus": ["H100"] * gpus}
 
 
 # --- what a run overrides ---

@@ -161,9 +161,7 @@ class RunReport(ZooCallback):
             "seed": model.seed,
             "commit": describe_commit(Path(zoo.__file__).parent),
             "versions": describe_versions(),
-            "hardware": describe_hardware(
-                gpus=trainer.num_devices if trainer.strategy.root_device.type == "cuda" else 0
-            ),
+            "hardware": hardware_of(trainer),
             "precision": precision(trainer, self.settings),
             "wall_time_s": round(seconds, 1),
             "images_per_second": round(model.images_seen / seconds, 1),
@@ -282,6 +280,12 @@ def budget_of(settings: Mapping[str, Any]) -> str:
     if (epochs := trainer.get("max_epochs", -1)) not in (-1, None):
         ends.append(f"{epochs:,} epochs (--trainer.max_epochs)")
     return " or ".join(ends) or "no budget: stop by Ctrl-C"
+
+
+def hardware_of(trainer: Trainer) -> dict[str, Any]:
+    """The record's field; of the GPUs of other nodes, which are taken to be as these."""
+    here = describe_hardware(gpus=trainer.num_devices if trainer.strategy.root_device.type == "cuda" else 0)
+    return {**here, "gpus": here["gpus"] * trainer.num_nodes}
 
 
 def found_by(data: ImageDataModule) -> dict[str, Any]:
