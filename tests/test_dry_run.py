@@ -90,6 +90,16 @@ def test_a_growing_network_is_measured_in_each_phase(capsys: pytest.CaptureFixtu
     assert not Path("runs").exists()
 
 
+@pytest.mark.usefixtures("quick")
+def test_devices_of_the_trainer_and_its_limit_of_time_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--model.width", "2", "--data.batch_size", "16", "--evaluation.every", "null", "--keep.monitor", "null"]
+    options += ["--trainer.devices", "2", "--trainer.accelerator", "cpu", "--trainer.max_time", "00:00:00:01"]
+    zoo("dcgan", "fit", "--recipe", "digits", *options, "--dry_run")
+    out = capsys.readouterr().out
+    assert "one of 2" in out
+    assert "--trainer.max_time 00:00:00:01 ends it before that" in out
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [(["test", "--dry_run"], "is of fit"), (["fit", "--dry_run=perhaps"], "true or false")],

@@ -11,7 +11,10 @@ from zoo.models import MODELS
 from zoo.models.base.build import outline
 from zoo.models.pggan import PGGAN
 from zoo.models.stylegan import StyleGAN
+from zoo.nn.schedules import GrowthSchedule
+from zoo.training.forecast import images_after, updates_within
 from zoo.training.outlook import follow_the_settings, monitored, outlook
+from zoo.training.report import budget_of
 
 
 def said(paper: str, *, recipe: str = "digits", batch: int = 64, **budget: Any) -> str:
@@ -37,6 +40,21 @@ def test_the_schedule_is_told_and_whether_the_budget_gets_there() -> None:
     assert "--images 192" in text
     assert "warning" not in said("pggan", images=96)
     assert "grows" not in said("dcgan", images=96)
+
+
+@pytest.mark.parametrize(
+    ("budget", "trainer", "ends"),
+    [
+        ({"images": 1_000}, {}, "1,000 images"),
+        ({"images": 1_000, "generator_steps": 2_000}, {"max_epochs": -1}, "1,000 images or 2,000 generator steps"),
+        ({}, {"max_time": "00:01:40:00"}, "00:01:40:00 (--trainer.max_time)"),
+        ({"images": 10}, {"max_time": {"hours": 1}}, "10 images or {'hours': 1} (--trainer.max_time)"),
+        ({}, {"max_epochs": 3}, "3 epochs (--trainer.max_epochs)"),
+        ({}, {"max_epochs": -1, "max_time": None}, "no budget: stop by Ctrl-C"),
+    ],
+)
+def test_all_that_ends_a_training_is_said(budget: dict[str, int], trainer: dict[str, Any], ends: str) -> None:
+    assert budget_of({"images": None, "generator_steps": None, **budget, "trainer": trainer}) == ends
 
 
 class Settings(SimpleNamespace):
@@ -66,6 +84,40 @@ def test_phases_are_scaled_to_the_budget_and_scaling_again_changes_nothing() -> 
     for _ in range(2):
         follow_the_settings(config, PGGAN)
         assert (config.model.stabilise_images, config.model.fade_images) == (80, 40)
+
+
+@pytest.mark.parametrize(
+    ("images", "model"),
+    [
+        (1_140, {**GROWING, "resolution": 16, "stabilise_images": 600_000, "fade_images": 600_000}),  # 142.5 images
+        (1_350, {**GROWING, "resolution": 64, "stabilise_images": 600_000, "fade_images": 1_200_000}),
+        (1_000, {**GROWING, "stabilise_images": 0, "fade_images": 800}),
+        (1_000, {**GROWING, "stabilise_images": 800, "fade_images": 0}),
+    ],
+)
+def test_phases_that_are_rounded_stay_when_the_run_goes_on(images: int, model: dict[str, Any]) -> None:
+    config = settings(images=images, model=model)
+    follow_the_settings(config, PGGAN)
+    first = config.model.stabilise_images, config.model.fade_images
+    follow_the_settings(config, PGGAN)
+    assert (config.model.stabilise_images, config.model.fade_images) == first
+    config.images = 4 * images  # a larger budget is something else
+    follow_the_settings(config, PGGAN)
+    assert sum((config.model.stabilise_images, config.model.fade_images)) == pytest.approx(4 * sum(first), abs=6)
+
+
+def test_updates_of_a_growing_network_are_counted_in_the_batches_of_each_resolution() -> None:
+    """Batches of 64 and 16, phases of 100: after 0, 64, 128 (8x8 fades in from 100), then in steps of 16."""
+    growth = GrowthSchedule(final=8, stabilise_images=100, fade_images=100, batch_sizes={4: 64, 8: 16})
+    seen = [0]
+    while seen[-1] < 500:
+        seen.append(seen[-1] + growth.at(seen[-1]).batch_size)
+    assert seen[:4] == [0, 64, 128, 144]
+    for updates, images in enumerate(seen):
+        assert images_after(updates, growth, batch=64) == images
+    for images in range(1, 500):
+        assert updates_within(images, growth, batch=64) == sum(at < images for at in seen)
+    assert (images_after(7, None, batch=10), updates_within(61, None, batch=10)) == (70, 7)
 
 
 def test_start_and_phases_that_are_left_out_are_those_of_the_module() -> None:

@@ -73,6 +73,9 @@ def test_folders_of_a_machine_are_not_kept() -> None:
     tuned = ["python", "x.py", "fit", "--init_from=/home/me/study/source", "--data.root", "/home/me/faces"]
     assert without_folders(tuned)[3:] == ["--init_from=source", "--data.root", "DIR"]
     assert without_folders(["fit", "--init_from", "dcgan.mnist"])[1:] == ["--init_from", "dcgan.mnist"]
+    files = ["--ckpt_path=/home/me/runs/a/checkpoints/last.ckpt", "--config", "/home/me/my.yaml"]
+    assert without_folders(["fit", *files])[1:] == ["--ckpt_path=last.ckpt", "--config", "my.yaml"]
+    assert without_folders(["fit", "--ckpt_path", "last"])[1:] == ["--ckpt_path", "last"]
 
 
 def reached_row(recipe: str, measure: str, reported: str | None = None, **more: Any) -> Line:

@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import sys
+from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from zoo.errors import RecordError
 from zoo.runs.environment import describe_commit, describe_hardware, describe_versions
 from zoo.runs.folder import RunDir
 from zoo.runs.record import overridden, overrides, read_result, summarise_measures, validate_result, write_result
+from zoo.training import report
 
 # --- measures ---
 
@@ -278,6 +280,14 @@ def test_records_are_read_without_torch(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout.strip()) == (0, "dcgan"), done.stderr
 
 
+def test_hardware_counts_the_gpus_of_all_nodes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report, "describe_hardware", lambda *, gpus: {"cpu": "c", "gpus": ["H100"] * gpus})
+    for kind, nodes, gpus in (("cuda", 1, 4), ("cuda", 2, 8), ("cpu", 2, 0)):
+        strategy = Namespace(root_device=Namespace(type=kind))
+        trainer: Any = Namespace(num_devices=4, num_nodes=nodes, strategy=strategy)
+        assert report.hardware_of(trainer) == {"cpu": "c", "gpus": ["H100"] * gpus}
+
+
 # --- what a run overrides ---
 
 SCRIPT = ["python", "reproductions/dcgan.py", "fit", "--recipe=mnist", "--model.width", "32", "--run_dir=RUN"]
@@ -289,6 +299,18 @@ def test_overrides_are_told_from_either_way_to_start_a_run() -> None:
     assert overridden([SCRIPT, TEST]) == {"--model.width": "32"}
     assert overridden([SCRIPT, ZOO, TEST]) == {"--model.width": "16", "--images": "200"}  # the last one counts
     assert overridden([["zoo", "fit", "dcgan"], ["python", "reproductions/dcgan.py", "study", "fit"]]) == {}
+
+
+def test_where_and_how_a_run_was_made_overrides_nothing() -> None:
+    """Else each --name would be settings of its own, and seeds with names no group."""
+    place = ["--name", "seed-0", "--data.root=DIR", "--data.init_args.root", "DIR", "--wandb_artifacts", "true"]
+    machine = ["--devices", "4", "--trainer.num_nodes=2", "--trainer.accelerator", "gpu", "--trainer.strategy", "ddp"]
+    looks = ["--trainer.enable_progress_bar=false", "--trainer.log_every_n_steps", "10", "--keep.archive_every=5"]
+    own = ["--trainer.precision", "bf16-mixed", "--data.train_images=50"]
+    assert overridden([["zoo", "fit", "dcgan", *place, *machine, *looks, *own]]) == {
+        "--trainer.precision": "bf16-mixed",
+        "--data.train_images": "50",
+    }
 
 
 def test_the_record_says_what_was_overridden_and_old_records_are_asked_for_their_commands() -> None:

@@ -1,5 +1,6 @@
 """The folder of a run: its names, and how a file of it is written in one step."""
 
+import json
 import os
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from zoo.data.arrays import _replacing
 from zoo.errors import RecordError, ReleaseError
 from zoo.releases.find import fetch
 from zoo.runs.folder import RunDir, replacing, sweep, write_atomically
+from zoo.runs.lock import RunLock
 
 
 def test_a_run_has_these_names(tmp_path: Path) -> None:
@@ -147,3 +149,18 @@ def test_names_by_images_seen_there_and_back(tmp_path: Path) -> None:
     assert run.grid_at(64).name == "images-000000064.png"
     assert list(run.all_grids().items()) == [(n, run.grid_at(n)) for n in (0, 999_936, 1_000_064)]
     assert list(run.all_checkpoints().items()) == [(n, run.checkpoint_at(n)) for n in (0, 999_936, 1_000_064)]
+
+
+def test_a_lock_of_another_machine_says_what_to_do_if_that_is_down(tmp_path: Path) -> None:
+    """On NFS the lock of a machine that crashed may last; a file that is removed gives a new one."""
+    held, second = RunLock(tmp_path), RunLock(tmp_path)
+    held.take()
+    with pytest.raises(RecordError, match=r"--run_dir/--name$"):
+        second.take()
+    held.path.write_text(json.dumps({"process": 7, "host": "node7", "command": "zoo fit"}))
+    with pytest.raises(RecordError, match=rf"process 7 on node7.*if that machine is down, remove {held.path}$"):
+        second.take()
+    held.path.unlink()
+    second.take()
+    second.free()
+    held.free()

@@ -170,3 +170,18 @@ def test_errors_of_a_file_name_it(capsys: pytest.CaptureFixture[str]) -> None:
     Path("f.yaml").write_text("imagse: 5")
     assert "f.yaml" in refused(capsys, "dcgan", "fit", "--config", "f.yaml")
     assert "(nothing is written null)" in refused(capsys, "dcgan", "fit", "--model.z_dim", "None")
+
+
+def test_a_tilde_that_no_shell_has_read_is_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`--run_dir=~/x` made a folder of the name ~."""
+    monkeypatch.setenv("HOME", str(tmp_path / "me"))
+    (tmp_path / "me").mkdir()
+    (tmp_path / "me/f.yaml").write_text("run_dir: ~/runs/a\n")
+    words = Words.of(["fit", "--config=~/f.yaml", "--ckpt_path=~/x/last.ckpt"])
+    assert words.files == [str(tmp_path / "me/f.yaml")]
+    assert words.taken == {"run_dir": str(tmp_path / "me/runs/a"), "ckpt_path": str(tmp_path / "me/x/last.ckpt")}
+    assert Words.of(["fit", "--run_dir=~/b", "--ckpt_path", "last"]).taken["run_dir"] == str(tmp_path / "me/b")
+    assert Words.of(["study", "--run_dir=~/b", "--earlier=~nobody-of-this-name/s.json"]).taken == {
+        "run_dir": str(tmp_path / "me/b"),
+        "earlier": "~nobody-of-this-name/s.json",
+    }

@@ -1,11 +1,15 @@
 """When callbacks act, and where training stops."""
 
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
+from lightning.pytorch.callbacks import Timer
 from toys import ToyData, ToyGAN, fit
 
-from zoo.training.callbacks import CounterCheckpoint, Every, StopAtBudget
+from zoo.training.callbacks import CounterCheckpoint, Evaluation, Every, StopAtBudget, TimeLimit
 
 
 @pytest.mark.parametrize(("interval", "step"), [(10, 7), (7, 10), (10, 10), (25, 7), (1, 3)])
@@ -83,3 +87,24 @@ def test_a_run_resumed_with_its_budget_spent_trains_no_further(tmp_path: Path) -
     module = ToyGAN()
     fit(module, ckpt_path=tmp_path / "last.ckpt", data=ToyData(n=40), images=24)
     assert module.images_seen == 24
+
+
+def test_a_resumed_run_whose_time_is_up_comes_to_its_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Lightning's own Timer lets it end before any callback hears of it, and nothing is measured."""
+    measured: list[int] = []
+
+    def parts() -> tuple[Any, ...]:
+        evaluation = Evaluation(lambda module: {"fd": float(measured.append(module.images_seen) or 1)}, every=1_000_000)
+        return evaluation, TimeLimit(duration=timedelta(seconds=0.2)), CounterCheckpoint(tmp_path)
+
+    fit(ToyGAN(), *parts(), images=10**9)
+    assert len(measured) == 2  # before the first image and at the end
+    saved = torch.load(tmp_path / "last.ckpt", weights_only=True)
+    assert set(saved["callbacks"]["Timer"]) == set(Timer().state_dict())  # either reads the other's
+    assert saved["callbacks"]["Timer"]["time_elapsed"]["train"] >= 0.2
+    capsys.readouterr()
+    module = ToyGAN()
+    trainer = fit(module, *parts(), images=10**9, ckpt_path=str(tmp_path / "last.ckpt"))
+    assert measured[2:] == [module.images_seen] == [int(saved["state_dict"]["images_seen"])]
+    assert "a longer one goes on" in capsys.readouterr().out
+    assert trainer.should_stop

@@ -128,3 +128,27 @@ def test_a_value_that_is_not_finite_is_never_best(tmp_path: Path) -> None:
         assert not (tmp_path / "best.ckpt").exists()
     callback.offer(trainer, module, 4.0)
     assert images_in(tmp_path / "best.ckpt") == 8
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_a_best_of_another_future_or_folder_is_not_this_trainings(tmp_path: Path, elsewhere: bool) -> None:
+    first, there = tmp_path / "first", tmp_path / ("second" if elsewhere else "first")
+    fit(
+        ToyGAN(), Evaluation(Scripted(VALUES), every=8), CounterCheckpoint(first, keep_every=8, monitor="fd"), images=32
+    )
+    assert images_in(first / "best.ckpt") == 24
+    values = {24: 6.0, 32: 5.5, 40: 7.0}  # from 16 on, where 5.0 (at 8) was the best, it goes another way
+    callback = CounterCheckpoint(there, monitor="fd")
+    start = first / "images-000000016.ckpt"
+    fit(ToyGAN(), Evaluation(Scripted(values), every=8), callback, images=40, ckpt_path=start)
+    assert images_in(there / "best.ckpt") == 32
+    assert callback.best_value == 5.5
+
+
+def test_what_was_best_by_another_measure_is_no_best(tmp_path: Path) -> None:
+    """6 of a score is better than none, and not worse than a distance of 2."""
+    train_with_measure(tmp_path, better="lower", images=32)
+    callback = CounterCheckpoint(tmp_path, monitor="fd", better="higher", goes_on=False)
+    start = tmp_path / "last.ckpt"
+    fit(ToyGAN(), Evaluation(Scripted(VALUES), every=8), callback, images=48, ckpt_path=start)
+    assert (images_in(tmp_path / "best.ckpt"), callback.best_value) == (40, 6.0)

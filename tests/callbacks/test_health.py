@@ -1,5 +1,6 @@
 """Each known way to fail is named once, with the paper's remedy, and a healthy run is left in peace."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -110,6 +111,27 @@ def test_variety_is_logged_as_a_ratio() -> None:
     watch.look_at_samples(trainer, module)
     assert log.rows[0][0] == 16
     assert log.rows[0][1] == pytest.approx(0.5, abs=0.03)
+
+
+def test_reals_that_come_by_name_are_drawn_and_equal_ones_are_no_measure() -> None:
+    """The first 64 of a sorted list are one kind: here all of them the same picture."""
+    rows: list[dict[str, float]] = []
+
+    def look(images: torch.Tensor) -> None:
+        class Listed(ToyData):
+            mixed = False
+
+        data, log = Listed(), type("Log", (), {"log_metrics": lambda self, values, step: rows.append(values)})()
+        data.array = replace(data.array, images=images, labels=None)
+        trainer: Any = type("T", (), {"datamodule": data, "loggers": [log], "is_global_zero": True})()
+        HealthWatch(every=16).look_at_samples(trainer, OneImage(1.0))
+
+    same = ToyData().array.images[:1].expand(64, -1, -1, -1)
+    look(same)
+    look(same[:1])
+    assert not rows
+    look(torch.cat([same, ToyData(n=192).array.images]))
+    assert rows[0]["variety"] == pytest.approx(1, abs=0.2)  # a quarter of the images are alike
 
 
 def test_an_untrained_generator_has_not_collapsed(capsys: pytest.CaptureFixture[str]) -> None:

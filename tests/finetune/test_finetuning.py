@@ -26,8 +26,11 @@ from zoo.training.finetune.adapt import rebuild, transfer
 from zoo.training.finetune.augment import augment_discriminator
 from zoo.training.finetune.freeze import freeze_discriminator
 from zoo.training.finetune.learning_rate import ScaledLearningRate
-from zoo.training.finetune.origin import recipe_of
+from zoo.training.finetune.origin import recipe_of, source_name
 from zoo.training.finetune.settings import match_data
+from zoo.training.plan import make_plan
+from zoo.training.scripts import script_of
+from zoo.training.words import Words
 
 QUIET = ["--evaluation.every", "null", "--keep.monitor", "null"]
 
@@ -230,3 +233,22 @@ def test_the_recipe_is_the_sources(source: Path) -> None:
     assert recipe_of("dcgan.mnist") == "mnist"
     assert recipe_of(str(source)) == recipe_of(str(source / "checkpoints/last.ckpt")) == "digits"
     assert recipe_of("nothing") is None
+
+
+@pytest.mark.parametrize("way", ["option", "file"])
+def test_auto_asks_for_the_source_until_the_run_has_weights_of_its_own(tmp_path: Path, way: str) -> None:
+    """The source may be gone by then, and what the run started from must not be brought into it again."""
+    file, run = tmp_path / "settings.yaml", tmp_path / "run"
+    file.write_text("recipe: digits\n" + ("init_from: gone/source\n" if way == "file" else ""))
+    words = ["fit", f"--config={file}", "--run_dir", str(run), "--ckpt_path", "auto"]
+    words += ["--init_from", "gone/source"] if way == "option" else []
+
+    def source_of_the_plan() -> str | None:
+        recipes = script_of("dcgan").recipes
+        return source_name(make_plan(Words.of(words), paper="dcgan", recipes=recipes).words)
+
+    assert source_of_the_plan() == "gone/source"
+    (run / "checkpoints").mkdir(parents=True)
+    (run / "checkpoints/last.ckpt").touch()
+    (run / "config.yaml").write_text("recipe: digits\ninit_from: gone/source\n")
+    assert source_of_the_plan() is None

@@ -45,7 +45,7 @@ class RunLock:
             if time.monotonic() >= deadline:
                 raise RecordError(
                     f"{self.folder} is in use by {self._holder()}: wait until it ends or stop it, or choose another "
-                    "--run_dir/--name"
+                    f"--run_dir/--name{self._remedy()}"
                 )
             time.sleep(0.1)
 
@@ -101,6 +101,14 @@ class RunLock:
             return f"process {who['process']} on {who['host']} ({who['command']})"
         except (OSError, ValueError, TypeError, KeyError):
             return "another process"
+
+    def _remedy(self) -> str:
+        """On a shared file system the lock of a machine that went down may last until that is up again."""
+        try:
+            elsewhere = json.loads(self.path.read_bytes())["host"] != socket.gethostname()
+        except (OSError, ValueError, TypeError, KeyError):
+            elsewhere = False
+        return f"; if that machine is down, remove {self.path}" if elsewhere else ""
 
     def free(self) -> None:
         """Gives it back, if it is held, and removes its file."""

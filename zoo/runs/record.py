@@ -259,6 +259,14 @@ def read_result(path: str | os.PathLike[str]) -> dict[str, Any]:
     return record
 
 
+def images_recorded(run: RunDir) -> int | None:
+    """Images that a run had seen when its record was written; None without one, or where it cannot be read."""
+    try:
+        return int(read_result(run.result)["images_seen"])
+    except RecordError:
+        return None
+
+
 def tests_of(record: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Figures of `test` by checkpoint ("best", "last"); those of several calls on one checkpoint together."""
     found: dict[str, dict[str, Any]] = {}
@@ -272,8 +280,15 @@ def tests_of(record: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 #: What says where and how a run was made, or looks on, and so overrides nothing of its recipe.
-NO_OVERRIDES = ("--recipe", "--data_dir", "--run_dir", "--ckpt_path", "--seed_everything", "--devices", "--wandb")
-LOOKING_ON = ("--evaluation.", "--keep.", "--trainer.max_time", "--trainer.devices", "--trainer.logger")
+NO_OVERRIDES = (
+    *("--recipe", "--data_dir", "--data.root", "--data.init_args.root", "--run_dir", "--name", "--ckpt_path"),
+    *("--seed_everything", "--devices", "--wandb", "--wandb_artifacts", "--dry_run"),
+)
+LOOKING_ON = (
+    *("--evaluation.", "--keep.", "--trainer.max_time", "--trainer.devices", "--trainer.logger"),
+    *("--trainer.num_nodes", "--trainer.accelerator", "--trainer.strategy", "--trainer.log_every_n_steps"),
+    *("--trainer.enable_", "--trainer.profiler"),
+)
 
 
 def overrides(record: Mapping[str, Any], *, leave_out: Sequence[str] = ()) -> str:
@@ -315,12 +330,16 @@ def hardware(record: Mapping[str, Any]) -> str:
     return ", ".join(there["gpus"]) or f"{there['cpu']}, {cores(there['cores'])}"
 
 
+#: Options whose values are files, or names.
+NAMED_FILES = ("--init_from", "--ckpt_path", "--config", "-c")
+
+
 def without_folders(command: list[str]) -> list[str]:
-    """A command line as another machine would be given it; of weights to start from, the name is kept."""
+    """A command line as another machine would be given it; of files to start from, the name is kept."""
     placeholders = {"--data_dir": "DIR", "--run_dir": "RUN", "--data.root": "DIR", "--data.init_args.root": "DIR"}
 
     def replaced(option: str, value: str) -> str:
-        return Path(value).name if option == "--init_from" else placeholders.get(option, value)
+        return Path(value).name if option in NAMED_FILES else placeholders.get(option, value)
 
     words = [replaced(before, word) for before, word in pairwise(["", *command])]
     for i, word in enumerate(words):

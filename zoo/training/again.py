@@ -2,18 +2,21 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 from zoo.data import ImageDataModule
-from zoo.errors import CheckpointError, RecordError
+from zoo.errors import CheckpointError, RecordError, UsageError
+from zoo.experiments.measures import MEASURES
+from zoo.experiments.suite import EvaluationSettings
 from zoo.models.base.module import AdversarialModule
 from zoo.runs import schema
 from zoo.runs.environment import process_rank
 from zoo.runs.folder import RunDir
-from zoo.runs.record import read_result
+from zoo.runs.record import images_recorded, read_result, rows_at_hand
 from zoo.runs.tensors import AGAIN, check_progress, check_resumable
 from zoo.runs.text import say
 from zoo.training.callbacks.base import ZooCallback
+from zoo.training.callbacks.budget import TimeLimit
 from zoo.training.plan import Plan
 from zoo.training.words import called_as
 
@@ -33,11 +36,24 @@ def leave_if_finished(run: RunDir, *, plan: Plan, images: int | None, generator_
     spent = [record["images_seen"] >= images] if images is not None else []
     spent += [record["generator_steps"] >= generator_steps] if generator_steps is not None else []
     if any(spent):
-        if process_rank() == 0:
-            say(f"{run.path} is finished ({record['images_seen']:,} images): nothing to do. Its record: {run.result}")
-        raise SystemExit(0)
+        leave(run, images=record["images_seen"])
     if plan.checkpoint is None:
         run.refuse_second_run()
+
+
+def leave_if_time_is_up(checkpoint: Mapping[str, Any], *, run: RunDir, plan: Plan, trainer: Any) -> None:
+    """The same where --trainer.max_time ended the run: the trainer's callbacks have the states of the checkpoint."""
+    up = any(callback.spent for callback in trainer.callbacks if isinstance(callback, TimeLimit))
+    seen = int(checkpoint["state_dict"]["images_seen"])
+    if plan.again and up and images_recorded(run) == seen:
+        leave(run, images=seen)
+
+
+def leave(run: RunDir, *, images: int) -> NoReturn:
+    """Ends the process with status 0."""
+    if process_rank() == 0:
+        say(f"{run.path} is finished ({images:,} images): nothing to do. Its record: {run.result}")
+    raise SystemExit(0)
 
 
 def refuse_damaged_record(run: RunDir, *, paper: str) -> None:
@@ -50,8 +66,43 @@ def refuse_damaged_record(run: RunDir, *, paper: str) -> None:
         raise RecordError(f"{error}. `{way}` writes it anew and keeps this one beside it") from error
 
 
-#: Callbacks whose states came into checkpoints later than others'.
-LATER = ("Evaluation",)
+#: What a protocol has and the name of a measure has not.
+UNNAMED = ("real_images", "mirror_reals", "batchnorm", "across_papers")
+
+
+def is_measured_as_before(before: Mapping[str, Any], now: Any) -> bool:
+    """Whether the monitored measure is the one of the run that is gone on with, under the same protocol.
+
+    Args:
+        before: settings of the run so far, nested.
+        now: the parsed settings.
+    """
+    monitor = (before.get("keep") or {}).get("monitor")
+    return bool(monitor == now.keep.monitor and not other_protocol(before, now))
+
+
+def other_protocol(before: Mapping[str, Any], now: Any) -> dict[str, Any]:
+    """{name: value so far} of settings that make another protocol of a measure of the same name."""
+    earlier = before.get("evaluation") or {}
+    own = {name: earlier.get(name, getattr(EvaluationSettings, name)) for name in UNNAMED}
+    return {name: value for name, value in own.items() if value != now.evaluation[name]}
+
+
+def refuse_other_protocol(run: RunDir, *, before: Mapping[str, Any], now: Any) -> None:
+    """Raises UsageError where measures would be taken otherwise than those of the run so far: a record has one hash."""
+    changed = other_protocol(before, now)
+    if not changed or now.evaluation.every is None or not run.config.is_file():
+        return
+    if any(MEASURES.find(name) for row in rows_at_hand(run.metrics) for name in row):
+        name, value = next(iter(changed.items()))
+        raise UsageError(
+            f"--evaluation.{name} {now.evaluation[name]}: {run.path} was measured with {value} so far, and a record "
+            "has one protocol for all values of a measure: leave it out; `test` and `zoo evaluate` take any"
+        )
+
+
+#: Callbacks whose states came into checkpoints later than others', or that a run has only where it is asked for.
+LATER = ("Evaluation", "Timer")
 #: What a checkpoint says of its data, as far as it says it.
 OF_DATA = {
     "fingerprint": schema.text,

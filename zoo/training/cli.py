@@ -28,8 +28,15 @@ from zoo.models.base.module import AdversarialModule
 from zoo.models.trained import FinishedRun
 from zoo.runs.checkpoints import AtomicCheckpointIO, check_compatible, read_checkpoint
 from zoo.runs.folder import RunDir
-from zoo.runs.record import rows_at_hand
-from zoo.training.again import leave_if_finished, refuse_damaged_record, refuse_unresumable
+from zoo.runs.record import images_recorded, rows_at_hand
+from zoo.training.again import (
+    is_measured_as_before,
+    leave_if_finished,
+    leave_if_time_is_up,
+    refuse_damaged_record,
+    refuse_other_protocol,
+    refuse_unresumable,
+)
 from zoo.training.callbacks import (
     CounterCheckpoint,
     Evaluation,
@@ -40,6 +47,7 @@ from zoo.training.callbacks import (
     SignalListener,
     StopAtBudget,
     StopOnSignal,
+    TimeLimit,
 )
 from zoo.training.checks import in_its_own_words, refuse_model, refuse_senseless
 from zoo.training.finetune.adapt import Source, transfer
@@ -56,7 +64,7 @@ from zoo.training.refusals import refusal
 from zoo.training.report import RunReport
 from zoo.training.settings import TAKEN_BEFORE, add_settings
 from zoo.training.telling import tell_end
-from zoo.training.trainer import cluster_plugins, listed, settle_devices
+from zoo.training.trainer import cluster_plugins, listed, processes, settle_devices
 from zoo.training.words import called_as
 
 RunFigures = Callable[[Any, FinishedRun], Drawings]
@@ -143,7 +151,7 @@ class ReproductionCLI(LightningCLI):
         follow_the_settings(config, self.kind)
         if config.devices > 1 and self.subcommand == "predict":
             raise UsageError("predict writes its images from one device: leave --devices out")
-        settle_devices(config)
+        settle_devices(config, given=self.plan.words.given, alone=self.subcommand == "predict")
         self.settings = config
         if self.subcommand == "test":
             refuse_damaged_record(self.run, paper=self.paper)
@@ -166,13 +174,14 @@ class ReproductionCLI(LightningCLI):
         if not fitting or config.evaluation.every is not None:
             self.measurement.prepare(self.model)
         every = config.evaluation.every if fitting else None
-        self.evaluation = Evaluation(self.measurement, every=every, recorded=self.run.result.is_file())
+        self.evaluation = Evaluation(self.measurement, every=every, recorded=images_recorded(self.run))
         self.report = RunReport(self.run, plan=self.plan, settings=self.plain_settings())
         callbacks: list[Any] = [self.evaluation]
         if fitting:
             data = self.datamodule
+            devices = processes(config.trainer)
             self.model.check_data(
-                data.name, image_shape=data.image_shape, num_classes=data.num_classes, devices=config.devices
+                data.name, image_shape=data.image_shape, num_classes=data.num_classes, devices=devices
             )
             tuning = self.tuning()
             keeper = CounterCheckpoint(
@@ -181,6 +190,7 @@ class ReproductionCLI(LightningCLI):
                 keep_every=keep.archive_every,
                 monitor=keep.monitor,
                 better=(MEASURES.better(keep.monitor) if keep.monitor else None) or "lower",
+                goes_on=is_measured_as_before(self.plan.base, config),
             )
             listener = SignalListener()
             callbacks = [
@@ -192,6 +202,7 @@ class ReproductionCLI(LightningCLI):
                 *tuning,
                 *self.progress(),  # after those that print at the start, on lines of their own
                 self.evaluation,
+                *self.time_limit(),
                 keeper,
                 StopOnSignal(listener, keeper),
             ]
@@ -218,6 +229,11 @@ class ReproductionCLI(LightningCLI):
         """The bar, unless it is not wanted."""
         wanted = self.settings.trainer.enable_progress_bar is not False
         return [ImageProgress(images=self.settings.images)] if wanted else []
+
+    def time_limit(self) -> list[Any]:
+        """In the place of the Timer that Lightning would make of --trainer.max_time."""
+        longest = self._get(self.config_init, "trainer").get("max_time")
+        return [] if longest is None else [TimeLimit(duration=longest)]
 
     def tuning(self) -> list[Any]:
         """Brings the source's weights into the model, freezes and augments as asked for; callbacks of such a run."""
@@ -276,6 +292,8 @@ class ReproductionCLI(LightningCLI):
                 refuse_unresumable(
                     checkpoint, self.plan.checkpoint, module=self.model, trainer=self.trainer, data=self.datamodule
                 )
+                refuse_other_protocol(self.run, before=self.plan.base, now=self.settings)
+                leave_if_time_is_up(checkpoint, run=self.run, plan=self.plan, trainer=self.trainer)
             kwargs |= {"ckpt_path": str(self.plan.checkpoint), "weights_only": True}
             if subcommand == "fit" and self.trainer.is_global_zero:
                 if self.run.path.is_dir():

@@ -5,8 +5,6 @@ removed; time, memory and disk of the whole budget follow from them. A growing n
 phases. No image is decoded but those that this takes, and nothing is downloaded.
 """
 
-import resource
-import sys
 import tempfile
 import time
 from collections import deque
@@ -20,7 +18,6 @@ import torch
 from lightning.pytorch import Trainer
 
 from zoo.data import ImageArray, ImageDataModule, cache_dir
-from zoo.data.arrays import MEMORY_MAP_ABOVE
 from zoo.data.growing import GrowingStream
 from zoo.data.lazy import is_lazy, without_decoding
 from zoo.data.stream import Batch, ImageStream
@@ -29,12 +26,26 @@ from zoo.experiments.pictures.grids import save_png
 from zoo.models.base.module import AdversarialModule
 from zoo.runs.environment import environment_variables
 from zoo.runs.text import say
+from zoo.training.callbacks import TimeLimit
 from zoo.training.callbacks.base import ZooCallback
 from zoo.training.cli import ReproductionCLI
 from zoo.training.finetune.learning_rate import ScaledLearningRate
-from zoo.training.forecast import Forecast, Phase, Turns, cache_lines, levels, phases_of, size, times
+from zoo.training.forecast import (
+    Forecast,
+    Phase,
+    Turns,
+    cache_lines,
+    images_after,
+    levels,
+    memory_line,
+    phases_of,
+    size,
+    timed,
+    times,
+)
 from zoo.training.loggers import JsonlLogger
 from zoo.training.outlook import outlook
+from zoo.training.trainer import processes
 
 IMAGES = 2_048  # at most so many of the training images are used
 WARM_UP = 2  # batches of a phase that are not counted
@@ -134,7 +145,9 @@ class DryRun(ReproductionCLI):
 
     def before_instantiate_classes(self) -> None:
         super().before_instantiate_classes()
-        self.settings.trainer.devices, self.settings.trainer.strategy = 1, "auto"  # one of them, with its share
+        trainer = self.settings.trainer
+        self.devices = processes(trainer)
+        trainer.devices, trainer.num_nodes, trainer.strategy = 1, 1, "auto"  # one of them, with its share
 
     def loggers(self) -> list[Any]:
         return []
@@ -163,16 +176,16 @@ class DryRun(ReproductionCLI):
         decoding = (time.monotonic() - began) * len(whole) / len(some) if lazy else 0.0
         data._splits["train"] = data._splits[settings.evaluation.split] = some
         turns = Turns.of(module)
-        steps = settings.generator_steps
-        batch = data.batch_size if module.growth is None else module.growth.batch_size(module.growth.start)
-        budget = min([b for b in (settings.images, steps and turns.updates_of_D(steps) * batch) if b] or [0])
-        phases = phases_of(module.growth, budget=budget or batch, batch=data.batch_size)
+        steps, batch = settings.generator_steps, data.batch_size
+        of_steps = steps and images_after(turns.updates_of_D(steps), module.growth, batch=batch)
+        budget = min([b for b in (settings.images, of_steps) if b] or [0])
+        phases = phases_of(module.growth, budget=budget or batch, batch=batch)
         updates = sum(phase.images / phase.batch for phase in phases)
         forecast = Forecast(phases, share=min(1.0, turns.updates_of_G(round(updates)) / updates), decoding=decoding)
         probe = Probe(
             phases,
             turns=turns,
-            batch=batches(data, some, module=module, devices=settings.devices),
+            batch=batches(data, some, module=module, devices=self.devices),
             folder=folder,
             at_end=lambda trainer, module: self.at_end(forecast, folder, n_real=len(whole)),
         )
@@ -209,7 +222,7 @@ class DryRun(ReproductionCLI):
 
     def tell(self, forecast: Forecast, *, budget: int, updates: float, generator_updates: int) -> None:
         """Parameters, budget and time."""
-        module, data = self.model, self.datamodule
+        module, data, limit = self.model, self.datamodule, self.settings.trainer.max_time
         sizes = [sum(p.numel() for p in net.parameters()) for net in (module.G, module.D)]
         say(f"\n{type(module).__name__}, recipe {self.plan.recipe}, on {device_name(module)}")
         say(f"network  G {sizes[0]:,} and D {sizes[1]:,} parameters")
@@ -217,7 +230,8 @@ class DryRun(ReproductionCLI):
         say(f"data     {data.name}, {count} training images of {' x '.join(map(str, data.image_shape))}")
         if not budget:
             update = 1000 * forecast.phases[0].update(forecast.share)
-            say(f"time     {update:,.1f} ms an update of {data.batch_size} images; no budget: set --images")
+            end = "no budget: set --images" if limit is None else f"until --trainer.max_time {limit}"
+            say(f"time     {update:,.1f} ms an update of {data.batch_size} images; {end}")
             return
         say(f"budget   {budget:,} images: {round(updates):,} updates of D, {generator_updates:,} of G")
         every = self.settings.evaluation.every
@@ -228,8 +242,10 @@ class DryRun(ReproductionCLI):
             *outlook(module, recipe=self.plan.recipe, settings=self.plain_settings()),
         ]:
             say(line)
-        if self.settings.devices > 1:
-            say(f"         measured on one device with its share, one of {self.settings.devices}")
+        if limit is not None and (TimeLimit(duration=limit).time_remaining() or 0.0) < forecast.training:
+            say(f"         --trainer.max_time {limit} ends it before that")
+        if self.devices > 1:
+            say(f"         measured on one device with its share, one of {self.devices}")
 
     def disk_line(self, forecast: Forecast, folder: Path, *, updates: float) -> str:
         """What the run's folder will hold."""
@@ -268,19 +284,6 @@ class DryRun(ReproductionCLI):
         began = time.monotonic()
         measure(self.model)
         return time.monotonic() - began
-
-
-def timed(function: Callable[..., Any], *, into: list[float]) -> Callable[..., Any]:
-    """A function that also keeps its seconds."""
-
-    def call(*arguments: Any, **options: Any) -> Any:
-        began = time.monotonic()
-        try:
-            return function(*arguments, **options)
-        finally:
-            into.append(time.monotonic() - began)
-
-    return call
 
 
 def stays(callback: Any) -> bool:
@@ -326,24 +329,3 @@ def device_name(module: AdversarialModule) -> str:
     """The GPU's name, or "the CPU"."""
     kind = module.device.type
     return torch.cuda.get_device_name(module.device) if kind == "cuda" else "the CPU" if kind == "cpu" else kind
-
-
-def memory_line(module: AdversarialModule, arrays: list[int], *, n: int, used: int) -> str:
-    """Peak memory of the process, and of a GPU.
-
-    Args:
-        module: where it was trained.
-        arrays: bytes an image of each array that a training holds whole and this one held in part.
-        n: images of the training.
-        used: images that were used here.
-    """
-    unit = 1 if sys.platform == "darwin" else 1024
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-    more = sum(n * each - used * each for each in arrays if n * each <= MEMORY_MAP_ABOVE)
-    mapped = sum(n * each for each in arrays if n * each > MEMORY_MAP_ABOVE)
-    text = f"memory   {size(peak + more)} at most"
-    if mapped:
-        text += f", and the disk's cache as far as it goes for {size(mapped)} of mapped images"
-    if module.device.type == "cuda":
-        text += f"; {size(torch.cuda.max_memory_reserved(module.device))} of the GPU's"
-    return text

@@ -1,7 +1,10 @@
 """What a training will take, worked out from a few of its parts that were measured: time, memory and disk."""
 
 import math
+import resource
 import shutil
+import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -9,7 +12,11 @@ from pathlib import Path
 from statistics import mean
 from typing import Any, NamedTuple
 
+import torch
+
+from zoo.data.arrays import MEMORY_MAP_ABOVE
 from zoo.errors import UsageError
+from zoo.models.base.module import AdversarialModule
 from zoo.nn.schedules import GrowthSchedule
 from zoo.runs.text import duration
 
@@ -130,6 +137,25 @@ def phases_of(growth: GrowthSchedule | None, *, budget: int, batch: int) -> list
         title = f"{stage.resolution}x{stage.resolution}" + (" fading in" if stage.alpha < 1 else "")
         found.append(Phase(start, stop - start, stage.batch_size, title))
     return found
+
+
+def updates_within(images: int, growth: GrowthSchedule | None, *, batch: int) -> int:
+    """Updates of D until so many real images were seen; the arguments are those of `phases_of`."""
+    seen = updates = 0
+    for phase in phases_of(growth, budget=images, batch=batch):
+        more = max(0, math.ceil((phase.start + phase.images - seen) / phase.batch))
+        seen, updates = seen + more * phase.batch, updates + more
+    return updates
+
+
+def images_after(updates: int, growth: GrowthSchedule | None, *, batch: int) -> int:
+    """Real images seen when D has made so many updates: a batch that begins in a phase is as large as all of it."""
+    grown_at, largest = (0, batch) if growth is None else (growth.grown_at, max(growth.batch_sizes.values()))
+    seen = 0
+    for phase in phases_of(growth, budget=grown_at + updates * largest, batch=batch):
+        more = min(updates, max(0, math.ceil((phase.start + phase.images - seen) / phase.batch)))
+        seen, updates = seen + more * phase.batch, updates - more
+    return seen
 
 
 def times(every: int | None, *, budget: int, batch: int, at_start: bool, at_end: bool = True) -> int:
@@ -271,3 +297,37 @@ def cache_lines(needed: int, cache: Path, *, lazy: bool, fly: bool) -> Iterator[
         yield f"         there is room for {size(free)} only: set ZOO_CACHE to a larger disk"
     if needed > min(LARGE, free) and lazy:
         yield "         or keep no decoded copy at all: --data.on_the_fly true (of --data ImageFolder)"
+
+
+def timed(function: Callable[..., Any], *, into: list[float]) -> Callable[..., Any]:
+    """A function that also keeps its seconds."""
+
+    def call(*arguments: Any, **options: Any) -> Any:
+        began = time.monotonic()
+        try:
+            return function(*arguments, **options)
+        finally:
+            into.append(time.monotonic() - began)
+
+    return call
+
+
+def memory_line(module: AdversarialModule, arrays: list[int], *, n: int, used: int) -> str:
+    """Peak memory of the process, and of a GPU.
+
+    Args:
+        module: where it was trained.
+        arrays: bytes an image of each array that a training holds whole and this one held in part.
+        n: images of the training.
+        used: images that were used here.
+    """
+    unit = 1 if sys.platform == "darwin" else 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    more = sum(n * each - used * each for each in arrays if n * each <= MEMORY_MAP_ABOVE)
+    mapped = sum(n * each for each in arrays if n * each > MEMORY_MAP_ABOVE)
+    text = f"memory   {size(peak + more)} at most"
+    if mapped:
+        text += f", and the disk's cache as far as it goes for {size(mapped)} of mapped images"
+    if module.device.type == "cuda":
+        text += f"; {size(torch.cuda.max_memory_reserved(module.device))} of the GPU's"
+    return text

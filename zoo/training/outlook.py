@@ -9,12 +9,13 @@ from zoo.metrics.protocol import value_name
 from zoo.models.base.build import outline
 from zoo.models.base.module import AdversarialModule
 from zoo.nn.schedules import GrowthSchedule
-from zoo.training.forecast import Turns
+from zoo.training.forecast import Turns, updates_within
 from zoo.training.recipes import budget_of
 from zoo.training.scripts import recipe_of
 
 FEW = 500  # updates of G below which samples show nothing of what a recipe does
 GROWN_BY = 0.5  # of the budget: when the final resolution is in, if the phases are scaled to it
+ROUNDING = 1.5  # images that a doubling of scaled phases is longer or shorter, at most
 
 
 def follow_the_settings(config: Any, kind: type[AdversarialModule]) -> None:
@@ -62,6 +63,8 @@ def scale_phases(config: Any, kind: type[AdversarialModule]) -> None:
     assert growth is not None  # it has phases
     if not growth.doublings:
         raise UsageError(f"--scale_phases: this network starts at its full {growth.final}x{growth.final}: leave it out")
+    if abs(growth.grown_at - GROWN_BY * config.images) <= ROUNDING * growth.doublings:
+        return  # as it was when the run began: scaled again, another half image might be rounded
     factor = GROWN_BY * config.images / growth.grown_at
     model.stabilise_images = max(1, round(factor * growth.stabilise_images))
     model.fade_images = round(factor * growth.fade_images)
@@ -76,13 +79,11 @@ def outlook(module: AdversarialModule, *, recipe: str, settings: Mapping[str, An
         settings: of the run.
     """
     turns = Turns.of(module)
-    batch = settings["data"]["init_args"].get("batch_size", 64) if module.growth is None else None
+    batch = settings["data"]["init_args"].get("batch_size", 64)
     images, of_G = settings["images"], settings["generator_steps"]
-    if batch is None:
-        yield from growing(module.growth, images=images)
-        batch = module.growth.batch_size(module.growth.start)  # type: ignore[union-attr]
+    yield from growing(module.growth, images=images)
     if images is not None:
-        of_D = -(-images // batch)
+        of_D = updates_within(images, module.growth, batch=batch)
         of_G = min(turns.updates_of_G(of_D), of_G or turns.updates_of_G(of_D))
     if of_G is None or of_G >= FEW or not turns.at:
         return

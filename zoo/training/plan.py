@@ -159,7 +159,7 @@ def stamp() -> str:
 
 
 def without_source(words: Words) -> Words:
-    """The command line without --init_from: a run that goes on has its weights already."""
+    """The command line and its files of --config without init_from: a run that goes on has its weights already."""
     rest: list[str] = []
     for word in words.rest:
         if rest and rest[-1] == "--init_from":
@@ -167,7 +167,8 @@ def without_source(words: Words) -> Words:
         elif not word.startswith("--init_from="):
             rest.append(word)
     given = {option: value for option, value in words.given.items() if option != "init_from"}
-    return replace(words, rest=rest, given=given)
+    settings = {name: value for name, value in words.settings.items() if name != "init_from"}
+    return replace(words, rest=rest, given=given, settings=settings)
 
 
 def inherited_settings(config: Path, *, paper: str, given: Mapping[str, str] | None = None) -> dict[str, Any]:

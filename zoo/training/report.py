@@ -116,15 +116,11 @@ class RunReport(ZooCallback):
     def announce(self, model: AdversarialModule, *, data: ImageDataModule) -> None:
         """Prints what is about to be trained."""
         sizes = [sum(p.numel() for p in net.parameters()) for net in (model.G, model.D)]
-        images, steps = self.settings["images"], self.settings["generator_steps"]
-        budget = (
-            f"{images:,} images" if images else f"{steps:,} generator steps" if steps else "no budget: stop by Ctrl-C"
-        )
         if self.plan.by_default:
             say("no --recipe was given: this is digits, and `--recipe nonsense` lists all")
         say(f"{type(model).__name__}, recipe {self.plan.recipe}: G {sizes[0]:,} and D {sizes[1]:,} parameters")
         batch = data.batch_size if model.growth is None else "by resolution"  # a schedule has its own
-        say(f"data {data.name} {data.image_shape}, batch {batch}, seed {model.seed}, {budget}")
+        say(f"data {data.name} {data.image_shape}, batch {batch}, seed {model.seed}, {budget_of(self.settings)}")
         if (found := getattr(data, "found", None)) is not None:
             say(f"     {found()}")
         say(f"run  {self.run.path}")
@@ -165,9 +161,7 @@ class RunReport(ZooCallback):
             "seed": model.seed,
             "commit": describe_commit(Path(zoo.__file__).parent),
             "versions": describe_versions(),
-            "hardware": describe_hardware(
-                gpus=trainer.num_devices if trainer.strategy.root_device.type == "cuda" else 0
-            ),
+            "hardware": hardware_of(trainer),
             "precision": precision(trainer, self.settings),
             "wall_time_s": round(seconds, 1),
             "images_per_second": round(model.images_seen / seconds, 1),
@@ -241,11 +235,15 @@ class RunReport(ZooCallback):
 
     def still_holds(self, test: Mapping[str, Any]) -> bool:
         """Whether a checkpoint is the one that `test` measured: training that goes on writes another best and last."""
+        return bool(self.images_of(test["checkpoint"]) == test["images_seen"])
+
+    def images_of(self, checkpoint: str) -> int | None:
+        """The images that a checkpoint of this run has seen; None where there is none, or a damaged one."""
         try:
-            state = read_checkpoint(self.run.checkpoints / test["checkpoint"])["state_dict"]
-        except CheckpointError:  # none, or a damaged one
-            return False
-        return bool(state.get("images_seen") == test["images_seen"])
+            state = read_checkpoint(self.run.checkpoints / checkpoint)["state_dict"]
+        except CheckpointError:
+            return None
+        return int(state["images_seen"]) if "images_seen" in state else None
 
     def print_measures(self, measures: Mapping[str, Any]) -> None:
         """A table: before training, the best value of each and its place, the last; and which checkpoint is kept."""
@@ -263,8 +261,31 @@ class RunReport(ZooCallback):
             return
         print_table(["measure", "before training", "best value", "at images seen", "last"], rows)
         monitor = self.settings["keep"]["monitor"]
-        if monitor in measures:
-            say(f"best.ckpt is that of the best {monitor}")
+        if monitor in measures and (seen := self.images_of("best.ckpt")) is not None:
+            best = measures[monitor]["best"]["images_seen"]
+            say(
+                f"best.ckpt is that of the best {monitor}"
+                if seen == best
+                else f"best.ckpt is of {seen:,} images: that of the best {monitor}, of {best:,}, is not there any more"
+            )
+
+
+def budget_of(settings: Mapping[str, Any]) -> str:
+    """When training ends, by whichever comes first."""
+    counts = {"images": settings["images"], "generator steps": settings["generator_steps"]}
+    ends = [f"{count:,} {what}" for what, count in counts.items() if count]
+    trainer = settings["trainer"] or {}
+    if (longest := trainer.get("max_time")) is not None:
+        ends.append(f"{longest} (--trainer.max_time)")
+    if (epochs := trainer.get("max_epochs", -1)) not in (-1, None):
+        ends.append(f"{epochs:,} epochs (--trainer.max_epochs)")
+    return " or ".join(ends) or "no budget: stop by Ctrl-C"
+
+
+def hardware_of(trainer: Trainer) -> dict[str, Any]:
+    """The record's field; of the GPUs of other nodes, which are taken to be as these."""
+    here = describe_hardware(gpus=trainer.num_devices if trainer.strategy.root_device.type == "cuda" else 0)
+    return {**here, "gpus": here["gpus"] * trainer.num_nodes}
 
 
 def found_by(data: ImageDataModule) -> dict[str, Any]:

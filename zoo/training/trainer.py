@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from typing import Any
 
+import torch
 from lightning.fabric.plugins.environments import (
     LSFEnvironment,
     MPIEnvironment,
@@ -72,25 +74,42 @@ def refuse_unusable_options(trainer: Any) -> None:
         )
 
 
-def settle_devices(config: Any) -> None:
+def settle_devices(config: Any, *, given: Collection[str] = (), alone: bool = False) -> None:
     """Sets number of devices and strategy of the parsed settings, in place: --devices, and all nodes.
+
+    Args:
+        config: the settings; those of an earlier `fit` have its number of devices and its strategy.
+        given: options on the command line, which override that: also `--devices 1`.
+        alone: one process does all, on however many the run was trained.
 
     Raises:
         UsageError: several nodes, and nothing that starts a process on each.
     """
     trainer = config.trainer
-    if config.devices > 1:
+    if config.devices > 1 or "devices" in given:
         trainer.devices = config.devices
-    elif trainer.devices == "auto":
+    elif trainer.devices == "auto" or (alone and number_of(trainer.devices) != 1):
         trainer.devices = 1
+    if alone:
+        trainer.num_nodes = 1
     several_nodes = int(trainer.num_nodes or 1) > 1
     if several_nodes and not has_launcher():
         raise UsageError(
             f"--trainer.num_nodes {trainer.num_nodes} needs what starts a process on each node: srun in a job of "
-            "SLURM, or torchrun (see docs/clusters.md); alone, this one would wait for the others for ever"
+            "SLURM, or torchrun (see docs/clusters.md); alone, this one would wait for the others for ever. On this "
+            "node alone: --trainer.num_nodes 1"
         )
-    if trainer.strategy == "auto" and (several_nodes or number_of(trainer.devices) != 1):
+    several = several_nodes or number_of(trainer.devices) != 1
+    if trainer.strategy == "auto" and several:
         trainer.strategy = TWO_PLAYERS
+    elif trainer.strategy == TWO_PLAYERS and not several and "trainer.strategy" not in given:
+        trainer.strategy = "auto"
+
+
+def processes(trainer: Any) -> int:
+    """How many processes, each with a device, settled options of the Trainer mean, over all nodes."""
+    devices = number_of(trainer.devices)
+    return (devices if devices > 0 else max(1, torch.cuda.device_count())) * int(trainer.num_nodes or 1)
 
 
 def number_of(devices: int | str | list[int]) -> int:

@@ -17,6 +17,8 @@ from zoo.training.config_files import settings_of
 TAKEN_FROM_RUNS = ("recipe", "run_dir", "name", "ckpt_path", "dry_run")
 FLAGS = ("dry_run",)  # of these, such as need no value
 TAKEN = {"study": ("name", "run_dir", "members", "earlier")}
+#: Of these, files and folders.
+PATHS = ("run_dir", "ckpt_path", "earlier")
 #: Options whose value the parser would also take for a file of settings.
 GROUPS = ("data", "model", "trainer", "keep", "evaluation")
 
@@ -74,7 +76,9 @@ class Words:
         for file in files:
             settings |= settings_of(Path(file))
         rest = [*(f"--config={file}" for file in files), *(without_config(rest) if files else rest)]
-        return cls(arguments[0], taken_with(settings, taken), given, rest, settings)
+        taken = taken_with(settings, taken)
+        taken |= {name: at_home(taken[name]) for name in PATHS if name in taken}
+        return cls(arguments[0], taken, given, rest, settings)
 
     @property
     def files(self) -> list[str]:
@@ -125,7 +129,15 @@ def config_files(words: Sequence[str]) -> list[str]:
             found.append(word.partition("=")[2] if "=" in word else following)
             if not found[-1]:
                 raise UsageError("--config needs the name of a file")
-    return found
+    return [at_home(file) for file in found]
+
+
+def at_home(path: str) -> str:
+    """A path whose `~`, which a shell leaves alone in `--run_dir=~/x` and nothing looks at in a file, is the home."""
+    try:
+        return str(Path(path).expanduser()) if path.startswith("~") else path
+    except RuntimeError:  # the home of nobody
+        return path
 
 
 def without_config(words: Sequence[str]) -> list[str]:

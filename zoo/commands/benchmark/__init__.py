@@ -62,7 +62,7 @@ def run(arguments: argparse.Namespace) -> None:
         seeds=arguments.seeds,
         vary=dict(map(varied, arguments.vary)),
     )
-    folder = Path(arguments.run_dir or Path("runs") / PAPER / name)
+    folder = Path(arguments.run_dir or Path("runs") / PAPER / name).expanduser()
     if not arguments.status:
         run_members(members, preset, folder=folder, arguments=arguments)
     show(folder, name, preset, members, keeping=arguments.keep)

@@ -1,7 +1,7 @@
 """Callbacks keyed on the module's own counters, never on the trainer's global step."""
 
 from zoo.errors import Interrupted
-from zoo.training.callbacks.budget import Every, StopAtBudget
+from zoo.training.callbacks.budget import Every, StopAtBudget, TimeLimit
 from zoo.training.callbacks.checkpoint import CounterCheckpoint
 from zoo.training.callbacks.evaluation import Evaluation
 from zoo.training.callbacks.grid import SampleGrid
@@ -22,4 +22,5 @@ __all__ = [
     "SignalListener",
     "StopAtBudget",
     "StopOnSignal",
+    "TimeLimit",
 ]

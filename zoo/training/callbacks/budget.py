@@ -1,8 +1,13 @@
 """When to act, and when to stop, by the module's own counters."""
 
+from typing import Any
+
 from lightning.pytorch import Trainer
+from lightning.pytorch.callbacks import Timer
 
 from zoo.models.base.module import AdversarialModule
+from zoo.runs import schema
+from zoo.runs.text import say
 from zoo.training.callbacks.base import ZooCallback
 
 
@@ -49,3 +54,40 @@ class StopAtBudget(ZooCallback):
     def after_batch(self, trainer: Trainer, module: AdversarialModule) -> None:
         if self.spent(module):
             trainer.should_stop = True
+
+
+class TimeLimit(ZooCallback, Timer):
+    """Stops training after `--trainer.max_time`, counted over all parts of a run together.
+
+    Lightning's own Timer finds before training starts that a resumed run has no time left, and then no callback hears
+    of it: nothing is measured, and the run ends without figures. This one looks when training starts.
+    """
+
+    @property
+    def state_key(self) -> str:
+        """As Lightning's own, whose states are in checkpoints."""
+        return Timer.__qualname__
+
+    @property
+    def spent(self) -> bool:
+        """Whether the time is up."""
+        return self._duration is not None and self.time_elapsed() >= self._duration
+
+    def on_fit_start(self, trainer: Trainer, *_: Any, **__: Any) -> None:
+        """Nothing, see above."""
+
+    def begin(self, trainer: Trainer, module: AdversarialModule) -> None:
+        if self.spent and trainer.is_global_zero:
+            say("the time of --trainer.max_time, which counts all parts of a run, is up: a longer one goes on")
+        Timer.on_train_start(self, trainer, module)
+        self._check_time_remaining(trainer)
+
+    def after_batch(self, trainer: Trainer, module: AdversarialModule) -> None:
+        Timer.on_train_batch_end(self, trainer)
+
+    def end(self, trainer: Trainer, module: AdversarialModule) -> None:
+        Timer.on_train_end(self, trainer, module)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        schema.check("", state_dict, schema={"time_elapsed": schema.map_of(schema.amount)})
+        Timer.load_state_dict(self, state_dict)

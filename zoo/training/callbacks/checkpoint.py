@@ -10,8 +10,10 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
+from zoo.errors import CheckpointError
 from zoo.models.base.module import AdversarialModule
 from zoo.runs import schema
+from zoo.runs.checkpoints import read_checkpoint
 from zoo.runs.folder import name_at, replacing
 from zoo.training.callbacks.base import ZooCallback
 from zoo.training.callbacks.budget import Every
@@ -29,6 +31,7 @@ class CounterCheckpoint(ZooCallback, Checkpoint):
         keep_every: images between two checkpoints that are kept for good, or None.
         monitor: name of the measure that decides what is best, or None.
         better: whether a "lower" or a "higher" value of `monitor` is better.
+        goes_on: whether what was best in the checkpoint that training goes on from was measured likewise.
     """
 
     def __init__(
@@ -39,8 +42,10 @@ class CounterCheckpoint(ZooCallback, Checkpoint):
         keep_every: int | None = None,
         monitor: str | None = None,
         better: str = "lower",
+        goes_on: bool = True,
     ) -> None:
         self.folder = folder
+        self.goes_on = goes_on
         self.last_due = Every(every)
         self.keep_due = Every(keep_every)
         self.monitor = monitor
@@ -56,6 +61,17 @@ class CounterCheckpoint(ZooCallback, Checkpoint):
 
     def begin(self, trainer: Trainer, module: AdversarialModule) -> None:
         self.last_due.last = self.keep_due.last = module.images_seen
+        if module.images_seen and self.best_value is not None and not trainer.strategy.broadcast(self.has_best(module)):
+            self.best_value = None
+
+    @rank_zero_only
+    def has_best(self, module: AdversarialModule) -> bool:
+        """Whether `best.ckpt` is of this training: not of another folder, nor of a future that is not gone on with."""
+        try:
+            best = read_checkpoint(self.folder / "best.ckpt")["state_dict"].get("images_seen", 0)
+        except CheckpointError:  # none, or a damaged one
+            return False
+        return bool(best <= module.images_seen)
 
     def after_batch(self, trainer: Trainer, module: AdversarialModule) -> None:
         due = self.last_due.due(module.images_seen)
@@ -108,4 +124,4 @@ class CounterCheckpoint(ZooCallback, Checkpoint):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         schema.check("", state_dict, schema={"best_value": schema.or_null(schema.number)})
-        self.best_value = state_dict["best_value"]
+        self.best_value = state_dict["best_value"] if self.goes_on else None

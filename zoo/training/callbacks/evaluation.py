@@ -25,14 +25,14 @@ class Evaluation(ZooCallback):
         measure: called on every rank with the module; returns the same values on each. It draws from generators of
             its own, so that training goes on as if it had not run.
         every: images between two evaluations, or None for none while training.
-        recorded: whether the run came to an end before, and so has its figures.
+        recorded: images at which the run came to an end before, and so has its figures; None where it did not.
 
     Attributes:
         latest: the values last taken by this process.
         taken_at: images seen by then, or by the last evaluation before the checkpoint that training goes on from.
     """
 
-    def __init__(self, measure: Measure, *, every: int | None = None, recorded: bool = False) -> None:
+    def __init__(self, measure: Measure, *, every: int | None = None, recorded: int | None = None) -> None:
         self.measure, self.recorded = measure, recorded
         self.due = Every(every)
         self.latest: dict[str, float] = {}
@@ -53,7 +53,7 @@ class Evaluation(ZooCallback):
 
     def end(self, trainer: Trainer, module: AdversarialModule) -> None:
         """A limit of the trainer's own was met, or nothing was left to do after an interruption."""
-        there = self.taken_at == module.images_seen and (self.latest or self.recorded)
+        there = self.taken_at == module.images_seen and (self.latest or self.recorded == module.images_seen)
         if self.due.images is not None and not there:
             self.run(trainer, module)
 

@@ -83,8 +83,13 @@ class HealthWatch(ZooCallback):
     def look_at_samples(self, trainer: Trainer, module: AdversarialModule) -> None:
         """Collapse, of samples of the same latents each time."""
         if self.real_variety is None:
-            reals = data_of(trainer).split("train").images[: self.n]
+            data = data_of(trainer)
+            train = data.split("train")
+            n = min(self.n, len(train))
+            reals = (train.slice(0, n) if data.mixed else train.sample(n)).images[:n]
             self.real_variety = mean_pairwise_distance(reals if reals.is_floating_point() else reals / 127.5)
+        if not self.real_variety > 0:  # one image, or the same over and over: nothing to compare with
+            return
         ratio = mean_pairwise_distance(module.sample(self.n, seed=0)) / self.real_variety
         for logger in trainer.loggers:
             logger.log_metrics({"variety": ratio}, step=module.images_seen)
