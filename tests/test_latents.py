@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 from registry import SMALL, small_model
 from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
 from toys import SHAPE, ToyGAN
 
 from zoo.__main__ import parser
@@ -19,12 +20,14 @@ from zoo.experiments.latents.directions import (
     area_under_roc,
     between_classes,
     closed_form,
+    directions_of,
     principal,
     towards_classes,
     varied,
 )
 from zoo.experiments.latents.project import Settings, project
 from zoo.experiments.latents.space import Points, effective_weights, first_of, space_of
+from zoo.models.gan import GAN
 
 
 def run(*arguments: object) -> None:
@@ -189,6 +192,25 @@ def test_bounded_entries_stay_in_their_range_and_categories_are_kept() -> None:
     assert codes.categorical.sum(2).eq(1).all()
     assert codes.categorical.amax(2).eq(1).all()
     assert closed_form(space, k=3).vectors[:, layout.noise : layout.noise + layout.categories].abs().max() < 1e-6
+
+
+def test_directions_and_projections_of_a_model_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a GPU: fake tensors have shapes and devices, and refuse operations between two devices as a GPU does."""
+    monkeypatch.setattr(Tensor, "__float__", lambda tensor: 1.0)  # they have no numbers
+    with FakeTensorMode():
+        with torch.device("cuda"):
+            module = GAN(width=16)
+        module._device = torch.device("cuda", 0)
+        space = space_of(module)
+        for device in ("cpu", "cuda"):  # as regressions and as singular vectors give them
+            found = directions_of(space, torch.ones(2, 100, device=device), torch.ones(2, device=device), ["1", "2"])
+            assert {part.device.type for part in found[:3]} == {"cpu"}
+            images = varied(space, space.draw(2, seed=0), found, steps=torch.ones(3))
+            assert (images.shape, images.device.type) == ((2, 2, 3, *module.image_shape), "cpu")
+        target = torch.zeros(2, *module.image_shape, device="cuda")
+        nearest = project(space, target, extractor=None, settings=Settings(steps=0))
+        assert nearest.points.x.device.type == "cuda"
+        assert nearest.images.shape == target.shape
 
 
 def test_the_space_between_two_classes() -> None:

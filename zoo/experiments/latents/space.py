@@ -74,7 +74,8 @@ class Space(ABC):
 
     def deviation(self, direction: Tensor) -> float:
         """Standard deviation of the samples' coordinates along a unit vector [dim]."""
-        return float((self.vectors(self.draw(DRAWS, seed=0).x) @ direction).std())
+        vectors = self.vectors(self.draw(DRAWS, seed=0).x)
+        return float((vectors @ direction.to(vectors)).std())
 
 
 class LatentSpace(Space):
