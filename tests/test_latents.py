@@ -213,6 +213,21 @@ def test_directions_and_projections_of_a_model_on_a_gpu(monkeypatch: pytest.Monk
         assert nearest.images.shape == target.shape
 
 
+def test_the_network_that_compares_images_is_where_the_model_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Seen(Exception):
+        pass
+
+    def project(space: object, targets: Tensor, *, extractor: nn.Module, **_: object) -> None:
+        raise Seen(targets.device.type, next(extractor.parameters()).device.type)
+
+    monkeypatch.setattr("zoo.experiments.latents.project.project", project)
+    monkeypatch.setattr("zoo.commands.model_argument.load", lambda arguments: GAN(width=16).to("meta"))
+    Image.new("L", (28, 28)).save("grey.png")
+    with pytest.raises(Seen) as seen:
+        run("project", "gan.mnist", "grey.png")
+    assert seen.value.args == ("meta", "meta")
+
+
 def test_the_space_between_two_classes() -> None:
     torch.manual_seed(0)
     space = space_of(small_model("cgan"))
