@@ -54,6 +54,24 @@ def test_a_module_is_a_function_of_latents(paper: str) -> None:
     assert images[0].shape == (3, *module.image_shape)
 
 
+@pytest.mark.parametrize(
+    ("paper", "settings"),
+    [
+        ("cgan", {"network": "convolutional", "width": 2, "num_classes": 3}),
+        ("dcgan", {"network": "mnist_conditional"}),
+        ("wgan_gp", {"network": "cifar10_resnet", "width": 2, "num_classes": 3}),  # -1 was its last class
+        ("pggan", {"resolution": 4, "fmap_base": 16, "fmap_max": 2, "num_classes": 3}),
+    ],
+)
+def test_labels_that_are_no_classes_are_refused(paper: str, settings: dict[str, Any]) -> None:
+    module = MODELS[paper](**settings)
+    most = (module.num_classes or 0) - 1
+    for labels in ([-1, 0], [0, most + 1], [0], [0, 0, 0], [[0, 0]]):
+        with pytest.raises(ValueError, match=rf"2 whole numbers in 0\.\.{most}"):
+            module.sample(2, labels=torch.tensor(labels), seed=0)
+    assert len(module.sample(2, labels=torch.tensor([0, most]), seed=0)) == 2
+
+
 @pytest.mark.parametrize("paper", MODELS)
 def test_no_paper_overrides_what_has_a_hook(paper: str) -> None:
     kind = MODELS[paper]

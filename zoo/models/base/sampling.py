@@ -97,7 +97,7 @@ class SamplingModule(LightningModule):
             float32 [n, C, H, W] in [-1, 1] on the module's device.
 
         Raises:
-            ValueError: labels or truncation for a paper that has none.
+            ValueError: labels or truncation for a paper that has none; labels that are not n of the model's classes.
         """
         if truncation_psi is not None and not self.has_truncation:
             raise ValueError(f"{type(self).__name__} has no truncation trick: leave truncation_psi out")
@@ -115,6 +115,9 @@ class SamplingModule(LightningModule):
         """Latents [n, z_dim] and labels [n] (drawn uniformly where not given; None if unconditional) of `sample`."""
         if labels is not None and self.num_classes is None:
             raise ValueError(f"{type(self).__name__} is unconditional: leave labels out")
+        if labels is not None and (labels.shape != (n,) or ((labels < 0) | (labels >= (self.num_classes or 0))).any()):
+            most = (self.num_classes or 0) - 1  # below 0, an index would count from the end
+            raise ValueError(f"labels must be {n} whole numbers in 0..{most}, one for each image")
         generator = None if seed is None else torch.Generator().manual_seed(seed)
         z = self.latents(n, generator=generator)
         if labels is None and self.num_classes is not None:
