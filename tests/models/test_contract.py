@@ -9,6 +9,7 @@ from pages import ROOT, blocks
 from registry import small_data, small_model
 from toys import Recorder, fit, same, state_of
 
+from zoo.errors import UnsupportedSettingError
 from zoo.models import MODELS, AdversarialModule
 from zoo.training.callbacks import CounterCheckpoint
 
@@ -70,6 +71,20 @@ def test_labels_that_are_no_classes_are_refused(paper: str, settings: dict[str, 
         with pytest.raises(ValueError, match=rf"2 whole numbers in 0\.\.{most}"):
             module.sample(2, labels=torch.tensor(labels), seed=0)
     assert len(module.sample(2, labels=torch.tensor([0, most]), seed=0)) == 2
+
+
+def test_batches_of_one_image_are_refused_where_images_are_compared() -> None:
+    settings: dict[str, dict[str, Any]] = {"infogan": {}, "wgan_gp": {"network": "cifar10", "width": 2}}
+    for paper, own in settings.items():
+        module = MODELS[paper](**own)
+        about: dict[str, Any] = {"image_shape": module.image_shape, "num_classes": None}
+        for devices in (1, 4):
+            with pytest.raises(UnsupportedSettingError, match=f"batch_size to {2 * devices} or more"):
+                module.check_data("one", **about, devices=devices, batch_size=devices)
+            module.check_data("two", **about, devices=devices, batch_size=2 * devices)
+    module = MODELS["dcgan"](network="community", resolution=16, width=2)  # its BatchNorm has pixels to compare
+    module.check_data("one", image_shape=module.image_shape, num_classes=None, batch_size=1)
+    module.discriminator_loss(torch.zeros(1, *module.image_shape), None)
 
 
 @pytest.mark.parametrize("paper", MODELS)

@@ -172,7 +172,11 @@ class ReproductionCLI(LightningCLI):
         if fitting:
             data = self.datamodule
             self.model.check_data(
-                data.name, image_shape=data.image_shape, num_classes=data.num_classes, devices=config.devices
+                data.name,
+                image_shape=data.image_shape,
+                num_classes=data.num_classes,
+                devices=config.devices,
+                batch_size=data.batch_size,
             )
             tuning = self.tuning()
             keeper = CounterCheckpoint(

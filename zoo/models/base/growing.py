@@ -74,7 +74,15 @@ class GrowingModule(AdversarialModule):
         """For the protocols of evaluations: what is done to samples of another size than the data's."""
         return f"samples below {self.growth.final}x{self.growth.final} enlarged by nearest neighbours"
 
-    def check_data(self, name: str, *, image_shape: tuple[int, ...], num_classes: int | None, devices: int = 1) -> None:
+    def check_data(
+        self,
+        name: str,
+        *,
+        image_shape: tuple[int, ...],
+        num_classes: int | None,
+        devices: int = 1,
+        batch_size: int | None = None,  # the schedule has its own
+    ) -> None:
         super().check_data(name, image_shape=image_shape, num_classes=num_classes, devices=devices)
         groups = [layer.group_size for layer in self.D.modules() if isinstance(layer, MinibatchStddev)]
         for resolution in resolutions(self.growth.final, start=self.growth.start):
