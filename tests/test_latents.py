@@ -27,6 +27,7 @@ from zoo.experiments.latents.directions import (
 )
 from zoo.experiments.latents.project import Settings, project
 from zoo.experiments.latents.space import Points, effective_weights, first_of, space_of
+from zoo.models.cgan import CGAN
 from zoo.models.gan import GAN
 
 
@@ -238,6 +239,24 @@ def test_the_space_between_two_classes() -> None:
         torch.testing.assert_close(images[:, step], space.pictures(Points(points.x, y)))
     with pytest.raises(EvaluationError, match="takes one class at a time"):
         between_classes(space_of(small_model("dcgan")), classes=2, steps=2, seed=0)
+
+
+def test_ways_between_classes_are_called_by_both(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of more classes than are drawn, the last way leads on; where there is one, the classifier's are looked for."""
+    drawn: dict[str, Any] = {}
+    monkeypatch.setattr("zoo.experiments.pictures.captions.captioned", lambda images, **texts: drawn.update(texts))
+    monkeypatch.setattr("zoo.experiments.pictures.captions.write_picture", lambda picture, out: None)
+    monkeypatch.setattr("zoo.releases.weights.class_names", lambda model: [])
+    for classes, last in ((3, "2 to 0"), (12, "9 to 10")):
+        model = CGAN(network="convolutional", resolution=8, width=2, num_classes=classes).eval()
+        monkeypatch.setattr("zoo.commands.model_argument.load", lambda arguments, model=model: model)
+        run("directions", "some.model", "--by", "classes", "--steps", 2)
+        assert drawn["rows"][-1] == last
+    alone = CGAN(network="convolutional", resolution=8, width=2, num_classes=1).eval()
+    monkeypatch.setattr("zoo.commands.model_argument.load", lambda arguments: alone)
+    monkeypatch.setattr("zoo.commands.directions.classified", lambda images: torch.zeros(len(images), dtype=torch.long))
+    with pytest.raises(EvaluationError, match="not of several classes"):
+        run("directions", "some.model", "--by", "classes")
 
 
 def test_w_and_its_layers() -> None:
