@@ -28,6 +28,7 @@ from zoo.experiments.latents.directions import (
 from zoo.experiments.latents.project import Settings, project
 from zoo.experiments.latents.space import Points, effective_weights, first_of, space_of
 from zoo.models.cgan import CGAN
+from zoo.models.dcgan import DCGAN
 from zoo.models.gan import GAN
 
 
@@ -95,6 +96,16 @@ def test_batchnorm_behind_the_first_layer_counts() -> None:
     conv = nn.ConvTranspose2d(3, 2, 4)
     weights = effective_weights(type("Call", (), {"net": conv, "x": torch.zeros(5, 3, 1, 1)})(), None)
     torch.testing.assert_close(weights, conv.weight.data.flatten(1).T)
+
+
+def test_a_reference_batch_is_no_sample() -> None:
+    """Virtual batch normalization puts 64 latents before those that are asked for."""
+    settings: dict[str, Any] = {"network": "community", "resolution": 16, "channels": 1, "width": 2}
+    space = space_of(DCGAN(**settings, techniques={"virtual_batchnorm": True}))
+    first = space.module.G.state_dict()["net.1.weight"]  # [100, widths, 4, 4]
+    truth = torch.linalg.svd(first.flatten(1).T, full_matrices=False).Vh[:2]
+    assert alignment(closed_form(space, k=2).vectors, truth) == pytest.approx([1, 1], abs=1e-4)
+    assert principal(space, k=2, samples=50).vectors.shape == (2, 100)
 
 
 def test_a_plane_and_a_slope_that_are_there_are_found() -> None:

@@ -116,7 +116,7 @@ class LatentSpace(Space):
         second = next((call for call in later if call.net.weight.ndim >= 2 and call.x.is_floating_point()), None)
         if second is None:
             raise EvaluationError(f"{type(self.module).__name__} has one layer only, and no activations behind it")
-        return second.x.flatten(1).float()
+        return second.x[-len(points.x) :].flatten(1).float()
 
     @torch.no_grad()
     def calls(self, points: Points) -> list[Call]:
@@ -217,12 +217,14 @@ def continuous_columns(module: AdversarialModule) -> Tensor:
 def first_of(calls: list[Call], z: Tensor, *, dim: int) -> tuple[Call, nn.Module | None]:
     """The first layer whose input begins with z, perhaps rescaled, and the BatchNorm right behind it, if any.
 
+    The reference batch of virtual batch normalization, which goes before the others, is passed over.
+
     Raises:
         EvaluationError: there is no such layer.
     """
     unit = nn.functional.normalize(z[:, :dim].float(), dim=1)
     for i, call in enumerate(calls):
-        x = call.x.flatten(1).float()
+        x = call.x[-len(z) :].flatten(1).float()
         if len(x) != len(z) or x.shape[1] < dim:
             continue
         if torch.allclose(nn.functional.normalize(x[:, :dim], dim=1), unit, atol=1e-4):
