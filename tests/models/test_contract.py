@@ -73,6 +73,18 @@ def test_labels_that_are_no_classes_are_refused(paper: str, settings: dict[str, 
     assert len(module.sample(2, labels=torch.tensor([0, most]), seed=0)) == 2
 
 
+@pytest.mark.parametrize("paper", ["dcgan", "cgan", "pggan"])
+def test_many_samples_are_made_some_at_a_time(paper: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    module, sizes = small_model(paper), []
+    whole = module.sample(7, seed=0)
+    pixels = 3 * module.image_shape[1] * module.image_shape[2]
+    monkeypatch.setattr("zoo.models.base.sampling.PIXELS_AT_A_TIME", pixels)
+    G = module.G if module.G_ema is None else module.G_ema
+    G.register_forward_hook(lambda net, inputs, output: sizes.append(len(output)))
+    torch.testing.assert_close(module.sample(7, seed=0), whole)
+    assert sizes == [3, 3, 1]
+
+
 def test_batches_of_one_image_are_refused_where_images_are_compared() -> None:
     settings: dict[str, dict[str, Any]] = {"infogan": {}, "wgan_gp": {"network": "cifar10", "width": 2}}
     for paper, own in settings.items():

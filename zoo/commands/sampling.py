@@ -82,7 +82,8 @@ def generated(module: AdversarialModule, z: Tensor) -> Tensor:
     if module.num_classes is not None:
         labels = torch.arange(rows).remainder(module.num_classes).repeat_interleave(steps).to(module.device)
     with in_eval_mode(module):
-        return module.generate(z.flatten(0, 1).to(module.device), labels).float().cpu().unflatten(0, (rows, steps))  # type: ignore[no-untyped-call,no-any-return]
+        images = module.some_at_a_time(module.generate, z.flatten(0, 1).to(module.device), labels)
+    return images.float().cpu().unflatten(0, (rows, steps))  # type: ignore[no-untyped-call,no-any-return]
 
 
 @torch.no_grad()

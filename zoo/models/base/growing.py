@@ -8,6 +8,7 @@ else is stored: a run resumed inside a fade goes on with the alpha it would have
 import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from torch import Tensor, nn
 
@@ -158,7 +159,7 @@ class GrowingModule(AdversarialModule):
     def images_of(
         self, z: Tensor, y: Tensor | None, *, seed: int | None, truncation_psi: float | None, ema: bool
     ) -> Tensor:
-        return self.generate(z, y, ema=ema)
+        return self.some_at_a_time(partial(self.generate, ema=ema), z, y)
 
 
 def averaged_copy(G: nn.Module) -> nn.Module:
