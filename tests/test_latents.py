@@ -240,6 +240,16 @@ def test_the_network_that_compares_images_is_where_the_model_is(monkeypatch: pyt
     assert seen.value.args == ("meta", "meta")
 
 
+def test_pictures_are_made_some_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    space, sizes = space_of(Linear()), []
+    points = space.draw(5, seed=0)
+    whole = space.pictures(points)
+    space.module.G.register_forward_hook(lambda net, inputs, output: sizes.append(len(output)))
+    monkeypatch.setattr("zoo.experiments.latents.space.PIXELS_AT_A_TIME", 2 * whole[0, 0].numel())
+    torch.testing.assert_close(space.pictures(points), whole)
+    assert sizes == [2, 2, 1]
+
+
 def test_the_space_between_two_classes() -> None:
     torch.manual_seed(0)
     space = space_of(small_model("cgan"))

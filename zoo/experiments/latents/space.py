@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from typing import Any, Literal, NamedTuple, cast
 
@@ -10,11 +11,13 @@ from torch import Tensor, nn
 
 from zoo.errors import EvaluationError
 from zoo.models.base.module import AdversarialModule
+from zoo.models.base.sampling import PIXELS_AT_A_TIME
 from zoo.models.stylegan import StyleGAN
 from zoo.nn.modes import in_eval_mode
 
 Name = Literal["z", "w", "w+"]
 DRAWS = 4096  # latents that means and deviations are taken from
+BLOCK = 256  # images at a time; fewer where they are larger than 128x128
 
 
 class Points(NamedTuple):
@@ -64,8 +67,9 @@ class Space(ABC):
         """What GANSpace looks at, [N, features]."""
 
     @torch.no_grad()
-    def pictures(self, points: Points, *, block: int = 256) -> Tensor:
+    def pictures(self, points: Points) -> Tensor:
         """`images` without gradients, some at a time, on the CPU."""
+        block = max(1, min(BLOCK, PIXELS_AT_A_TIME // math.prod(self.module.image_shape[1:])))
         parts = [
             self.images(Points(points.x[i : i + block], None if points.y is None else points.y[i : i + block]))
             for i in range(0, len(points.x), block)
