@@ -26,6 +26,7 @@ from zoo.commands.demo.state import State
 from zoo.errors import EvaluationError, ReleaseError, UsageError
 from zoo.metrics.quantize import to_uint8
 from zoo.models import MODELS
+from zoo.models.infogan import InfoGAN
 from zoo.releases.find import SHIPPED, read_index
 
 
@@ -97,6 +98,13 @@ def test_a_release_is_shown_as_zoo_sample_draws_it(name: str) -> None:
         state = json.loads(get(server, "/state").body)
         moved = image(server, seed=5, show=3, directions=[4] + [0] * (len(state["directions"]["names"]) - 1))
         assert np.abs(pixels(moved, side=tiles.shape[1]).astype(int) - tiles[3]).max() > 20
+
+
+def test_a_code_of_a_single_category_is_a_category() -> None:
+    small: dict[str, Any] = {"network": "celeba", "resolution": 16, "width": 2, "noise": 3, "codes": 1, "continuous": 1}
+    scene = Scene("infogan.small", InfoGAN(**small, categories=1).eval())
+    codes = [{"name": "c1", "categories": 1}, {"name": "c2", "categories": None}]
+    assert scene.controls("sefa")["codes"] == codes
 
 
 def test_labels_codes_truncation_and_styles_are_what_they_say() -> None:

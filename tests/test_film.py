@@ -11,9 +11,10 @@ from PIL import Image, ImageChops, ImageSequence
 from registry import small_model
 
 from zoo.__main__ import parser
-from zoo.commands.sampling import closed_ways, code_loop, eased, mixed_styles, mixing_loop
+from zoo.commands.sampling import closed_ways, code_loop, eased, mixed_styles, mixing_loop, samples, ways
 from zoo.errors import EvaluationError, RecordError, UsageError
 from zoo.experiments.pictures.film import HOLD, Film, encode, evenly, first_images, lapse_times, loop, write_film
+from zoo.models.stylegan import StyleGAN
 
 
 def run(*arguments: object) -> None:
@@ -126,6 +127,19 @@ def test_closed_ways_pass_their_latents_and_close(paper: str) -> None:
         with pytest.raises(EvaluationError, match="leave --truncation out"):
             next(closed_ways(module, n=2, stops=2, steps=2, seed=5, truncation_psi=0.5))
     assert eased(4).tolist() == pytest.approx([0, 0.1464, 0.5, 0.8536], abs=1e-3)
+
+
+def test_rows_of_stylegan_without_styles_have_no_truncation() -> None:
+    small = {"resolution": 4, "channels": 1, "fmap_base": 8, "fmap_max": 2, "z_dim": 4, "w_dim": 4}
+    module = StyleGAN(config="B", **small).eval()  # type: ignore[arg-type]
+    for draw in (
+        lambda psi: samples(module, 2, seed=0, truncation_psi=psi),
+        lambda psi: ways(module, rows=1, steps=2, seed=0, truncation_psi=psi),
+        lambda psi: next(closed_ways(module, n=1, stops=2, steps=2, seed=0, truncation_psi=psi)),
+    ):
+        assert draw(None).isfinite().all()
+        with pytest.raises(EvaluationError, match="StyleGAN has no truncation trick: leave --truncation out"):
+            draw(0.5)
 
 
 def test_styles_and_codes_in_motion_begin_with_the_picture() -> None:

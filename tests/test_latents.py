@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 from registry import SMALL, small_model
 from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
 from toys import SHAPE, ToyGAN
 
 from zoo.__main__ import parser
@@ -19,12 +20,16 @@ from zoo.experiments.latents.directions import (
     area_under_roc,
     between_classes,
     closed_form,
+    directions_of,
     principal,
     towards_classes,
     varied,
 )
 from zoo.experiments.latents.project import Settings, project
 from zoo.experiments.latents.space import Points, effective_weights, first_of, space_of
+from zoo.models.cgan import CGAN
+from zoo.models.dcgan import DCGAN
+from zoo.models.gan import GAN
 
 
 def run(*arguments: object) -> None:
@@ -91,6 +96,16 @@ def test_batchnorm_behind_the_first_layer_counts() -> None:
     conv = nn.ConvTranspose2d(3, 2, 4)
     weights = effective_weights(type("Call", (), {"net": conv, "x": torch.zeros(5, 3, 1, 1)})(), None)
     torch.testing.assert_close(weights, conv.weight.data.flatten(1).T)
+
+
+def test_a_reference_batch_is_no_sample() -> None:
+    """Virtual batch normalization puts 64 latents before those that are asked for."""
+    settings: dict[str, Any] = {"network": "community", "resolution": 16, "channels": 1, "width": 2}
+    space = space_of(DCGAN(**settings, techniques={"virtual_batchnorm": True}))
+    first = space.module.G.state_dict()["net.1.weight"]  # [100, widths, 4, 4]
+    truth = torch.linalg.svd(first.flatten(1).T, full_matrices=False).Vh[:2]
+    assert alignment(closed_form(space, k=2).vectors, truth) == pytest.approx([1, 1], abs=1e-4)
+    assert principal(space, k=2, samples=50).vectors.shape == (2, 100)
 
 
 def test_a_plane_and_a_slope_that_are_there_are_found() -> None:
@@ -191,6 +206,50 @@ def test_bounded_entries_stay_in_their_range_and_categories_are_kept() -> None:
     assert closed_form(space, k=3).vectors[:, layout.noise : layout.noise + layout.categories].abs().max() < 1e-6
 
 
+def test_directions_and_projections_of_a_model_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a GPU: fake tensors have shapes and devices, and refuse operations between two devices as a GPU does."""
+    monkeypatch.setattr(Tensor, "__float__", lambda tensor: 1.0)  # they have no numbers
+    with FakeTensorMode():
+        with torch.device("cuda"):
+            module = GAN(width=16)
+        module._device = torch.device("cuda", 0)
+        space = space_of(module)
+        for device in ("cpu", "cuda"):  # as regressions and as singular vectors give them
+            found = directions_of(space, torch.ones(2, 100, device=device), torch.ones(2, device=device), ["1", "2"])
+            assert {part.device.type for part in found[:3]} == {"cpu"}
+            images = varied(space, space.draw(2, seed=0), found, steps=torch.ones(3))
+            assert (images.shape, images.device.type) == ((2, 2, 3, *module.image_shape), "cpu")
+        target = torch.zeros(2, *module.image_shape, device="cuda")
+        nearest = project(space, target, extractor=None, settings=Settings(steps=0))
+        assert nearest.points.x.device.type == "cuda"
+        assert nearest.images.shape == target.shape
+
+
+def test_the_network_that_compares_images_is_where_the_model_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Seen(Exception):
+        pass
+
+    def project(space: object, targets: Tensor, *, extractor: nn.Module, **_: object) -> None:
+        raise Seen(targets.device.type, next(extractor.parameters()).device.type)
+
+    monkeypatch.setattr("zoo.experiments.latents.project.project", project)
+    monkeypatch.setattr("zoo.commands.model_argument.load", lambda arguments: GAN(width=16).to("meta"))
+    Image.new("L", (28, 28)).save("grey.png")
+    with pytest.raises(Seen) as seen:
+        run("project", "gan.mnist", "grey.png")
+    assert seen.value.args == ("meta", "meta")
+
+
+def test_pictures_are_made_some_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    space, sizes = space_of(Linear()), []
+    points = space.draw(5, seed=0)
+    whole = space.pictures(points)
+    space.module.G.register_forward_hook(lambda net, inputs, output: sizes.append(len(output)))
+    monkeypatch.setattr("zoo.experiments.latents.space.PIXELS_AT_A_TIME", 2 * whole[0, 0].numel())
+    torch.testing.assert_close(space.pictures(points), whole)
+    assert sizes == [2, 2, 1]
+
+
 def test_the_space_between_two_classes() -> None:
     torch.manual_seed(0)
     space = space_of(small_model("cgan"))
@@ -201,6 +260,24 @@ def test_the_space_between_two_classes() -> None:
         torch.testing.assert_close(images[:, step], space.pictures(Points(points.x, y)))
     with pytest.raises(EvaluationError, match="takes one class at a time"):
         between_classes(space_of(small_model("dcgan")), classes=2, steps=2, seed=0)
+
+
+def test_ways_between_classes_are_called_by_both(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of more classes than are drawn, the last way leads on; where there is one, the classifier's are looked for."""
+    drawn: dict[str, Any] = {}
+    monkeypatch.setattr("zoo.experiments.pictures.captions.captioned", lambda images, **texts: drawn.update(texts))
+    monkeypatch.setattr("zoo.experiments.pictures.captions.write_picture", lambda picture, out: None)
+    monkeypatch.setattr("zoo.releases.weights.class_names", lambda model: [])
+    for classes, last in ((3, "2 to 0"), (12, "9 to 10")):
+        model = CGAN(network="convolutional", resolution=8, width=2, num_classes=classes).eval()
+        monkeypatch.setattr("zoo.commands.model_argument.load", lambda arguments, model=model: model)
+        run("directions", "some.model", "--by", "classes", "--steps", 2)
+        assert drawn["rows"][-1] == last
+    alone = CGAN(network="convolutional", resolution=8, width=2, num_classes=1).eval()
+    monkeypatch.setattr("zoo.commands.model_argument.load", lambda arguments: alone)
+    monkeypatch.setattr("zoo.commands.directions.classified", lambda images: torch.zeros(len(images), dtype=torch.long))
+    with pytest.raises(EvaluationError, match="not of several classes"):
+        run("directions", "some.model", "--by", "classes")
 
 
 def test_w_and_its_layers() -> None:

@@ -33,6 +33,7 @@ MODELS: list[Case] = [
     *model("infogan", "categories", 0),
     *model("infogan", "continuous", -2),
     *model("infogan", "slope", -1),
+    (["infogan", "--data.batch_size=1"], "batch_size to 2"),
     *model("lsgan", "width", 0),
     *model("lsgan", "a", "nan"),
     *model("wgan", "n_critic", 0, -2, "five"),

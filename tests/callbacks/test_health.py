@@ -1,5 +1,7 @@
 """Each known way to fail is named once, with the paper's remedy, and a healthy run is left in peace."""
 
+import inspect
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -168,3 +170,9 @@ def test_only_what_is_not_done_already_is_advised(capsys: pytest.CaptureFixture[
 def test_remedies_that_are_in_use(paper: str, settings: dict[str, Any], symptom: str, used: bool) -> None:
     assert MODELS[paper](**settings).uses_remedy(symptom) is used
     assert symptom in MODELS[paper].remedies
+
+
+@pytest.mark.parametrize("paper", MODELS)
+def test_remedies_name_settings_that_there_are(paper: str) -> None:
+    named = set(re.findall(r"[a-z]+_[a-z_]+|beta\d", " ".join(MODELS[paper].remedies.values())))
+    assert named <= {*inspect.signature(MODELS[paper]).parameters}

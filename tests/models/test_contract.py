@@ -9,6 +9,7 @@ from pages import ROOT, blocks
 from registry import small_data, small_model
 from toys import Recorder, fit, same, state_of
 
+from zoo.errors import UnsupportedSettingError
 from zoo.models import MODELS, AdversarialModule
 from zoo.training.callbacks import CounterCheckpoint
 
@@ -52,6 +53,50 @@ def test_a_module_is_a_function_of_latents(paper: str) -> None:
             images.append(call())
     assert torch.equal(*images)
     assert images[0].shape == (3, *module.image_shape)
+
+
+@pytest.mark.parametrize(
+    ("paper", "settings"),
+    [
+        ("cgan", {"network": "convolutional", "width": 2, "num_classes": 3}),
+        ("dcgan", {"network": "mnist_conditional"}),
+        ("wgan_gp", {"network": "cifar10_resnet", "width": 2, "num_classes": 3}),  # -1 was its last class
+        ("pggan", {"resolution": 4, "fmap_base": 16, "fmap_max": 2, "num_classes": 3}),
+    ],
+)
+def test_labels_that_are_no_classes_are_refused(paper: str, settings: dict[str, Any]) -> None:
+    module = MODELS[paper](**settings)
+    most = (module.num_classes or 0) - 1
+    for labels in ([-1, 0], [0, most + 1], [0], [0, 0, 0], [[0, 0]]):
+        with pytest.raises(ValueError, match=rf"2 whole numbers in 0\.\.{most}"):
+            module.sample(2, labels=torch.tensor(labels), seed=0)
+    assert len(module.sample(2, labels=torch.tensor([0, most]), seed=0)) == 2
+
+
+@pytest.mark.parametrize("paper", ["dcgan", "cgan", "pggan"])
+def test_many_samples_are_made_some_at_a_time(paper: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    module, sizes = small_model(paper), []
+    whole = module.sample(7, seed=0)
+    pixels = 3 * module.image_shape[1] * module.image_shape[2]
+    monkeypatch.setattr("zoo.models.base.sampling.PIXELS_AT_A_TIME", pixels)
+    G = module.G if module.G_ema is None else module.G_ema
+    G.register_forward_hook(lambda net, inputs, output: sizes.append(len(output)))
+    torch.testing.assert_close(module.sample(7, seed=0), whole)
+    assert sizes == [3, 3, 1]
+
+
+def test_batches_of_one_image_are_refused_where_images_are_compared() -> None:
+    settings: dict[str, dict[str, Any]] = {"infogan": {}, "wgan_gp": {"network": "cifar10", "width": 2}}
+    for paper, own in settings.items():
+        module = MODELS[paper](**own)
+        about: dict[str, Any] = {"image_shape": module.image_shape, "num_classes": None}
+        for devices in (1, 4):
+            with pytest.raises(UnsupportedSettingError, match=f"batch_size to {2 * devices} or more"):
+                module.check_data("one", **about, devices=devices, batch_size=devices)
+            module.check_data("two", **about, devices=devices, batch_size=2 * devices)
+    module = MODELS["dcgan"](network="community", resolution=16, width=2)  # its BatchNorm has pixels to compare
+    module.check_data("one", image_shape=module.image_shape, num_classes=None, batch_size=1)
+    module.discriminator_loss(torch.zeros(1, *module.image_shape), None)
 
 
 @pytest.mark.parametrize("paper", MODELS)

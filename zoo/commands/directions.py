@@ -60,7 +60,7 @@ def run(arguments: argparse.Namespace) -> None:
     out = picture_file(arguments.out)
     save = output_file(arguments.save, option="--save", suffixes=(".safetensors",)) if arguments.save else None
     space = space_of(module, arguments.space)
-    if arguments.by == "classes" and module.num_classes is not None:
+    if arguments.by == "classes" and (module.num_classes or 1) > 1:
         draw_labels(space, out, arguments)
         return
     found = find(space, by=arguments.by, count=arguments.count, seed=arguments.seed)
@@ -187,11 +187,12 @@ def draw_labels(space: Space, out: Path, arguments: argparse.Namespace) -> None:
 
     if is_film(out) or arguments.save:
         raise UsageError("the ways between the classes of a conditional model are drawn as .png, and not saved")
-    classes = min(space.module.num_classes or 1, 10)
-    names = class_names(arguments.model) or [str(k) for k in range(classes)]
+    all_classes = space.module.num_classes or 1
+    classes = min(all_classes, 10)
+    names = class_names(arguments.model) or [str(k) for k in range(all_classes)]
     images = between_classes(space, classes=classes, steps=arguments.steps, seed=arguments.seed)
     shares = [f"{i / max(1, arguments.steps - 1):.0%}" for i in range(arguments.steps)]
-    rows = [f"{names[k]} to {names[(k + 1) % classes]}" for k in range(classes)]
+    rows = [f"{names[k]} to {names[(k + 1) % all_classes]}" for k in range(classes)]
     title = f"{arguments.model}: from each class to the next, by the label alone; share of the second class above"
     write_picture(captioned(images, title=title, columns=shares, rows=rows), out)
     say(f"{classes} ways between classes: {out}")

@@ -47,9 +47,10 @@ def run(arguments: argparse.Namespace) -> None:
     out = output_file(arguments.out)
     save = output_file(arguments.save, option="--save", suffixes=(".safetensors",)) if arguments.save else None
     targets = own(space, arguments) if arguments.own else read_images(arguments.images, space.module.image_shape)
+    targets = targets.to(space.module.device)
     found = project(
         space,
-        targets.to(space.module.device),
+        targets,
         extractor=features(arguments.features, targets),
         labels=labels_of(arguments.labels, arguments.model, n=len(targets)),
         settings=Settings(

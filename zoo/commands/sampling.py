@@ -26,8 +26,11 @@ def require_images(module: AdversarialModule) -> None:
 
 
 def refuse_truncation(module: AdversarialModule, truncation_psi: float | None) -> None:
-    """Raises EvaluationError where a model that has no truncation trick is told a psi."""
-    if truncation_psi is not None and not module.has_truncation:
+    """Raises EvaluationError where a model is told a psi that has no truncation trick; StyleGAN has, from row C on."""
+    from zoo.models.stylegan import StyleGAN
+
+    styleless = isinstance(module, StyleGAN) and module.config < "C"
+    if truncation_psi is not None and (styleless or not module.has_truncation):
         raise EvaluationError(f"{type(module).__name__} has no truncation trick: leave --truncation out")
 
 
@@ -45,6 +48,7 @@ def samples(
         EvaluationError: labels, or truncation, that the model does not have.
     """
     require_images(module)
+    refuse_truncation(module, truncation_psi)
     if labels is not None and module.num_classes is None:
         raise EvaluationError(f"this {type(module).__name__} is unconditional: leave --labels out")
     if labels and module.num_classes is not None and not all(0 <= y < module.num_classes for y in labels):
@@ -82,7 +86,8 @@ def generated(module: AdversarialModule, z: Tensor) -> Tensor:
     if module.num_classes is not None:
         labels = torch.arange(rows).remainder(module.num_classes).repeat_interleave(steps).to(module.device)
     with in_eval_mode(module):
-        return module.generate(z.flatten(0, 1).to(module.device), labels).float().cpu().unflatten(0, (rows, steps))  # type: ignore[no-untyped-call,no-any-return]
+        images = module.some_at_a_time(module.generate, z.flatten(0, 1).to(module.device), labels)
+    return images.float().cpu().unflatten(0, (rows, steps))  # type: ignore[no-untyped-call,no-any-return]
 
 
 @torch.no_grad()

@@ -185,7 +185,7 @@ class GAN(AdversarialModule):
     )
     remedies = MappingProxyType(
         {
-            "collapse": "keep D in step: G must not be trained too much without updating D (section 6); try n_critic 2",
+            "collapse": "keep D in step with G, which must not be trained too much without updating D (section 6)",
         }
     )
 
@@ -239,9 +239,6 @@ class GAN(AdversarialModule):
         return (Columns(self.z_dim, "uniform", -(3**0.5), 3**0.5),) if self.network == "mnist" else super().prior
 
     # Algorithm 1, with the non-saturating loss of section 3 for G.
-
-    def uses_remedy(self, symptom: str) -> bool:
-        return self.n_critic > 1
 
     def discriminator_loss(self, x: Tensor, y: Tensor | None) -> Tensor:
         """Half the binary cross-entropy: the authors' code averages the real and the generated term."""

@@ -179,9 +179,12 @@ class ReproductionCLI(LightningCLI):
         callbacks: list[Any] = [self.evaluation]
         if fitting:
             data = self.datamodule
-            devices = processes(config.trainer)
             self.model.check_data(
-                data.name, image_shape=data.image_shape, num_classes=data.num_classes, devices=devices
+                data.name,
+                image_shape=data.image_shape,
+                num_classes=data.num_classes,
+                devices=processes(config.trainer),
+                batch_size=data.batch_size,
             )
             tuning = self.tuning()
             keeper = CounterCheckpoint(

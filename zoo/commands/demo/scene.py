@@ -59,7 +59,8 @@ class Scene:
         about = (
             f"{type(self.module).__name__}, {height}x{width} {'colour' if self.module.image_shape[0] == 3 else 'grey'}"
         )
-        codes = [{"name": name, "categories": high and high + 1} for name, high in self.limits.codes.items()]
+        highest = self.limits.codes.items()
+        codes = [{"name": name, "categories": None if high is None else high + 1} for name, high in highest]
         found: dict[str, Any] = {"by": by, "space": self.space.name}
         try:
             found["names"] = self.directions(by).names

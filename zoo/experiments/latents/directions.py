@@ -28,7 +28,7 @@ FEWEST = 20  # samples of a class, and of all others together
 
 
 class Directions(NamedTuple):
-    """Unit vectors of a space, the strongest first.
+    """Unit vectors of a space, the strongest first; on the CPU, wherever the model is.
 
     Attributes:
         vectors: [k, dim].
@@ -45,11 +45,11 @@ class Directions(NamedTuple):
 
 def directions_of(space: Space, vectors: Tensor, strengths: Tensor, names: Sequence[str]) -> Directions:
     """Vectors [k, dim] brought to unit length; the sign is such that the largest entry is positive."""
-    unit = F.normalize(vectors.float(), dim=1)
+    unit = F.normalize(vectors.float().cpu(), dim=1)
     largest = unit.gather(1, unit.abs().argmax(1, keepdim=True))
     unit = unit * largest.sign()
     deviations = torch.tensor([space.deviation(v) for v in unit])
-    return Directions(unit, deviations, strengths.float(), list(names))
+    return Directions(unit, deviations, strengths.float().cpu(), list(names))
 
 
 @torch.no_grad()

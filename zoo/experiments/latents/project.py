@@ -131,7 +131,7 @@ def project(
     start = Points(candidates.x[chosen.flatten()], None if candidates.y is None else candidates.y[chosen.flatten()])
     end = descend(space, start, lambda images: distance(images, of), settings=settings, tell=tell)
     after = distance_of(distance, space, end, of).view(len(targets), -1)  # [N, starts]
-    best = torch.arange(len(targets)) * after.shape[1] + after.argmin(1)
+    best = torch.arange(len(targets), device=after.device) * after.shape[1] + after.argmin(1)
     points = Points(end.x[best], None if end.y is None else end.y[best])
     first = chosen[:, 0]
     before = pictures[first]

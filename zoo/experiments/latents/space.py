@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from typing import Any, Literal, NamedTuple, cast
 
@@ -10,11 +11,13 @@ from torch import Tensor, nn
 
 from zoo.errors import EvaluationError
 from zoo.models.base.module import AdversarialModule
+from zoo.models.base.sampling import PIXELS_AT_A_TIME
 from zoo.models.stylegan import StyleGAN
 from zoo.nn.modes import in_eval_mode
 
 Name = Literal["z", "w", "w+"]
 DRAWS = 4096  # latents that means and deviations are taken from
+BLOCK = 256  # images at a time; fewer where they are larger than 128x128
 
 
 class Points(NamedTuple):
@@ -64,8 +67,9 @@ class Space(ABC):
         """What GANSpace looks at, [N, features]."""
 
     @torch.no_grad()
-    def pictures(self, points: Points, *, block: int = 256) -> Tensor:
+    def pictures(self, points: Points) -> Tensor:
         """`images` without gradients, some at a time, on the CPU."""
+        block = max(1, min(BLOCK, PIXELS_AT_A_TIME // math.prod(self.module.image_shape[1:])))
         parts = [
             self.images(Points(points.x[i : i + block], None if points.y is None else points.y[i : i + block]))
             for i in range(0, len(points.x), block)
@@ -74,7 +78,8 @@ class Space(ABC):
 
     def deviation(self, direction: Tensor) -> float:
         """Standard deviation of the samples' coordinates along a unit vector [dim]."""
-        return float((self.vectors(self.draw(DRAWS, seed=0).x) @ direction).std())
+        vectors = self.vectors(self.draw(DRAWS, seed=0).x)
+        return float((vectors @ direction.to(vectors)).std())
 
 
 class LatentSpace(Space):
@@ -115,7 +120,7 @@ class LatentSpace(Space):
         second = next((call for call in later if call.net.weight.ndim >= 2 and call.x.is_floating_point()), None)
         if second is None:
             raise EvaluationError(f"{type(self.module).__name__} has one layer only, and no activations behind it")
-        return second.x.flatten(1).float()
+        return second.x[-len(points.x) :].flatten(1).float()
 
     @torch.no_grad()
     def calls(self, points: Points) -> list[Call]:
@@ -216,12 +221,14 @@ def continuous_columns(module: AdversarialModule) -> Tensor:
 def first_of(calls: list[Call], z: Tensor, *, dim: int) -> tuple[Call, nn.Module | None]:
     """The first layer whose input begins with z, perhaps rescaled, and the BatchNorm right behind it, if any.
 
+    The reference batch of virtual batch normalization, which goes before the others, is passed over.
+
     Raises:
         EvaluationError: there is no such layer.
     """
     unit = nn.functional.normalize(z[:, :dim].float(), dim=1)
     for i, call in enumerate(calls):
-        x = call.x.flatten(1).float()
+        x = call.x[-len(z) :].flatten(1).float()
         if len(x) != len(z) or x.shape[1] < dim:
             continue
         if torch.allclose(nn.functional.normalize(x[:, :dim], dim=1), unit, atol=1e-4):

@@ -8,6 +8,7 @@ else is stored: a run resumed inside a fade goes on with the alpha it would have
 import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from torch import Tensor, nn
 
@@ -74,7 +75,15 @@ class GrowingModule(AdversarialModule):
         """For the protocols of evaluations: what is done to samples of another size than the data's."""
         return f"samples below {self.growth.final}x{self.growth.final} enlarged by nearest neighbours"
 
-    def check_data(self, name: str, *, image_shape: tuple[int, ...], num_classes: int | None, devices: int = 1) -> None:
+    def check_data(
+        self,
+        name: str,
+        *,
+        image_shape: tuple[int, ...],
+        num_classes: int | None,
+        devices: int = 1,
+        batch_size: int | None = None,  # the schedule has its own
+    ) -> None:
         super().check_data(name, image_shape=image_shape, num_classes=num_classes, devices=devices)
         groups = [layer.group_size for layer in self.D.modules() if isinstance(layer, MinibatchStddev)]
         for resolution in resolutions(self.growth.final, start=self.growth.start):
@@ -150,7 +159,7 @@ class GrowingModule(AdversarialModule):
     def images_of(
         self, z: Tensor, y: Tensor | None, *, seed: int | None, truncation_psi: float | None, ema: bool
     ) -> Tensor:
-        return self.generate(z, y, ema=ema)
+        return self.some_at_a_time(partial(self.generate, ema=ema), z, y)
 
 
 def averaged_copy(G: nn.Module) -> nn.Module:

@@ -186,9 +186,23 @@ class AdversarialModule(MonitoredModule, SamplingModule):
         if stage == "fit":
             refuse_unusable_settings(self.trainer)
 
-    def check_data(self, name: str, *, image_shape: tuple[int, ...], num_classes: int | None, devices: int = 1) -> None:
-        """Raises UnsupportedSettingError if these data, on so many devices, are not what the networks take."""
+    def check_data(
+        self,
+        name: str,
+        *,
+        image_shape: tuple[int, ...],
+        num_classes: int | None,
+        devices: int = 1,
+        batch_size: int | None = None,
+    ) -> None:
+        """Raises UnsupportedSettingError if these data, in batches of so many on so many devices, do not suit."""
         kind = type(self).__name__
+        alone = batch_size is not None and batch_size // devices == 1
+        if alone and any(isinstance(layer, nn.BatchNorm1d) for layer in self.modules()):
+            raise UnsupportedSettingError(
+                f"the BatchNorm of this {kind} compares the images of a batch, and a device's has 1: set "
+                f"data.batch_size to {2 * devices} or more"
+            )
         if image_shape != self.image_shape:
             raise UnsupportedSettingError(
                 f"{name} gives images of shape {image_shape}, {kind} takes {self.image_shape} (channels, height, "

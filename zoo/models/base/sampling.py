@@ -1,5 +1,7 @@
 """Latents and samples of a module: p(z), the training stream's draws, and images from a bare module."""
 
+import math
+from collections.abc import Callable
 from typing import ClassVar, Literal, NamedTuple
 
 import torch
@@ -7,6 +9,8 @@ from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 
 from zoo.nn.modes import in_eval_mode
+
+PIXELS_AT_A_TIME = 2**22  # of the images of a pass of G when sampling: 1,024 of 64x64
 
 
 class Columns(NamedTuple):
@@ -31,6 +35,7 @@ class SamplingModule(LightningModule):
     Attributes:
         G: the generator.
         G_ema: the average of its weights, of the papers that sample with it; else None.
+        image_shape: of a sample, (C, H, W) or (2,).
         z_dim: dimension of the latent z.
         num_classes: number of classes if G is conditional on a label, else None.
         latent_generator: of this rank's training stream.
@@ -39,6 +44,7 @@ class SamplingModule(LightningModule):
 
     G: nn.Module
     G_ema: nn.Module | None
+    image_shape: tuple[int, ...]
     z_dim: int
     num_classes: int | None
     latent_generator: torch.Generator
@@ -97,7 +103,7 @@ class SamplingModule(LightningModule):
             float32 [n, C, H, W] in [-1, 1] on the module's device.
 
         Raises:
-            ValueError: labels or truncation for a paper that has none.
+            ValueError: labels or truncation for a paper that has none; labels that are not n of the model's classes.
         """
         if truncation_psi is not None and not self.has_truncation:
             raise ValueError(f"{type(self).__name__} has no truncation trick: leave truncation_psi out")
@@ -109,12 +115,23 @@ class SamplingModule(LightningModule):
         self, z: Tensor, y: Tensor | None, *, seed: int | None, truncation_psi: float | None, ema: bool
     ) -> Tensor:
         """What `sample` makes of its latents; papers with averaged weights, truncation or noise look at the rest."""
-        return self.generate(z, y)
+        return self.some_at_a_time(self.generate, z, y)
+
+    def some_at_a_time(self, make: Callable[[Tensor, Tensor | None], Tensor], z: Tensor, y: Tensor | None) -> Tensor:
+        """make(z, y) of latents z [N, z_dim] and labels y [N], in parts: one pass of G does not grow with N."""
+        most = max(1, PIXELS_AT_A_TIME // math.prod(self.image_shape[1:]))
+        if len(z) <= most:
+            return make(z, y)
+        parts = [slice(i, i + most) for i in range(0, len(z), most)]
+        return torch.cat([make(z[part], None if y is None else y[part]) for part in parts])
 
     def draw(self, n: int, *, labels: Tensor | None = None, seed: int | None = None) -> tuple[Tensor, Tensor | None]:
         """Latents [n, z_dim] and labels [n] (drawn uniformly where not given; None if unconditional) of `sample`."""
         if labels is not None and self.num_classes is None:
             raise ValueError(f"{type(self).__name__} is unconditional: leave labels out")
+        if labels is not None and (labels.shape != (n,) or ((labels < 0) | (labels >= (self.num_classes or 0))).any()):
+            most = (self.num_classes or 0) - 1  # below 0, an index would count from the end
+            raise ValueError(f"labels must be {n} whole numbers in 0..{most}, one for each image")
         generator = None if seed is None else torch.Generator().manual_seed(seed)
         z = self.latents(n, generator=generator)
         if labels is None and self.num_classes is not None:
