@@ -102,9 +102,10 @@ Differences from the paper and from the authors' code
 10. The toy recipes draw every batch afresh. The authors' 25 Gaussians repeat a set of 100,000 points.
 11. `mnist_1000` takes the network of the MNIST script and the first 1,000 training digits: the paper names
     neither ("large unregularized" networks, a random subset).
-12. `lsun64` is "Good" of the authors' 64x64 script. The seven architectures of figure 2 and the language model are not
-    here. Where Good has layer norm with the penalty it has BatchNorm with another method, as in the script; D of
-    `cifar10_gan` has BatchNorm, as in its script, while the MNIST script has it for weight clipping alone. The CIFAR-10
+12. `lsun64` is "Good" of the authors' 64x64 script; the study `figure2` takes the seven architectures of figure 2, whose
+    sizes are the script's. How long the paper trains them is not reported: 200,000 generator updates as in the script.
+    The language model is not here. Where the 64x64 critics have layer norm with the penalty they have BatchNorm with
+    another method, as in the script (but for the architecture that normalises nothing); D of `cifar10_gan` has BatchNorm, as in its script, while the MNIST script has it for weight clipping alone. The CIFAR-10
     ResNets' script has no other method: `--model.method` changes their objective and its constants, not the networks.
 13. `celeba`, `stacked` and `digits` are extensions without a reported figure.
 14. `surface_*` trains the critic alone against reals plus N(0, I), as in figure 1a; `critic_surface` gives the
@@ -135,6 +136,11 @@ from typing import Any
 
 from zoo.training import Lazy, Member, Recipe, Study, reproduce
 
+#: The rows of figure 2, in its order.
+FIGURE_2 = (
+    *("dcgan64", "dcgan64_constant", "mlp64", "dcgan64_unnormalised"),
+    *("dcgan64_gated", "dcgan64_tanh", "resnet101"),
+)
 DISTRIBUTIONS = {"8gaussians": "8 Gaussians", "25gaussians": "25 Gaussians", "swissroll": "swiss roll"}
 
 
@@ -340,6 +346,19 @@ STUDIES = {
         },
         Lazy("zoo.experiments.wgan_gp.surface_figures"),
         options=["--images", "2560000"],
+    ),
+    "figure2": Study(
+        "figure 2: seven pairs of networks with four methods on a folder of LSUN bedrooms, 200,000 generator updates",
+        {
+            f"{method}-{network}": Member(
+                f"{network}, {method}", [f"--model.network={network}", f"--model.method={method}"]
+            )
+            for network in FIGURE_2
+            for method in ("gan", "lsgan", "wgan", "wgan-gp")
+        },
+        Lazy("zoo.experiments.wgan_gp.figure2_figures"),
+        options=["--recipe=lsun64", "--generator_steps=200000"],
+        grows=True,
     ),
     "gradients": Study(
         "figure 1b: gradient norms through a critic of 12 layers, and its weights, under clipping and the penalty",

@@ -17,6 +17,7 @@ from zoo.experiments.wgan_gp import (
     architecture_findings,
     data_of,
     draw_surface,
+    figure2_figures,
     gradient_norms,
     label_of,
     successes,
@@ -125,3 +126,16 @@ def test_greys_and_points_of_surfaces_are_explained_beside_them() -> None:
     assert [text.get_text() for text in legend.get_texts()] == ["data", "samples"]
     colours = [tuple(handle.get_facecolor()[0]) for handle in legend.legend_handles]  # type: ignore[union-attr]
     assert colours == [to_rgba(ORANGE), to_rgba("#2f9e5f")]
+
+
+def test_figure_2_has_a_row_for_each_network_that_was_trained() -> None:
+    def run(network: Any, method: Any) -> Any:
+        module = WGANGP(network=network, method=method, width=4)
+        return SimpleNamespace(config={"model": {"network": network, "method": method}}, module=lambda: module)
+
+    runs = {"wgan-gp-mlp64": run("mlp64", "wgan-gp"), "gan-dcgan64": run("dcgan64", "gan")}
+    ((name, figure),) = figure2_figures(runs)
+    assert name == "figure2_samples"
+    assert [len(ax.images) for ax in figure.axes] == [1, 0, 0, 0, 0, 0, 0, 1]
+    assert [ax.get_title() for ax in figure.axes[:4]] == ["DCGAN", "LSGAN", "WGAN (clipping)", "WGAN-GP"]
+    assert [ax.get_ylabel() for ax in figure.axes[::4]] == ["DCGAN (baseline)", "G: 4-layer MLP"]

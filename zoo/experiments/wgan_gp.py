@@ -1,4 +1,4 @@
-"""Figures 1 and 5b of Gulrajani et al. 2017, and the scores of its random architectures."""
+"""Figures 1, 2 and 5b of Gulrajani et al. 2017, and the scores of its random architectures."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -8,7 +8,16 @@ import torch
 from torch import Tensor
 
 from zoo.data.toy import draw
-from zoo.experiments.pictures.drawing import GREY, ORANGE, SERIES, Drawings, new_figure, series, without_ticks
+from zoo.experiments.pictures.drawing import (
+    GREY,
+    ORANGE,
+    SERIES,
+    Drawings,
+    new_figure,
+    series,
+    show_images,
+    without_ticks,
+)
 from zoo.experiments.wgan import MEDIAN_WIDTH, running_median
 from zoo.experiments.wgan_gp_critic import critic_surface, critic_weights, gradient_norms_by_layer
 from zoo.metrics.points import exact_wasserstein
@@ -46,6 +55,39 @@ def label_of(run: FinishedRun) -> str:
 def data_of(run: FinishedRun) -> str:
     """The name of a run's points."""
     return DATA[run.config["data"]["init_args"]["distribution"]]
+
+
+# Figure 2.
+
+TITLES = {
+    "dcgan64": "DCGAN (baseline)",
+    "dcgan64_constant": "G: no normalisation,\nconstant filters",
+    "mlp64": "G: 4-layer MLP",
+    "dcgan64_unnormalised": "no normalisation\nin either",
+    "dcgan64_gated": "gated nonlinearities",
+    "dcgan64_tanh": "tanh everywhere",
+    "resnet101": "101-layer ResNets",
+}
+COLUMNS = {"gan": "DCGAN", "lsgan": "LSGAN", "wgan": "WGAN (clipping)", "wgan-gp": "WGAN-GP"}
+
+
+def figure2_figures(runs: Mapping[str, FinishedRun]) -> Drawings:
+    """Figure 2: eight samples of each pair of networks (rows) by each method (columns), of one seed for all."""
+    at = {(run.config["model"]["network"], run.config["model"]["method"]): run for run in runs.values()}
+    rows = [network for network in TITLES if any(network == there for there, _ in at)]
+    figure, axes = new_figure(len(rows), len(COLUMNS), width=9.6, height=0.3 + 1.3 * len(rows))
+    for line, network in zip(axes, rows, strict=True):
+        for ax, method in zip(line, COLUMNS, strict=True):
+            if (run := at.get((network, method))) is None:
+                without_ticks(ax)
+                ax.set_box_aspect(0.5)  # as beside it
+            else:
+                images = run.module().sample(8, seed=0)
+                show_images(ax, images.unflatten(0, (2, 4)), gap=1)  # type: ignore[no-untyped-call]
+            if line is axes[0]:
+                ax.set_title(COLUMNS[method], fontsize=9)
+        line[0].set_ylabel(TITLES[network], fontsize=8)
+    yield "figure2_samples", figure
 
 
 # Figure 1a.
