@@ -28,6 +28,17 @@ def test_neighbours_and_ratio_by_full_search():
     assert float(found.ratio) == pytest.approx(float(ratio), rel=1e-6)
 
 
+@pytest.mark.parametrize("rows", [1, 3, 7, 79, 1000])
+def test_reals_that_are_looked_at_in_blocks(monkeypatch, rows):
+    real, fake = draw(80, seed=0), torch.cat([draw(33, seed=1), draw(80, seed=0)[:5]])
+    whole = run(real, fake)
+    monkeypatch.setattr("zoo.metrics.nearest.BLOCK", rows * real.shape[1])
+    found = run(real, fake)
+    assert torch.equal(found.nearest, whole.nearest)
+    assert torch.equal(found.distance, whole.distance)
+    assert found.ratio == whole.ratio
+
+
 def test_copies_are_found_and_fresh_draws_are_not():
     real = draw(400, seed=2)
     copies = run(real, real[50:150])

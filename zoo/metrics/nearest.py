@@ -12,6 +12,8 @@ from zoo.metrics.neighbours import distance_rows
 from zoo.metrics.pairs import SamplePairs
 from zoo.metrics.processes import in_float64
 
+BLOCK = 2**27  # values of the reals in float64 at a time: 1 GB
+
 
 class Neighbours(NamedTuple):
     """For each of N fakes its k nearest reals, and what it says about copying."""
@@ -47,7 +49,20 @@ class NearestNeighbours(SamplePairs):
 
 
 def nearest_of(x: Tensor, y: Tensor, *, k: int) -> tuple[Tensor, Tensor]:
-    """Distances, float64 [N, k] in ascending order, and indices [N, k] of the k nearest y [M, d] of each x [N, d]."""
+    """Distances, float64 [N, k] in ascending order, and indices [N, k] of the k nearest y [M, d] of each x [N, d].
+
+    Blocks of y are looked at one after the other, as all images of a large data set in float64 may not fit.
+    """
+    n = max(k, BLOCK // max(1, y.shape[1]))
+    found = [(start, nearest_in_block(x, y[start : start + n], k=k)) for start in range(0, len(y), n)]
+    distances, order = torch.cat([own for _, (own, _) in found], dim=1).sort(dim=1, stable=True)
+    indices = torch.cat([start + own for start, (_, own) in found], dim=1)
+    return distances[:, :k], indices.gather(1, order[:, :k])
+
+
+def nearest_in_block(x: Tensor, y: Tensor, *, k: int) -> tuple[Tensor, Tensor]:
+    """`nearest_of` of so few y that they fit; all of them where they are fewer than k."""
+    k = min(k, len(y))
     indices = torch.cat([squared.topk(k, dim=1, largest=False).indices for _, squared in distance_rows(x, y)])
     # Once more without the cancellation of distance_rows: a copy must be at distance 0.
     exact = torch.stack([(in_float64(x) - in_float64(y[i])).square().sum(dim=1).sqrt() for i in indices.T], dim=1)
