@@ -197,6 +197,7 @@ def test_bad_requests_are_one_clear_error(folders, tmp_path):
         ((*real, *fake, "--features", "lenet,resnet", "--features_weights", empty / "x"), "one extractor"),
         ((*real, *fake, "--features", "lenet", "--device", "cuda:77"), "--device cuda:77"),
         ((*real, *fake, "--features", "lenet", "--presets", "train50k"), "leave --features out"),
+        ((*real, *fake, "--presets", "train50k", "--reals", 5), "presets settle which reals they take"),
     ):
         with pytest.raises(ZooError, match=message):
             run(*arguments)

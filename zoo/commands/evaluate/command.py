@@ -184,6 +184,8 @@ def make_evaluator(
     if arguments.presets:
         if arguments.features not in (None, "inception"):
             raise EvaluationError("presets are conventions about Inception features: leave --features out")
+        if arguments.reals is not None or arguments.split != "train":
+            raise EvaluationError("presets settle which reals they take: leave --reals and --split out")
         inception = InceptionExtractor(arguments.features_weights)
         fewer = arguments.samples if not arguments.real else n_fake
         columns = preset_columns(words(arguments.presets), inception, n_fake=fewer, splits=data.splits)
