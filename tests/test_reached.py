@@ -15,6 +15,7 @@ from zoo.commands.results.tables import (
     for_readme,
     for_results,
     for_script,
+    in_few_words,
     of_paper,
     page_tables,
     short_table,
@@ -200,6 +201,15 @@ def test_the_short_table_names_what_was_set_and_the_long_one_explains_its_recipe
     (tmp_path / "gan.md").touch()
     section = of_paper([row], [], RECIPES, page=tmp_path / "gan.md")
     assert section.endswith("- More in [gan.md](gan.md#reported-and-reached).\n\n")
+
+
+def test_many_settings_are_cut_short_for_the_short_table() -> None:
+    flip = " --data.batch_size 32 --data.horizontal_flip true"
+    assert in_few_words("") == ""
+    assert in_few_words(flip) == f" `{flip.strip()}`"
+    assert in_few_words(flip + " --model.width 32") == f" `{flip.strip()}` and 1 more setting"
+    long = f" --{'a' * 60} 1"
+    assert in_few_words(long + flip) == " and 3 more settings"
 
 
 def test_the_command_that_reached_a_figure_names_what_was_set() -> None:

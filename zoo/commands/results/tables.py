@@ -16,6 +16,7 @@ HEAD = ("recipe", "measure", "reported", "best", "last", "images", "seed", "comm
 VALUES = (HEAD[0], "data", *HEAD[1:])
 COSTS = ("recipe", "runs", "images", "images/s", "wall time", "precision", "hardware")
 NOT_A_COST = ("--images", "--trainer.precision", "--model.architecture_seed")  # have columns, or are averaged over
+SHORT = 50  # letters of settings in a cell of README's table
 AND = "; "  # between two values in a cell
 NO_COST = "No run is recorded yet, and so no cost.\n"
 
@@ -154,14 +155,22 @@ def markdown_table(table: Sequence[Line]) -> str:
 
 
 def short_table(table: Sequence[Line]) -> str:
-    """For README: without data, commit and command; beside the recipe what was set, the budget aside."""
+    """For README: without data, commit and command; beside the recipe some of what was set, the budget aside."""
     head = [name for name in HEAD if name != "commit"]
     rows = []
     for line in table:
         recipe, *values, _, protocol = cells(line)
-        settings = line[0].settings.strip()
-        rows.append((line[0].paper, recipe + (f" `{settings}`" if settings else ""), *values, protocol))
+        rows.append((line[0].paper, recipe + in_few_words(line[0].settings), *values, protocol))
     return "\n" + markdown(("paper", *head), rows) + "\n"
+
+
+def in_few_words(settings: str) -> str:
+    """Options as " `--model.width 32` and 5 more settings": as many as SHORT allows; docs/results.md has all."""
+    shown, rest = [], [f"--{option}" for option in settings.strip().split("--")[1:]]
+    while rest and len("".join([*shown, rest[0]])) <= SHORT:
+        shown.append(rest.pop(0))
+    told = f" `{''.join(shown).strip()}`" if shown else ""
+    return told + (f" and {len(rest)} more setting{'s' * (len(rest) > 1)}" if rest else "")
 
 
 def in_details(table: Sequence[Line]) -> str:
