@@ -166,7 +166,8 @@ def short_table(table: Sequence[Line]) -> str:
 
 def in_few_words(settings: str) -> str:
     """Options as " `--model.width 32` and 5 more settings": as many as SHORT allows; docs/results.md has all."""
-    shown, rest = [], [f"--{option}" for option in settings.strip().split("--")[1:]]
+    shown: list[str] = []
+    rest = [f"--{option}" for option in settings.strip().split("--")[1:]]
     while rest and len("".join([*shown, rest[0]])) <= SHORT:
         shown.append(rest.pop(0))
     told = f" `{''.join(shown).strip()}`" if shown else ""
