@@ -10,10 +10,16 @@
 
 Reported and reached (written by `python -m zoo results --write`)
     recipe                    measure                                     reported      best                          last               images       seed  commit            protocol
-    celeba                    fd_efficientnet10k                          not reported  768.3 at 201,024              768.3              201,024      0     7132784           c2fd6c961221
-    celeba                    is_efficientnet10k                          not reported  2.734 +/- 0.065 at 201,024    2.734 +/- 0.065    201,024      0     7132784           c2fd6c961221
-    celeba                    kd_efficientnet10k                          not reported  1.698 +/- 0.013 at 201,024    1.698 +/- 0.013    201,024      0     7132784           c2fd6c961221
-    celeba                    critic_gradient_norm                        not reported  1.161 +/- 0.21 at 201,024     1.161 +/- 0.21     201,024      0     7132784           4ad186d7bb25
+    celeba                    fd_efficientnet10k                          not reported  307.4 at 150,000              318.6              170,672      0     a0f707f           c2fd6c961221
+    celeba                    is_efficientnet10k                          not reported  3.286 +/- 0.11 at 150,000     3.488 +/- 0.093    170,672      0     a0f707f           c2fd6c961221
+    celeba                    kd_efficientnet10k                          not reported  0.6109 +/- 0.01 at 150,000    0.6292 +/- 0.011   170,672      0     a0f707f           c2fd6c961221
+    celeba                    precision_efficientnet10k                   not reported  0.0883 at 150,000             0.1384             170,672      0     a0f707f           45506f8f16ce
+    celeba                    recall_efficientnet10k                      not reported  0 at 150,000                  0.0002             170,672      0     a0f707f           45506f8f16ce
+    celeba                    swd500_avg                                  not reported  37.8 at 150,000               34.61              170,672      0     a0f707f           9f1d43993062
+    celeba                    swd500_64                                   not reported  53.06 at 150,000              52.94              170,672      0     a0f707f           9f1d43993062
+    celeba                    swd500_32                                   not reported  17.86 at 150,000              17.09              170,672      0     a0f707f           9f1d43993062
+    celeba                    swd500_16                                   not reported  42.48 at 150,000              33.81              170,672      0     a0f707f           9f1d43993062
+    celeba                    critic_gradient_norm                        not reported  1.252 +/- 0.24 at 150,000     1.315 +/- 0.22     170,672      0     a0f707f           4ad186d7bb25
     cifar10                   fd_efficientnet10k                          not reported  196.1 at 576,576              196.1              576,576      0     7132784           59fbc136ddb6
     cifar10                   is_efficientnet10k                          not reported  22.17 +/- 0.6 at 576,576      22.17 +/- 0.6      576,576      0     7132784           59fbc136ddb6
     cifar10                   kd_efficientnet10k                          not reported  0.1961 +/- 0.0074 at 576,576  0.1961 +/- 0.0074  576,576      0     7132784           59fbc136ddb6

@@ -84,6 +84,15 @@ def test_what_stylegans_faces_cost() -> None:
     assert photographs["wall_time_s"] == pytest.approx(7_200, rel=0.1)
 
 
+def test_what_the_other_runs_of_a_core_in_colour_took() -> None:
+    text = " ".join(text_of("docs/results.md").split())
+    photographs, faces = record("pggan-cifar10-seed0"), record("wgan_gp-celeba-seed0")
+    assert f"PGGAN's on CIFAR-10 ({photographs['commit'][:7]})" in text
+    assert f"WGAN-GP's on faces ({faces['commit'][:7]}) an hour and a half of one" in text
+    for run in (photographs, faces):
+        assert run["wall_time_s"] == pytest.approx(5_400, rel=0.15)
+
+
 def test_settings_of_stylegans_tables_in_small() -> None:
     study = script_of("stylegan").studies["table1_small"]
     options = dict(re.findall(r"--([\w.]+)=(\S+)", "\n".join([*study.options, *study.members["F-seed0"].options])))
