@@ -85,7 +85,7 @@ def test_what_stylegans_faces_cost() -> None:
 
 
 def test_what_the_other_runs_of_a_core_in_colour_took() -> None:
-    text = " ".join(text_of("docs/results.md").split())
+    text = text_of("docs/results.md")
     photographs, faces = record("pggan-cifar10-seed0"), record("wgan_gp-celeba-seed0")
     assert f"PGGAN's on CIFAR-10 ({photographs['commit'][:7]})" in text
     assert f"WGAN-GP's on faces ({faces['commit'][:7]}) an hour and a half of one" in text

@@ -1,4 +1,4 @@
-"""The networks of WGAN-GP's figure 2: sizes, normalisation, initial weights, and their layers by other code."""
+"""The networks of WGAN-GP's figure 2: sizes, initial weights, and their layers by other code."""
 
 from typing import Any, get_args
 
@@ -7,9 +7,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from zoo.experiments.wgan_gp import COLUMNS, TITLES
 from zoo.models.networks.wgan_gp_figure2 import Bottleneck, EveryOther, Figure2Network, Gate, figure2_networks
 from zoo.models.networks.wgan_gp_layers import convolution
 from zoo.models.wgan_gp import WGANGP
+from zoo.training.scripts import script_of
 
 NETWORKS = get_args(Figure2Network)
 
@@ -59,28 +61,6 @@ def test_the_resnet_has_101_layers_in_both() -> None:
         assert len(layers) - 4 == 101  # but for the shortcuts of the four blocks that resample
 
 
-@pytest.mark.parametrize(
-    ("network", "method", "batch_G", "batch_D", "layer_D"),
-    [
-        ("dcgan64", "wgan-gp", 4, 0, 3),
-        ("dcgan64", "wgan", 4, 3, 0),
-        ("dcgan64_constant", "wgan-gp", 0, 0, 3),
-        ("mlp64", "gan", 0, 3, 0),
-        ("dcgan64_unnormalised", "wgan-gp", 0, 0, 0),
-        ("dcgan64_unnormalised", "lsgan", 0, 0, 0),
-        ("dcgan64_gated", "wgan-gp", 4, 0, 3),
-        ("dcgan64_tanh", "gan", 4, 3, 0),
-        ("resnet101", "wgan-gp", 33, 0, 33),
-        ("resnet101", "wgan", 33, 33, 0),
-    ],
-)
-def test_what_is_normalised(network: Any, method: Any, batch_G: int, batch_D: int, layer_D: int) -> None:
-    with torch.device("meta"):
-        module = WGANGP(network=network, method=method, width=8)
-    assert kinds(module.G, nn.BatchNorm2d) == batch_G
-    assert (kinds(module.D, nn.BatchNorm2d), kinds(module.D, nn.GroupNorm)) == (batch_D, layer_D)
-
-
 @pytest.mark.parametrize("network", NETWORKS)
 def test_a_critic_of_the_penalty_scores_each_image_alone(network: Any) -> None:
     torch.manual_seed(0)
@@ -115,6 +95,24 @@ def test_initial_weights() -> None:
     assert first("dcgan64_gated") == pytest.approx(((2 / (128 + 32 * 128)) ** 0.5, (4 / (25 * 11)) ** 0.5), rel=0.05)
     assert first("dcgan64_constant") == pytest.approx(((2 / (128 + 256)) ** 0.5, 0.02), rel=0.05)
     assert first("mlp64") == pytest.approx(((2 / 128) ** 0.5, 0.02), rel=0.05)
+
+
+def test_a_shortcut_that_halves_starts_as_a_convolution_with_a_stride() -> None:
+    torch.manual_seed(0)
+    block, strided = (
+        Bottleneck(64, 128, resample="down", normalisation="none"),
+        convolution(64, 128, 1, stride=2, he=False),
+    )
+    shortcut: Any = block.shortcut
+    assert shortcut[1].weight.std().item() == pytest.approx(strided.weight.std().item(), rel=0.05)
+    assert shortcut[1].weight.std().item() != pytest.approx((2 / (64 + 128)) ** 0.5, rel=0.05)  # as without one
+
+
+def test_all_that_lists_the_networks_has_them_in_the_figures_order() -> None:
+    members = script_of("wgan_gp").studies["figure2"].members
+    networks = [option.partition("=")[2] for member in members.values() for option in member.options[:1]]
+    assert tuple(dict.fromkeys(networks)) == tuple(TITLES) == NETWORKS
+    assert len(members) == len(NETWORKS) * len(COLUMNS)
 
 
 @pytest.mark.parametrize(("resample", "side"), [(None, 8), ("up", 16), ("down", 4)])

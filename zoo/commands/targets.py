@@ -65,8 +65,8 @@ OFTEN, AT_64, FEWER = ("--evaluation.every=50000", *KEPT), ("--evaluation.every=
 SELDOM = ("--evaluation.every=100000", "--keep.grid_every=100000", "--keep.checkpoint_every=100000", *TF32)
 #: InfoGAN's G learns five times as fast as its D; so told, it drew a few dozen images of CIFAR-10 over and over.
 EVEN = "--model.lr_G=0.0002"
-#: WGAN-GP's baseline network of figure 2 takes a fifth of the 64x64 ResNet's time, whose few updates gave no faces.
-FIGURE_2 = "--model.network=dcgan64"
+#: Of WGAN-GP's figure 2: the 64x64 ResNet takes several times as long, and gave no faces in its few updates.
+BASELINE_64 = "--model.network=dcgan64"
 DCGAN_32 = ("--model.network=community", "--model.resolution=32", "--data.batch_size=64", FLIPS)
 FALLING = ("--model.constant_images=250000", "--model.decay_images=500000", "--images=750000")
 STYLES = ("--model.z_dim=64", "--model.w_dim=64", "--model.mapping_layers=4")
@@ -220,8 +220,8 @@ TARGETS = (
         "celeba64",
         "celeba",
         100,
-        core=(FIGURE_2, "--model.width=24", "--model.lr=0.0002", "--data.batch_size=16", FLIPS, *AT_64),
-        gpu=(FIGURE_2, "--model.width=32", "--model.lr=0.0002", FLIPS, *SELDOM),
+        core=(BASELINE_64, "--model.width=24", "--model.lr=0.0002", "--data.batch_size=16", FLIPS, *AT_64),
+        gpu=(BASELINE_64, "--model.width=32", "--model.lr=0.0002", FLIPS, *SELDOM),
     ),
     Target(
         "pggan",
