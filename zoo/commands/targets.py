@@ -136,7 +136,7 @@ TARGETS = (
         "cifar10",
         "cifar10",
         90,
-        core=("--model.width=32", "--data.batch_size=64", EVEN, *FEWER),
+        core=("--model.width=32", "--data.batch_size=64", EVEN, FLIPS, *FEWER),
         gpu=("--model.width=32", EVEN, FLIPS, *SELDOM),
     ),
     Target(
@@ -152,7 +152,7 @@ TARGETS = (
         "cifar10",
         "cifar10",
         100,
-        core=(*filters(32), *SMALL, *FEWER),
+        core=(*filters(32), *SMALL, "--model.lr=0.0002", "--data.batch_size=32", "--images=5000000", FLIPS, *FEWER),
         gpu=(*filters(48), *SMALL, "--model.lr=0.0001", FLIPS, *SELDOM),
     ),
     Target(
