@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -324,3 +325,32 @@ def test_a_run_without_measurements_ends_well(paper: str) -> None:
             options.append(f"--{prefix}.{name}={value if isinstance(value, str) else json.dumps(value)}")
     reproduce(paper, script.recipes, figures=script.figures, arguments=options)
     assert read_result("run")["images_seen"] == 16
+
+
+CLEARED = """
+import resource, sys
+from zoo.runs.environment import keep_freed_memory
+kept = sys.argv[1] == "kept" and keep_freed_memory()
+pages = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+bytearray(64 << 20)
+before = pages()
+for _ in range(4):
+    bytearray(64 << 20)
+print(kept, pages() - before)
+"""
+
+
+def cleared(side: str, **environment: str) -> tuple[bool, int]:
+    """Whether a process keeps freed memory, and the pages it was given for four blocks after a first one."""
+    command = [sys.executable, "-c", CLEARED, side]
+    done = subprocess.run(command, env=os.environ | environment, capture_output=True, text=True, check=True)
+    kept, pages = done.stdout.split()
+    return kept == "True", int(pages)
+
+
+@pytest.mark.skipif(not platform.libc_ver()[0], reason="the C library is not GNU's")
+def test_freed_memory_is_used_again_unless_the_environment_has_a_say() -> None:
+    assert cleared("given back")[1] > 60_000  # pages of 4 KiB, for 256 MiB
+    assert cleared("kept") == (True, pytest.approx(0, abs=1_000))
+    assert not cleared("kept", MALLOC_ARENA_MAX="2")[0]
+    assert not cleared("kept", GLIBC_TUNABLES="glibc.malloc.arena_max=2")[0]

@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import NamedTuple
 
 from zoo import __version__
-from zoo.runs.environment import shorten_waits
+from zoo.runs.environment import keep_freed_memory, shorten_waits
 from zoo.runs.process import orderly
 
 
@@ -111,6 +111,7 @@ def main() -> None:
     if not first.startswith("-"):
         refuse_unknown(first)
     shorten_waits()
+    keep_freed_memory()
     with orderly():
         arguments, unknown = parser(first).parse_known_args()
         if unknown:  # by the command itself, whose usage helps; argparse would show that of `zoo`

@@ -6,9 +6,11 @@ No torch at import: the `zoo` command reads records without it.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import platform
 import subprocess
+import sys
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -28,6 +30,24 @@ def shorten_waits() -> None:
     """Lets the threads of this process wait for SPINS, unless the environment says otherwise; before torch is there."""
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
+
+
+#: GNU's malloc gives blocks of tens of MiB back to the system as soon as they are free, and the system clears every
+#: page of the next one: a tenth of an evaluation's time on a CPU, and more (`benchmarks/freed_memory.py`). So it keeps
+#: blocks below the first size, in bytes, and gives back what is free at its end above the second.
+KEPT_BLOCKS, KEPT_FREE = 256 << 20, 1 << 30
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+
+
+def keep_freed_memory() -> bool:
+    """Lets this process use freed memory again; False where the C library is another, or the environment has a say."""
+    if sys.platform != "linux" or any(name.startswith(("MALLOC_", "GLIBC_TUNABLES")) for name in os.environ):
+        return False
+    try:
+        set_option = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError):
+        return False
+    return all([set_option(M_MMAP_THRESHOLD, KEPT_BLOCKS), set_option(M_TRIM_THRESHOLD, KEPT_FREE)])
 
 
 #: What torchrun, SLURM and Lightning tell the processes of one training, each a whole number.

@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from zoo.runs.environment import shorten_waits
+from zoo.runs.environment import keep_freed_memory, shorten_waits
 from zoo.runs.process import orderly
 from zoo.training.finetune.origin import with_source_recipe
 from zoo.training.help import short_help
@@ -44,6 +44,7 @@ def reproduce(
         arguments: of the command line; None takes those of the process.
     """
     shorten_waits()
+    keep_freed_memory()
     arguments = sys.argv[1:] if arguments is None else arguments
     studies = studies or {}
     if not arguments or arguments[0] not in (*SUBCOMMANDS, *(["study"] if studies else [])):
