@@ -129,6 +129,7 @@ def test_test_prints_and_records_the_figures_with_their_protocol(
 
     monkeypatch.setattr("zoo.metrics.inception.fetch", offline)
     monkeypatch.setenv("TORCH_HOME", str(run / "empty"))
+    (run / "checkpoints/best.ckpt").unlink()
     zoo("dcgan", "test", "--run_dir", str(run), "--evaluation.test_samples", "200")
     out = capsys.readouterr().out
     for name in ("fd_lenet200", "is_lenet200", "kd_lenet200"):
@@ -145,6 +146,24 @@ def test_test_prints_and_records_the_figures_with_their_protocol(
     text = refused(capsys, "dcgan", "test", "--run_dir", str(run), "--evaluation.extractors", "[inception]")
     assert "ZOO_INCEPTION_WEIGHTS" in text
     assert "fd_lenet" in text  # what can be computed instead
+
+
+@pytest.mark.parametrize("asked", ["best", "last"])
+def test_figures_of_the_last_checkpoint_are_those_of_the_best_where_they_are_one(run: Path, asked: str) -> None:
+    few = ("--evaluation.test_samples", "100", "--evaluation.extractors", "[lenet]")
+    best, last = (run / "checkpoints" / f"{name}.ckpt" for name in ("best", "last"))
+    shutil.copy(last, best)
+    zoo("dcgan", "test", "--run_dir", str(run), "--ckpt_path", asked, *few)
+    one, other = read_result(run)["tests"]
+    assert [one["checkpoint"], other["checkpoint"]] == ["best.ckpt", "last.ckpt"]
+    assert one | {"checkpoint": "last.ckpt"} == other
+
+    checkpoint = torch.load(last, weights_only=True)
+    checkpoint["state_dict"]["images_seen"] -= 64  # as if the best had come before
+    torch.save(checkpoint, best)
+    zoo("dcgan", "test", "--run_dir", str(run), "--ckpt_path", asked, *few)
+    seen = {test["checkpoint"]: test["images_seen"] for test in read_result(run)["tests"]}
+    assert seen == {"best.ckpt": 448 if asked == "best" else 512, "last.ckpt": 512}
 
 
 def test_predict_writes_the_same_images_every_time(run: Path, capsys: pytest.CaptureFixture[str]) -> None:

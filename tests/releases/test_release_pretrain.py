@@ -80,7 +80,7 @@ def test_status_says_how_far_each_release_is(finished_run, released, tmp_path):
 
 def test_what_is_left_to_do_depends_on_what_lies_there(finished_run, tmp_path):
     options = {"data_dir": "DATA", "out": tmp_path / "out", "minutes": None}
-    commands = steps(DIGITS, folder=tmp_path / "none", **options)
+    commands = list(steps(DIGITS, folder=tmp_path / "none", **options))
     assert words(commands) == ["fit", "test", "test", "export"]
     assert {"--recipe=digits", "--data_dir=DATA", "--images=192", "--trainer.max_time=00:01:30:00"} <= set(commands[0])
 
@@ -88,14 +88,14 @@ def test_what_is_left_to_do_depends_on_what_lies_there(finished_run, tmp_path):
     shutil.copytree(finished_run.dir.path, copy)
     assert words(steps(DIGITS, folder=copy, **options)) == ["test", "test", "export"]
     (copy / "result.json").unlink()  # cut off in its training
-    assert steps(DIGITS, folder=copy, **options)[0] == ["fit", "dcgan", f"--run_dir={copy}", "--ckpt_path=last"]
+    assert next(steps(DIGITS, folder=copy, **options)) == ["fit", "dcgan", f"--run_dir={copy}", "--ckpt_path=last"]
 
 
 def test_figures_that_were_taken_are_not_taken_again(tmp_path):
     from made_runs import make_run
 
     run = make_run(tmp_path / "run", tests={"best": 1.0})
-    commands = steps(DIGITS, data_dir="DATA", folder=run, out=tmp_path, minutes=5)
+    commands = list(steps(DIGITS, data_dir="DATA", folder=run, out=tmp_path, minutes=5))
     assert [command[-1] for command in commands[:-1]] == ["--ckpt_path=last"]
     assert FinishedRun(run, models=MODELS).finished
 

@@ -8,7 +8,7 @@ output in files beside the runs; `--status` says how far each is.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -18,7 +18,7 @@ from zoo.errors import ReleaseError, UsageError
 from zoo.releases.find import SHIPPED, read_index
 from zoo.runs.children import Children
 from zoo.runs.folder import RunDir
-from zoo.runs.record import read_metrics, read_result
+from zoo.runs.record import read_metrics, was_tested
 from zoo.runs.text import lined_up, positive, say
 
 Run = Callable[[Sequence[str]], None]
@@ -90,28 +90,25 @@ def state_of(target: Target, *, runs: Path, out: Path) -> str:
     return f"in training, {rows[-1]['images_seen']:,} images" if rows else "not begun"
 
 
-def steps(target: Target, *, data_dir: str, folder: Path, out: Path, minutes: int | None) -> list[list[str]]:
-    """The commands of `zoo` that are left to do for a release."""
+def steps(target: Target, *, data_dir: str, folder: Path, out: Path, minutes: int | None) -> Iterator[list[str]]:
+    """The commands of `zoo` that are left to do for a release, each to be run before the next is asked for."""
     import torch
 
     run = RunDir(folder)
     options, most = target.training(cuda=torch.cuda.is_available())
     hours, rest = divmod(minutes or most, 60)
     limit = f"--trainer.max_time=00:{hours:02}:{rest:02}:00"  # days, hours, minutes, seconds
-    commands = []
     if not run.result.is_file():
         if run.last_checkpoint.is_file():
-            commands.append(["fit", target.paper, f"--run_dir={folder}", "--ckpt_path=last"])
+            yield ["fit", target.paper, f"--run_dir={folder}", "--ckpt_path=last"]
         else:
             start = ["fit", target.paper, f"--data_dir={data_dir}", f"--run_dir={folder}"]
-            commands.append([*start, limit, *options])
-    tested = {test["checkpoint"] for test in read_result(folder)["tests"]} if run.result.is_file() else set()
+            yield [*start, limit, *options]
     for checkpoint in ("best", "last"):
-        if f"{checkpoint}.ckpt" not in tested:
-            commands.append(["test", target.paper, f"--run_dir={folder}", f"--ckpt_path={checkpoint}"])
+        if not was_tested(folder, checkpoint):  # where the last is the best, one call measures both
+            yield ["test", target.paper, f"--run_dir={folder}", f"--ckpt_path={checkpoint}"]
     export = ["export", str(folder), f"--out={out}", f"--precision={target.precision}", f"--name={target.name}"]
-    commands.append([*export, "--checkpoint=best", f"--data_dir={data_dir}"])
-    return commands
+    yield [*export, "--checkpoint=best", f"--data_dir={data_dir}"]
 
 
 def start(command: Sequence[str], *, children: Children, log: Path | None = None) -> None:

@@ -202,16 +202,18 @@ class RunReport(ZooCallback):
         except RecordError as error:
             say(f"these figures are in {self.run.metrics} and not in result.json: {error}")
             return
-        taken = {
-            "checkpoint": self.plan.checkpoint.name if self.plan.checkpoint else "none",
-            "images_seen": model.images_seen,
-            "values": dict(measurement.latest),
-            "protocols": dict(measurement.hashes),
-        }
-        kept = [
-            t for t in record["tests"] if (t["checkpoint"], t["protocols"]) != (taken["checkpoint"], taken["protocols"])
+        taken = [
+            {
+                "checkpoint": name,
+                "images_seen": model.images_seen,
+                "values": dict(measurement.latest),
+                "protocols": dict(measurement.hashes),
+            }
+            for name in self.names_of(self.plan.checkpoint, images=model.images_seen)
         ]
-        record["tests"] = [*kept, taken]
+        again = [(test["checkpoint"], test["protocols"]) for test in taken]
+        kept = [test for test in record["tests"] if (test["checkpoint"], test["protocols"]) not in again]
+        record["tests"] = [*kept, *taken]
         record["protocols"] = {**record["protocols"], **measurement.protocols}
         write_result(self.run, record)
         say(f"record {self.run.result}")
@@ -236,6 +238,15 @@ class RunReport(ZooCallback):
     def still_holds(self, test: Mapping[str, Any]) -> bool:
         """Whether a checkpoint is the one that `test` measured: training that goes on writes another best and last."""
         return bool(self.images_of(test["checkpoint"]) == test["images_seen"])
+
+    def names_of(self, checkpoint: Path | None, *, images: int) -> list[str]:
+        """Names under which this run keeps a checkpoint that was measured: where the last is the best, it has two."""
+        if checkpoint is None:
+            return ["none"]
+        names = ("best.ckpt", "last.ckpt")
+        if checkpoint.name not in names or checkpoint.parent.absolute() != self.run.checkpoints.absolute():
+            return [checkpoint.name]
+        return [name for name in names if name == checkpoint.name or self.images_of(name) == images]
 
     def images_of(self, checkpoint: str) -> int | None:
         """The images that a checkpoint of this run has seen; None where there is none, or a damaged one."""

@@ -19,7 +19,7 @@ from zoo.errors import UsageError, ZooError
 from zoo.experiments.measures import study_table
 from zoo.runs.children import Children
 from zoo.runs.folder import RESULT_FILE, RunDir, write_atomically
-from zoo.runs.record import read_result
+from zoo.runs.record import was_tested
 from zoo.runs.study import SCHEMA_VERSION, STUDY_FILE, read_study, validate_study
 from zoo.runs.text import print_table, say
 from zoo.training.words import TAKEN, Words
@@ -146,11 +146,7 @@ def take_over(study: Study, file: Path, *, name: str, folder: Path) -> None:
 
 def finished(folder: Path) -> bool:
     """Whether a member's training ended and both its checkpoints were measured."""
-    result = folder / "result.json"
-    if not result.is_file():
-        return False
-    tested = {test["checkpoint"] for test in read_result(result)["tests"]}
-    return {f"{name}.ckpt" for name in checkpoints_of(folder)} <= tested
+    return (folder / RESULT_FILE).is_file() and all(was_tested(folder, name) for name in checkpoints_of(folder))
 
 
 def checkpoints_of(folder: Path) -> list[str]:
@@ -192,7 +188,8 @@ def commands_of(
         settings = ["--ckpt_path", "last"] if started else [*study.options, *own, *options]
         yield ("fit", own_paper, *settings, *here)
     for checkpoint in checkpoints_of(run):
-        yield ("test", own_paper, "--ckpt_path", checkpoint, *study.test_options, *here)
+        if not was_tested(run, checkpoint):  # where the last is the best, one call measures both
+            yield ("test", own_paper, "--ckpt_path", checkpoint, *study.test_options, *here)
 
 
 def set_aside(run: Path) -> None:
