@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from zoo.errors import EvaluationError
 from zoo.experiments import stylegan as figures
 from zoo.models.stylegan import StyleGAN
 
@@ -42,7 +43,8 @@ def test_style_mixing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("resolution", "bounds"), [(1024, (4, 8, 18)), (64, (4, 8, 10)), (32, (4, 6, 8)), (16, (2, 4, 6)), (8, (1, 2, 4))]
+    ("resolution", "bounds"),
+    [(1024, (4, 8, 18)), (64, (4, 8, 10)), (32, (4, 6, 8)), (16, (2, 4, 6)), (8, (1, 2, 4)), (4, (1, 1, 2))],
 )
 def test_coarse_middle_and_fine_layers(resolution: int, bounds: tuple[int, int, int]) -> None:
     with torch.device("meta"):
@@ -51,6 +53,9 @@ def test_coarse_middle_and_fine_layers(resolution: int, bounds: tuple[int, int, 
     assert list(groups) == ["coarse", "middle", "fine"]
     assert [layer for group in groups.values() for layer in group] == list(range(bounds[2]))
     assert [group.stop for group in groups.values()] == list(bounds)
+    if not groups["middle"]:
+        with pytest.raises(EvaluationError, match="has no middle styles: take coarse or fine"):
+            figures.layers_of(module, "middle")
 
 
 def test_truncation_sweep() -> None:

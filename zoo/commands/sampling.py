@@ -175,11 +175,11 @@ def mixed_styles(module: AdversarialModule, *, rows: int, columns: int, kind: st
 
     kind: "coarse", "middle" or "fine", the layers whose style comes from the source.
     """
-    from zoo.experiments.stylegan import coarse_middle_fine, style_mixing
+    from zoo.experiments.stylegan import layers_of, style_mixing
 
     styled = with_styles(module)
     sources, destinations = range(seed, seed + columns), range(seed + 1000, seed + 1000 + rows)
-    layers = [coarse_middle_fine(styled)[kind]] * rows
+    layers = [layers_of(styled, kind)] * rows
     return style_mixing(styled, sources=sources, destinations=destinations, layers=layers)
 
 
@@ -188,7 +188,7 @@ def mixing_loop(
 ) -> Iterator[Tensor]:
     """`mixed_styles` with sources on closed ways through `stops` latents, stops * steps frames; the first is its."""
     from zoo.experiments.pictures.growing import latents
-    from zoo.experiments.stylegan import coarse_middle_fine
+    from zoo.experiments.stylegan import layers_of
     from zoo.experiments.stylegan import mixing_loop as loop
 
     styled = with_styles(module)
@@ -196,7 +196,7 @@ def mixing_loop(
         styled,
         sources=[latents(styled, range(seed + i * columns, seed + (i + 1) * columns)) for i in range(stops)],
         destinations=range(seed + 1000, seed + 1000 + rows),
-        layers=coarse_middle_fine(styled)[kind],
+        layers=layers_of(styled, kind),
         t=eased(steps),
     )
 

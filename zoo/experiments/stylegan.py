@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from zoo.data import ImageDataModule
+from zoo.errors import EvaluationError
 from zoo.experiments.experiment import NOTHING, Experiment, Measured
 from zoo.experiments.pggan import of_pixels
 from zoo.experiments.pictures.captions import captioned
@@ -131,16 +132,24 @@ def mixing_loop(
 def coarse_middle_fine(module: StyleGAN) -> dict[str, range]:
     """Figure 3's groups: the layers of 4x4 and 8x8, of 16x16 and 32x32, of all above; at most half, and at least one.
 
-    Below 64x64 there is nothing above 32x32: there the last two layers are "fine", the two before "middle".
+    Below 64x64 there is nothing above 32x32: there the last two layers are "fine", the two before "middle"; the two
+    of a 4x4 network are "coarse" and "fine".
     """
     n = module.G.synthesis.layers
-    first, second = (4, 8) if n > 8 else (max(n - 4, 1), n - 2)
+    first, second = (4, 8) if n > 8 else (max(n - 4, 1), max(n - 2, 1))
     return {"coarse": range(first), "middle": range(first, second), "fine": range(second, n)}
+
+
+def layers_of(module: StyleGAN, kind: str) -> range:
+    """One of these groups; EvaluationError if a network of 4x4 images is asked for its middle, which it has not."""
+    if not (layers := coarse_middle_fine(module)[kind]):
+        raise EvaluationError(f"a StyleGAN of two layers (4x4) has no {kind} styles: take coarse or fine")
+    return layers
 
 
 def layers_title(module: StyleGAN, kind: str) -> str:
     """A group of layers with the resolutions that it works at; two layers have the same."""
-    group = coarse_middle_fine(module)[kind]
+    group = layers_of(module, kind)
     sides = [4 * 2 ** (layer // 2) for layer in (group[0], group[-1])]
     return f"the {kind} styles (layers of {' to '.join(dict.fromkeys(f'{side}x{side}' for side in sides))})"
 
