@@ -102,7 +102,7 @@ class ConvolutionalGenerator(nn.Module):
         self.layers = nn.Sequential(*layers)
 
     def forward(self, z: Tensor, y: Tensor) -> Tensor:
-        return self.layers(torch.cat([z, y], dim=1))  # type: ignore[no-any-return]
+        return self.layers(torch.cat([z, y.to(z.dtype)], dim=1))  # type: ignore[no-any-return]
 
 
 class ConvolutionalDiscriminator(nn.Module):
@@ -129,7 +129,7 @@ class ConvolutionalDiscriminator(nn.Module):
         self.layers = nn.Sequential(*layers)
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        maps = y[:, :, None, None].expand(-1, -1, *x.shape[2:])  # [N, K, H, H]
+        maps = y.to(x.dtype)[:, :, None, None].expand(-1, -1, *x.shape[2:])  # [N, K, H, H]
         return self.layers(torch.cat([x, maps], dim=1))  # type: ignore[no-any-return]
 
 
