@@ -258,6 +258,19 @@ class CGAN(AdversarialModule):
             raise UnsupportedSettingError(f"no labels, and the model is conditional on {self.num_classes} classes")
         return (y if y.is_floating_point() else F.one_hot(y, self.num_classes)).to(self.dtype_G)
 
+    def check_data(
+        self,
+        name: str,
+        *,
+        image_shape: tuple[int, ...],
+        num_classes: int | None,
+        devices: int = 1,
+        batch_size: int | None = None,
+    ) -> None:
+        """As of every paper; with one class, which says nothing, data without labels will do."""
+        labels = num_classes or (1 if self.num_classes == 1 else None)
+        super().check_data(name, image_shape=image_shape, num_classes=labels, devices=devices, batch_size=batch_size)
+
     def setup(self, stage: str) -> None:
         super().setup(stage)
         data: ImageDataModule | None = getattr(self.trainer, "datamodule", None)
