@@ -8,7 +8,8 @@
 Each objective is a paper's own loss code on DCGAN's community networks at 32x32 (zoo/models/objectives.py). What a
 paper has beyond its objective is held equal: z ~ N(0, I), Adam, fresh latents in each loss, reals and samples through D
 separately. What cannot be equal stands in each member's label: learning rate, beta1, updates of D for each of G, and the
-weight of a penalty. They are those of the papers, or of the code of their authors, for networks of this kind.
+weight of a penalty. They are those of the papers, or of the code of their authors, for networks of this kind, and
+`fit` takes them as options: `OBJECTIVES` below has them.
 
 Differences from the papers
  1. D has no BatchNorm, for WGAN-GP, R1 and the relativistic objective forbid it; it has biases and He et al.'s first

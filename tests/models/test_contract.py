@@ -99,6 +99,24 @@ def test_batches_of_one_image_are_refused_where_images_are_compared() -> None:
     module.discriminator_loss(torch.zeros(1, *module.image_shape), None)
 
 
+@pytest.mark.parametrize(
+    ("paper", "settings"),
+    [
+        ("wgan_gp", {"network": "cifar10_resnet", "width": 2}),
+        ("pggan", {"resolution": 4, "fmap_base": 16, "fmap_max": 2}),
+        ("cgan", {"network": "convolutional", "width": 2}),
+    ],
+)
+def test_one_class_without_labels_is_of_cgan_alone(paper: str, settings: dict[str, Any]) -> None:
+    """The others classify, and their first update asked in vain for the labels of reals."""
+    module = MODELS[paper](num_classes=1, **settings)
+    if paper == "cgan":
+        module.check_data("faces", image_shape=module.image_shape, num_classes=None)
+        return
+    with pytest.raises(UnsupportedSettingError, match=r"faces has no classes, .* is made for 1"):
+        module.check_data("faces", image_shape=module.image_shape, num_classes=None)
+
+
 @pytest.mark.parametrize("paper", MODELS)
 def test_no_paper_overrides_what_has_a_hook(paper: str) -> None:
     kind = MODELS[paper]

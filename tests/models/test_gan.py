@@ -230,6 +230,16 @@ def test_alternating_losses_are_halved_for_the_discriminator_alone() -> None:
     assert module.generator_loss(x, None).item() == pytest.approx(-math.log(p), rel=1e-5)
 
 
+def test_a_learnt_output_bias_is_not_started_anew() -> None:
+    """Fine-tuning begins with the source's G, not with its weights and the bias of an untrained one."""
+    module, images = GAN(width=16), torch.full((4, 1, 28, 28), 51, dtype=torch.uint8)
+    module.start_from(images)
+    torch.testing.assert_close(module.G[-2].bias.detach(), torch.full((784,), math.log(0.2 / 0.8)))
+    torch.nn.init.constant_(module.G[-2].bias, 3.0)
+    module.start_from(images)
+    assert (module.G[-2].bias == 3).all()
+
+
 @pytest.mark.parametrize("update", ["simultaneous", "alternating"])
 def test_counters_advance_together(update: Any) -> None:
     module = GAN(update=update)

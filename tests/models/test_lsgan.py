@@ -76,6 +76,18 @@ def test_a_coding_of_neither_kind_warns(a: float, b: float, c: float) -> None:
         tiny(a=a, b=b, c=c)
 
 
+def test_the_warning_claims_nothing_of_a_coding_whose_losses_minimise_a_multiple() -> None:
+    """(0, 1, 1/2) has b - a = 2 (b - c): a quarter of the Pearson chi-square."""
+    with pytest.warns(UserWarning, match=r"without b - a = 2 \(b - c\) the losses minimise no Pearson"):
+        tiny(a=0, b=1, c=0.5)
+
+
+@pytest.mark.parametrize("loss", ["lsgan", "gan"])
+def test_cross_entropy_scores_are_logits(loss: Any) -> None:
+    """The health watch looks for saturation where they are."""
+    assert tiny(loss=loss).scores_are_logits == (loss == "gan")
+
+
 @pytest.mark.parametrize("settings", [{}, {"a": -1.0, "b": 1.0, "c": 0.0}, {"a": 1.0, "b": 3.0, "c": 2.0}])
 def test_the_papers_codings_do_not_warn(settings: dict[str, float]) -> None:
     with warnings.catch_warnings():

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from toys import fit
 
+from reproductions.benchmark import OBJECTIVES as MEMBERS
 from zoo.data import Digits
 from zoo.errors import UnsupportedSettingError
 from zoo.models import CGAN, DCGAN, LSGAN, MODELS, TRAINED, WGAN, WGANGP, AdversarialModule, InfoGAN
@@ -216,8 +217,45 @@ def test_relativistic_objective_in_closed_form() -> None:
         ({"resolution": 20}, "power of two"),
         ({"lr": 0.0}, "lr must be above 0"),
         ({"weight": -1.0}, "weight must be 0 or more"),
+        ({"objective": "infogan", "z_dim": 11}, "z_dim=11: the codes of infogan take 12"),
     ],
 )
 def test_settings_that_cannot_be(settings: Settings, text: str) -> None:
     with pytest.raises(UnsupportedSettingError, match=text):
         Benchmark(**settings)
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_the_prior_says_what_the_latents_are(objective: str) -> None:
+    module = Benchmark(objective=objective, **SMALL)
+    z = module.latents(64, generator=torch.Generator().manual_seed(0))
+    parts = z.split([part.columns for part in module.prior], dim=1)
+    for part, columns in zip(module.prior, parts, strict=True):
+        assert (columns.abs().max() > 1) == (part.distribution == "normal")
+        assert ((columns == 0) | (columns == 1)).all() == (part.distribution == "one-hot")
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
+def test_samples_of_a_module_in_another_precision(objective: str, dtype: torch.dtype) -> None:
+    samples = Benchmark(objective=objective, **SMALL).to(dtype).sample(2, seed=0)
+    assert samples.dtype == torch.float32
+    assert samples.isfinite().all()
+
+
+def test_an_objective_by_its_name_alone_has_its_penalty() -> None:
+    weights = {name: Benchmark(objective=name, **SMALL).objective.weight for name in OBJECTIVES}
+    assert {name: weight for name, weight in weights.items() if weight} == {
+        name: settings["weight"] for name, settings in MEMBERS.items() if "weight" in settings
+    }
+    assert Benchmark(objective="wgan-gp", weight=0.0, **SMALL).objective.weight == 0
+
+
+def test_clipping_leaves_frozen_weights_alone() -> None:
+    module = Benchmark(objective="wgan", **SMALL)
+    first, *others = module.D.parameters()
+    torch.nn.init.constant_(first.requires_grad_(False), 0.5)
+    with torch.no_grad():
+        module.after_discriminator_update()
+    assert (first == 0.5).all()
+    assert all(weight.abs().max() <= 0.01 for weight in others)

@@ -214,6 +214,12 @@ def test_learning_rates_fall_linearly_to_zero() -> None:
     assert rates == [*authors, ("G", 0.0)]
 
 
+def test_no_decay_steps_are_no_decay() -> None:
+    module = WGANGP(network="cifar10_resnet", width=2, decay_steps=0)
+    module.before_update()  # asks no trainer for optimizers
+    assert module.decay_steps == 0
+
+
 @pytest.mark.parametrize(("method", "stop"), [("wgan-gp", 3), ("wgan-gp", 5), ("wgan-gp", 8), ("wgan", 5)])
 def test_a_resumed_run_on_points_is_the_uninterrupted_run(tmp_path: Path, method: Any, stop: int) -> None:
     def run(folder: str, **settings: Any) -> None:

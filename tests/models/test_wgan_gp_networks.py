@@ -31,7 +31,8 @@ def count(net: nn.Module) -> int:
 
 def tiny(network: Any, **settings: Any) -> WGANGP:
     torch.manual_seed(0)
-    return WGANGP(network=network, **{"width": 8 if network.startswith("toy") else 4, **settings})
+    width = {} if network == "random" else {"width": 8 if network.startswith("toy") else 4}
+    return WGANGP(network=network, **{**width, **settings})
 
 
 def kinds(net: nn.Module, *types: type[nn.Module]) -> list[str]:

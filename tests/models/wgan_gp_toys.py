@@ -28,7 +28,8 @@ class Colour32(ImageDataModule):
 
 def tiny(network: Any = "toy", **settings: Any) -> WGANGP:
     torch.manual_seed(0)
-    return WGANGP(network=network, **{"width": 8 if network == "toy" else 4, **settings})
+    width = {} if network == "random" else {"width": 8 if network == "toy" else 4}
+    return WGANGP(network=network, **{**width, **settings})
 
 
 def plane(n: int = 6) -> ToyPoints:

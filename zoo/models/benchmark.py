@@ -13,6 +13,7 @@ from torch import Tensor
 
 from zoo.errors import UnsupportedSettingError
 from zoo.models.base.module import AdversarialModule
+from zoo.models.base.sampling import Columns
 from zoo.models.networks.dcgan import initialise, initialise_for_leaky_relu
 from zoo.models.objectives import OBJECTIVES
 
@@ -32,11 +33,13 @@ class Benchmark(AdversarialModule):
         beta1: Adam's first moment decay.
         beta2: Adam's second moment decay.
         n_critic: updates of D for each of G.
-        weight: of the penalty: lambda of WGAN-GP, gamma of R1 and of R1 + R2, lambda of InfoGAN.
+        weight: of the penalty: lambda of WGAN-GP, gamma of R1 and of R1 + R2, lambda of InfoGAN; None takes 10 for
+            WGAN-GP and R1, 1 for R1 + R2 and InfoGAN.
         clip: bound on the critic's weights, of WGAN.
 
     Raises:
-        ValueError: an unknown objective, BatchNorm where it is forbidden, or a resolution that the networks lack.
+        ValueError: an unknown objective, BatchNorm where it is forbidden, a resolution that the networks lack, or a
+            z_dim without room for InfoGAN's codes.
     """
 
     paper = "benchmark"
@@ -55,7 +58,7 @@ class Benchmark(AdversarialModule):
         beta1: float = 0.5,
         beta2: float = 0.999,
         n_critic: int = 1,
-        weight: float = 0.0,
+        weight: float | None = None,
         clip: float = 0.01,
     ) -> None:
         if objective not in OBJECTIVES:
@@ -86,6 +89,10 @@ class Benchmark(AdversarialModule):
     def latents(self, n: int, *, generator: torch.Generator | None = None) -> Tensor:
         """The objective's prior, N(0, I) but for InfoGAN's uniform noise and codes. [n, z_dim]."""
         return self.objective.latents(n, self.z_dim, generator=generator)
+
+    @property
+    def prior(self) -> tuple[Columns, ...]:
+        return self.objective.prior(self.z_dim)
 
     def discriminator_loss(self, x: Tensor, y: Tensor | None) -> Tensor:
         return self.objective.discriminator_loss(self, x, y)

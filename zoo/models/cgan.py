@@ -102,7 +102,7 @@ class ConvolutionalGenerator(nn.Module):
         self.layers = nn.Sequential(*layers)
 
     def forward(self, z: Tensor, y: Tensor) -> Tensor:
-        return self.layers(torch.cat([z, y], dim=1))  # type: ignore[no-any-return]
+        return self.layers(torch.cat([z, y.to(z.dtype)], dim=1))  # type: ignore[no-any-return]
 
 
 class ConvolutionalDiscriminator(nn.Module):
@@ -129,7 +129,7 @@ class ConvolutionalDiscriminator(nn.Module):
         self.layers = nn.Sequential(*layers)
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        maps = y[:, :, None, None].expand(-1, -1, *x.shape[2:])  # [N, K, H, H]
+        maps = y.to(x.dtype)[:, :, None, None].expand(-1, -1, *x.shape[2:])  # [N, K, H, H]
         return self.layers(torch.cat([x, maps], dim=1))  # type: ignore[no-any-return]
 
 
@@ -257,6 +257,19 @@ class CGAN(AdversarialModule):
         if y is None:
             raise UnsupportedSettingError(f"no labels, and the model is conditional on {self.num_classes} classes")
         return (y if y.is_floating_point() else F.one_hot(y, self.num_classes)).to(self.dtype_G)
+
+    def check_data(
+        self,
+        name: str,
+        *,
+        image_shape: tuple[int, ...],
+        num_classes: int | None,
+        devices: int = 1,
+        batch_size: int | None = None,
+    ) -> None:
+        """As of every paper; with one class, which says nothing, data without labels will do."""
+        labels = num_classes or (1 if self.num_classes == 1 else None)
+        super().check_data(name, image_shape=image_shape, num_classes=labels, devices=devices, batch_size=batch_size)
 
     def setup(self, stage: str) -> None:
         super().setup(stage)

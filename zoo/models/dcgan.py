@@ -34,7 +34,8 @@ class DCGAN(AdversarialModule):
         channels: of the images.
         resolution: height and width. `faces64` is 64 and `imagenet32` is 32; `community` takes any power of two
             from 8 on (default 64).
-        width: filters of the layer next to the image; None takes the network's own (128, 128, 64).
+        width: filters of the layer next to the image; None takes the network's own (128, 128, 64), and
+            `mnist_conditional` has no other.
         z_dim: None takes the network's own (100, 256, 100).
         lr: Adam's learning rate, of both players.
         beta1: Adam's first moment decay.
@@ -47,8 +48,8 @@ class DCGAN(AdversarialModule):
             {"feature_matching": true}: zoo/models/improved_gan.py has them all; None is the paper.
 
     Raises:
-        ValueError: a resolution that the network does not have; a technique that it cannot be given, or a value of one
-            that is out of range (UnsupportedSettingError).
+        ValueError: a resolution or a width that the network does not have; a technique that it cannot be given, or a
+            value of one that is out of range (UnsupportedSettingError).
     """
 
     paper = "dcgan"
@@ -89,6 +90,8 @@ class DCGAN(AdversarialModule):
         if own is not None and resolution != own:
             raise ValueError(f"network {network} makes {own}x{own} images; for {resolution} use network=community")
         conditional = network == "mnist_conditional"
+        if conditional and width is not None:
+            raise ValueError("network mnist_conditional has one width: leave width out, or use network=community")
         if not conditional and (resolution < 8 or resolution & (resolution - 1)):
             raise ValueError(f"resolution must be a power of two from 8 on, not {resolution}")
         z_dim = z_dim or (256 if network == "imagenet32" else 100)

@@ -310,14 +310,16 @@ class GAN(AdversarialModule):
     def start_from(self, images: Tensor) -> None:
         """Sets what the authors take from the training images (uint8 [N, C, H, W]) before the first update.
 
-        MNIST: the output bias of G is the logit of the mean image, so that training starts from the right marginals.
+        MNIST: the output bias of G is the logit of the mean image, so that training starts from the right marginals;
+        one that was learnt already (fine-tuning) stays.
         Others: the brightness and contrast with which `generate` undoes the contrast normalisation.
         """
         if self.network == "mnist":
             decoded = images[:]  # also those that are decoded on the fly
             mean = decoded.float().mean(0).div(255).clamp(1e-7, 1 - 1e-7).flatten()
             output = self.G[-2]  # type: ignore[index]
-            output.bias.copy_(torch.logit(mean))
+            if not output.bias.any():
+                output.bias.copy_(torch.logit(mean))
         else:
             x = images[:10_000].float().div(127.5).sub(1).flatten(1)
             self.brightness.copy_(x.mean())

@@ -10,6 +10,7 @@ Methods for Training GANs", ICLR 2017, arXiv 1701.04862, section 3.
 zoo/nn/techniques.py.
 """
 
+import math
 from collections.abc import Callable
 from typing import Literal, TypedDict, cast
 
@@ -75,9 +76,10 @@ class Techniques(nn.Module):
                 f"label_smoothing={label_smoothing} is D's target for reals and must lie above 0.5 and up to 1 "
                 "(0.9 takes a tenth off)"
             )
-        if min(historical_averaging, instance_noise) < 0:
+        if not all(0 <= value < math.inf for value in (historical_averaging, instance_noise)):
             raise UnsupportedSettingError(
-                f"historical_averaging={historical_averaging} and instance_noise={instance_noise} must not be negative"
+                f"historical_averaging={historical_averaging} and instance_noise={instance_noise} must be finite and "
+                "not negative"
             )
         if instance_noise_images < 1:
             raise UnsupportedSettingError(f"instance_noise_images={instance_noise_images} must be at least 1")

@@ -156,10 +156,7 @@ class InfoGAN(AdversarialModule):
 
     @property
     def prior(self) -> tuple[Columns, ...]:
-        layout = self.layout
-        categorical = [Columns(layout.categories, "one-hot")] * layout.codes
-        parts = [Columns(layout.noise, "uniform", -1, 1), *categorical, Columns(layout.continuous, "uniform", -1, 1)]
-        return tuple(part for part in parts if part.columns)
+        return self.layout.prior
 
     # Equations 5 and 6, with the non-saturating loss for G as in the authors' code.
 

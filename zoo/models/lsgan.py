@@ -199,11 +199,12 @@ class LSGAN(AdversarialModule):
         super().__init__(image_shape=shape, z_dim=z_dim or (256 if network == "ring" else 1024))
         self.save_hyperparameters()
         self.network, self.loss, self.optimizer = network, loss, optimizer
+        self.scores_are_logits = loss == "gan"  # type: ignore[misc]
         self.coding = Coding(a, b, c)
         if loss == "lsgan" and self.coding != ZERO_ONE and not self.coding.is_pearson:
             warnings.warn(
                 f"a={a}, b={b}, c={c} is neither the 0-1 coding (0, 1, 1) nor one with b - c = 1 and b - a = 2: "
-                "the losses then minimise no Pearson chi-square",
+                "without b - a = 2 (b - c) the losses minimise no Pearson chi-square",
                 stacklevel=2,
             )
         rates = {"lsun112": (1e-3, 1e-3), "dcgan": (2e-4, 2e-4), "ring": (1e-4, 1e-3)}[network]

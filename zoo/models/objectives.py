@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from zoo.errors import UnsupportedSettingError
+from zoo.models.base.sampling import Columns
 from zoo.models.cgan import ConvolutionalDiscriminator, ConvolutionalGenerator
 from zoo.models.infogan import categorical_information, continuous_information
 from zoo.models.lsgan import (
@@ -52,21 +54,23 @@ class Objective:
 
     Args:
         weight: of the penalty, in the paper's letter: lambda of WGAN-GP, gamma of R1 and R2 (halved there), lambda of
-            InfoGAN's information.
+            InfoGAN's information; None takes `usual_weight`.
         clip: bound on the critic's weights, of WGAN.
 
     Attributes:
         logits: whether D's outputs are logits.
         forbids_batchnorm: whether its penalty is of single images, which BatchNorm in D would mix.
         num_classes: number of labels that the networks see, or None.
+        usual_weight: of the penalty, where none is asked for; 0 of objectives that have none.
     """
 
     logits: ClassVar[bool] = True
     forbids_batchnorm: ClassVar[bool] = False
     num_classes: ClassVar[int | None] = None
+    usual_weight: ClassVar[float] = 0.0
 
-    def __init__(self, *, weight: float = 0.0, clip: float = 0.01) -> None:
-        self.weight, self.clip = weight, clip
+    def __init__(self, *, weight: float | None = None, clip: float = 0.01) -> None:
+        self.weight, self.clip = self.usual_weight if weight is None else weight, clip
 
     def of_discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
         """What D minimises, without a penalty."""
@@ -93,6 +97,10 @@ class Objective:
     def latents(self, n: int, z_dim: int, *, generator: torch.Generator | None) -> Tensor:
         """N(0, I), [n, z_dim]."""
         return torch.randn(n, z_dim, generator=generator)
+
+    def prior(self, z_dim: int) -> tuple[Columns, ...]:
+        """What `latents` draws, from the first column to the last."""
+        return (Columns(z_dim),)
 
     def condition(self, y: Tensor | None) -> tuple[Tensor, ...]:
         """What both networks take besides."""
@@ -167,13 +175,15 @@ class Wasserstein(Objective):
 
     def after_discriminator_update(self, D: nn.Module) -> None:
         for parameter in D.parameters():
-            parameter.clamp_(-self.clip, self.clip)
+            if parameter.requires_grad:  # not so if frozen
+                parameter.clamp_(-self.clip, self.clip)
 
 
 class WassersteinPenalty(Wasserstein):
     """WGAN-GP's (Gulrajani et al. 2017, Algorithm 1)."""
 
     forbids_batchnorm = True
+    usual_weight = 10.0
 
     def penalty(self, D: Callable[[Tensor], Tensor], x: Tensor, fake: Tensor) -> Tensor:
         return gradient_penalty(D, x, fake)
@@ -186,6 +196,7 @@ class R1(NonSaturating):
     """Non-saturating with gamma / 2 times R1 (Mescheder et al. 2018, eq. 9)."""
 
     forbids_batchnorm = True
+    usual_weight = 10.0
 
     def penalty(self, D: Callable[[Tensor], Tensor], x: Tensor, fake: Tensor) -> Tensor:
         return r1_penalty(D, x) / 2
@@ -212,6 +223,7 @@ class Relativistic(Objective):
 
     logits = False  # only differences mean something
     forbids_batchnorm = True
+    usual_weight = 1.0  # no value of the authors' (reproductions/benchmark.py)
 
     def of_discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
         return relativistic_loss(winner=real, loser=fake)
@@ -246,8 +258,18 @@ class Conditional(NonSaturating):
 class Information(NonSaturating):
     """InfoGAN's (Chen et al. 2016, eq. 6): a tenfold code and two continuous ones are part of z, and Q reads them."""
 
+    usual_weight = 1.0
+
     def layout(self, z_dim: int) -> CodeLayout:
-        """The codes of the paper's MNIST experiment; the rest of z is noise."""
+        """The codes of the paper's MNIST experiment; the rest of z is noise.
+
+        Raises:
+            UnsupportedSettingError: z has no room for the codes.
+        """
+        if z_dim < 12:
+            raise UnsupportedSettingError(
+                f"z_dim={z_dim}: the codes of infogan take 12 of it, so it must be 12 or more"
+            )
         return CodeLayout(noise=z_dim - 12, codes=1, categories=10, continuous=2)
 
     def networks(self, *, z_dim: int, width: int, channels: int, resolution: int, batchnorm_D: bool) -> Pair:
@@ -264,6 +286,9 @@ class Information(NonSaturating):
     def latents(self, n: int, z_dim: int, *, generator: torch.Generator | None) -> Tensor:
         """[noise U(-1, 1) | one-hot code | continuous codes U(-1, 1)], [n, z_dim], as the paper draws them."""
         return self.layout(z_dim).draw(n, generator=generator)
+
+    def prior(self, z_dim: int) -> tuple[Columns, ...]:
+        return self.layout(z_dim).prior
 
     def information(self, z: Tensor, D: Discriminator, images: Tensor) -> tuple[Tensor, Tensor]:
         """D's scores of samples, and L_I in nats (eq. 5) with sigma = 1."""

@@ -37,7 +37,8 @@ class WGANGP(AdversarialModule):
         channels: of the images of `random`.
         architecture_seed: of `random`: the architecture's number.
         filters: of `random`: choices for the base filters; None takes the paper's 32, 64, 128.
-        width: filters next to the image, or units of the MLP; None takes 512 (plane), 128 (CIFAR-10), else 64.
+        width: filters next to the image, or units of the MLP; None takes 512 (plane), 128 (CIFAR-10), else 64. Not of
+            `random`, whose widths are drawn from `filters`.
         batchnorm_D: of `cifar10`: BatchNorm in D's second and third convolution; None takes the script's, which has it
             with every method but `wgan-gp`.
         optimizer: "adam" or "rmsprop"; None takes Adam, for `wgan` and `lsgan` RMSProp.
@@ -59,7 +60,7 @@ class WGANGP(AdversarialModule):
         fixed_generator: in the plane: the critic is trained against reals plus N(0, I) and G never moves (figure 1a).
 
     Raises:
-        ValueError: labels, a fixed generator or batchnorm_D for a network that has none.
+        ValueError: labels, a width, a fixed generator or batchnorm_D for a network that has none, or no filters.
     """
 
     paper = "wgan_gp"
@@ -113,6 +114,10 @@ class WGANGP(AdversarialModule):
             raise ValueError("fixed_generator is an experiment in the plane: use network=toy")
         if batchnorm_D is not None and network != "cifar10":
             raise ValueError(f"where network {network} has BatchNorm is settled by the method: leave batchnorm_D out")
+        if width is not None and network == "random":
+            raise ValueError("the widths of network random are drawn from filters: leave width out, or set filters")
+        if filters is not None and not (filters and min(filters) > 0):
+            raise ValueError(f"filters={filters} must be whole numbers above 0, one or more")
         script, constants = SCRIPTS[network], CONSTANTS[method]
         super().__init__(
             image_shape=(channels, 32, 32) if network == "random" else script.image_shape,

@@ -8,18 +8,22 @@ from typing import Any, NamedTuple, TypeVar
 from zoo.nn.layers import resolutions
 
 
-class SGDSchedule(NamedTuple):
+@dataclass(frozen=True)
+class SGDSchedule:
     """Learning rate exponential in updates, momentum linear in epochs (Goodfellow et al. 2014; Mirza & Osindero 2014).
 
-    Attributes:
+    Args:
         lr: initial learning rate.
-        lr_decay: the learning rate is divided by this at every update.
+        lr_decay: the learning rate is divided by this at every update; 1 or more.
         lr_min: floor of the learning rate.
         momentum_start: momentum up to and including epoch `momentum_first_epoch`.
         momentum_end: momentum from epoch `momentum_epochs` on; linear in epochs between.
         momentum_epochs: epoch at which the momentum saturates, counted from 0.
         images_per_epoch: what is called an epoch.
         momentum_first_epoch: epoch after which the momentum grows, counted from 0.
+
+    Raises:
+        ValueError: a floor above the learning rate, or a momentum that saturates before it grows.
     """
 
     lr: float
@@ -31,14 +35,24 @@ class SGDSchedule(NamedTuple):
     images_per_epoch: int
     momentum_first_epoch: int = 1
 
+    def __post_init__(self) -> None:
+        if self.lr_min > self.lr:
+            raise ValueError(f"lr={self.lr} is below its floor, lr_min={self.lr_min}: set lr_min as well")
+        if self.momentum_first_epoch >= self.momentum_epochs:
+            raise ValueError(
+                f"momentum_first_epoch={self.momentum_first_epoch} must be below momentum_epochs={self.momentum_epochs}"
+            )
+
     def learning_rate(self, updates: int) -> float:
         """After so many updates."""
+        if updates * math.log(self.lr_decay) > 700:  # the power is near the largest float
+            return self.lr_min
         return max(self.lr_min, self.lr / self.lr_decay**updates)
 
     def momentum(self, epoch: int) -> float:
         """In this epoch, counted from 0."""
         first = self.momentum_first_epoch
-        share = min(1.0, max(0.0, (epoch - first) / max(1, self.momentum_epochs - first)))
+        share = min(1.0, max(0.0, (epoch - first) / (self.momentum_epochs - first)))
         return self.momentum_start + share * (self.momentum_end - self.momentum_start)
 
     def set(self, optimizers: Iterable[Any], *, updates: int, images_seen: int) -> None:
@@ -114,7 +128,7 @@ class GrowthSchedule:
         for name, table in tables.items():
             if not table or min(table) > self.start:
                 raise ValueError(f"{name}={dict(table)} has no entry for the resolution {self.start} or below")
-            if min(table.values()) <= 0:
+            if not all(0 < value < math.inf for value in table.values()):
                 raise ValueError(f"{name}={dict(table)} must be positive")
 
     @property

@@ -208,7 +208,7 @@ class AdversarialModule(MonitoredModule, SamplingModule):
                 f"{name} gives images of shape {image_shape}, {kind} takes {self.image_shape} (channels, height, "
                 "width): set data.resolution, or model.resolution and model.channels, so that they agree"
             )
-        if self.num_classes is not None and not 0 < (num_classes or self.num_classes == 1) <= self.num_classes:
+        if self.num_classes is not None and not 0 < (num_classes or 0) <= self.num_classes:
             raise UnsupportedSettingError(
                 f"{name} has {num_classes or 'no'} classes, {kind} is made for {self.num_classes}: set "
                 "model.num_classes to the number of the data's classes, or choose labelled data"

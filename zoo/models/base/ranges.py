@@ -17,11 +17,12 @@ WHOLE: Mapping[str, tuple[float, float]] = {
     **dict.fromkeys(("channels", "width", "width_G", "width_D", "fmap_base", "fmap_max"), (1, MOST)),
     **dict.fromkeys(("z_dim", "w_dim", "num_classes", "group_size", "generator_batch", "categories"), (1, MOST)),
     **dict.fromkeys(("resolution", "start_resolution"), (1, 4096)),
-    **dict.fromkeys(("n_critic", "images_per_epoch", "decay_images", "decay_steps", "devices"), (1, math.inf)),
+    **dict.fromkeys(("n_critic", "images_per_epoch", "decay_images", "devices"), (1, math.inf)),
     **dict.fromkeys(("noise", "codes", "continuous"), (0, MOST)),
     **dict.fromkeys(("extra_layers", "mapping_layers"), (0, 64)),
     **dict.fromkeys(("constant_images", "stabilise_images", "fade_images", "architecture_seed"), (0, math.inf)),
     "momentum_first_epoch": (0, math.inf),
+    "decay_steps": (0, math.inf),  # 0: no decay
     "momentum_epochs": (2, math.inf),
     "truncation_cutoff": (0, 64),
 }
@@ -31,10 +32,11 @@ REAL: Mapping[str, tuple[float, float]] = {
     **dict.fromkeys(("drift_weight", "acgan_weight", "acgan_weight_D", "acgan_weight_G"), (0, math.inf)),
     **dict.fromkeys(("information_weight", "lr_min", "gain_std"), (0, math.inf)),
     **dict.fromkeys(("mixing_prob",), (0, 1)),
+    "lr_decay": (1, math.inf),  # what is divided by less grows at each update
     **dict.fromkeys(("a", "b", "c"), (-math.inf, math.inf)),
 }
 #: Numbers above 0.
-POSITIVE = ("lr", "lr_D", "lr_G", "clip", "ema_half_life", "lr_decay")
+POSITIVE = ("lr", "lr_D", "lr_G", "clip", "ema_half_life")
 #: Numbers from 0, below 1: decays, and shares that may not be all.
 BELOW_ONE = (
     *("beta1", "beta2", "momentum_start", "momentum_end", "ema_beta", "w_average_beta"),

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from zoo.models.base.sampling import Columns
+
 LOG_VARIANCE = (-8.0, 8.0)  # bounds of a learnt sigma: without them Q gains for ever by shrinking it
 
 
@@ -35,6 +37,13 @@ class CodeLayout(NamedTuple):
     def z_dim(self) -> int:
         """Values of noise and codes together."""
         return self.noise + self.codes * self.categories + self.continuous
+
+    @property
+    def prior(self) -> tuple[Columns, ...]:
+        """What `draw` draws, from the first column to the last."""
+        categorical = [Columns(self.categories, "one-hot")] * self.codes
+        parts = [Columns(self.noise, "uniform", -1, 1), *categorical, Columns(self.continuous, "uniform", -1, 1)]
+        return tuple(part for part in parts if part.columns)
 
     @property
     def parameters(self) -> int:
