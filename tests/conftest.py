@@ -19,3 +19,11 @@ def _own_folders(monkeypatch: pytest.MonkeyPatch, shared_cache: Path, tmp_path: 
         monkeypatch.setenv(name, str(shared_cache / name))
     monkeypatch.delenv("ZOO_INCEPTION_WEIGHTS", raising=False)
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def few_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    """See `toys.draw_few`."""
+    from toys import draw_few  # with torch, which whoever hands out tests need not load
+
+    draw_few(monkeypatch)
