@@ -16,7 +16,7 @@ reproduce: install
 	$(BIN)/python reproductions/dcgan.py fit --recipe digits
 
 # A process a core, at most four, with one thread each: side by side they would only wait for each other's threads.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 test: install
 	$(PYTEST)

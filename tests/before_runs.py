@@ -8,6 +8,7 @@ on: what that leaves is the expected outcome.
 
 import argparse
 import hashlib
+import io
 import json
 import lzma
 import shutil
@@ -32,9 +33,10 @@ PERIOD = 1_021  # a prime, so that no two neurons are the same
 
 def read(checkpoint: Path) -> dict[str, Any]:
     """A checkpoint, compressed or not, read without executing anything."""
-    opened: Any = lzma.open if checkpoint.suffix == ".xz" else open
-    with opened(checkpoint, "rb") as file:
-        return dict(torch.load(file, map_location="cpu", weights_only=True))
+    content = checkpoint.read_bytes()
+    if checkpoint.suffix == ".xz":  # at once: torch jumps about in the file, and each way back would unpack it anew
+        content = lzma.decompress(content)
+    return dict(torch.load(io.BytesIO(content), map_location="cpu", weights_only=True))
 
 
 def tensors(value: Any, *, name: str) -> Iterator[tuple[str, Tensor]]:

@@ -14,6 +14,7 @@ from zoo.runs.record import read_metrics
 from zoo.training import reproduce
 from zoo.training.scripts import script_of
 
+pytestmark = pytest.mark.usefixtures("few_draws")
 Zoo = Callable[..., str]
 TINY = [
     "--model.width",

@@ -29,6 +29,7 @@ from zoo.training import reproduce
 from zoo.training.plan import make_plan
 from zoo.training.words import Words
 
+pytestmark = pytest.mark.usefixtures("few_draws")
 TEXT = (ROOT / "CONTRIBUTING.md").read_text()
 EXAMPLE = named_blocks(TEXT)
 SMALL_RUN = ["--model.width=2", "--data.batch_size=8", "--evaluation.samples=100", "--evaluation.real_images=500"]

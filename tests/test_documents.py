@@ -1,13 +1,12 @@
 """README, CONTRIBUTING, docs and notebooks: links, commands, snippets, and the code that the pages quote."""
 
 import argparse
-import dataclasses
 import functools
 import inspect
 import re
 import shlex
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +28,7 @@ from pages import (
     spans,
     tables,
 )
+from parsers import parser_of
 
 import zoo.data
 from zoo.__main__ import parser as zoo_parser
@@ -38,7 +38,6 @@ from zoo.errors import UsageError, ZooError
 from zoo.models import MODELS
 from zoo.models.base.build import outline
 from zoo.releases.find import SHIPPED, list_pretrained
-from zoo.training.cli import ReproductionCLI
 from zoo.training.plan import make_plan
 from zoo.training.scripts import script_of
 from zoo.training.study import Member, Study
@@ -89,40 +88,13 @@ def test_tables_are_whole(file: Path) -> None:
 # Commands.
 
 
-class Built(Exception):
-    """Carries a parser out of a command line that is not to be run."""
-
-
-class ParserOnly(ReproductionCLI):
-    def parse_arguments(self, parser: Any, args: Any) -> None:
-        raise Built(parser)
-
-
-Check = Callable[[str], None]
-
-
-@pytest.fixture(scope="module")
-def parser_of() -> Callable[[str, str], Any]:
-    """The command line's parser of a paper and a subcommand."""
-
-    @functools.cache
-    def parser(paper: str, subcommand: str) -> Any:
-        plan = make_plan(Words.of(["fit", "--help"]), paper=paper, recipes=script_of(paper).recipes)
-        plan = dataclasses.replace(plan, words=Words.of([subcommand, "--help"]))  # of a run that is not there
-        with pytest.raises(Built) as built:
-            ParserOnly(MODELS[paper], plan=plan, recipes=[])
-        return built.value.args[0]
-
-    return parser
-
-
-def check_script(words: list[str], parser_of: Callable[[str, str], Any]) -> None:
+def check_script(words: list[str]) -> None:
     """`python reproductions/PAPER.py ...` up to the data it would read."""
     assert Path(words[0]).stem in MODELS, f"there is no {words[0]}"
-    check_paper(Path(words[0]).stem, words[1:], parser_of)
+    check_paper(Path(words[0]).stem, words[1:])
 
 
-def check_paper(paper: str, words: list[str], parser_of: Callable[[str, str], Any]) -> None:
+def check_paper(paper: str, words: list[str]) -> None:
     """A paper's own command line."""
     read, script = Words.of(words), script_of(paper)
     if read.subcommand == "study":
@@ -138,7 +110,7 @@ def check_paper(paper: str, words: list[str], parser_of: Callable[[str, str], An
         (Path(run_dir) / "config.yaml").write_text(yaml.safe_dump(settings))
     plan = make_plan(read, paper=paper, recipes=script.recipes)
     config = f"--config={yaml.safe_dump(dict(plan.base))}"
-    parser_of(paper, plan.subcommand).parse_args([plan.subcommand, config, *plan.words.rest])
+    parser_of(paper, plan.subcommand).parse_args([config, *plan.words.rest])
 
 
 def differing(study: Study) -> Iterator[Member]:
@@ -152,7 +124,7 @@ def differing(study: Study) -> Iterator[Member]:
 
 
 @pytest.mark.parametrize("paper", [paper for paper in MODELS if script_of(paper).studies])
-def test_members_of_studies_are_runs_that_can_begin(paper: str, parser_of: Callable[[str, str], Any]) -> None:
+def test_members_of_studies_are_runs_that_can_begin(paper: str) -> None:
     """Their options are known, and the networks can be made of them."""
     for study in script_of(paper).studies.values():
         for member in differing(study):
@@ -160,15 +132,15 @@ def test_members_of_studies_are_runs_that_can_begin(paper: str, parser_of: Calla
             options = [option.replace("{study}/source", "RUN") for option in (*study.options, *member.options)]
             plan = make_plan(Words.of(["fit", *options]), paper=own, recipes=script_of(own).recipes)
             config = f"--config={yaml.safe_dump(dict(plan.base))}"
-            settings = parser_of(own, "fit").parse_args(["fit", config, *plan.words.rest])["fit"]["model"]
+            settings = parser_of(own, "fit").parse_args([config, *plan.words.rest])["model"]
             outline(MODELS[own], settings.as_dict() if hasattr(settings, "as_dict") else dict(settings))
 
 
-def check_zoo(words: list[str], parser_of: Callable[[str, str], Any]) -> None:
+def check_zoo(words: list[str]) -> None:
     """`python -m zoo ...`, and that papers and releases of that name exist."""
     arguments = zoo_parser().parse_args(words)
     if words[0] in ("fit", "test", "predict", "study"):
-        check_paper(arguments.paper, [words[0], *arguments.options], parser_of)
+        check_paper(arguments.paper, [words[0], *arguments.options])
     named = {"papers": "papers", "diff": "first second"}.get(words[0], "")
     for value in (getattr(arguments, name) for name in named.split()):
         for paper in [value] if isinstance(value, str) else value:
@@ -178,7 +150,8 @@ def check_zoo(words: list[str], parser_of: Callable[[str, str], Any]) -> None:
             assert word in list_pretrained(), f"there is no release {word}"
 
 
-def check(command: str, parser_of: Callable[[str, str], Any]) -> None:
+@functools.cache  # pages share commands
+def check(command: str) -> None:
     """That a line of a page is a command that exists, with its options."""
     words = shlex.split(command.replace("RUN...", "RUN"))
     while words and re.match(r"[A-Z_]+=", words[0]):
@@ -188,9 +161,9 @@ def check(command: str, parser_of: Callable[[str, str], Any]) -> None:
         targets = re.findall(r"^(\w[\w-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE)
         assert {word for word in words[1:] if "=" not in word} <= {*targets}, command
     elif program == "zoo" or words[1:3] == ["-m", "zoo"]:
-        check_zoo(words[1:] if program == "zoo" else words[3:], parser_of)
+        check_zoo(words[1:] if program == "zoo" else words[3:])
     elif program == "python" and words[1].startswith("reproductions/"):
-        check_script(words[1:], parser_of)
+        check_script(words[1:])
     elif program == "python":
         files = [word for word in words if word.endswith(".py")]
         assert files, command
@@ -202,15 +175,15 @@ def check(command: str, parser_of: Callable[[str, str], Any]) -> None:
 
 
 @pytest.mark.parametrize("file", DOCUMENTS, ids=name_of)
-def test_commands_are_known_with_their_options(file: Path, parser_of: Callable[[str, str], Any]) -> None:
+def test_commands_are_known_with_their_options(file: Path) -> None:
     """Every command of a page is read by the parser that would run it; nothing is run."""
     for command in dict.fromkeys(commands(file.read_text())):
         if "nonsense" in command:  # README shows how the recipes are listed
             with pytest.raises(UsageError, match="unknown recipe"):
-                check(command, parser_of)
+                check(command)
         elif f"/{EXAMPLE}.py" not in command:
             try:
-                check(command, parser_of)
+                check(command)
             except (SystemExit, argparse.ArgumentError, ZooError, KeyError) as error:
                 pytest.fail(f"{file.name}: {command}: {error!r}")
 
@@ -224,7 +197,7 @@ def test_shell_scripts_are_of_the_shell(file: Path) -> None:
 
 
 @pytest.mark.parametrize("file", DOCUMENTS, ids=name_of)
-def test_commands_that_are_mentioned_exist(file: Path, parser_of: Callable[[str, str], Any]) -> None:
+def test_commands_that_are_mentioned_exist(file: Path) -> None:
     """Those without arguments by their name alone."""
     (subcommands,) = (a.choices for a in zoo_parser()._actions if isinstance(a, argparse._SubParsersAction))
     for mention in mentions(file.read_text()):
@@ -232,11 +205,11 @@ def test_commands_that_are_mentioned_exist(file: Path, parser_of: Callable[[str,
         if words[1:3] == ["-m", "zoo"] and len(words) == 4:
             assert words[3] in subcommands, f"{file.name}: {mention}"
         else:
-            check(mention, parser_of)
+            check(mention)
 
 
-def test_a_wrong_command_is_found(parser_of: Callable[[str, str], Any]) -> None:
-    check("python reproductions/wgan.py fit --recipe digits --model.clip 0.02", parser_of)
+def test_a_wrong_command_is_found() -> None:
+    check("python reproductions/wgan.py fit --recipe digits --model.clip 0.02")
     for wrong in (
         "python reproductions/wgan.py fit --recipe digits --model.clipp 0.02",
         "python reproductions/wgan.py fit --recipe digits --model.clip_when later",
@@ -244,14 +217,14 @@ def test_a_wrong_command_is_found(parser_of: Callable[[str, str], Any]) -> None:
         "python -m zoo",
     ):
         with pytest.raises((SystemExit, argparse.ArgumentError)):
-            check(wrong, parser_of)
+            check(wrong)
     with pytest.raises(UsageError):
-        check("python reproductions/wgan.py fit --recipe digit", parser_of)
+        check("python reproductions/wgan.py fit --recipe digit")
     for wrong in ("make cofee", "python reproductions/vae.py fit", "python -m zoo sample dcgan.letters", "rm RUN"):
         with pytest.raises(AssertionError):
-            check(wrong, parser_of)
+            check(wrong)
     with pytest.raises(KeyError):
-        check("python reproductions/wgan.py study --name mnits", parser_of)
+        check("python reproductions/wgan.py study --name mnits")
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from zoo.training import reproduce
 from zoo.training.loggers import JsonlLogger
 from zoo.training.scripts import script_of
 
+pytestmark = pytest.mark.usefixtures("few_draws")
 TINY = ["--model.width", "2", "--data.batch_size", "16", "--keep.monitor", "null", "--evaluation.every", "null"]
 FEW = ["--evaluation.test_samples", "100", "--evaluation.real_images", "100", "--evaluation.extractors", "[lenet]"]
 

@@ -20,7 +20,7 @@ def small(paper: str) -> tuple[AdversarialModule, Digits, int]:
     """A module, its data and its budget in images."""
     if paper == "gan":
         return GAN(images_per_epoch=5_000), Digits(batch_size=100), 100_000
-    return DCGAN(network="community", resolution=32, channels=1, width=16), Digits(resolution=32, batch_size=32), 20_000
+    return DCGAN(network="community", resolution=32, channels=1, width=8), Digits(resolution=32, batch_size=16), 8_000
 
 
 def improvement(paper: str) -> float:

@@ -31,6 +31,7 @@ from zoo.training.scripts import script_of
 from zoo.training.trainer import REFUSED
 
 ROOT = Path(__file__).parents[1]
+pytestmark = pytest.mark.usefixtures("few_draws")
 TINY = ["--recipe", "digits", "--model.width", "2", "--data.batch_size", "16", "--images", "64", "--run_dir", "run"]
 QUIET = ["--keep.monitor", "null", "--evaluation.every", "null"]
 

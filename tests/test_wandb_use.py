@@ -17,6 +17,7 @@ from zoo.errors import RecordError
 from zoo.runs.record import read_result
 
 ROOT = Path(__file__).parents[1]
+pytestmark = pytest.mark.usefixtures("few_draws")
 PROJECT = "lightning-gan-zoo"
 
 

@@ -3,11 +3,13 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from lightning.pytorch import Callback, Trainer
 from torch import Tensor, nn
 
 from zoo.data import ImageArray, ImageDataModule
+from zoo.metrics.batchnorm import batchnorm_statistics
 from zoo.models.base.module import AdversarialModule
 from zoo.nn.losses import bce_discriminator_loss, gradient_penalty, non_saturating_generator_loss
 from zoo.runs.checkpoints import AtomicCheckpointIO
@@ -128,3 +130,12 @@ def same(a: Any, b: Any) -> bool:
     if isinstance(a, list | tuple):
         return len(a) == len(b) and all(same(x, y) for x, y in zip(a, b, strict=True))
     return bool(a == b)
+
+
+def draw_few(patch: pytest.MonkeyPatch) -> None:
+    """Evaluators re-estimate BatchNorm from one block, not from up to 10,000 fakes: where no figure's value matters."""
+
+    def few(network: nn.Module, mode: Any, draw: Any, *, draws: int) -> Any:
+        return batchnorm_statistics(network, mode, draw, draws=min(draws, 1))
+
+    patch.setattr("zoo.metrics.evaluator.batchnorm_statistics", few)

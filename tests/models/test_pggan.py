@@ -196,16 +196,17 @@ def test_the_average_has_a_decay_per_update() -> None:
 
 
 # Borders of this run: 4x4 to 12, fade to 24, 8x8 to 36, fade to 48; batches start at 0 8 16 24 32 40 44 48 ...
-@pytest.mark.parametrize("stop", [16, 24, 40, 44])
 @pytest.mark.parametrize("settings", [{}, {"joint_update": True, "num_classes": 10}], ids=["plain", "joint"])
-def test_a_resumed_run_is_the_uninterrupted_run(tmp_path: Path, stop: int, settings: dict[str, Any]) -> None:
+def test_a_resumed_run_is_the_uninterrupted_run(tmp_path: Path, settings: dict[str, Any]) -> None:
     train(small(**settings), CounterCheckpoint(tmp_path / "whole"), world=1, images=56)
-    train(small(**settings), CounterCheckpoint(tmp_path / "parts"), world=1, images=stop)
-    last = tmp_path / "parts/last.ckpt"
-    assert int(state_of(last)["state_dict"]["images_seen"]) == stop
-    torch.manual_seed(77)
-    train(small(**settings), CounterCheckpoint(tmp_path / "parts"), world=1, images=56, ckpt_path=last)
-    assert same(state_of(tmp_path / "whole/last.ckpt"), state_of(last))
+    for stop in (16, 24, 40, 44):
+        folder = tmp_path / str(stop)
+        last = folder / "last.ckpt"
+        train(small(**settings), CounterCheckpoint(folder), world=1, images=stop)
+        assert int(state_of(last)["state_dict"]["images_seen"]) == stop
+        torch.manual_seed(77)
+        train(small(**settings), CounterCheckpoint(folder), world=1, images=56, ckpt_path=last)
+        assert same(state_of(tmp_path / "whole/last.ckpt"), state_of(last)), stop
 
 
 @pytest.mark.slow

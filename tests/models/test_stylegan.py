@@ -279,24 +279,18 @@ class SaveAt(Callback):
             trainer.save_checkpoint(self.path, weights_only=False)
 
 
-@pytest.mark.parametrize("images", [8, 16, 28, 48, 60])
-def test_a_resumed_run_is_the_uninterrupted_one(tmp_path: Path, images: int) -> None:
+def test_a_resumed_run_is_the_uninterrupted_one(tmp_path: Path) -> None:
     """Before and at the beginning of the fade (where the batch changes), inside it, at its end, and after."""
-    settings = {"enable_checkpointing": True}
-    fit(tiny(), CounterCheckpoint(tmp_path / "whole"), data=Grey16(), images=80, **settings)
-    fit(tiny(), SaveAt(tmp_path / "half.ckpt", images), data=Grey16(), images=images + 4, **settings)
-    torch.manual_seed(12345)
-    fit(
-        tiny(),
-        CounterCheckpoint(tmp_path / "resumed"),
-        data=Grey16(),
-        images=80,
-        ckpt_path=tmp_path / "half.ckpt",
-        **settings,
-    )
-    whole, resumed = (state_of(tmp_path / name / "last.ckpt") for name in ("whole", "resumed"))
-    assert int(whole["state_dict"]["images_seen"]) == 80
-    assert same(whole, resumed)
+    moments = {images: tmp_path / f"{images}.ckpt" for images in (8, 16, 28, 48, 60)}
+    keepers = [SaveAt(path, images) for images, path in moments.items()]
+    fit(tiny(), *keepers, data=Grey16(), images=64, enable_checkpointing=True)
+    fit(tiny(), CounterCheckpoint(tmp_path / "whole"), data=Grey16(), images=72)
+    whole = state_of(tmp_path / "whole/last.ckpt")
+    assert int(whole["state_dict"]["images_seen"]) == 72
+    for images, path in moments.items():
+        torch.manual_seed(12345)
+        fit(tiny(), CounterCheckpoint(tmp_path / "resumed"), data=Grey16(), images=72, ckpt_path=path)
+        assert same(whole, state_of(tmp_path / "resumed/last.ckpt")), images
 
 
 def test_the_stages_of_a_run() -> None:
