@@ -174,6 +174,9 @@ def test_markdown_shows_every_cell_as_it_is(tmp_path: Path) -> None:
     assert text.startswith("## Runs\n\n| run | data | images seen | updates of G |")
     assert "| 45 +/- 7.2 (3) | 46 +/- 7.2 (3) |" in text
     assert plain_in_markdown("a|b <i> `c` *d*") == r"a\|b \<i> \`c\` \*d\*"
+    assert plain_in_markdown("z_dim _a_ __b__ ~~c~~ &lt; $d$ e & f") == (
+        r"z_dim \_a\_ \_\_b\_\_ \~\~c\~\~ \&lt; \$d\$ e & f"
+    )
 
 
 ODD = r"50% of $x_1^2$ & #3 {a} ~\begin <b>|`c` 'd' \"e\" --lr --- 中 [é]"
@@ -183,7 +186,8 @@ def test_latex_is_escaped() -> None:
     assert escaped("n_critic 5 & 50% +/- 2") == r"n\_critic 5 \& 50\% $\pm$ 2"
     assert escaped(r"\a{b}~^") == r"\textbackslash{}a\{b\}\textasciitilde{}\textasciicircum{}"
     assert escaped("--a ---b") == "-{}-a -{}-{}-b"
-    assert escaped("é中") == "éU+4E2D"
+    assert escaped("é中ħ đ") == "éU+4E2DU+0127 đ"
+    assert escaped("a,,b,c") == "a,{},b,c"
     text = in_latex(Table("t_1", "", ["a", "b"], [["[x]", "1 +/- 2 (3)"]]))
     assert "{}[x] & 1 $\\pm$ 2 (3) \\\\\n" in text  # behind \\ a bracket would be an option
     assert r"\begin{tabular}{lr}" in text
