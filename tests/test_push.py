@@ -13,7 +13,7 @@ from wandb_files import history, ids, wandb_records, without_account
 
 from zoo.commands.compare.reading import read_run
 from zoo.commands.wandb.pull import pull
-from zoo.commands.wandb.push import PUSHED_FILE, push
+from zoo.commands.wandb.push import PUSHED_FILE, as_logged, push
 from zoo.errors import RecordError, ZooError
 from zoo.runs.record import read_metrics
 
@@ -167,6 +167,12 @@ class FakeApi:
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(self.folder / path, root / path)
         return (root / path).open()
+
+
+def test_a_line_without_its_time_is_pushed_too() -> None:
+    row = {"images_seen": 400, "fd": None, "fd_nonfinite": "-inf"}
+    assert as_logged(row) == {"fd": -math.inf}
+    assert as_logged({**row, "time": 3.0}) == {"fd": -math.inf, "_timestamp": 3.0}
 
 
 def test_runs_are_fetched_as_folders_that_can_be_compared(tmp_path: Path) -> None:
