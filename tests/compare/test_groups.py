@@ -11,13 +11,14 @@ from pathlib import Path
 import pytest
 from made_runs import PROTOCOL, make_run
 
+from zoo.__main__ import parser
 from zoo.commands.compare.charts import Charts
 from zoo.commands.compare.comparison import Comparison
 from zoo.commands.compare.groups import Group, grouped
 from zoo.commands.compare.page import page
 from zoo.commands.compare.reading import read_runs
 from zoo.commands.compare.text import as_text, tables, write_tables
-from zoo.errors import RecordError
+from zoo.errors import RecordError, UsageError
 from zoo.runs.lock import LOCK_FILE, RunLock
 from zoo.runs.record import read_result, write_result
 from zoo.runs.tables import PREAMBLE, Table, escaped, in_latex, plain_in_markdown
@@ -159,6 +160,19 @@ def test_the_csv_has_a_row_for_each_value(tmp_path: Path) -> None:
     assert float(last["deviation"]) == pytest.approx(statistics.stdev(ENDS))
     assert {row["state"] for row in rows} == {"3 finished", "1 stopped, 2 missing"}
     assert all(len(row) == len(rows[0]) for row in rows)
+
+
+def test_a_record_is_not_written_over_nor_one_table_by_another(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "a")
+    before = (run / "result.json").read_bytes()
+    for options, message in (
+        (["--csv", run / "result.json", run], "--csv .*result.json may be a record"),
+        ([run, "--page", "", "--latex", tmp_path / "t", "--markdown", tmp_path / "b/../t"], "one file twice"),
+    ):
+        arguments = parser("compare").parse_args(["compare", *map(str, options)])
+        with pytest.raises(UsageError, match=message):
+            arguments.run(arguments)
+    assert (run / "result.json").read_bytes() == before
 
 
 def test_files_that_cannot_be_written_are_named(tmp_path: Path) -> None:
