@@ -49,6 +49,12 @@ def test_the_film_of_a_run_begins_with_what_came_out(suffix: str, tmp_path: Path
     assert list(tmp_path.glob("film*")) == [tmp_path / f"film{suffix}"]  # nothing is left beside it
 
 
+def test_the_images_seen_of_a_film_are_those_of_its_grids(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    make_run(tmp_path / "run", values={200: 50.0, 1400: 60.0})
+    run("film", tmp_path / "run", "--out", tmp_path / "film.gif")
+    assert "2 grids, 200 to 1,400 images seen" in capsys.readouterr().out
+
+
 def test_a_film_that_cannot_be_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make_run(tmp_path / "one", values={200: 50.0})
     make_run(tmp_path / "run")

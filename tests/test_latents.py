@@ -317,6 +317,7 @@ def test_what_cannot_be_projected_or_found_is_refused(tmp_path: Path) -> None:
     (tmp_path / "text.png").write_text("no image")
     for arguments, error, message in (
         (("project", "wgan.mnist"), UsageError, "name images, or --own N"),
+        (("project", "wgan.mnist", "mine.png", "--out", "./mine.png"), UsageError, "is one of the images"),
         (("project", "wgan.mnist", "absent.png"), DataError, "there is no image absent.png"),
         (("project", "wgan.mnist", tmp_path / "text.png"), DataError, "text.png"),
         (("project", "wgan.mnist", "--own", 1, "--space", "w"), EvaluationError, "has no space w"),

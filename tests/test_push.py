@@ -13,7 +13,7 @@ from wandb_files import history, ids, wandb_records, without_account
 
 from zoo.commands.compare.reading import read_run
 from zoo.commands.wandb.pull import pull
-from zoo.commands.wandb.push import PUSHED_FILE, push
+from zoo.commands.wandb.push import PUSHED_FILE, as_logged, push
 from zoo.errors import RecordError, ZooError
 from zoo.runs.record import read_metrics
 
@@ -169,6 +169,12 @@ class FakeApi:
         return (root / path).open()
 
 
+def test_a_line_without_its_time_is_pushed_too() -> None:
+    row = {"images_seen": 400, "fd": None, "fd_nonfinite": "-inf"}
+    assert as_logged(row) == {"fd": -math.inf}
+    assert as_logged({**row, "time": 3.0}) == {"fd": -math.inf, "_timestamp": 3.0}
+
+
 def test_runs_are_fetched_as_folders_that_can_be_compared(tmp_path: Path) -> None:
     pytest.importorskip("wandb")
     local = make_run(tmp_path / "local")
@@ -180,6 +186,27 @@ def test_runs_are_fetched_as_folders_that_can_be_compared(tmp_path: Path) -> Non
     assert fetched.record == wanted.record
     assert list(fetched.grids) == [400]
     assert fetched.grids[400].read_bytes() == wanted.grids[400].read_bytes()
+
+
+def test_points_that_lack_their_place_or_their_time_do_not_end_a_fetch(tmp_path: Path) -> None:
+    wandb = pytest.importorskip("wandb")
+    api = FakeApi(make_run(tmp_path / "local"))
+    (run,) = api.runs("me/zoo")[1:]
+    whole = run.scan_history()[:-1]
+    run.scan_history = lambda: [{"images_seen": "NaN", "fd": 1.0}, *whole, {"images_seen": 500, "fd_lenet2k": 3.0}]
+    api.runs = lambda project: [run]  # type: ignore[method-assign]
+    (folder,) = pull("me/zoo", tmp_path / "fetched", api=api)
+    assert [(point.images_seen, point.seconds) for point in read_run(folder).points("fd_lenet2k")][-2:] == [
+        (400, 40.0),
+        (500, 40.0),
+    ]
+
+    def gone(path: str) -> None:
+        raise wandb.errors.CommError("no such file")
+
+    run.file = gone
+    with pytest.raises(RecordError, match="the runs of me/zoo cannot be fetched from W&B: no such file"):
+        pull("me/zoo", tmp_path / "again", api=api)
 
 
 def test_projects_that_cannot_be_fetched(tmp_path: Path) -> None:

@@ -260,6 +260,20 @@ def test_the_data_are_those_of_the_run() -> None:
     assert "Study `finetune_colour` on CIFAR10 64x64" in shown
 
 
+def test_seeds_of_a_mean_are_those_that_it_is_of_and_a_paper_reports_nothing_on_other_data() -> None:
+    """`mnist` is on MNIST, of which the paper reports `parzen_ll`."""
+    test = {"checkpoint": "last.ckpt", "images_seen": 9, "values": {"parzen_ll": 9.0}, "protocols": {"parzen_ll": "p"}}
+    whole = {"paper": "gan", "recipe": "mnist", "tests": [test], "images_seen": 9, "seed": 1, "commit": "c" * 40}
+    whole |= {"commands": [], "overrides": {}}
+    records = {"a": {**whole, "tests": [], "seed": 0}, "b": whole}
+    study = {"paper": "gan", "study": "seeds", "groups": {"a": "GAN", "b": "GAN"}, "findings": {}, "records": records}
+    (found,) = of_study(study)
+    assert (found.last, found.seeds, found.protocol, found.reported) == (Value(9.0), (1,), "p", "225 +/- 2")
+    records |= {name: {**record, "overrides": {"--data": "Digits"}} for name, record in records.items()}
+    (found,) = of_study(study)
+    assert found.reported is None
+
+
 @pytest.mark.parametrize(("size", "variant"), [("32", "row a at 32x32"), ("128", None)])
 def test_a_row_of_a_table_in_small_is_none_of_the_recipes(size: str, variant: str | None) -> None:
     """`table1_a` is CelebA at 128x128."""

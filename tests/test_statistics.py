@@ -25,6 +25,10 @@ RUNS = np.random.default_rng(5).normal(10, 2, size=9).tolist()
 def test_mean_and_deviation() -> None:
     assert mean_and_deviation([1.0, 2.0, 4.5]) == pytest.approx((2.5, np.std([1, 2, 4.5], ddof=1)))
     assert mean_and_deviation([3.0]) == (3.0, None)
+    mean, deviation = mean_and_deviation([1e250, 3e250])  # whose squares are no floats
+    assert (mean, deviation) == pytest.approx((2e250, math.sqrt(2) * 1e250))
+    assert mean_and_deviation([1.7e308, 1.7e308, 0.0])[0] == pytest.approx(1.7e308 / 3 * 2)
+    assert mean_and_deviation([0.0, 0.0]) == (0.0, 0.0)
     assert mean_and_deviation([1.0, INF]) == (INF, None)
     assert math.isnan(mean_and_deviation([])[0])
 

@@ -164,6 +164,23 @@ def test_the_table_holds_best_and_last_with_protocols(runs: list[Path]) -> None:
     assert curves(read) == ["fd_lenet2k"]
 
 
+def test_the_table_shows_names_as_they_are_and_neither_other_checkpoints_nor_a_best_that_is_none(
+    tmp_path: Path,
+) -> None:
+    from zoo.commands.wandb.report import table
+
+    run = make_run(tmp_path / "a|b", tests={"best": 66.0, "last": 66.0, "images-000000200": 1.0})
+    record = json.loads((run / "result.json").read_text())
+    record["measures"]["fd_lenet2k"]["better"] = "neither"
+    (run / "result.json").write_text(json.dumps(record))
+    key = record["measures"]["fd_lenet2k"]["protocol"]
+    assert table([read_run(run)]).splitlines()[2:] == [
+        rf"| gan digits a\|b | fd_lenet2k |  |  | 60 | {key} |",
+        rf"| gan digits a\|b | fd_lenet (test) | 66 | 400 |  | {key} |",
+        rf"| gan digits a\|b | fd_lenet (test) |  | 400 | 66 | {key} |",
+    ]
+
+
 @pytest.mark.usefixtures("offline")
 def test_a_report_is_refused_before_anything_is_sent(
     runs: list[Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -1,6 +1,7 @@
 """Runs lined up: what they are called, what may be compared, where they differ."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,10 @@ from made_runs import PROTOCOL, make_run, write_rows
 
 from zoo.commands.compare.comparison import Comparison
 from zoo.commands.compare.labels import flatten, short_paths
+from zoo.commands.compare.page import write_page
 from zoo.commands.compare.protocols import differing_fields, groups_of
 from zoo.commands.compare.reading import read_runs
-from zoo.commands.compare.text import as_text
+from zoo.commands.compare.text import as_text, write_tables
 from zoo.runs.record import read_metrics
 from zoo.runs.text import lined_up, number
 
@@ -83,12 +85,53 @@ def test_protocols_are_equal_in_content() -> None:
 
 def test_reported_stands_beside_reached(tmp_path: Path) -> None:
     folder = make_run(tmp_path / "a", recipe="mnist", tests={"best": 170.25, "last": 160.5}, tested="parzen_ll")
+    record = (folder / "result.json").read_text()
+    (folder / "result.json").write_text(record.replace('"Digits"', '"MNIST"'))  # the recipe's data
     (figure,) = comparison(folder).tested["parzen_ll"]
     cells = {name: figure.cells[name] for name in ("reported", "best", "last")}
     assert cells == {"reported": "225 +/- 2", "best": "170.2 at 400", "last": "160.5 at 400"}
     elsewhere = make_run(tmp_path / "b", recipe="digits", tests={"last": 170.0}, tested="parzen_ll")
     (figure,) = comparison(elsewhere).tested["parzen_ll"]
     assert (figure.cells["reported"], figure.cells["best"]) == ("not reported", "")
+
+
+def test_what_a_paper_reports_does_not_stand_beside_a_run_on_other_data(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "a", recipe="mnist", tests={"last": 160.5}, tested="parzen_ll")
+    record = json.loads((run / "result.json").read_text())
+    for name, text in {"Digits": "not reported", "MNIST": "225 +/- 2"}.items():
+        record["dataset"]["name"] = name
+        (run / "result.json").write_text(json.dumps(record))
+        (figure,) = comparison(run).tested["parzen_ll"]
+        assert figure.cells["reported"] == text
+
+
+def test_best_and_last_of_two_protocols_are_said_to_be(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "a", tests={"best": 3.0, "last": 4.0})
+    record = json.loads((run / "result.json").read_text())
+    key = record["tests"][0]["protocols"]["fd_lenet"]
+    record["tests"][1]["protocols"]["fd_lenet"] = "o" * 12
+    record["protocols"]["o" * 12] = OTHER
+    (run / "result.json").write_text(json.dumps(record))
+    compared = comparison(run)
+    assert compared.tested["fd_lenet"][0].cells["protocol"] == f"best: {key}, last: {'o' * 12}"
+    note = "gan digits: fd_lenet of test: best and last were taken under different protocols"
+    assert compared.run_notes == [note]
+
+
+def test_equal_tests_of_the_best_and_last_checkpoint_are_both_shown(tmp_path: Path) -> None:
+    (figure,) = comparison(make_run(tmp_path / "a", tests={"best": 3.0, "last": 3.0})).tested["fd_lenet"]
+    assert (figure.cells["best"], figure.cells["last"]) == ("3 at 400", "3 at 400")
+
+
+@pytest.mark.parametrize("name", [os.fsdecode(b"caf\xe9"), "red \x1b[31m"])
+def test_names_that_no_terminal_and_no_file_can_hold(name: str, tmp_path: Path) -> None:
+    runs = [make_run(tmp_path / name), make_run(tmp_path / "other")]
+    compared = Comparison(*read_runs([*runs, runs[0]]))
+    files = {form: str(tmp_path / form) for form in ("csv", "latex", "markdown")}
+    written = [*write_tables(compared, files), write_page(compared, tmp_path / "page.html")]
+    assert all("\x1b" not in file.read_text(encoding="utf-8") for file in written)
+    assert "\x1b" not in as_text(compared)
+    as_text(compared).encode()
 
 
 def test_settings_and_circumstances_that_differ(tmp_path: Path) -> None:

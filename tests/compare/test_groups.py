@@ -11,13 +11,14 @@ from pathlib import Path
 import pytest
 from made_runs import PROTOCOL, make_run
 
+from zoo.__main__ import parser
 from zoo.commands.compare.charts import Charts
 from zoo.commands.compare.comparison import Comparison
 from zoo.commands.compare.groups import Group, grouped
 from zoo.commands.compare.page import page
 from zoo.commands.compare.reading import read_runs
 from zoo.commands.compare.text import as_text, tables, write_tables
-from zoo.errors import RecordError
+from zoo.errors import RecordError, UsageError
 from zoo.runs.lock import LOCK_FILE, RunLock
 from zoo.runs.record import read_result, write_result
 from zoo.runs.tables import PREAMBLE, Table, escaped, in_latex, plain_in_markdown
@@ -161,6 +162,19 @@ def test_the_csv_has_a_row_for_each_value(tmp_path: Path) -> None:
     assert all(len(row) == len(rows[0]) for row in rows)
 
 
+def test_a_record_is_not_written_over_nor_one_table_by_another(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "a")
+    before = (run / "result.json").read_bytes()
+    for options, message in (
+        (["--csv", run / "result.json", run], "--csv .*result.json may be a record"),
+        ([run, "--page", "", "--latex", tmp_path / "t", "--markdown", tmp_path / "b/../t"], "one file twice"),
+    ):
+        arguments = parser("compare").parse_args(["compare", *map(str, options)])
+        with pytest.raises(UsageError, match=message):
+            arguments.run(arguments)
+    assert (run / "result.json").read_bytes() == before
+
+
 def test_files_that_cannot_be_written_are_named(tmp_path: Path) -> None:
     compared = comparison(*seeds(tmp_path))
     with pytest.raises(RecordError, match=r"could not write \S+absent/t\.md"):
@@ -174,6 +188,9 @@ def test_markdown_shows_every_cell_as_it_is(tmp_path: Path) -> None:
     assert text.startswith("## Runs\n\n| run | data | images seen | updates of G |")
     assert "| 45 +/- 7.2 (3) | 46 +/- 7.2 (3) |" in text
     assert plain_in_markdown("a|b <i> `c` *d*") == r"a\|b \<i> \`c\` \*d\*"
+    assert plain_in_markdown("z_dim _a_ __b__ ~~c~~ &lt; $d$ e & f") == (
+        r"z_dim \_a\_ \_\_b\_\_ \~\~c\~\~ \&lt; \$d\$ e & f"
+    )
 
 
 ODD = r"50% of $x_1^2$ & #3 {a} ~\begin <b>|`c` 'd' \"e\" --lr --- 中 [é]"
@@ -183,7 +200,8 @@ def test_latex_is_escaped() -> None:
     assert escaped("n_critic 5 & 50% +/- 2") == r"n\_critic 5 \& 50\% $\pm$ 2"
     assert escaped(r"\a{b}~^") == r"\textbackslash{}a\{b\}\textasciitilde{}\textasciicircum{}"
     assert escaped("--a ---b") == "-{}-a -{}-{}-b"
-    assert escaped("é中") == "éU+4E2D"
+    assert escaped("é中ħ đ") == "éU+4E2DU+0127 đ"
+    assert escaped("a,,b,c") == "a,{},b,c"
     text = in_latex(Table("t_1", "", ["a", "b"], [["[x]", "1 +/- 2 (3)"]]))
     assert "{}[x] & 1 $\\pm$ 2 (3) \\\\\n" in text  # behind \\ a bracket would be an option
     assert r"\begin{tabular}{lr}" in text

@@ -228,6 +228,10 @@ def test_a_value_that_was_not_finite_stands_in_the_list_of_records(
     (folder / "result.json").write_text(json.dumps(record))
     records.run(argparse.Namespace(folder=str(folder)))
     assert "last not finite" in capsys.readouterr().out
+    record["measures"]["fd_lenet2k"]["better"] = "neither"
+    (folder / "result.json").write_text(json.dumps(record))
+    records.run(argparse.Namespace(folder=str(folder)))
+    assert "best" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("content", [b"hello", b"", b"\x89PNG\r\n\x1a\n" + b"\0" * 40])
@@ -246,3 +250,39 @@ def test_settings_of_another_shape_are_not_compared(tmp_path: Path) -> None:
     runs, _ = read_runs([folder])
     assert any("cannot be used and is not compared" in note for note in runs[0].notes)
     assert write_page(Comparison(runs, []), tmp_path / "page.html").is_file()
+
+
+def copy_of_wandb(run: Path) -> None:
+    """What W&B keeps beside a run that it mirrors: copies of its record and settings, and files of its own."""
+    files = run / "wandb/offline-run-20250131_120000-ab12cd34/files"
+    files.mkdir(parents=True)
+    shutil.copy(run / "result.json", files / "result.json")
+    (files / "config.yaml").write_text("_wandb:\n  value: {}\n")
+    (files / "wandb-summary.json").write_text("{}")
+    (run / "wandb_pushed.json").write_text("{}")
+
+
+def test_a_run_that_is_mirrored_to_wandb_is_one_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    runs = tmp_path / "runs"
+    copy_of_wandb(make_run(runs / "a"))
+    (runs / "a/transfer.json").write_text("{}")
+    found, notes = read_runs([runs])
+    assert ([run.path for run in found], notes) == ([runs / "a"], [])
+    records.run(argparse.Namespace(folder=str(runs)))
+    assert capsys.readouterr().out.count("fd_lenet2k") == 1
+
+
+def test_runs_that_lost_a_file_are_found_below_a_folder_beside_whole_ones(tmp_path: Path) -> None:
+    whole, without, begun = (make_run(tmp_path / name, finished=name != "c") for name in "abc")
+    (without / "config.yaml").unlink()
+    (begun / "config.yaml").unlink()
+    found, _ = read_runs([tmp_path])
+    assert [run.path for run in found] == [whole, without, begun]
+
+
+def test_a_run_and_its_record_are_one(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "a")
+    found, notes = read_runs([run, run / "result.json"])
+    assert len(found) == len(notes) == 1
+    (alone,) = read_runs([run / "result.json"])[0]
+    assert alone.points("fd_lenet2k")

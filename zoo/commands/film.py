@@ -47,7 +47,8 @@ def run(arguments: argparse.Namespace) -> None:
     largest = int(arguments.megabytes * MEGABYTE)
     size = write_film(lambda share: draw(share=share), out, largest=largest)
     above = "" if size <= largest else " (--megabytes is less: fewer --frames make it smaller)"
-    say(f"{len(fitting)} grids, 0 to {max(fitting):,} images seen, {size / MEGABYTE:.2g} MB{above}: {out}")
+    span = f"{min(fitting):,} to {max(fitting):,} images seen"
+    say(f"{len(fitting)} grids, {span}, {size / MEGABYTE:.2g} MB{above}: {out}")
 
 
 def grids_of(folder: RunDir) -> dict[int, Path]:

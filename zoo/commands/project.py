@@ -45,6 +45,8 @@ def run(arguments: argparse.Namespace) -> None:
         raise UsageError(f"--truncation_penalty must be 0 or more, not {arguments.truncation_penalty:g}")
     space = space_of(model_argument.load(arguments), arguments.space)
     out = output_file(arguments.out)
+    if any(out.resolve() == Path(name).expanduser().resolve() for name in arguments.images):
+        raise UsageError(f"--out {arguments.out} is one of the images, and would be written over: name another file")
     save = output_file(arguments.save, option="--save", suffixes=(".safetensors",)) if arguments.save else None
     targets = own(space, arguments) if arguments.own else read_images(arguments.images, space.module.image_shape)
     targets = targets.to(space.module.device)

@@ -7,10 +7,13 @@ from pathlib import Path
 
 from zoo.errors import ZooError
 from zoo.experiments.measures import study_table
+from zoo.runs.folder import CONFIG_FILE, METRICS_FILE, RESULT_FILE, of_wandb
 from zoo.runs.record import read_result
-from zoo.runs.study import is_study, read_study
+from zoo.runs.study import STUDY_FILE, is_study, read_study
 from zoo.runs.text import say
 from zoo.training.scripts import folder_of_scripts
+
+OF_RUNS = (CONFIG_FILE, METRICS_FILE, RESULT_FILE, STUDY_FILE, "benchmark.json")  # what lies in their folders
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Prints what the records under a folder reached, one line for each measure."""
     folder = Path(arguments.folder) if arguments.folder else folder_of_scripts() / "records"
-    files = sorted(folder.glob("**/*.json"))
+    files = sorted(records_in(folder))
     if not files:
         raise ZooError(f"no records (*.json) under {folder}: name a folder of runs or reproductions/records")
     for file in files:
@@ -36,7 +39,21 @@ def run(arguments: argparse.Namespace) -> None:
         say(f"{file}: {record['paper']} {record['recipe']}, {record['images_seen']:,} images of {data}")
         for name, measure in record["measures"].items():
             best, last = measure["best"], measure["last"]
-            say(f"  {name:24} best {digits(best['value'])} at {best['images_seen']:,}, last {digits(last['value'])}")
+            chosen = (
+                "" if measure["better"] == "neither" else f"best {digits(best['value'])} at {best['images_seen']:,}, "
+            )
+            say(f"  {name:24} {chosen}last {digits(last['value'])}")
+
+
+def records_in(folder: Path) -> set[Path]:
+    """The records at or below a folder; other JSON files within runs, studies and benchmarks are none."""
+    inside = {file.parent for name in OF_RUNS for file in folder.glob(f"**/{name}")}
+    return {
+        file
+        for file in folder.glob("**/*.json")
+        if not of_wandb(file)
+        if file.name in (RESULT_FILE, STUDY_FILE) or inside.isdisjoint(file.parents)
+    }
 
 
 def digits(value: float | None) -> str:

@@ -10,7 +10,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import count
+from itertools import count, pairwise
 from pathlib import Path
 
 from zoo.errors import RecordError
@@ -119,6 +119,11 @@ class RunDir:
     def all_checkpoints(self) -> dict[int, Path]:
         """Kept checkpoints by images seen, in this order; last.ckpt and best.ckpt are not among them."""
         return at_images(self.checkpoints, ".ckpt")
+
+
+def of_wandb(file: Path) -> bool:
+    """Whether a file is W&B's own copy beside a run, as of its config.yaml and result.json, and no run by itself."""
+    return any(a == "wandb" and "run-" in b for a, b in pairwise(file.parts))
 
 
 def name_at(images_seen: int) -> str:

@@ -35,7 +35,10 @@ def mean_and_deviation(values: Sequence[float]) -> tuple[float, float | None]:
         return math.nan, None
     if not np.isfinite(values).all():
         return (math.inf if max(values) == math.inf else -math.inf), None
-    return float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else None
+    # in units of a power of two, which changes no digit: squares of what a diverging run reaches are no floats
+    scale = 2.0 ** (math.frexp(max(map(abs, values)))[1] - 1)
+    shares = np.asarray(values, dtype=np.float64) / scale
+    return scale * float(shares.mean()), scale * float(shares.std(ddof=1)) if len(values) > 1 else None
 
 
 def interquartile_mean(values: npt.ArrayLike) -> Array:

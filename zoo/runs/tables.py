@@ -24,7 +24,10 @@ LATEX = {
     "+/-": r"$\pm$",
     **{letter: rf"\{letter}" for letter in "&%$#_{}"},
 }
+#: What Markdown would obey: of _ those at an end of a word, of & those that begin a letter's name.
+MARKDOWN = re.compile(r"[\\|<`*\[~$]|&(?=#?\w+;)|(?<![^\W_])_|_(?![^\W_])")
 FONT = "\u0180"  # from this letter on, a document of LaTeX needs a font of its own
+NO_FONT = "\u0126\u0127\u0138\u013f\u0140\u0149\u0166\u0167\u017f"  # before it: H, h, T and t with bars, and the like
 PREAMBLE = r"% \usepackage[T1]{fontenc}, \usepackage{booktabs} and \usepackage{graphicx} in the document's head"
 #: A table wider than a line is made as narrow as one; others keep their size.
 FITTED = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
@@ -53,7 +56,7 @@ def in_markdown(table: Table, *, level: int = 3) -> str:
 
 def plain_in_markdown(text: str) -> str:
     """A text that Markdown shows as it is, in a cell too."""
-    return re.sub(r"([\\|<`*\[])", r"\\\1", printable(text, keep=""))
+    return MARKDOWN.sub(r"\\\g<0>", printable(text, keep=""))
 
 
 def as_csv(head: Sequence[str], rows: Rows) -> str:
@@ -83,5 +86,6 @@ def as_latex(head: Sequence[str], rows: Rows) -> str:
 def escaped(text: str) -> str:
     """A cell's text for LaTeX: +/- becomes its sign, all else is shown as it is; letters without a font as U+4E2D."""
     parts = re.findall(r"\+/-|.", printable(text, keep=""))
-    found = "".join(LATEX.get(part, part if part < FONT else f"U+{ord(part):04X}") for part in parts)
-    return re.sub("-(?=-)", "-{}", found)  # two would become a dash
+    plain = {part: part if part < FONT and part not in NO_FONT else f"U+{ord(part[0]):04X}" for part in parts}
+    found = "".join(LATEX.get(part, plain[part]) for part in parts)
+    return re.sub(r"([-,])(?=\1)", r"\1{}", found)  # two would become a dash, or a quotation mark

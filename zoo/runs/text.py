@@ -29,6 +29,11 @@ def printable(text: str, *, keep: str = "\n\t") -> str:
     return "".join(c if c.isprintable() or c in keep else c.encode("unicode_escape").decode() for c in text)
 
 
+def encodable(text: str) -> str:
+    """A text whose letters that UTF-8 lacks, out of names of files, are written as \\udce9; all else as it is."""
+    return text.encode(errors="backslashreplace").decode()
+
+
 def shown(name: str) -> str:
     """A name within a line, likewise: without ends of lines."""
     return printable(name, keep="")

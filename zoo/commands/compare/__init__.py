@@ -13,6 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from zoo.errors import UsageError
 from zoo.runs.text import say
 
 
@@ -38,6 +39,8 @@ def run(arguments: argparse.Namespace) -> None:
     from zoo.commands.compare.text import FORMS, as_text, write_tables
     from zoo.commands.wandb.pull import pull
 
+    files = {option: file for option in ("page", *FORMS) if (file := getattr(arguments, option))}
+    refuse_lost_files(files)
     paths = [Path(path) for path in arguments.runs]
     with tempfile.TemporaryDirectory() as folder:
         if arguments.wandb:
@@ -45,7 +48,16 @@ def run(arguments: argparse.Namespace) -> None:
         runs, notes = read_runs(paths or [Path("runs")])
         comparison = Comparison(grouped(runs) if arguments.group else runs, [*arguments.note, *notes])
         sys.stdout.write(as_text(comparison))
-        for file in write_tables(comparison, {form: getattr(arguments, form) for form in FORMS}):
+        for file in write_tables(comparison, {form: files.get(form) for form in FORMS}):
             say(f"tables: {file}")
         if arguments.page:
             say(f"page: {write_page(comparison, Path(arguments.page))}")
+
+
+def refuse_lost_files(files: dict[str, str]) -> None:
+    """Raises UsageError where an option's file is a record's, as of `--csv *.json`, or another option's."""
+    for option, file in files.items():
+        if Path(file).suffix == ".json":
+            raise UsageError(f"--{option} {file} may be a record, and would be written over: name another file")
+    if len({Path(file).resolve() for file in files.values()}) < len(files):
+        raise UsageError(f"--{', --'.join(files)} name one file twice, where the last would write over the others")

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from zoo.commands.compare.labels import flatten, labels_of
+from zoo.commands.compare.labels import flatten, labels_of, on_other_data
 from zoo.commands.compare.protocols import Conflict, conflict, groups_of
 from zoo.commands.compare.runs import ComparedRun
 from zoo.experiments.measures import MEASURES, with_error
-from zoo.runs.text import cores, number
+from zoo.runs.text import cores, number, printable
 from zoo.training.scripts import reported_by
 
 PLACES = ("data.init_args.root", "data_dir", "trainer.default_root_dir", "wandb")  # where, not what
@@ -97,17 +97,17 @@ class Comparison:
         for i, run in enumerate(self.runs):
             taken = {at: test for at, test in run.tests.items() if name in test["values"]}
             if taken:
-                key = next((t["protocols"][name] for t in taken.values() if name in t["protocols"]), "")
-                found.append((i, run, taken, key))
+                keys = protocols_of(taken, name)
+                found.append((i, run, taken, next(iter(keys.values()), "")))
         groups = groups_of([run.protocol(key) for _, run, _, key in found])
         return [
             Figure(
                 i,
                 name,
                 {
-                    "reported": reported_by(run.paper, run.recipe).get(name, "not reported"),
+                    "reported": "not reported" if on_other_data(run) else reported(run, name),
                     **{at: tested_value(taken.get(at), name) for at in ("best", "last")},
-                    "protocol": key,
+                    "protocol": in_words(protocols_of(taken, name)),
                 },
                 group,
                 key,
@@ -158,8 +158,18 @@ class Comparison:
     @cached_property
     def run_notes(self) -> list[str]:
         """Notes on single runs, and on what was left out."""
-        own = [f"{label}: {note}" for label, run in zip(self.labels, self.runs, strict=True) for note in run.notes]
-        return [*self.notes, *own]
+        own = [
+            f"{label}: {printable(note)}"
+            for label, run in zip(self.labels, self.runs, strict=True)
+            for note in run.notes
+        ]
+        two = [
+            f"{self.labels[figure.run]}: {name} of test: best and last were taken under different protocols"
+            for name, figures in self.tested.items()
+            for figure in figures
+            if figure.cells["protocol"] != figure.protocol
+        ]
+        return [*map(printable, self.notes), *own, *two]
 
 
 def section(name: str) -> int:
@@ -178,6 +188,26 @@ def circumstances(run: ComparedRun) -> Iterator[tuple[str, str]]:
     yield "commit", commit.partition("+")[0][:7] + ("+dirty" if "+" in commit else "")
     for package, version in run.record["versions"].items():
         yield f"version of {package}", version
+
+
+def reported(run: ComparedRun, name: str) -> str:
+    """What the paper reports for a run's recipe."""
+    return reported_by(run.paper, run.recipe).get(name, "not reported")
+
+
+def protocols_of(tests: Mapping[str, Mapping[str, Any]], name: str) -> dict[str, str]:
+    """The protocol of a value of `test` by checkpoint, best and last, as far as they have one."""
+    return {
+        at: tests[at]["protocols"][name]
+        for at in ("best", "last")
+        if name in tests.get(at, {"protocols": {}})["protocols"]
+    }
+
+
+def in_words(protocols: Mapping[str, str]) -> str:
+    """The one protocol, or "best: a, last: b"."""
+    different = set(protocols.values())
+    return ", ".join(different if len(different) == 1 else (f"{at}: {key}" for at, key in protocols.items()))
 
 
 def tested_value(test: Mapping[str, Any] | None, name: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from zoo.commands.compare.runs import ComparedRun
 from zoo.runs.record import overrides
+from zoo.runs.text import shown
 from zoo.training.scripts import recipe_of
 from zoo.training.signatures import arguments_of, entries, model_of
 
@@ -19,9 +20,11 @@ LONG = 24  # letters of a value
 
 def labels_of(runs: Sequence[ComparedRun]) -> list[str]:
     """A label for each run: runs that share one are told apart by seed, or else by folder."""
-    names = [", ".join([f"{run.paper} {name_of(run)}", *marks_of(run)]) for run in runs]
+    names = [shown(", ".join([f"{run.paper} {name_of(run)}", *marks_of(run)])) for run in runs]
     seeds = [f"{name} seed {run.seeds}" for name, run in zip(names, runs, strict=True)]
-    places = [f"{name} ({place})" for name, place in zip(names, short_paths([r.path for r in runs]), strict=True)]
+    places = [
+        f"{name} ({shown(place)})" for name, place in zip(names, short_paths([r.path for r in runs]), strict=True)
+    ]
     labels = []
     for i, name in enumerate(names):
         alike = [j for j, other in enumerate(names) if other == name]
@@ -38,11 +41,16 @@ def ends_of(labels: Sequence[str]) -> list[str]:
     return [" ".join(own[shared:]) for own in words]
 
 
-def name_of(run: ComparedRun) -> str:
-    """The recipe; of a run on other data than the recipe's these data, and what it was fine-tuned from."""
+def on_other_data(run: ComparedRun) -> bool:
+    """Whether a run is on other data than its recipe's, so far as both are known."""
     recipe = recipe_of(run.paper, run.recipe)
     data = str(((recipe.config if recipe else {}).get("data") or {}).get("class_path", "")).rpartition(".")[2]
-    if not data or run.data_class in (data, "") or data not in entries("zoo.data", "DATASETS"):
+    return data in entries("zoo.data", "DATASETS") and run.data_class not in (data, "")
+
+
+def name_of(run: ComparedRun) -> str:
+    """The recipe; of a run on other data than the recipe's these data, and what it was fine-tuned from."""
+    if not on_other_data(run):
         return run.recipe
     source = (run.record or {}).get("finetune", {}).get("init_from") or run.config.get("init_from")
     return f"on {run.data_name}" + (f", from {Path(str(source)).name}" if source else "")

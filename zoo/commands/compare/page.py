@@ -20,6 +20,7 @@ from zoo.commands.compare.protocols import short
 from zoo.commands.compare.text import OVERVIEW, figures_table, overview
 from zoo.runs.folder import write_atomically
 from zoo.runs.record import without_folders
+from zoo.runs.text import encodable
 
 
 def write_page(comparison: Comparison, path: Path) -> Path:
@@ -32,7 +33,7 @@ def write_page(comparison: Comparison, path: Path) -> Path:
         RecordError: it cannot be written.
         ZooError: a sample grid cannot be read.
     """
-    write_atomically(path, page(comparison))
+    write_atomically(path, encodable(page(comparison)))
     return path
 
 

@@ -7,13 +7,14 @@ from typing import Any
 
 from zoo.commands.compare.runs import ComparedRun
 from zoo.errors import CheckpointError, RecordError, ZooError
-from zoo.runs.folder import METRICS_FILE, RESULT_FILE, RunDir
+from zoo.runs.folder import CONFIG_FILE, METRICS_FILE, RESULT_FILE, RunDir, of_wandb
 from zoo.runs.plain import read_settings
 from zoo.runs.record import read_metrics, read_result
 from zoo.runs.study import is_study, read_study
 
 SECTIONS = ("model", "data", "evaluation", "keep", "trainer")  # settings that are groups of settings
 UNKNOWN = "unknown paper"  # of a run without a record and without a checkpoint
+RUN_FILES = (CONFIG_FILE, METRICS_FILE, RESULT_FILE)
 LARGEST = 1e300  # of numbers that are drawn
 
 
@@ -53,16 +54,14 @@ def read_runs(paths: Sequence[Path]) -> tuple[list[ComparedRun], list[str]]:
 def runs_at(path: Path) -> Iterator[Path]:
     """The run at a path, or the runs below it."""
     if path.is_file():
+        beside = path.name == RESULT_FILE and (path.parent / METRICS_FILE).is_file()  # then its curves count, too
+        yield path.parent if beside else path
+        return
+    if any((path / name).is_file() for name in RUN_FILES):
         yield path
         return
-    if any((path / name).is_file() for name in ("config.yaml", METRICS_FILE, RESULT_FILE)):
-        yield path
-        return
-    for name in ("config.yaml", RESULT_FILE):
-        if found := sorted(file.parent for file in path.glob(f"**/{name}")):
-            yield from found
-            return
-    yield from sorted(path.glob("*.json"))
+    found = {file.parent for name in RUN_FILES for file in path.glob(f"**/{name}") if not of_wandb(file)}
+    yield from sorted(found or path.glob("*.json"))
 
 
 def read_record_file(path: Path) -> list[ComparedRun]:

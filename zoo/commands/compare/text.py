@@ -11,7 +11,7 @@ from zoo.experiments.measures import MEASURES
 from zoo.runs.folder import write_atomically
 from zoo.runs.record import which_is_better
 from zoo.runs.tables import PREAMBLE, Table, as_csv, in_latex, in_markdown, plain_in_markdown
-from zoo.runs.text import duration, lined_up
+from zoo.runs.text import duration, encodable, lined_up, printable
 
 if TYPE_CHECKING:
     from zoo.commands.compare.comparison import Comparison, Figure
@@ -30,7 +30,7 @@ def as_text(comparison: Comparison) -> str:
     parts += [f"{table.title}\n{lined_up([table.head, *table.rows])}" for table in others]
     parts += [*conflicts(comparison)]
     parts += ["\n".join(f"note: {text}" for text in comparison.run_notes)] if comparison.run_notes else []
-    return "\n\n".join(parts) + "\n"
+    return printable("\n\n".join(parts)) + "\n"
 
 
 def tables(comparison: Comparison) -> list[Table]:
@@ -113,7 +113,11 @@ def markdown(comparison: Comparison) -> str:
 def latex(comparison: Comparison) -> str:
     """The tables of the terminal, each with a caption; warnings and notes as comments above them."""
     told = [*conflicts(comparison), *(f"note: {text}" for text in comparison.run_notes)]
-    lines = ["% Written by `zoo compare`.", PREAMBLE, *(f"% {line}" for text in told for line in text.splitlines())]
+    lines = [
+        "% Written by `zoo compare`.",
+        PREAMBLE,
+        *(f"% {printable(line)}" for text in told for line in text.splitlines()),
+    ]
     return "\n".join([*lines, "", *(in_latex(table) for table in tables(comparison))])
 
 
@@ -124,7 +128,7 @@ def csv(comparison: Comparison) -> str:
         steps = "" if run.generator_steps is None else run.generator_steps
         own = [label, run.paper, run.recipe, run.dataset, run.seeds, run.state, run.images_seen, steps, run.wall_time]
         rows += [[*own, *value] for value in values_of(run)] or [[*own, *[""] * len(VALUE)]]
-    return as_csv([*RUN, *VALUE], [[str(cell) for cell in row] for row in rows])
+    return as_csv([*RUN, *VALUE], [[encodable(str(cell)) for cell in row] for row in rows])
 
 
 def values_of(run: ComparedRun) -> Iterator[list[Any]]:

@@ -105,7 +105,7 @@ def of_run(record: Mapping[str, Any], recipe: Any) -> Iterator[Result]:
                 paper=record["paper"],
                 recipe=record["recipe"],
                 measure=name,
-                reported=recipe.reported.get(name),
+                reported=reported(recipe, name, set_by(record)),
                 best=value_of(best["values"], name, images=best["images_seen"])
                 if best and name in best["values"]
                 else None,
@@ -136,9 +136,9 @@ def of_study(study: Mapping[str, Any]) -> Iterator[Result]:
         recipe = script_of(first["paper"]).recipes[first["recipe"]]
         data = data_of(recipe.config, set_by(first))
         several = recipes.count(first["recipe"]) > 1 or data != data_of(recipe.config)
-        protocols = {name: key for test in first["tests"] for name, key in test["protocols"].items()}
         for name in measures_of(records):
-            best, last = (values_of(records, name, checkpoint=which) for which in ("best", "last"))
+            taken = [record for record in records if values_of([record], name, checkpoint="last")]
+            best, last = (values_of(taken, name, checkpoint=which) for which in ("best", "last"))
             if not last:
                 continue
             yield Result(
@@ -147,13 +147,13 @@ def of_study(study: Mapping[str, Any]) -> Iterator[Result]:
                 variant=group if several else None,
                 arm_of=study["study"] if several else None,
                 measure=name,
-                reported=recipe.reported.get(name),
+                reported=reported(recipe, name, set_by(first)),
                 best=Value(*mean_and_std(best)) if best else None,
                 last=Value(*mean_and_std(last)),
                 images=first["images_seen"],
-                seeds=seeds(records),
-                commits=commits(records),
-                protocol=protocols.get(name),
+                seeds=seeds(taken),
+                commits=commits(taken),
+                protocol=tests_of(taken[0])["last"]["protocols"].get(name),
                 data=data,
                 command=command + overrides(first, leave_out=own_options),
                 settings=overrides(first, leave_out=[*own_options, *BUDGET]),
@@ -162,6 +162,13 @@ def of_study(study: Mapping[str, Any]) -> Iterator[Result]:
     for name, value in study["findings"].items():
         found = Result(paper, study=study["study"], measure=name, last=Value(value), command=command)
         yield replace(found, seeds=seeds(every), commits=commits(every))
+
+
+def reported(recipe: Any, name: str, own: Mapping[str, str]) -> str | None:
+    """What the paper reports for a recipe; None where a run's `own` options name other data than the recipe's."""
+    usual, there = (data_of(recipe.config, options).partition(" ")[0] for options in ({}, own))
+    found: str | None = recipe.reported.get(name)
+    return found if there == usual else None
 
 
 def options_of_study(paper: str, name: str) -> list[str]:

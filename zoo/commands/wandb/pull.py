@@ -26,10 +26,16 @@ def pull(project: str, folder: Path, *, api: Any = None) -> list[Path]:
         the folders, one a run.
 
     Raises:
-        RecordError: wandb is not installed, there is no such project, or none of its runs has points.
+        RecordError: wandb is not installed, there is no such project, W&B lacks a file of a run or breaks off, or none
+            of the runs has points.
     """
     names = [(run, re.sub(r"[^-.=+\w]", "_", run.name)) for run in runs_of(project, api=api)]
-    found = [write_run(run, folder / f"{name}-{run.id}") for run, name in names]
+    import wandb
+
+    try:
+        found = [write_run(run, folder / f"{name}-{run.id}") for run, name in names]
+    except wandb.Error as error:
+        raise RecordError(f"the runs of {project} cannot be fetched from W&B: {error}") from error
     folders = [path for path in found if path is not None]
     if not folders:
         raise RecordError(f"no run of the W&B project {project} holds points with images_seen")
@@ -51,7 +57,7 @@ def runs_of(project: str, *, api: Any) -> list[Any]:
 
 def write_run(run: Any, path: Path) -> Path | None:
     """One W&B run as a folder; None if it has no points."""
-    history = [row for row in run.scan_history() if row.get("images_seen") is not None]
+    history = [row for row in run.scan_history() if is_finite(row.get("images_seen"))]
     if not history:
         return None
     place = RunDir.create(path, resume=True)
@@ -80,4 +86,10 @@ def as_row(point: Mapping[str, Any]) -> dict[str, Any] | None:
             row |= {name: None, f"{name}_nonfinite": str(value)}
         elif isinstance(value, int | float):
             row[name] = value
-    return {"images_seen": int(point["images_seen"]), "time": float(point["_timestamp"]), **row} if row else None
+    time = {"time": float(point["_timestamp"])} if is_finite(point.get("_timestamp")) else {}
+    return {"images_seen": int(point["images_seen"]), **time, **row} if row else None
+
+
+def is_finite(value: Any) -> bool:
+    """Whether a value of W&B's history, which writes nan as a text, is a finite number."""
+    return isinstance(value, int | float) and math.isfinite(value)

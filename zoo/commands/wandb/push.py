@@ -239,4 +239,5 @@ def as_logged(row: Mapping[str, Any]) -> dict[str, Any]:
     kinds = {
         name: row[f"{name}_nonfinite"] for name, value in values.items() if value is None and f"{name}_nonfinite" in row
     }
-    return values | {name: float(kind) for name, kind in kinds.items()} | {"_timestamp": row["time"]}
+    own = {"_timestamp": row["time"]} if "time" in row else {}  # else W&B takes the time of the push
+    return values | {name: float(kind) for name, kind in kinds.items()} | own

@@ -6,12 +6,15 @@ import os
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from zoo.commands.compare.comparison import best_cells
 from zoo.commands.compare.runs import ComparedRun
 from zoo.commands.wandb.push import GRID, require_wandb
 from zoo.errors import RecordError
 from zoo.experiments.measures import MEASURES
 from zoo.models import MODELS
 from zoo.runs.extras import require
+from zoo.runs.record import tests_of
+from zoo.runs.tables import markdown, plain_in_markdown
 from zoo.runs.text import number
 
 if TYPE_CHECKING:
@@ -116,19 +119,19 @@ def curves(runs: Iterable[ComparedRun]) -> list[str]:
 
 def table(runs: Iterable[ComparedRun]) -> str:
     """Markdown: of each run and measure the best and the last value while training, and those of `test`."""
-    rows = ["| run | measure | best | at images seen | last | protocol |", "|---|---|---|---|---|---|"]
+    head, rows = ("run", "measure", "best", "at images seen", "last", "protocol"), []
     for run in runs:
         name = f"{run.paper} {run.recipe} {run.path.absolute().name}"
-        record = run.record or {"measures": {}, "tests": []}
+        record: dict[str, Any] = run.record or {"measures": {}}
         for key, measure in record["measures"].items():
-            best, last = measure["best"], measure["last"]
-            values = (number(best["value"]), f"{best['images_seen']:,}", number(last["value"]), measure["protocol"])
-            rows.append(f"| {name} | {' | '.join((key, *values))} |")
-        for test in record["tests"]:
-            is_best = test["checkpoint"] == "best.ckpt"
+            rows.append(
+                [name, key, *best_cells(measure).values(), number(measure["last"]["value"]), measure["protocol"]]
+            )
+        for at, test in tests_of(record).items():
+            if at not in ("best", "last"):
+                continue
             for key, protocol in test["protocols"].items():
                 value = number(test["values"].get(key))
-                both = (value, "") if is_best else ("", value)
-                cells = (f"{key} (test)", both[0], f"{test['images_seen']:,}", both[1], protocol)
-                rows.append(f"| {name} | {' | '.join(cells)} |")
-    return "\n".join(rows)
+                both = (value, "") if at == "best" else ("", value)
+                rows.append([name, f"{key} (test)", both[0], f"{test['images_seen']:,}", both[1], protocol])
+    return markdown(head, [list(map(plain_in_markdown, row)) for row in rows]).rstrip("\n")
