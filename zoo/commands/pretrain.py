@@ -18,8 +18,9 @@ from zoo.errors import ReleaseError, UsageError
 from zoo.releases.find import SHIPPED, read_index
 from zoo.runs.children import Children
 from zoo.runs.folder import RunDir
-from zoo.runs.record import read_metrics, was_tested
+from zoo.runs.record import read_metrics
 from zoo.runs.text import lined_up, positive, say
+from zoo.training.study import was_tested
 
 Run = Callable[[Sequence[str]], None]
 

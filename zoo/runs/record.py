@@ -267,17 +267,6 @@ def images_recorded(run: RunDir) -> int | None:
         return None
 
 
-def was_tested(folder: str | os.PathLike[str], checkpoint: str) -> bool:
-    """Whether a run's record holds figures of its checkpoint "best" or "last"; False while there is no record.
-
-    Raises:
-        RecordError: as `read_result` does of a record that is there.
-    """
-    if not (Path(folder) / RESULT_FILE).is_file():
-        return False
-    return f"{checkpoint}.ckpt" in {test["checkpoint"] for test in read_result(folder)["tests"]}
-
-
 def tests_of(record: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Figures of `test` by checkpoint ("best", "last"); those of several calls on one checkpoint together."""
     found: dict[str, dict[str, Any]] = {}

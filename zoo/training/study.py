@@ -19,7 +19,7 @@ from zoo.errors import UsageError, ZooError
 from zoo.experiments.measures import study_table
 from zoo.runs.children import Children
 from zoo.runs.folder import RESULT_FILE, RunDir, write_atomically
-from zoo.runs.record import was_tested
+from zoo.runs.record import read_result
 from zoo.runs.study import SCHEMA_VERSION, STUDY_FILE, read_study, validate_study
 from zoo.runs.text import print_table, say
 from zoo.training.words import TAKEN, Words
@@ -147,6 +147,13 @@ def take_over(study: Study, file: Path, *, name: str, folder: Path) -> None:
 def finished(folder: Path) -> bool:
     """Whether a member's training ended and both its checkpoints were measured."""
     return (folder / RESULT_FILE).is_file() and all(was_tested(folder, name) for name in checkpoints_of(folder))
+
+
+def was_tested(folder: Path, checkpoint: str) -> bool:
+    """Whether a run's record holds figures of its checkpoint "best" or "last"; False while there is no record."""
+    if not (folder / RESULT_FILE).is_file():
+        return False
+    return f"{checkpoint}.ckpt" in {test["checkpoint"] for test in read_result(folder)["tests"]}
 
 
 def checkpoints_of(folder: Path) -> list[str]:
