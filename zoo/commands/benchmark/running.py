@@ -43,13 +43,14 @@ class Runner:
         if diverged(failure_of(self.folder, name)) and not self.again:
             return
         file.unlink(missing_ok=True)
-        for words in commands_of(self.study, name, folder=self.folder, paper=PAPER, options=self.options):
-            if self.children.stopped:
-                return
-            say(f"{name}: {words[0]}{' of ' + words[3] if words[0] == 'test' else ''}")
-            if status := self.call(words, log=self.folder / LOGS / f"{name}.log"):
-                self.note(name, status)
-                return
+        with self.children:  # on this thread, so that what ends it lets no further member begin
+            for words in commands_of(self.study, name, folder=self.folder, paper=PAPER, options=self.options):
+                if self.children.stopped:
+                    return
+                say(f"{name}: {words[0]}{' of ' + words[3] if words[0] == 'test' else ''}")
+                if status := self.call(words, log=self.folder / LOGS / f"{name}.log"):
+                    self.note(name, status)
+                    return
 
     def call(self, words: Sequence[str], *, log: Path) -> int:
         """The status of one command, its output at the end of the log."""
