@@ -12,13 +12,18 @@ Reported and reached (written by `python -m zoo results --write`)
     celeba         kd_efficientnet10k              not reported        0.2577 +/- 0.0087 at 1,025,536  0.2577 +/- 0.0087  1,025,536  0     7132784  c2fd6c961221
     celeba         mutual_information              not reported        22.96 at 1,025,536              22.96              1,025,536  0     7132784  17c8b32f459d
     celeba         mutual_information_categorical  not reported        22.96 at 1,025,536              22.96              1,025,536  0     7132784  17c8b32f459d
-    cifar10        fd_efficientnet10k              not reported        465.8 at 700,032                575.5              975,872    0     7132784  59fbc136ddb6
-    cifar10        is_efficientnet10k              not reported        7.364 +/- 0.19 at 700,032       8.42 +/- 0.26      975,872    0     7132784  59fbc136ddb6
-    cifar10        kd_efficientnet10k              not reported        0.4541 +/- 0.011 at 700,032     0.4224 +/- 0.0094  975,872    0     7132784  59fbc136ddb6
-    cifar10        mutual_information              not reported        8.082 at 700,032                8.114              975,872    0     7132784  4ab7bfc2e095
-    cifar10        mutual_information_categorical  not reported        9.108 at 700,032                9.123              975,872    0     7132784  4ab7bfc2e095
-    cifar10        code_error                      not reported        0.8695 at 700,032               0.8563             975,872    0     7132784  4ab7bfc2e095
-    cifar10        code_error_majority             not reported        0.8642 at 700,032               0.8502             975,872    0     7132784  4ab7bfc2e095
+    cifar10        fd_efficientnet10k              not reported        444.5 at 403,392                444.5              403,392    0     253e4ca  59fbc136ddb6
+    cifar10        is_efficientnet10k              not reported        9.709 +/- 0.28 at 403,392       9.709 +/- 0.28     403,392    0     253e4ca  59fbc136ddb6
+    cifar10        kd_efficientnet10k              not reported        0.4776 +/- 0.011 at 403,392     0.4776 +/- 0.011   403,392    0     253e4ca  59fbc136ddb6
+    cifar10        precision_efficientnet10k       not reported        0.6659 at 403,392               0.6659             403,392    0     253e4ca  c0317ff6a04f
+    cifar10        recall_efficientnet10k          not reported        0.0002 at 403,392               0.0002             403,392    0     253e4ca  c0317ff6a04f
+    cifar10        mutual_information              not reported        3.568 at 403,392                3.568              403,392    0     253e4ca  4ab7bfc2e095
+    cifar10        mutual_information_categorical  not reported        5.049 at 403,392                5.049              403,392    0     253e4ca  4ab7bfc2e095
+    cifar10        code_error                      not reported        0.8435 at 403,392               0.8435             403,392    0     253e4ca  4ab7bfc2e095
+    cifar10        code_error_majority             not reported        0.8374 at 403,392               0.8374             403,392    0     253e4ca  4ab7bfc2e095
+    cifar10        code_error_running              not reported        0.8426 at 403,392               0.8426             403,392    0     253e4ca  fd9a351e39b8
+    cifar10        code_error_batch                not reported        0.8429 at 403,392               0.8429             403,392    0     253e4ca  fd9a351e39b8
+    cifar10        code_classes                    not reported        6 at 403,392                    6                  403,392    0     253e4ca  fd9a351e39b8
     mnist          fd_lenet                        not reported        4.122 +/- 0.55                  4.122 +/- 0.55     640,000    0-2   aded353  69d6533c2db7
     mnist          is_lenet                        not reported        9.643 +/- 0.081                 9.643 +/- 0.081    640,000    0-2   aded353  69d6533c2db7
     mnist          kd_lenet                        not reported        0.2519 +/- 0.046                0.2519 +/- 0.046   640,000    0-2   aded353  69d6533c2db7

@@ -79,18 +79,22 @@ def test_what_stylegans_faces_cost() -> None:
     faces, photographs = (record(f"stylegan-{name}-seed0") for name in ("celeba64", "cifar10"))
     assert f"`stylegan.celeba64` ({faces['images_seen']:,} images, 10,000 faces" in text_of("docs/stylegan.md")
     assert 6_000 < faces["wall_time_s"] < 7_200  # under two hours
-    assert f"StyleGAN's of {faces['commit'][:7]} about two hours of one CPU core each" in text_of("docs/results.md")
+    assert f"StyleGAN's ({faces['commit'][:7]}) about two hours each" in text_of("docs/results.md")
     assert photographs["commit"] == faces["commit"]
     assert photographs["wall_time_s"] == pytest.approx(7_200, rel=0.1)
 
 
 def test_what_the_other_runs_of_a_core_in_colour_took() -> None:
     text = text_of("docs/results.md")
-    photographs, faces = record("pggan-cifar10-seed0"), record("wgan_gp-celeba-seed0")
+    names = ("wgan-cifar10-seed0", "pggan-cifar10-seed0", "wgan_gp-celeba-seed0", "infogan-cifar10-seed0")
+    wgan, photographs, faces, infogan = runs = [record(name) for name in names]
+    assert f"WGAN's on CIFAR-10 ({wgan['commit'][:7]}) two hours" in text
     assert f"PGGAN's on CIFAR-10 ({photographs['commit'][:7]})" in text
-    assert f"WGAN-GP's on faces ({faces['commit'][:7]}) an hour and a half of one" in text
-    for run in (photographs, faces):
-        assert run["wall_time_s"] == pytest.approx(5_400, rel=0.15)
+    assert f"WGAN-GP's on faces ({faces['commit'][:7]}) an hour and a half" in text
+    assert f"InfoGAN's on CIFAR-10 ({infogan['commit'][:7]}) forty minutes" in text
+    assert f"`--model.information_weight {infogan['overrides']['--model.information_weight']}`" in text
+    for run, seconds in zip(runs, (7_200, 5_400, 5_400, 2_400), strict=True):
+        assert run["wall_time_s"] == pytest.approx(seconds, rel=0.15)
 
 
 def test_settings_of_stylegans_tables_in_small() -> None:

@@ -67,6 +67,9 @@ SELDOM = ("--evaluation.every=100000", "--keep.grid_every=100000", "--keep.check
 #: each of some twenty combinations of codes on CIFAR-10, whatever the noise.
 EVEN = "--model.lr_G=0.0002"
 LESS_INFORMATION = ("--model.information_weight=0.1", "--model.lr_G=0.0005")
+#: Of WGAN on CIFAR-10: four times the paper's rate, in batches of 32. After 1.25 million images, where the best
+#: checkpoint is, its critic told samples from reals no longer.
+FASTER_CRITIC = ("--model.lr=0.0002", "--data.batch_size=32", "--images=1500000")
 #: Of WGAN-GP's figure 2: the 64x64 ResNet takes several times as long, and gave no faces in its few updates.
 BASELINE_64 = "--model.network=dcgan64"
 DCGAN_32 = ("--model.network=community", "--model.resolution=32", "--data.batch_size=64", FLIPS)
@@ -160,7 +163,7 @@ TARGETS = (
         "cifar10",
         "cifar10",
         100,
-        core=(*filters(32), *SMALL, "--model.lr=0.0002", "--data.batch_size=32", "--images=5000000", FLIPS, *FEWER),
+        core=(*filters(32), *SMALL, *FASTER_CRITIC, FLIPS, *FEWER),
         gpu=(*filters(48), *SMALL, "--model.lr=0.0001", FLIPS, *SELDOM),
     ),
     Target(
