@@ -149,7 +149,7 @@ def test_optimizers_are_discriminator_first_with_float_betas(name: str) -> None:
         assert all(isinstance(beta, float) for beta in optimizer.defaults.get("betas", ()))
 
 
-# 8. gradient_clip_val is ignored in manual optimization; LightningCLI adds --optimizer (test_cli.py).
+# 8. gradient_clip_val is ignored in manual optimization; LightningCLI adds --optimizer (test_refusals.py).
 
 
 @pytest.mark.parametrize("setting", [{"gradient_clip_val": 1.0}, {"accumulate_grad_batches": 2}])

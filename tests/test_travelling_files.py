@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from command_line import refused, zoo
 from registry import small_model
-from test_cli import refused, zoo
 
 from zoo.errors import CheckpointError, DataError, RecordError, UsageError
 from zoo.models import MODELS

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from command_line import refused, zoo
 from jsonargparse import Namespace
 from lightning.pytorch import Callback
 from PIL import Image
 from registry import SMALL, small_data
 from test_adapt import trained
-from test_cli import refused, zoo
 from toys import fit, same, state_of
 
 from zoo.data import Digits

@@ -10,7 +10,7 @@ Here: the two-player game of equation 2, in which both players see the label y, 
 """
 
 from itertools import pairwise
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -258,18 +258,9 @@ class CGAN(AdversarialModule):
             raise UnsupportedSettingError(f"no labels, and the model is conditional on {self.num_classes} classes")
         return (y if y.is_floating_point() else F.one_hot(y, self.num_classes)).to(self.dtype_G)
 
-    def check_data(
-        self,
-        name: str,
-        *,
-        image_shape: tuple[int, ...],
-        num_classes: int | None,
-        devices: int = 1,
-        batch_size: int | None = None,
-    ) -> None:
+    def check_data(self, name: str, *, num_classes: int | None, **others: Any) -> None:
         """As of every paper; with one class, which says nothing, data without labels will do."""
-        labels = num_classes or (1 if self.num_classes == 1 else None)
-        super().check_data(name, image_shape=image_shape, num_classes=labels, devices=devices, batch_size=batch_size)
+        super().check_data(name, num_classes=num_classes or (1 if self.num_classes == 1 else None), **others)
 
     def setup(self, stage: str) -> None:
         super().setup(stage)

@@ -34,7 +34,7 @@ def shorten_waits() -> None:
 
 #: GNU's malloc gives blocks of tens of MiB back to the system as soon as they are free, and the system clears every
 #: page of the next one: a tenth of an evaluation's time on a CPU, and more (`benchmarks/freed_memory.py`). So it keeps
-#: blocks below the first size, in bytes, and gives back what is free at its end above the second.
+#: blocks below the first size, in bytes, and gives back what is free at its end above the second (mallopt(3)).
 KEPT_BLOCKS, KEPT_FREE = 256 << 20, 1 << 30
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 

@@ -105,7 +105,7 @@ class Comparison:
                 i,
                 name,
                 {
-                    "reported": "not reported" if on_other_data(run) else reported(run, name),
+                    "reported": reported(run, name),
                     **{at: tested_value(taken.get(at), name) for at in ("best", "last")},
                     "protocol": in_words(protocols_of(taken, name)),
                 },
@@ -191,8 +191,9 @@ def circumstances(run: ComparedRun) -> Iterator[tuple[str, str]]:
 
 
 def reported(run: ComparedRun, name: str) -> str:
-    """What the paper reports for a run's recipe."""
-    return reported_by(run.paper, run.recipe).get(name, "not reported")
+    """What the paper reports for a run's recipe; nothing of a run on other data than the recipe's."""
+    figures = {} if on_other_data(run) else reported_by(run.paper, run.recipe)
+    return figures.get(name, "not reported")
 
 
 def protocols_of(tests: Mapping[str, Mapping[str, Any]], name: str) -> dict[str, str]:

@@ -1,0 +1,23 @@
+"""Papers' command lines as a test calls them."""
+
+import pytest
+
+from zoo.training import reproduce
+from zoo.training.scripts import script_of
+
+
+def zoo(paper: str, *arguments: str) -> None:
+    """As `python reproductions/<paper>.py ARGUMENTS`."""
+    reproduce(paper, script_of(paper).recipes, arguments=list(arguments))
+
+
+def refused(capsys: pytest.CaptureFixture[str], paper: str, *arguments: str) -> str:
+    """What a command that must fail prints as its one error."""
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as stop:
+        zoo(paper, *arguments)
+    captured = capsys.readouterr()
+    assert stop.value.code == 1
+    assert captured.err.count("error:") == 1
+    assert "Traceback" not in captured.err
+    return captured.err

@@ -1,0 +1,115 @@
+"""What a reproduction's command line refuses: in one line, and before anything is made."""
+
+import urllib.error
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command_line import refused
+
+from zoo.training.scripts import script_of
+
+
+def test_an_unknown_recipe_lists_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
+    text = refused(capsys, "gan", "fit", "--recipe", "imagenet")
+    assert all(recipe in text for recipe in script_of("gan").recipes)
+
+
+def test_a_run_that_is_not_there_is_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert "holds none" in refused(capsys, "gan", "test", "--run_dir", str(tmp_path / "nowhere"))
+    assert "holds none" in refused(capsys, "gan", "fit", "--run_dir", str(tmp_path / "nowhere"), "--ckpt_path", "last")
+
+
+def test_data_that_is_absent_offline_is_one_error(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torchvision
+
+    def offline(*arguments: Any, **options: Any) -> None:
+        raise urllib.error.URLError("no network")
+
+    monkeypatch.setattr(torchvision.datasets.MNIST, "__init__", offline)
+    text = refused(capsys, "gan", "fit", "--recipe", "mnist", "--data_dir", str(tmp_path / "data"), "--run_dir", "run")
+    assert "train-images-idx3-ubyte" in text
+    assert "--recipe digits" in text
+    assert not (tmp_path / "data").exists()
+    assert not Path("run").exists()
+
+
+def test_images_of_another_size_than_the_networks(capsys: pytest.CaptureFixture[str]) -> None:
+    text = refused(capsys, "dcgan", "fit", "--recipe", "digits", "--data.resolution", "28", "--run_dir", "run")
+    assert "(1, 28, 28)" in text
+    assert "(1, 32, 32)" in text
+
+
+def test_16_mixed_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--recipe", "digits", "--run_dir", "run", "--trainer.precision", "16-mixed"]
+    assert "bf16-mixed" in refused(capsys, "dcgan", "fit", *options)
+
+
+def test_gradient_clipping_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--recipe", "digits", "--run_dir", "run", "--trainer.gradient_clip_val", "1.0"]
+    assert "manual optimization" in refused(capsys, "dcgan", "fit", *options)
+
+
+def test_no_optimizer_option_is_offered(capsys: pytest.CaptureFixture[str]) -> None:
+    """Trap 8: LightningCLI adds --optimizer unless told not to, and would then replace the paper's two."""
+    assert "unknown option --optimizer" in refused(capsys, "gan", "fit", "--optimizer", "Adam", "--print_config")
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--model.widht", "8"], "unknown option --model.widht: did you mean --model.width?"),
+        (["--ckpt_pth=last"], "unknown option --ckpt_pth: did you mean --ckpt_path?"),
+        (["--qqqq", "8"], "unknown option --qqqq ("),
+        (["8"], "'8' belongs to no option"),
+        (
+            ["--data.bath_size", "3"],
+            "unknown option --data.bath_size of zoo.data.Digits: did you mean --data.batch_size?",
+        ),
+        (["--data.batch_size", "x"], "--data.batch_size must be a whole number, not 'x'"),
+        (["--data", "Nonsense"], "unknown data set 'Nonsense' in --data: there are Digits, MNIST, CIFAR10, CelebA, "),
+        (["--images", "ten"], "--images must be a whole number, not 'ten'"),
+        (["--images=1e6"], "--images must be a whole number, not '1000000.0'"),
+        (["--model.lr=fast"], "--model.lr must be a number, not 'fast'"),
+        (["--compile", "maybe"], "--compile must be true or false, not 'maybe'"),
+        (["--matmul_precision", "low"], "--matmul_precision must be one of 'highest', 'high', 'medium', not 'low'"),
+        (["--evaluation.extractors", "lenet"], "--evaluation.extractors must be a list as in '[a,b]', not 'lenet'"),
+        (["--wandb"], "--wandb: expected one argument"),
+    ],
+)
+def test_what_the_parser_refuses_is_said_in_one_line(
+    capsys: pytest.CaptureFixture[str], options: list[str], says: str
+) -> None:
+    text = refused(capsys, "dcgan", "fit", *options)
+    assert says in text
+    assert text.count("\n") == 1
+    assert "--help_all` lists all" in text
+    assert "usage:" not in text
+
+
+def test_what_describes_chooses_no_checkpoint(capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--recipe", "digits", "--run_dir", "run", "--keep.monitor", "critic_gradient_norm"]
+    assert "neither low nor high" in refused(capsys, "wgan_gp", "fit", *options)
+
+
+@pytest.mark.parametrize("option", ["--images=-5", "--devices=0", "--evaluation.every=0", "--keep.grid_every=-1"])
+def test_counts_below_one_are_refused_before_anything_is_made(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], option: str
+) -> None:
+    text = refused(capsys, "dcgan", "fit", "--recipe", "digits", option, "--run_dir", str(tmp_path / "run"))
+    name, _, value = option.partition("=")
+    assert f"{name} must be a whole number of 1 or more, not {value}" in text
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [("--model.width=-8", "--model.width must be a whole number of 1 or more"), ("--model.lr=-1", "must be above 0")],
+)
+def test_settings_that_make_no_model(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], option: str, words: str
+) -> None:
+    assert words in refused(capsys, "dcgan", "fit", "--recipe", "digits", option, "--run_dir", str(tmp_path / "run"))
+    assert not (tmp_path / "run").exists()
