@@ -3,7 +3,6 @@
     python reproductions/pggan.py fit  --recipe cifar10 --data_dir DIR
     python reproductions/pggan.py test --run_dir runs/pggan/cifar10/NAME
     python reproductions/pggan.py study --name table1_small --data_dir DIR     (table 1 scaled down to 32x32)
-    python reproductions/pggan.py study --name finetune_colour --data_dir DIR  (from faces to 300 photographs of cars)
 
 Reported and reached (written by `python -m zoo results --write`)
     recipe    measure                    reported      best                          last               images   seed  commit   protocol
@@ -89,7 +88,6 @@ Differences from the paper and from the authors' code
 from typing import Any
 
 from zoo.training import Lazy, Member, Recipe, Study, reproduce
-from zoo.training.finetune.cars import study_of_cars
 
 LEVELS = ("128", "64", "32", "16", "avg")
 #: Table 1, CelebA: sliced Wasserstein distance x 1000 by level, MS-SSIM
@@ -309,13 +307,6 @@ STUDIES = {
         {f"{row}-seed{seed}": small_row(row, seed) for seed in range(2) for row in TABLE_1},
         Lazy("zoo.experiments.pggan.table1_figures"),
         Lazy("zoo.experiments.pggan.table1_findings"),
-        grows=True,
-    ),
-    "finetune_colour": study_of_cars(
-        "pggan.celeba64",
-        options=["--recipe", "celeba64"],
-        scratch=["--model.fmap_base", "2048", "--model.fmap_max", "96", "--scale_phases", "true"],
-        images=8_000,
         grows=True,
     ),
 }
