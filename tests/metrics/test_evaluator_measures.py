@@ -278,13 +278,30 @@ def test_killed_in_the_middle_leaves_the_cache_usable(tmp_path):
     time.sleep(0.5)
     os.kill(context.pids()[0], signal.SIGKILL)
     context.processes[0].join()
-    assert list((tmp_path / "b").iterdir()) == []
+    assert [file.suffix for file in (tmp_path / "b").iterdir()] == [".lock"]  # which holds nobody up
     # And in the middle of writing: what is there then is a part under another name.
     (tmp_path / "b" / "real-0123456789abcdef.4711.part").write_bytes(b"half")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for _ in range(2):
             assert evaluator(cache_dir=tmp_path / "b").run(ToyModule()).values == pytest.approx(whole, rel=1e-9)
+    assert {file.suffix for file in (tmp_path / "b").iterdir()} == {".safetensors", ".part"}
+
+
+def count(rank: int, folder: str) -> None:
+    torch.set_num_threads(1)
+    extractor = Slow()
+    Evaluator([extractor], data=ToyData(), cache_dir=Path(folder) / "cache", **{**SMALL, "block": 50}).run(ToyModule())
+    (Path(folder) / f"images{rank}").write_text(str(extractor.images))
+
+
+def test_of_runs_at_once_one_computes_the_reals(tmp_path, capfd):
+    """Ten minutes of a core for CIFAR-10: two runs beside one another took them twice."""
+    mp.start_processes(count, args=(str(tmp_path),), nprocs=2, join=True, start_method="fork")
+    fakes = SMALL["n_fake"]
+    assert sorted(int((tmp_path / f"images{rank}").read_text()) for rank in range(2)) == [fakes, 1300 + fakes]
+    assert "waiting for another process, which computes" in capfd.readouterr().out
+    assert [file.suffix for file in (tmp_path / "cache").iterdir()] == [".safetensors"]
 
 
 def test_measures_of_few_images_are_the_same_of_fewer(monkeypatch):

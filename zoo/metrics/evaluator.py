@@ -28,6 +28,7 @@ from zoo.metrics.protocol import FIRST, ORDER, BatchNormMode, EvalProtocol, Weig
 from zoo.metrics.quantize import to_uint8
 from zoo.metrics.real_statistics import (
     RealStatistics,
+    by_one_process,
     pass_of_reals,
     pool_indices,
     read_statistics,
@@ -298,20 +299,22 @@ class Evaluator:
         return dataclasses.replace(self._result(of_features, of_pixels, changes), samples=shown, alike=all(alike))
 
     def real_statistics(self, column: Column, *, device: torch.device) -> RealStatistics | None:
-        """From the cache or from the images; None on the processes other than 0."""
-        rank, _ = rank_and_world()
+        """From the cache or from the images, which of several runs at once one computes; None on the processes other
+        than 0."""
+        first = rank_and_world()[0] == 0
         extractor, real = column.extractor, self.reference(column)
         pool = self.pool if any(name in WITH_POOL for name in self.measures) else 0
         key = statistics_key(extractor, real, split=column.split, pool=pool)
         folder = self.cache_dir if extractor.lasting else None
-        found = read_statistics(folder, key) if folder is not None and rank == 0 else None
-        if told_by_first(found is not None):
-            return found
-        blocks = self._blocks(len(real), f"reals ({extractor.name})")
-        computed = pass_of_reals(extractor, real, pool=pool, device=device, blocks=blocks, size=self.block)
-        if computed is not None and folder is not None:
-            write_statistics(folder, key, computed)
-        return computed
+        with by_one_process(folder if first else None, key):
+            found = read_statistics(folder, key) if folder is not None and first else None
+            if told_by_first(found is not None):
+                return found
+            blocks = self._blocks(len(real), f"reals ({extractor.name})")
+            computed = pass_of_reals(extractor, real, pool=pool, device=device, blocks=blocks, size=self.block)
+            if computed is not None and folder is not None:
+                write_statistics(folder, key, computed)
+            return computed
 
     def _blocks(self, n: int, what: str) -> Iterator[int]:
         """The numbers of this process's blocks of n images, with a bar on process 0."""

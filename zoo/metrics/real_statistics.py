@@ -6,7 +6,8 @@ from __future__ import annotations
 import hashlib
 import json
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -18,12 +19,15 @@ from zoo.metrics.frechet import FrechetDistance, covariance_root
 from zoo.metrics.kernel_distance import KernelDistance
 from zoo.metrics.processes import rank_and_world, state_device
 from zoo.runs.folder import DAY_S, sweep
+from zoo.runs.lock import FileLock
 from zoo.runs.tensors import write_tensors
+from zoo.runs.text import say
 
 if TYPE_CHECKING:
     from zoo.data import ImageArray
 
 VERSION = 2  # raised when the meaning of the stored tensors changes
+PATIENCE_S = 3600.0  # for another process that computes the same
 
 
 class RealStatistics(NamedTuple):
@@ -86,6 +90,31 @@ def read_statistics(folder: Path, key: Mapping[str, object]) -> RealStatistics |
         warnings.warn(f"{path} is damaged or belongs to other data, and is computed again", stacklevel=2)
         return None
     return statistics
+
+
+@contextmanager
+def by_one_process(folder: Path | None, key: Mapping[str, object]) -> Iterator[None]:
+    """Waits while another process computes what belongs to the key, and then holds others up until it is written.
+
+    Nobody waits where the file is there already, where there is no folder or none that can be written to, and where
+    the file system knows no locks.
+    """
+    if folder is None or statistics_path(folder, key).is_file():
+        yield
+        return
+    path = statistics_path(folder, key)
+    lock = FileLock(path.with_suffix(".lock"))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not lock.try_to_take():
+            say(f"waiting for another process, which computes {path}")
+            lock.try_to_take(wait_s=PATIENCE_S)
+    except OSError:
+        pass  # `write_statistics` will say it
+    try:
+        yield
+    finally:
+        lock.free()
 
 
 def pool_indices(n_real: int, *, size: int) -> Tensor:

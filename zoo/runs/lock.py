@@ -1,4 +1,4 @@
-"""One process at a time writes into a run's folder. No torch at import."""
+"""One process at a time: writes into a run's folder, or makes a file that others would make too. No torch at import."""
 
 from __future__ import annotations
 
@@ -16,38 +16,27 @@ LOCK_FILE = ".lock"
 
 
 @dataclass
-class RunLock:
-    """The system's lock on a run's folder: a process that dies, however it does, leaves it free.
+class FileLock:
+    """The system's lock on a file: a process that dies, however it does, leaves it free.
 
     The file names who holds it. Where the file system knows no locks, or the system (Windows), there is none.
 
     Attributes:
-        folder: of the run.
+        path: of the file, in a folder that exists.
         handle: of the open file while it is held.
     """
 
-    folder: Path
+    path: Path
     handle: int | None = None
 
-    @property
-    def path(self) -> Path:
-        """The file that is locked."""
-        return self.folder / LOCK_FILE
-
-    def take(self, *, wait_s: float = 0.0) -> None:
-        """Takes the lock, once; the folder exists.
-
-        Raises:
-            RecordError: another process has it, which is named.
-        """
+    def try_to_take(self, *, wait_s: float = 0.0) -> bool:
+        """Whether it is ours, within so many seconds, or there are no locks here; once taken, it stays ours."""
         deadline = time.monotonic() + wait_s
         while self.handle is None and not self._try():
             if time.monotonic() >= deadline:
-                raise RecordError(
-                    f"{self.folder} is in use by {self._holder()}: wait until it ends or stop it, or choose another "
-                    f"--run_dir/--name{self._remedy()}"
-                )
+                return False
             time.sleep(0.1)
+        return True
 
     def _try(self) -> bool:
         """Whether it is ours now, or there are no locks here."""
@@ -65,7 +54,7 @@ class RunLock:
             ours = False
         except OSError as error:
             os.close(handle)
-            sys.stderr.write(f"note: {self.folder} cannot be locked ({error.strerror}): start no second run in it\n")
+            self.tell_of_none(error)
             return True
         if not ours:
             os.close(handle)
@@ -75,6 +64,9 @@ class RunLock:
         os.write(handle, json.dumps(me).encode())
         self.handle = handle
         return True
+
+    def tell_of_none(self, error: OSError) -> None:
+        """What is said where the file system knows no locks: nothing here."""
 
     def is_held(self) -> bool:
         """Whether a process has it, as far as can be told; nothing is changed, in a folder of another user neither."""
@@ -94,6 +86,40 @@ class RunLock:
             os.close(handle)
         return False
 
+    def free(self) -> None:
+        """Gives it back, if it is held, and removes its file."""
+        if self.handle is not None:
+            self.path.unlink(missing_ok=True)
+            os.close(self.handle)
+            self.handle = None
+
+
+class RunLock(FileLock):
+    """The lock on a run's folder, held as long as a process writes into it.
+
+    Args:
+        folder: of the run; it exists when the lock is taken.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder / LOCK_FILE)
+        self.folder = folder
+
+    def take(self, *, wait_s: float = 0.0) -> None:
+        """Takes the lock, once; waits so many seconds for it.
+
+        Raises:
+            RecordError: another process has it, which is named.
+        """
+        if not self.try_to_take(wait_s=wait_s):
+            raise RecordError(
+                f"{self.folder} is in use by {self._holder()}: wait until it ends or stop it, or choose another "
+                f"--run_dir/--name{self._remedy()}"
+            )
+
+    def tell_of_none(self, error: OSError) -> None:
+        sys.stderr.write(f"note: {self.folder} cannot be locked ({error.strerror}): start no second run in it\n")
+
     def _holder(self) -> str:
         """Who has it, as far as its file tells."""
         try:
@@ -109,10 +135,3 @@ class RunLock:
         except (OSError, ValueError, TypeError, KeyError):
             elsewhere = False
         return f"; if that machine is down, remove {self.path}" if elsewhere else ""
-
-    def free(self) -> None:
-        """Gives it back, if it is held, and removes its file."""
-        if self.handle is not None:
-            self.path.unlink(missing_ok=True)
-            os.close(self.handle)
-            self.handle = None
