@@ -51,6 +51,19 @@ def test_a_fine_tuned_run_is_not_kept_as_one_of_its_recipe(tmp_path: Path) -> No
     assert not (tmp_path / "root").exists()
 
 
+def test_a_run_with_other_settings_does_not_take_the_place_of_a_record(tmp_path: Path) -> None:
+    root, kept = tmp_path / "root", make_run(tmp_path / "a", tests={"best": 1.0, "last": 2.0})
+    file = keep(kept, root)
+    other = make_run(tmp_path / "b", tests={"best": 0.5, "last": 1.0})
+    write_result(RunDir(other), {**read_result(other), "overrides": {"--model.width": "32"}})
+    before = file.read_bytes()
+    with pytest.raises(RecordError, match=r"gan-digits-seed0\.json is of a run with other settings \(the recipe alone\)"):
+        keep(other, root)
+    assert file.read_bytes() == before
+    file.unlink()
+    assert keep(other, root) == keep(other, root)  # a run that went on takes its own place
+
+
 def test_a_run_that_lacks_a_test_leaves_the_records_as_they_were(tmp_path: Path) -> None:
     root = tmp_path / "root"
     scripts = Path(__file__).parents[1] / "reproductions"

@@ -277,3 +277,13 @@ def test_a_member_that_was_not_tested_has_no_values() -> None:
     assert values_of(tested, "fd", checkpoint="last") == [2]
     study = {"groups": {"a": "A"}, "records": {"a": {**tested[2], "seed": 0}}, "findings": {}}
     assert study_table(study) == [["A", "fd", "1", "", "0"]]
+
+
+def test_values_under_different_protocols_have_no_mean() -> None:
+    def tested(seed: int, protocol: str) -> dict[str, Any]:
+        at = {"checkpoint": "last.ckpt", "images_seen": 1, "values": {"fd": 2.0}, "protocols": {"fd": protocol}}
+        return {"recipe": "mnist", "seed": seed, "tests": [at]}
+
+    assert values_of([tested(0, "old"), tested(1, "old")], "fd", checkpoint="last") == [2, 2]
+    with pytest.raises(RecordError, match=r"fd was taken .* old \(mnist, seed 0\), new \(mnist, seed 1\)"):
+        values_of([tested(0, "old"), tested(1, "new")], "fd", checkpoint="last")

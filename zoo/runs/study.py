@@ -70,11 +70,18 @@ def values_of(records: Iterable[Mapping[str, Any]], measure: str, *, checkpoint:
     """A measure of `test` at "best" or "last" in each record that has it ("last" stands in where none was chosen).
 
     A record without a `test` has none.
+
+    Raises:
+        RecordError: the values were taken under different protocols, so that their mean would say nothing.
     """
-    values = []
+    values, protocols = [], {}
     for record in records:
-        tests = {name: test["values"] for name, test in tests_of(record).items()}
-        at = tests.get(checkpoint, tests.get("last", {}))
-        if measure in at:
-            values.append(at[measure])
+        tests = tests_of(record)
+        at = tests.get(checkpoint, tests.get("last"))
+        if at and measure in at["values"]:
+            values.append(at["values"][measure])
+            protocols[at["protocols"].get(measure, "none")] = record
+    if len(protocols) > 1:
+        told = ", ".join(f"{hashed} ({record['recipe']}, seed {record['seed']})" for hashed, record in protocols.items())
+        raise RecordError(f"{measure} was taken under different protocols, {told}: `test` those runs by one version")
     return values

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from zoo.errors import RecordError
 from zoo.runs.folder import RunDir, write_atomically
-from zoo.runs.record import read_result, without_folders
+from zoo.runs.record import overrides, read_result, without_folders
 from zoo.runs.study import STUDY_FILE, read_study
 
 
@@ -19,7 +19,7 @@ def keep(run: Path, root: Path) -> Path:
 
     Raises:
         RecordError: no valid record in the run, one that lacks a test, or one of a fine-tuning run, which is none of
-            its recipe.
+            its recipe; or the record that is there already is of a run with other settings.
     """
     if (run / STUDY_FILE).is_file():
         return keep_study(run, root)
@@ -36,6 +36,11 @@ def keep(run: Path, root: Path) -> Path:
         raise RecordError(f"{run} is not measured at its {missing[0]} checkpoint: `test --ckpt_path {missing[0]}` does")
     record["commands"] = [without_folders(command) for command in record["commands"]]
     file = root / "reproductions/records" / f"{record['paper']}-{record['recipe']}-seed{record['seed']}.json"
+    if file.is_file() and (settings := overrides(read_result(file))) != overrides(record):
+        raise RecordError(
+            f"{file} is of a run with other settings ({settings.strip() or 'the recipe alone'}): remove it first if "
+            f"{run} is to take its place"
+        )
     file.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(file, json.dumps(record, indent=2) + "\n")
     for samples in sorted(RunDir(run).grids.glob("*.png"))[-1:]:
