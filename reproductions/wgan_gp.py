@@ -28,13 +28,19 @@ Reported and reached (written by `python -m zoo results --write`)
     mnist                     is_lenet                                    not reported  7.616 +/- 0.062 at 2,000,000  7.616 +/- 0.062    2,000,000    0     bd2b872           cacc23a6fcf9
     mnist                     kd_lenet                                    not reported  2.447 +/- 0.46 at 2,000,000   2.447 +/- 0.46     2,000,000    0     bd2b872           cacc23a6fcf9
     mnist                     critic_gradient_norm                        not reported  1.07 +/- 0.11 at 2,000,000    1.07 +/- 0.11      2,000,000    0     bd2b872           3500d7465b3f
-    digits_random_gan         fd_lenet                                    not reported  538.7 +/- 230                 538.7 +/- 230      32,000       0     66115e2, a436474  27eac9485077
-    digits_random_gan         is_lenet                                    not reported  2.065 +/- 1.5                 2.065 +/- 1.5      32,000       0     66115e2, a436474  27eac9485077
-    digits_random_gan         kd_lenet                                    not reported  28.28 +/- 19                  28.28 +/- 19       32,000       0     66115e2, a436474  27eac9485077
+    digits_random_gan         fd_lenet                                    not reported  552.4 +/- 250                 552.4 +/- 250      32,000       0     66115e2, a436474  27eac9485077
+    digits_random_gan         fd_lenet                                    not reported  518.2 +/- 210                 518.2 +/- 210      32,000       0     a436474           e460d31d8cb1
+    digits_random_gan         is_lenet                                    not reported  2.039 +/- 1.5                 2.039 +/- 1.5      32,000       0     66115e2, a436474  27eac9485077
+    digits_random_gan         is_lenet                                    not reported  2.104 +/- 1.5                 2.104 +/- 1.5      32,000       0     a436474           e460d31d8cb1
+    digits_random_gan         kd_lenet                                    not reported  31.09 +/- 22                  31.09 +/- 22       32,000       0     66115e2, a436474  27eac9485077
+    digits_random_gan         kd_lenet                                    not reported  24.06 +/- 11                  24.06 +/- 11       32,000       0     a436474           e460d31d8cb1
     digits_random_gan         critic_gradient_norm                        not reported  5.171 +/- 3.6                 5.171 +/- 3.6      32,000       0     66115e2, a436474  177e75934e4d
-    digits_random             fd_lenet                                    not reported  293.6 +/- 160                 293.6 +/- 160      160,000      0     66115e2, a436474  27eac9485077
-    digits_random             is_lenet                                    not reported  3.632 +/- 1.5                 3.632 +/- 1.5      160,000      0     66115e2, a436474  27eac9485077
-    digits_random             kd_lenet                                    not reported  16.72 +/- 4.5                 16.72 +/- 4.5      160,000      0     66115e2, a436474  27eac9485077
+    digits_random             fd_lenet                                    not reported  282.3 +/- 160                 282.3 +/- 160      160,000      0     66115e2, a436474  27eac9485077
+    digits_random             fd_lenet                                    not reported  310.6 +/- 170                 310.6 +/- 170      160,000      0     a436474           e460d31d8cb1
+    digits_random             is_lenet                                    not reported  3.682 +/- 1.3                 3.682 +/- 1.3      160,000      0     66115e2, a436474  27eac9485077
+    digits_random             is_lenet                                    not reported  3.556 +/- 1.9                 3.556 +/- 1.9      160,000      0     a436474           e460d31d8cb1
+    digits_random             kd_lenet                                    not reported  16.59 +/- 3.9                 16.59 +/- 3.9      160,000      0     66115e2, a436474  27eac9485077
+    digits_random             kd_lenet                                    not reported  16.91 +/- 5.6                 16.91 +/- 5.6      160,000      0     a436474           e460d31d8cb1
     digits_random             critic_gradient_norm                        not reported  1.289 +/- 0.23                1.289 +/- 0.23     160,000      0     66115e2, a436474  177e75934e4d
     study architectures       only GAN, is_lenet above 2                  not reported                                1                               0     66115e2, a436474
     study architectures       only WGAN-GP, is_lenet above 2              not reported                                10                              0     66115e2, a436474

@@ -57,7 +57,7 @@ def test_a_run_with_other_settings_does_not_take_the_place_of_a_record(tmp_path:
     other = make_run(tmp_path / "b", tests={"best": 0.5, "last": 1.0})
     write_result(RunDir(other), {**read_result(other), "overrides": {"--model.width": "32"}})
     before = file.read_bytes()
-    with pytest.raises(RecordError, match=r"gan-digits-seed0\.json is of a run with other settings \(the recipe alone\)"):
+    with pytest.raises(RecordError, match=r"seed0\.json is of a run with other settings \(the recipe alone\)"):
         keep(other, root)
     assert file.read_bytes() == before
     file.unlink()

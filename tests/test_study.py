@@ -285,5 +285,8 @@ def test_values_under_different_protocols_have_no_mean() -> None:
         return {"recipe": "mnist", "seed": seed, "tests": [at]}
 
     assert values_of([tested(0, "old"), tested(1, "old")], "fd", checkpoint="last") == [2, 2]
-    with pytest.raises(RecordError, match=r"fd was taken .* old \(mnist, seed 0\), new \(mnist, seed 1\)"):
-        values_of([tested(0, "old"), tested(1, "new")], "fd", checkpoint="last")
+    records = {"a": tested(0, "old"), "b": tested(1, "new"), "c": tested(2, "old")}
+    with pytest.raises(RecordError, match=r"fd was taken .* old \(mnist, seed 2\), new \(mnist, seed 1\)"):
+        values_of(records.values(), "fd", checkpoint="last")
+    study = {"groups": dict.fromkeys(records, "A"), "records": records, "findings": {}}
+    assert study_table(study) == [["A", "fd", "2", "2 +/- 0", "2"], ["A", "fd", "2", "2", "1"]]

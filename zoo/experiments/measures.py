@@ -8,7 +8,7 @@ from statistics import mean, stdev
 from typing import Any
 
 from zoo.runs.measures import SHARED, Measure, Measures
-from zoo.runs.study import grouped, values_of
+from zoo.runs.study import by_protocols, grouped, values_of
 from zoo.runs.text import number
 
 DCGAN = (Measure("error_1nn50k", "lower", "error of a 1-nearest-neighbour classifier fitted to 50,000 samples"),)
@@ -61,9 +61,10 @@ def study_table(record: Mapping[str, Any]) -> list[list[str]]:
     """Rows (group, measure, best, last, number of runs) of a study's record, then the findings."""
     rows = []
     for group, records in grouped(record).items():
-        for measure in measures_of(records):
-            best, last = (values_of(records, measure, checkpoint=name) for name in ("best", "last"))
+        for measure, alike in ((name, alike) for name in measures_of(records) for alike in by_protocols(records, name)):
+            best, last = (values_of(alike, measure, checkpoint=name) for name in ("best", "last"))
             told = [number(*mean_and_std(values)) if values else "" for values in (best, last)]
-            rows.append([group, measure, *told, str(len(last))])
+            if best or last:
+                rows.append([group, measure, *told, str(len(last))])
     n = str(len(record["records"]))
     return rows + [["all", name, "", f"{value:.4g}", n] for name, value in record["findings"].items()]

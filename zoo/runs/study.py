@@ -66,6 +66,16 @@ def grouped(record: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
     return groups
 
 
+def by_protocols(records: Iterable[Mapping[str, Any]], measure: str) -> list[list[Mapping[str, Any]]]:
+    """The records whose values of a measure may be averaged, together: those taken under the same protocols."""
+    found: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
+    for record in records:
+        protocols = {name: test["protocols"].get(measure, "") for name, test in tests_of(record).items()}
+        last = protocols.get("last", "")
+        found.setdefault((protocols.get("best", last), last), []).append(record)
+    return list(found.values())
+
+
 def values_of(records: Iterable[Mapping[str, Any]], measure: str, *, checkpoint: str) -> list[float]:
     """A measure of `test` at "best" or "last" in each record that has it ("last" stands in where none was chosen).
 
@@ -82,6 +92,6 @@ def values_of(records: Iterable[Mapping[str, Any]], measure: str, *, checkpoint:
             values.append(at["values"][measure])
             protocols[at["protocols"].get(measure, "none")] = record
     if len(protocols) > 1:
-        told = ", ".join(f"{hashed} ({record['recipe']}, seed {record['seed']})" for hashed, record in protocols.items())
+        told = ", ".join(f"{key} ({record['recipe']}, seed {record['seed']})" for key, record in protocols.items())
         raise RecordError(f"{measure} was taken under different protocols, {told}: `test` those runs by one version")
     return values

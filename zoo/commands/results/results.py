@@ -13,7 +13,7 @@ from typing import Any
 from zoo.errors import ZooError
 from zoo.experiments.measures import MEASURES, mean_and_std, measures_of
 from zoo.runs.record import overrides, read_result, set_by, tests_of
-from zoo.runs.study import grouped, is_study, read_study, values_of
+from zoo.runs.study import by_protocols, grouped, is_study, read_study, values_of
 from zoo.training.scripts import folder_of_scripts, script_of
 
 BUDGET = ("--images", "--trainer.precision")  # options that say how long and how precisely, not what
@@ -126,7 +126,7 @@ def value_of(values: Mapping[str, float], name: str, *, images: int | None = Non
 
 
 def of_study(study: Mapping[str, Any]) -> Iterator[Result]:
-    """One result a group and measure: mean and standard deviation over the group's runs; then the study's findings."""
+    """One result a group, measure and protocol: mean and standard deviation over its runs; then the study's findings."""
     groups, paper = grouped(study), study["paper"]
     command = f"reproductions/{paper}.py study --name {study['study']}"
     own_options = options_of_study(paper, study["study"])
@@ -136,8 +136,8 @@ def of_study(study: Mapping[str, Any]) -> Iterator[Result]:
         recipe = script_of(first["paper"]).recipes[first["recipe"]]
         data = data_of(recipe.config, set_by(first))
         several = recipes.count(first["recipe"]) > 1 or data != data_of(recipe.config)
-        for name in measures_of(records):
-            taken = [record for record in records if values_of([record], name, checkpoint="last")]
+        for name, alike in ((name, alike) for name in measures_of(records) for alike in by_protocols(records, name)):
+            taken = [record for record in alike if values_of([record], name, checkpoint="last")]
             best, last = (values_of(taken, name, checkpoint=which) for which in ("best", "last"))
             if not last:
                 continue
