@@ -289,4 +289,4 @@ def test_values_under_different_protocols_have_no_mean() -> None:
     with pytest.raises(RecordError, match=r"fd was taken .* old \(mnist, seed 2\), new \(mnist, seed 1\)"):
         values_of(records.values(), "fd", checkpoint="last")
     study = {"groups": dict.fromkeys(records, "A"), "records": records, "findings": {}}
-    assert study_table(study) == [["A", "fd", "2", "2 +/- 0", "2"], ["A", "fd", "2", "2", "1"]]
+    assert study_table(study) == [["A", "fd", "2 +/- 0", "2 +/- 0", "2"], ["A", "fd", "2", "2", "1"]]

@@ -61,7 +61,7 @@ def study_table(record: Mapping[str, Any]) -> list[list[str]]:
     """Rows (group, measure, best, last, number of runs) of a study's record, then the findings."""
     rows = []
     for group, records in grouped(record).items():
-        for measure, alike in ((name, alike) for name in measures_of(records) for alike in by_protocols(records, name)):
+        for measure, alike in ((of, runs) for of in measures_of(records) for runs in by_protocols(records, of)):
             best, last = (values_of(alike, measure, checkpoint=name) for name in ("best", "last"))
             told = [number(*mean_and_std(values)) if values else "" for values in (best, last)]
             if best or last:

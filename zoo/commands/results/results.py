@@ -126,7 +126,7 @@ def value_of(values: Mapping[str, float], name: str, *, images: int | None = Non
 
 
 def of_study(study: Mapping[str, Any]) -> Iterator[Result]:
-    """One result a group, measure and protocol: mean and standard deviation over its runs; then the study's findings."""
+    """One result a group, measure and protocol, the mean and deviation of its runs; then the study's findings."""
     groups, paper = grouped(study), study["paper"]
     command = f"reproductions/{paper}.py study --name {study['study']}"
     own_options = options_of_study(paper, study["study"])
@@ -136,7 +136,7 @@ def of_study(study: Mapping[str, Any]) -> Iterator[Result]:
         recipe = script_of(first["paper"]).recipes[first["recipe"]]
         data = data_of(recipe.config, set_by(first))
         several = recipes.count(first["recipe"]) > 1 or data != data_of(recipe.config)
-        for name, alike in ((name, alike) for name in measures_of(records) for alike in by_protocols(records, name)):
+        for name, alike in ((of, runs) for of in measures_of(records) for runs in by_protocols(records, of)):
             taken = [record for record in alike if values_of([record], name, checkpoint="last")]
             best, last = (values_of(taken, name, checkpoint=which) for which in ("best", "last"))
             if not last:
