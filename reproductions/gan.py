@@ -27,9 +27,10 @@ Differences from the paper and from the authors' configuration files
  6. The momentum grows from epoch 0 on and stands at 0.7 from epoch 249 on, as pylearn2 has it (epochs counted from 0).
     In the run above, and in `digits`, it is one epoch late: by 0.0008.
  7. `digits` is no experiment of the paper: 5,000 of the MNIST training digits, so that it runs without a download.
- 8. `cifar10` and `celeba64` are extensions without a reported figure: the fully connected networks narrower
-    (`--model.width`, units of G's hidden layers; D's in proportion), so that a trained model is small. At 64x64 images
-    are normalised to a norm of 110, which leaves the pixels' scale what it is at 32x32.
+ 8. `cifar10` and `celeba64` are extensions without a reported figure: the networks and constants of the MNIST
+    configuration, with as many outputs as images in colour have values. CIFAR-10's own fully connected configuration
+    is for 8,000 units: with 144 to 1,600 (`--model.width`) first samples are nearly equal, and G drew one image for
+    all latents. At 8,000 it was not trained.
 """
 
 from zoo.training import Lazy, Member, Recipe, Study, reproduce
@@ -81,9 +82,9 @@ RECIPES = {
         },
     ),
     "cifar10": Recipe(
-        "extension: the fully connected CIFAR-10 networks, about an eighth as wide, on all 50,000 images",
+        "extension: MNIST's networks and constants for 32x32 images in colour, on all 50,000 of CIFAR-10",
         {
-            "model": {"network": "cifar10_fully_connected", "width": 960, "images_per_epoch": 50_000, **MOMENTUM},
+            "model": {"network": "mnist_rgb32", **MOMENTUM},
             "data": {"class_path": "zoo.data.CIFAR10", "init_args": {"batch_size": 100}},
             "images": 5_000_000,
             "evaluation": {"every": 500_000},
@@ -91,9 +92,9 @@ RECIPES = {
         },
     ),
     "celeba64": Recipe(
-        "extension: the fully connected CIFAR-10 networks with 64x64 outputs, narrower, on aligned CelebA",
+        "extension: MNIST's networks and constants for 64x64 images in colour, on aligned CelebA",
         {
-            "model": {"network": "faces64_fully_connected", "width": 288, **MOMENTUM},
+            "model": {"network": "mnist_rgb64", **MOMENTUM},
             "data": {
                 "class_path": "zoo.data.CelebA",
                 "init_args": {"batch_size": 100, "resolution": 64, "horizontal_flip": True},

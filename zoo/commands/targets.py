@@ -98,8 +98,7 @@ R1_64, R1_32 = "--model.r1_gamma=0.5", "--model.r1_gamma=0.1"
 FASTER = ("--model.lrs={4: 0.002}", "--model.ema_half_life=2000")
 STYLED = grown(512, 64, "{4: 8}", 10_000)
 
-#: Digits, then CIFAR-10, then faces for all that need no labels. What a GPU trains is as wide as a release may be. GAN
-#: 2014's networks on a core are a quarter and half as wide as its recipes: they need tens of thousands of updates.
+#: Digits, then CIFAR-10, then faces for all that need no labels. What a GPU trains is as wide as a release may be.
 TARGETS = (
     Target("gan", "mnist", "mnist", 120, ("--images=7500000", "--evaluation.every=2500000", EXACT), precision="int8"),
     Target("dcgan", "mnist", "mnist", 60, ("--images=650000",)),
@@ -121,8 +120,8 @@ TARGETS = (
         "cifar10",
         "cifar10",
         60,
-        core=("--model.width=240", FLIPS, EXACT, "--evaluation.every=1000000"),
-        gpu=(FLIPS, EXACT),
+        core=("--model.width=960", FLIPS, EXACT),
+        gpu=("--model.width=960", FLIPS, EXACT),
         precision="int8",
     ),
     Target(
@@ -190,7 +189,15 @@ TARGETS = (
         core=(*STYLED, *STYLES, *FASTER, R1_32, *OFTEN),
         gpu=(*GPU_32, *STYLES, *FASTER, R1_32, FLIPS, *SELDOM),
     ),
-    Target("gan", "celeba64", "celeba64", 60, core=("--model.width=144", EXACT), gpu=(EXACT,), precision="int8"),
+    Target(
+        "gan",
+        "celeba64",
+        "celeba64",
+        60,
+        core=("--model.width=480", EXACT),
+        gpu=("--model.width=480", EXACT),
+        precision="int4",
+    ),
     Target(
         "dcgan",
         "celeba64",

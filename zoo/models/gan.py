@@ -5,9 +5,10 @@ NIPS 2014, arXiv 1406.2661. Authors' code: github.com/goodfeli/adversarial.
 
 Here: Algorithm 1 with k = 1, the networks and constants of the authors' configuration files for MNIST and CIFAR-10
 (mnist.yaml, cifar10_fully_connected.yaml, cifar10_convolutional.yaml), and the Parzen-window log-likelihood of Table 1.
-As extensions, narrower networks, and the fully connected ones for 64x64.
+As extensions, narrower networks, and MNIST's for images in colour.
 """
 
+import math
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
@@ -25,15 +26,11 @@ from zoo.nn.schedules import SGDSchedule
 if TYPE_CHECKING:
     from zoo.data.base import ImageDataModule
 
-Network = Literal["mnist", "cifar10_fully_connected", "cifar10_convolutional", "faces64_fully_connected"]
-WIDTHS = {"mnist": 1200, "faces64_fully_connected": 1000}  # units of G's hidden layers; of CIFAR-10's 8,000
-LEARNING_RATES = {  # of both players, at the start
-    "mnist": 0.1,
-    "cifar10_fully_connected": 0.025,
-    "cifar10_convolutional": 0.004,
-    "faces64_fully_connected": 0.025,
-}
-NORM = 55.0 / 32  # of a contrast-normalised image, for each pixel of its side: pylearn2's 55 at 32x32
+Network = Literal["mnist", "cifar10_fully_connected", "cifar10_convolutional", "mnist_rgb32", "mnist_rgb64"]
+SHAPES = {"mnist": (1, 28, 28), "mnist_rgb64": (3, 64, 64)}  # of images, where it is not the next
+RGB32 = (3, 32, 32)
+NORM = 55.0  # L2 norm of a contrast-normalised image
+LEARNING_RATES = {"cifar10_fully_connected": 0.025, "cifar10_convolutional": 0.004}  # at the start; of the others 0.1
 
 
 class ConvMaxout(nn.Module):
@@ -61,22 +58,22 @@ class PixelBias(nn.Module):
         return x + self.bias
 
 
-def mnist_generator(z_dim: int, *, width: int = 1200) -> nn.Sequential:
-    """z [N, z_dim] to [N, 784] in [0, 1]: two rectified layers of 1,200, then a sigmoid (mnist.yaml)."""
+def mnist_generator(z_dim: int, *, width: int = 1200, outputs: int = 784) -> nn.Sequential:
+    """z [N, z_dim] to [N, outputs] in [0, 1]: two rectified layers of 1,200, then a sigmoid (mnist.yaml)."""
     G = nn.Sequential(
         nn.Linear(z_dim, width),
         nn.ReLU(),
         nn.Linear(width, width),
         nn.ReLU(),
-        nn.Linear(width, 784),
+        nn.Linear(width, outputs),
         nn.Sigmoid(),
     )
     uniform_(G, bound=0.05)
     return G
 
 
-def cifar10_generator(z_dim: int, *, convolutional: bool, width: int = 8000, outputs: int = 3072) -> nn.Sequential:
-    """z [N, z_dim] to contrast-normalised images, [N, outputs] or [N, 3, 32, 32] (cifar10_*.yaml)."""
+def cifar10_generator(z_dim: int, *, convolutional: bool, width: int = 8000) -> nn.Sequential:
+    """z [N, z_dim] to contrast-normalised images, [N, 3072] or [N, 3, 32, 32] (cifar10_*.yaml)."""
     hidden = [nn.Linear(z_dim, width), nn.ReLU(), nn.Linear(width, width), nn.Sigmoid()]
     if convolutional:
         maps = width // 100
@@ -84,7 +81,7 @@ def cifar10_generator(z_dim: int, *, convolutional: bool, width: int = 8000, out
         G = nn.Sequential(*hidden, nn.Unflatten(1, (maps, 10, 10)), deconvolution, PixelBias((3, 32, 32)))
         uniform_(G, bound=0.05)
     else:
-        G = nn.Sequential(*hidden, nn.Linear(width, outputs))
+        G = nn.Sequential(*hidden, nn.Linear(width, 3072))
         uniform_(G, bound=0.05)
         uniform_(G[-1], bound=0.5)
     return G
@@ -133,26 +130,25 @@ def networks_of(network: Network, *, width: int, z_dim: int) -> tuple[nn.Sequent
     if width < 16 or (convolutional and width % 100):
         rule = "a multiple of 100 (maps of 10x10)" if convolutional else "16 or more"
         raise UnsupportedSettingError(f"width={width}: the network {network} takes {rule}")
-    if network == "mnist":
-        return mnist_generator(z_dim, width=width), fully_connected_discriminator(784, units=width // 5)
     if convolutional:
         G = cifar10_generator(z_dim, convolutional=True, width=width)
         return G, convolutional_discriminator(units=width // 16)
-    pixels = 3 * (64 if network.startswith("faces64") else 32) ** 2
-    G = cifar10_generator(z_dim, convolutional=False, width=width, outputs=pixels)
-    return G, fully_connected_discriminator(pixels, units=width // 5)
+    D = fully_connected_discriminator(math.prod(SHAPES.get(network, RGB32)), units=width // 5)
+    if network == "cifar10_fully_connected":
+        return cifar10_generator(z_dim, convolutional=False, width=width), D
+    return mnist_generator(z_dim, width=width, outputs=math.prod(SHAPES.get(network, RGB32))), D
 
 
 class GAN(AdversarialModule):
     """The first GAN: maxout discriminator with dropout, SGD with growing momentum, both players updated at once.
 
     Args:
-        network: which of the authors' three configurations, or (an extension) the fully connected one of CIFAR-10 for
-            64x64 images in colour. MNIST works on [0, 1] images with z ~ U(-sqrt 3, sqrt 3); the others on globally
-            contrast-normalised images (mean 0, L2 norm 55; 110 at 64x64) with z ~ N(0, 1).
+        network: which of the authors' three configurations, or (an extension) MNIST's with as many outputs as images
+            of 32x32 or 64x64 in colour have values. MNIST's work on [0, 1] images with z ~ U(-sqrt 3, sqrt 3),
+            CIFAR-10's on globally contrast-normalised images (mean 0, L2 norm 55) with z ~ N(0, 1).
         update: "simultaneous" computes both gradients on the same minibatch, z and dropout mask before either player
             moves (the authors' code); "alternating" is Algorithm 1 of the paper with fresh latents for G.
-        lr: initial learning rate of both players; None takes the configuration's (0.1, 0.025, 0.004).
+        lr: initial learning rate of both players; None takes the configuration's (0.1; CIFAR-10's 0.025 and 0.004).
         lr_decay: the learning rate is divided by this at every update.
         lr_min: floor of the learning rate.
         momentum_start: momentum up to and including epoch `momentum_first_epoch`.
@@ -161,7 +157,7 @@ class GAN(AdversarialModule):
         images_per_epoch: what the momentum schedule calls an epoch (50,000 MNIST or 40,000 CIFAR-10 images).
         momentum_first_epoch: epoch after which the momentum grows, counted from 0; the authors' is 0.
         width: units of G's two hidden layers, at least 16 (a multiple of 100 for the convolutional network); D's scale
-            with them. None takes the authors' (1,200 and 8,000; 1,000 for 64x64).
+            with them. None takes the authors' (1,200 and, for CIFAR-10's configurations, 8,000).
     """
 
     paper = "gan"
@@ -204,12 +200,12 @@ class GAN(AdversarialModule):
         momentum_first_epoch: int = 1,
         width: int | None = None,
     ) -> None:
-        mnist, side = network == "mnist", 64 if network.startswith("faces64") else 32
-        super().__init__(image_shape=(1, 28, 28) if mnist else (3, side, side), z_dim=100)
+        super().__init__(image_shape=SHAPES.get(network, RGB32), z_dim=100)
         self.save_hyperparameters()
         self.network = network
+        self.normalised = network.startswith("cifar10")
         self.update = update
-        self.lr = lr if lr is not None else LEARNING_RATES[network]
+        self.lr = lr if lr is not None else LEARNING_RATES.get(network, 0.1)
         self.schedule = SGDSchedule(
             lr=self.lr,
             lr_decay=lr_decay,
@@ -217,7 +213,7 @@ class GAN(AdversarialModule):
             momentum_start=momentum_start,
             momentum_end=momentum_end,
             momentum_epochs=momentum_epochs,
-            images_per_epoch=images_per_epoch if images_per_epoch is not None else 50_000 if mnist else 40_000,
+            images_per_epoch=images_per_epoch if images_per_epoch is not None else 40_000 if self.normalised else 50_000,
             momentum_first_epoch=momentum_first_epoch,
         )
         # What undoes the contrast normalisation for display, in [-1, 1] units: the training images' mean per-image
@@ -226,17 +222,17 @@ class GAN(AdversarialModule):
         self.contrast: Tensor
         self.register_buffer("brightness", torch.tensor(0.0))
         self.register_buffer("contrast", torch.tensor(0.5))
-        self.G, self.D = networks_of(network, width=width or WIDTHS.get(network, 8000), z_dim=self.z_dim)
+        self.G, self.D = networks_of(network, width=width or (8000 if self.normalised else 1200), z_dim=self.z_dim)
 
     def latents(self, n: int, *, generator: torch.Generator | None = None) -> Tensor:
-        """MNIST: U(-sqrt 3, sqrt 3), which has unit variance; CIFAR-10: N(0, 1). [n, 100]."""
-        if self.network == "mnist":
-            return (torch.rand(n, self.z_dim, generator=generator) * 2 - 1) * 3**0.5
-        return super().latents(n, generator=generator)
+        """MNIST's: U(-sqrt 3, sqrt 3), which has unit variance; CIFAR-10's: N(0, 1). [n, 100]."""
+        if self.normalised:
+            return super().latents(n, generator=generator)
+        return (torch.rand(n, self.z_dim, generator=generator) * 2 - 1) * 3**0.5
 
     @property
     def prior(self) -> tuple[Columns, ...]:
-        return (Columns(self.z_dim, "uniform", -(3**0.5), 3**0.5),) if self.network == "mnist" else super().prior
+        return super().prior if self.normalised else (Columns(self.z_dim, "uniform", -(3**0.5), 3**0.5),)
 
     # Algorithm 1, with the non-saturating loss of section 3 for G.
 
@@ -283,18 +279,16 @@ class GAN(AdversarialModule):
     # The scale each configuration is trained in, and back.
 
     def preprocess(self, x: Tensor) -> Tensor:
-        """uint8 to [N, 784] in [0, 1] for MNIST, to contrast-normalised images for CIFAR-10."""
-        if self.network == "mnist":
-            return x.float().div_(255.0).flatten(1)
-        x = contrast_normalise(x.float(), scale=NORM * x.shape[-1])
-        return x if self.network == "cifar10_convolutional" else x.flatten(1)
+        """uint8 to vectors in [0, 1] for MNIST's networks, to contrast-normalised images for CIFAR-10's."""
+        x = contrast_normalise(x.float(), scale=NORM) if self.normalised else x.float().div_(255.0)
+        return x.flatten(1) if self.flat else x
 
     def generate(self, z: Tensor, y: Tensor | None) -> Tensor:
         """G(z) as images [N, C, H, W] in [-1, 1]; contrast normalisation is undone with the training set's averages."""
         images: Tensor = self.G(z).unflatten(1, self.image_shape) if self.flat else self.G(z)
-        if self.network == "mnist":
-            return images * 2 - 1
-        return (images * self.contrast + self.brightness).clamp(-1, 1)
+        if self.normalised:
+            return (images * self.contrast + self.brightness).clamp(-1, 1)
+        return images * 2 - 1
 
     @property
     def flat(self) -> bool:
@@ -310,23 +304,23 @@ class GAN(AdversarialModule):
     def start_from(self, images: Tensor) -> None:
         """Sets what the authors take from the training images (uint8 [N, C, H, W]) before the first update.
 
-        MNIST: the output bias of G is the logit of the mean image, so that training starts from the right marginals;
+        MNIST's: the output bias of G is the logit of the mean image, so that training starts from the right marginals;
         one that was learnt already (fine-tuning) stays.
-        Others: the brightness and contrast with which `generate` undoes the contrast normalisation.
+        CIFAR-10's: the brightness and contrast with which `generate` undoes the contrast normalisation.
         """
-        if self.network == "mnist":
+        if self.normalised:
+            x = images[:10_000].float().div(127.5).sub(1).flatten(1)
+            self.brightness.copy_(x.mean())
+            self.contrast.copy_((x - x.mean(1, keepdim=True)).norm(dim=1).mean() / NORM)
+        else:
             decoded = images[:]  # also those that are decoded on the fly
             mean = decoded.float().mean(0).div(255).clamp(1e-7, 1 - 1e-7).flatten()
             output = self.G[-2]  # type: ignore[index]
             if not output.bias.any():
                 output.bias.copy_(torch.logit(mean))
-        else:
-            x = images[:10_000].float().div(127.5).sub(1).flatten(1)
-            self.brightness.copy_(x.mean())
-            self.contrast.copy_((x - x.mean(1, keepdim=True)).norm(dim=1).mean() / (NORM * self.image_shape[-1]))
 
 
-def contrast_normalise(x: Tensor, *, scale: float = 55.0) -> Tensor:
+def contrast_normalise(x: Tensor, *, scale: float = NORM) -> Tensor:
     """Global contrast normalisation: each image [C, H, W] gets mean 0 and L2 norm `scale` (pylearn2's, s = 55)."""
     x = x - x.mean((1, 2, 3), keepdim=True)
     norm = x.flatten(1).norm(dim=1).clamp_min(1e-8)
