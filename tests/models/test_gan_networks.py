@@ -35,7 +35,8 @@ def test_parameter_counts(network: str) -> None:
         ("mnist", 40, (100 * 40 + 40 * 40 + 40 * 784 + 864, 5 * 8 * (784 + 8) + 80 + 9)),
         ("cifar10_fully_connected", 960, (101 * 960 + 961 * 960 + 961 * 3072, 960 * (3073 + 193) + 193)),
         ("cifar10_convolutional", 800, (101 * 800 + 801 * 800 + 8 * 3 * 25 + 3072, 50 * 5 * 4801 + 51 + 451_072)),
-        ("faces64_fully_connected", 288, (101 * 288 + 289 * 288 + 289 * 12_288, 285 * (12_289 + 58) + 58)),
+        ("mnist_rgb32", 960, (101 * 960 + 961 * 960 + 961 * 3072, 960 * (3073 + 193) + 193)),
+        ("mnist_rgb64", 480, (101 * 480 + 481 * 480 + 481 * 12_288, 480 * (12_289 + 97) + 97)),
     ],
 )
 def test_narrow_networks(network: str, width: int, expected: tuple[int, int]) -> None:
@@ -44,8 +45,8 @@ def test_narrow_networks(network: str, width: int, expected: tuple[int, int]) ->
     assert (count(module.G), count(module.D)) == expected
     with torch.device("meta"):
         assert module.generate(torch.empty(2, 100), None).shape == (2, *module.image_shape)
-    if network.endswith("fully_connected"):
-        assert sum(expected) < 7.7e6  # a byte each: a release stays below 8 MB
+    if network in ("mnist_rgb32", "mnist_rgb64"):  # a byte each, or half a byte: a release stays below 8 MB
+        assert sum(expected) < (7.7e6 if network == "mnist_rgb32" else 14e6)
 
 
 def test_widths_that_give_no_network_are_refused() -> None:
@@ -54,14 +55,18 @@ def test_widths_that_give_no_network_are_refused() -> None:
             on_meta(network, width=width)
 
 
-def test_contrast_of_larger_images_leaves_the_scale_of_a_pixel() -> None:
-    images = torch.randint(0, 256, (4, 3, 64, 64), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
-    module = GAN(network="faces64_fully_connected", width=16)
-    module.start_from(images)
+@pytest.mark.parametrize("side", [32, 64])
+def test_mnists_networks_in_colour_start_at_the_mean_image(side: int) -> None:
+    """As the authors' start from the marginals of the digits; scaled to [0, 1], latents uniform, rate 0.1."""
+    images = torch.randint(0, 256, (40, 3, side, side), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    module = GAN(network="mnist_rgb32" if side == 32 else "mnist_rgb64", width=40)
+    assert (module.lr, module.prior[0].distribution) == (0.1, "uniform")
     seen = module.preprocess(images)
-    assert seen.norm(dim=1).tolist() == pytest.approx([110.0] * 4, rel=1e-4)
-    shown = seen.unflatten(1, (3, 64, 64)) * module.contrast + module.brightness
-    torch.testing.assert_close(shown, images.float() / 127.5 - 1, atol=0.03, rtol=0)  # of noise, all alike in contrast
+    assert torch.equal(seen.unflatten(1, module.image_shape), images / 255)
+    module.start_from(images)
+    mean = images.float().mean(0).div(127.5).sub(1)
+    torch.testing.assert_close(module.sample(64).mean(0), mean, atol=0.05, rtol=0)
+    assert module.sample(2).shape == (2, 3, side, side)
 
 
 @pytest.mark.parametrize("network", COUNTS)

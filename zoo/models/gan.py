@@ -204,6 +204,7 @@ class GAN(AdversarialModule):
         self.save_hyperparameters()
         self.network = network
         self.normalised = network.startswith("cifar10")
+        epoch = 40_000 if self.normalised else 50_000  # images of the authors' training sets
         self.update = update
         self.lr = lr if lr is not None else LEARNING_RATES.get(network, 0.1)
         self.schedule = SGDSchedule(
@@ -213,7 +214,7 @@ class GAN(AdversarialModule):
             momentum_start=momentum_start,
             momentum_end=momentum_end,
             momentum_epochs=momentum_epochs,
-            images_per_epoch=images_per_epoch if images_per_epoch is not None else 40_000 if self.normalised else 50_000,
+            images_per_epoch=images_per_epoch if images_per_epoch is not None else epoch,
             momentum_first_epoch=momentum_first_epoch,
         )
         # What undoes the contrast normalisation for display, in [-1, 1] units: the training images' mean per-image
