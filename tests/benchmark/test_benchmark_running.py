@@ -2,6 +2,7 @@
 
 import argparse
 import math
+import shutil
 import signal
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,6 +16,7 @@ from played_benchmark import PRESET, Place, column
 
 from zoo.commands import benchmark
 from zoo.commands.benchmark.members import CHANCE, COLLAPSED, other_settings
+from zoo.commands.benchmark.record import write_record
 from zoo.commands.benchmark.running import Runner
 from zoo.commands.benchmark.tables import as_text, reached
 from zoo.errors import EvaluationError, Interrupted, UsageError
@@ -144,6 +146,23 @@ def test_a_member_added_later_leaves_the_others_untouched(place: Place) -> None:
     record = place.run(members=entries(PRESET, seeds=3))
     assert len(record.groups["hinge, lr 0.0002, n_critic 1"]) == 3
     assert all(file.read_bytes() == content for file, content in before.items())
+
+
+def test_members_of_an_earlier_record_are_not_run(place: Place, tmp_path: Path) -> None:
+    place.broken = {"wgan-seed1": "there is no disk"}
+    write_record(place.run(), file := tmp_path / "digits.json")
+    shutil.rmtree(place.folder)
+    place.broken, place.calls = {}, []
+    members = entries(PRESET)
+    earlier = benchmark.earlier_of(str(file), "digits", members)
+    arguments = argparse.Namespace(members=None, jobs=1, options=[], again=False, data_dir=None)
+    benchmark.run_members(members, PRESET, folder=place.folder, arguments=arguments, earlier=earlier)
+    assert place.calls == ["fit wgan-seed1", "test wgan-seed1", "test wgan-seed1"]  # which had failed there
+    with pytest.raises(UsageError, match="is of benchmark digits, not of mnist"):
+        benchmark.earlier_of(str(file), "mnist", members)
+    other = [replace(entry, settings={"lr": 1.0}) for entry in members]
+    with pytest.raises(UsageError, match="its member hinge-seed0 has other settings"):
+        benchmark.earlier_of(str(file), "digits", other)
 
 
 def test_a_folder_with_other_settings_is_refused_and_shown(place: Place, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from zoo.commands.benchmark.page import findings, page, write
 from zoo.commands.benchmark.record import PLACE, BenchmarkRecord, keep, of_folder, read_record, write_record
 from zoo.commands.benchmark.tables import as_text, at_equal_cost, beats, costs, reached, searched, tables
 from zoo.errors import RecordError
+from zoo.runs.record import read_result
+from zoo.training.benchmark import entries
 
 # Tables.
 
@@ -127,6 +130,34 @@ def test_the_record_is_read_as_it_was_written(place: Place, tmp_path: Path) -> N
     }
     assert "/home/me" not in kept.read_text()
     assert kept.stat().st_size < 4 * 4_000
+
+
+def test_members_of_an_earlier_record_are_shown_with_the_folders(place: Place, tmp_path: Path) -> None:
+    """A benchmark that is run in parts, on machines that come and go."""
+    first = place.run(members=entries(PRESET)[:2])
+    file = keep(first, tmp_path)
+    whole = as_text(place.run())
+    for member in first.members:
+        shutil.rmtree(place.folder / member.name)
+    alone = place.record()
+    assert [member.state for member in alone.members] == ["missing", "missing", "finished", "finished"]
+    with pytest.raises(RecordError, match=r"digits\.json holds 2 members that are not here .*: give --earlier"):
+        keep(alone, tmp_path)
+    together = of_folder(place.folder, "digits", PRESET, alone.members, earlier=read_record(file))
+    assert as_text(together) == whole
+    assert set(together.grids) == {"hinge", "wgan"}
+    assert as_text(read_record(keep(together, tmp_path))) == whole
+    assert as_text(read_record(keep(read_record(file), tmp_path))) == whole  # onto itself
+
+
+def test_members_under_different_protocols_are_not_compared(place: Place) -> None:
+    place.run()
+    run = place.folder / "wgan-seed1"
+    text = (run / "result.json").read_text()
+    ((key, _),) = read_result(run)["protocols"].items()
+    (run / "result.json").write_text(text.replace(key, "0" * 12))
+    with pytest.raises(RecordError, match=rf"hinge-seed0 \(protocol {key}\) and wgan-seed1 \(protocol 0+\)"):
+        place.record()
 
 
 def test_damaged_records_are_refused(place: Place, tmp_path: Path) -> None:

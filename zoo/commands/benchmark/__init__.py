@@ -10,11 +10,14 @@ import argparse
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from zoo.errors import UsageError
 from zoo.runs.text import positive, say
-from zoo.training.benchmark import PAPER, Preset, entries, study_of
+from zoo.training.benchmark import PAPER, Entry, Preset, entries, study_of
+
+if TYPE_CHECKING:
+    from zoo.commands.benchmark.record import BenchmarkRecord
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,6 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--data_dir", metavar="DIR", help="folder of the data set")
     add("--status", action="store_true", help="run nothing: say what there is, and write tables and figures")
     add("--again", action="store_true", help="run those that diverged again, too")
+    add("--earlier", metavar="RECORD", help="take from this record of the benchmark what it holds, and do not run it")
     add("--keep", action="store_true", help="copy the record to the committed ones of this checkout")
     add("--write", action="store_true", help="write docs/benchmark.md from the committed records")
     add("options", nargs="*", metavar="OPTION", help="after --: options of `zoo fit`, for every member")
@@ -63,15 +67,43 @@ def run(arguments: argparse.Namespace) -> None:
         vary=dict(map(varied, arguments.vary)),
     )
     folder = Path(arguments.run_dir or Path("runs") / PAPER / name).expanduser()
+    earlier = earlier_of(arguments.earlier, name, members)
     if not arguments.status:
-        run_members(members, preset, folder=folder, arguments=arguments)
-    show(folder, name, preset, members, keeping=arguments.keep)
+        run_members(members, preset, folder=folder, arguments=arguments, earlier=earlier)
+    show(folder, name, preset, members, keeping=arguments.keep, earlier=earlier)
     if arguments.write:
         write_page()
 
 
-def run_members(members: Sequence[Any], preset: Preset, *, folder: Path, arguments: argparse.Namespace) -> None:
-    """Runs members, all or those that are named.
+def earlier_of(file: str | None, name: str, members: Sequence[Entry]) -> BenchmarkRecord | None:
+    """What an earlier record holds of this benchmark.
+
+    Raises:
+        UsageError: it is of another benchmark, or its member of that name has other settings.
+    """
+    from zoo.commands.benchmark.record import read_record
+
+    if file is None:
+        return None
+    record = read_record(Path(file).expanduser())
+    if record.name != name:
+        raise UsageError(f"--earlier {file} is of benchmark {record.name}, not of {name}")
+    here = {entry.name: entry for entry in members}
+    for member in record.members:
+        if member.name in here and member.settings != here[member.name].settings:
+            raise UsageError(f"--earlier {file}: its member {member.name} has other settings")
+    return record
+
+
+def run_members(
+    members: Sequence[Entry],
+    preset: Preset,
+    *,
+    folder: Path,
+    arguments: argparse.Namespace,
+    earlier: BenchmarkRecord | None = None,
+) -> None:
+    """Runs members, all or those that are named; not those that an earlier record holds and the folder does not.
 
     Raises:
         UsageError: an unknown member, or a folder that holds a run of another.
@@ -90,6 +122,9 @@ def run_members(members: Sequence[Any], preset: Preset, *, folder: Path, argumen
             raise UsageError(
                 f"{run.path} holds a run with another {wrong[0]}: choose another --run_dir, or move it out of the way"
             )
+    ended = {} if earlier is None else earlier.ended
+    there = {name for name, member in ended.items() if member.state != "diverged" or not arguments.again}
+    chosen = [name for name in chosen if name not in there or RunDir(folder / name).holds_run]
     options = [*([] if arguments.data_dir is None else ["--data_dir", arguments.data_dir]), *arguments.options]
     runner = Runner(
         study_of(preset, members), folder=folder, jobs=arguments.jobs, options=options, again=arguments.again
@@ -97,14 +132,22 @@ def run_members(members: Sequence[Any], preset: Preset, *, folder: Path, argumen
     runner.run(chosen)
 
 
-def show(folder: Path, name: str, preset: Preset, members: Sequence[Any], *, keeping: bool) -> None:
+def show(
+    folder: Path,
+    name: str,
+    preset: Preset,
+    members: Sequence[Entry],
+    *,
+    keeping: bool,
+    earlier: BenchmarkRecord | None = None,
+) -> None:
     """Prints the tables; writes the record into the benchmark's folder, with `keeping` also to the committed ones."""
     from zoo.commands.benchmark.members import outcomes
     from zoo.commands.benchmark.page import draw
     from zoo.commands.benchmark.record import FILE, keep, of_folder, write_record
     from zoo.commands.benchmark.tables import as_text
 
-    record = of_folder(folder, name, preset, outcomes(folder, members, preset))
+    record = of_folder(folder, name, preset, outcomes(folder, members, preset), earlier=earlier)
     say(as_text(record))
     if not folder.is_dir():
         return

@@ -18,7 +18,7 @@ from zoo.errors import RecordError
 from zoo.runs import schema
 from zoo.runs.folder import RunDir, write_atomically
 from zoo.runs.plain import read_json
-from zoo.runs.record import validate_result, without_folders
+from zoo.runs.record import tests_of, validate_result, without_folders
 from zoo.training.benchmark import Preset
 
 FILE = "benchmark.json"
@@ -62,6 +62,11 @@ class BenchmarkRecord:
     grids: Mapping[str, Path]
 
     @property
+    def ended(self) -> dict[str, Outcome]:
+        """The members that were trained and measured, or diverged, by name: what need not be run again."""
+        return {member.name: member for member in self.members if member.state in (*MEASURED, "diverged")}
+
+    @property
     def groups(self) -> dict[str, list[Outcome]]:
         """The members by label, in the order of the tables."""
         found: dict[str, list[Outcome]] = {}
@@ -93,17 +98,40 @@ class BenchmarkRecord:
         return found
 
 
-def of_folder(folder: Path, name: str, preset: Preset, members: Sequence[Outcome]) -> BenchmarkRecord:
-    """The record of what lies in a benchmark's folder; grids are those of each objective's first measured member.
+def of_folder(
+    folder: Path, name: str, preset: Preset, members: Sequence[Outcome], *, earlier: BenchmarkRecord | None = None
+) -> BenchmarkRecord:
+    """The record of what lies in a benchmark's folder, and of what an earlier record has and the folder has not.
 
-    A search has none: its members have settings of their own, and no figure shows one of them for the objective.
+    Grids are those of each objective's first measured member. A search has none: its members have settings of their
+    own, and no figure shows one of them for the objective.
+
+    Raises:
+        RecordError: members were measured under different protocols, so that they cannot be compared.
     """
+    there = {} if earlier is None else earlier.ended
+    members = [there.get(member.name, member) if member.state == "missing" else member for member in members]
+    of_one_protocol(members, preset.measure)
     grids: dict[str, Path] = {}
     for member in members if preset.draws is None else ():
         found = RunDir(folder / member.name).all_grids()
         if member.state in MEASURED and found:
             grids.setdefault(member.objective, found[max(found)])
+    grids = {**({} if earlier is None else earlier.grids), **grids}
     return BenchmarkRecord(name, preset.summary, preset.measure, preset.curve, members, grids)
+
+
+def of_one_protocol(members: Sequence[Outcome], measure: str) -> None:
+    """Raises RecordError, naming two members, where protocols of a measure differ."""
+    found: dict[str, str] = {}
+    for member in members:
+        if member.state in MEASURED and member.record is not None:
+            for test in tests_of(member.record).values():
+                if measure in test["protocols"]:
+                    found.setdefault(test["protocols"][measure], member.name)
+    if len(found) > 1:
+        told = " and ".join(f"{name} (protocol {protocol})" for protocol, name in found.items())
+        raise RecordError(f"{measure} of {told} cannot be compared: `zoo test` those runs by one version")
 
 
 def write_record(record: BenchmarkRecord, file: Path) -> None:
@@ -177,9 +205,20 @@ def outcome_of(name: str, value: Mapping[str, Any], protocols: Mapping[str, Any]
 
 
 def keep(record: BenchmarkRecord, root: Path) -> Path:
-    """Copies a record and its grids to the committed ones; the file."""
+    """Copies a record and its grids to the committed ones; the file.
+
+    Raises:
+        RecordError: the committed record has members that this one lacks.
+    """
     file = root / PLACE / f"{record.name}.json"
+    if file.is_file() and (lost := sorted(set(read_record(file).ended) - set(record.ended))):
+        raise RecordError(
+            f"{file} holds {len(lost)} members that are not here ({lost[0]}, ...): give --earlier {file} to keep them, "
+            "or remove it"
+        )
     write_record(record, file)
     for objective, grid in record.grids.items():
-        shutil.copyfile(grid, file.with_name(f"{file.stem}-{objective}.png"))
+        kept = file.with_name(f"{file.stem}-{objective}.png")
+        if grid.resolve() != kept.resolve():
+            shutil.copyfile(grid, kept)
     return file
