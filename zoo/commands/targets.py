@@ -194,8 +194,8 @@ TARGETS = (
         "celeba64",
         "celeba64",
         60,
-        core=("--model.width=480", EXACT),
-        gpu=("--model.width=480", EXACT),
+        core=("--model.width=576", EXACT),
+        gpu=("--model.width=576", EXACT),
         precision="int4",
     ),
     Target(
