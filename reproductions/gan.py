@@ -28,10 +28,10 @@ Differences from the paper and from the authors' configuration files
     In the run above, and in `digits`, it is one epoch late: by 0.0008.
  7. `digits` is no experiment of the paper: 5,000 of the MNIST training digits, so that it runs without a download.
  8. `cifar10` and `celeba64` are extensions without a reported figure: the networks and constants of the MNIST
-    configuration, with as many outputs as images in colour have values, and at 64x64 a quarter of the learning rate,
-    with which D's loss stays finite. CIFAR-10's own fully connected configuration
-    is for 8,000 units: with 144 to 1,600 (`--model.width`) first samples are nearly equal, and G drew one image for
-    all latents. At 8,000 it was not trained.
+    configuration, with as many outputs as images in colour have values, and at 64x64 a quarter of the learning rate
+    for D, whose loss does not stay finite otherwise. CIFAR-10's own fully connected configuration is for 8,000 units:
+    with 144 to 1,600 (`--model.width`) first samples are nearly equal, and G drew one image for all latents. At 8,000
+    it was not trained.
 """
 
 from zoo.training import Lazy, Member, Recipe, Study, reproduce

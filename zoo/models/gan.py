@@ -30,9 +30,10 @@ Network = Literal["mnist", "cifar10_fully_connected", "cifar10_convolutional", "
 SHAPES = {"mnist": (1, 28, 28), "mnist_rgb64": (3, 64, 64)}  # of images, where it is not the next
 RGB32 = (3, 32, 32)
 NORM = 55.0  # L2 norm of a contrast-normalised image
-#: At the start; of the others 0.1. D's first layer moves with the square of the image's norm: at 64x64 it is four times
-#: that at 32x32, and with 0.1 the losses were no longer finite after 500 updates.
-LEARNING_RATES = {"cifar10_fully_connected": 0.025, "cifar10_convolutional": 0.004, "mnist_rgb64": 0.025}
+LEARNING_RATES = {"cifar10_fully_connected": 0.025, "cifar10_convolutional": 0.004}  # at the start; of the others 0.1
+#: Of D's learning rate in G's; of the others 1. D's first layer moves with the square of the image's norm, at 64x64 four
+#: times as far as at 32x32: with 0.1 for both the losses were no longer finite after 500 updates.
+SHARES_D = {"mnist_rgb64": 0.25}
 
 
 class ConvMaxout(nn.Module):
@@ -150,8 +151,8 @@ class GAN(AdversarialModule):
             CIFAR-10's on globally contrast-normalised images (mean 0, L2 norm 55) with z ~ N(0, 1).
         update: "simultaneous" computes both gradients on the same minibatch, z and dropout mask before either player
             moves (the authors' code); "alternating" is Algorithm 1 of the paper with fresh latents for G.
-        lr: initial learning rate of both players; None takes the configuration's (0.1; CIFAR-10's 0.025 and 0.004), at
-            64x64 a quarter of it.
+        lr: initial learning rate of both players; None takes the configuration's (0.1; CIFAR-10's 0.025 and 0.004).
+        lr_D: that of D, if it is another; None takes `lr`, for `mnist_rgb64` a quarter of it.
         lr_decay: the learning rate is divided by this at every update.
         lr_min: floor of the learning rate.
         momentum_start: momentum up to and including epoch `momentum_first_epoch`.
@@ -194,6 +195,7 @@ class GAN(AdversarialModule):
         network: Network = "mnist",
         update: Literal["simultaneous", "alternating"] = "simultaneous",
         lr: float | None = None,
+        lr_D: float | None = None,
         lr_decay: float = 1.000004,
         lr_min: float = 1e-6,
         momentum_start: float = 0.5,
@@ -210,6 +212,7 @@ class GAN(AdversarialModule):
         epoch = 40_000 if self.normalised else 50_000  # images of the authors' training sets
         self.update = update
         self.lr = lr if lr is not None else LEARNING_RATES.get(network, 0.1)
+        self.share_D = SHARES_D.get(network, 1.0) if lr_D is None else lr_D / self.lr  # of D's rate in G's
         self.schedule = SGDSchedule(
             lr=self.lr,
             lr_decay=lr_decay,
@@ -278,7 +281,10 @@ class GAN(AdversarialModule):
 
     def before_update(self) -> None:
         """Learning rate exponential in updates, momentum linear in epochs."""
-        self.schedule.set(self.both_optimizers(), updates=self.discriminator_steps, images_seen=self.images_seen)
+        done = {"updates": self.discriminator_steps, "images_seen": self.images_seen}
+        optimizer_D, optimizer_G = self.both_optimizers()
+        self.schedule.set([optimizer_D], **done, share=self.share_D)
+        self.schedule.set([optimizer_G], **done)
 
     # The scale each configuration is trained in, and back.
 
