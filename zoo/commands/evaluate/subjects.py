@@ -123,11 +123,11 @@ def read_folder(folder: str, *, resolution: int | None, skip_broken: bool) -> tu
     if not files.names:
         found = f". {notes[-1]}" if notes else ""
         raise EvaluationError(f"there is no image under {path} ({', '.join(sorted(EXTENSIONS))}){found}")
-    if resolution is None:
-        prepare = Preparation(3, square=None, resolution=None, size=image_sizes(files.select([0]))[0])
-    else:
-        prepare = Preparation(3, square="short", resolution=resolution)
     try:
+        if resolution is None:
+            prepare = Preparation(3, square=None, resolution=None, size=image_sizes(files.select([0]))[0])
+        else:
+            prepare = Preparation(3, square="short", resolution=resolution)
         return load_files("evaluate", files, prepare, recipe={"data": "evaluate"}), notes
     except DataError as error:
         hints = "" if resolution else "--resolution N brings images to one size"
