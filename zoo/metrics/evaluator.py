@@ -19,7 +19,16 @@ from zoo.data.arrays import fixed_order
 from zoo.errors import EvaluationError
 from zoo.metrics.batchnorm import batchnorm_statistics
 from zoo.metrics.features import FeatureExtractor, Features
-from zoo.metrics.measures import ALL, OF_FEATURES, OF_PIXELS, SPLITS, WHILE_TRAINING, FeatureMeasures, PixelMeasures
+from zoo.metrics.measures import (
+    ALL,
+    OF_FEATURES,
+    OF_PIXELS,
+    POOL,
+    SPLITS,
+    WHILE_TRAINING,
+    FeatureMeasures,
+    PixelMeasures,
+)
 from zoo.metrics.measures import Value as Value
 from zoo.metrics.nearest import Neighbours
 from zoo.metrics.presets import Column
@@ -44,7 +53,6 @@ if TYPE_CHECKING:
 
 
 SHOWN = 10  # fakes in a picture of neighbours
-POOL = 10_000  # features a side that measures of pairs draw on
 WITH_POOL = ("kd", "pr", "pr_few", "dc", "nn")
 
 Fakes = Callable[[int], Tensor]  # the number of a block to its uint8 images [n, C, H, W]
@@ -159,9 +167,9 @@ class Evaluator:
     def run_seeds(self, module: Sampler, seeds: Sequence[int]) -> EvalResult:
         """Evaluate on several lists of latents: means, and `<name>_seed_std`, the sample standard deviation over them.
 
-        Raises ValueError with fewer than two seeds.
+        Raises ValueError with fewer than two seeds, or with one twice.
         """
-        if len(set(seeds)) < 2:
+        if len(set(seeds)) < max(2, len(seeds)):
             raise EvaluationError(f"a spread over sampling seeds needs two or more different ones, got {list(seeds)}")
         results, own = [], self.seed
         try:

@@ -52,6 +52,7 @@ ORDERED = ("is", "ms_ssim")  # these split samples, or pair them
 
 SPLITS = 10  # of the Inception Score
 SWD_IMAGES, MS_SSIM_IMAGES, MODES_IMAGES, QUERIES, BINS = 16_384, 20_000, 26_000, 1_000, 100
+POOL = 10_000  # features a side that measures of pairs draw on
 FEW, SWD_FEW = 2_000, 500  # of "pr_few" and "swd_few"
 NDB_REALS = 50_000  # 500 a bin
 
@@ -154,8 +155,9 @@ class FeatureMeasures:
         for name, pair in self.pairs.items():
             if isinstance(pair, KernelDistance):
                 kernel = pair.compute()
-                # Of n fakes, as the name says; the subsets come from the pool.
-                found += [Value(name, kernel.mean, n), Value(name, kernel.std, n, part="std")]
+                # Of n fakes, as the name says; the subsets come from the pool, which is named where it is not as usual.
+                settings = "" if self.pool == POOL else f"subsets of {self.pool} a side at most"
+                found += [Value(name, kernel.mean, n, settings), Value(name, kernel.std, n, settings, part="std")]
             elif isinstance(pair, PrecisionRecall | DensityCoverage):
                 most = min(self.pool, FEW) if name == "pr_few" else self.pool
                 settings = f"k={pair.k}, {most} reals at most"
