@@ -120,6 +120,24 @@ def test_a_data_set_against_its_validation_images_says_so(tmp_path, digits):
     assert set(written["values"]) == {"fd_lenet120_validation"}
 
 
+def test_a_preset_takes_no_more_images_than_the_data_have(tmp_path, digits, monkeypatch):
+    for name, part in (("train", digits[:200]), ("test", digits[200:320])):
+        folder(tmp_path / "in" / name, part)
+    network = LeNetExtractor()
+    network.in_dialect = lambda dialect: network
+    monkeypatch.setattr("zoo.metrics.inception.InceptionExtractor", lambda weights: network)
+    common = ("--resolution", 28, "--presets", "train50k", "--measures", "fd", "--json", tmp_path / "a.json")
+    run("--data", "ImageFolder", "--data_dir", tmp_path / "in", *common)
+    assert set(json.loads((tmp_path / "a.json").read_text())["values"]) == {"fd_lenet120"}
+
+
+def test_a_grey_model_is_measured_against_a_folder_of_grey_images(folders, tmp_path):
+    out = tmp_path / "a.json"
+    options = ("--samples", 20, "--measures", "fd", "--features", "lenet", "--batchnorm", "running", "--json", out)
+    run("gan.mnist", "--data", "ImageFolder", "--data_dir", folders[0], *options)
+    assert set(json.loads(out.read_text())["values"]) == {"fd_lenet20"}
+
+
 def test_neighbours_are_drawn_out_of_the_images_that_they_are_numbers_of(digits, tmp_path, monkeypatch):
     """Those of a preset's split, not of the training images."""
     for name, part in (("train", digits[:90]), ("test", digits[200:320])):

@@ -143,9 +143,11 @@ class Evaluator:
         """
         for real in self.references():
             if tuple(module.image_shape) != tuple(real.images.shape[1:]):
+                same = tuple(module.image_shape)[1:] == tuple(real.images.shape[2:])
+                advice = "grey and colour are not compared" if same else "set the data's resolution to the module's"
                 raise EvaluationError(
                     f"the module makes images of shape {tuple(module.image_shape)}, but {self.data.name} has "
-                    f"{tuple(real.images.shape[1:])}: set the data's resolution to the module's"
+                    f"{tuple(real.images.shape[1:])}: {advice}"
                 )
         if self.weights == "ema" and getattr(module, "G_ema", None) is None:
             raise EvaluationError(f"{type(module).__name__} keeps no averaged weights (G_ema): use weights='raw'")

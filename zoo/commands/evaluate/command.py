@@ -203,7 +203,7 @@ def make_evaluator(
         if arguments.reals is not None or arguments.split != "train":
             raise EvaluationError("presets settle which reals they take: leave --reals and --split out")
         inception = InceptionExtractor(arguments.features_weights)
-        fewer = arguments.samples if not arguments.real else n_fake
+        fewer = arguments.samples if module is not None else n_fake
         columns = preset_columns(words(arguments.presets), inception, n_fake=fewer, splits=data.splits)
     elif any(name in OF_FEATURES for name in measures):
         names = words(arguments.features) or [default]
