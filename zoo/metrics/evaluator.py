@@ -19,16 +19,7 @@ from zoo.data.arrays import fixed_order
 from zoo.errors import EvaluationError
 from zoo.metrics.batchnorm import batchnorm_statistics
 from zoo.metrics.features import FeatureExtractor, Features
-from zoo.metrics.measures import (
-    ALL,
-    OF_FEATURES,
-    OF_PIXELS,
-    POOL,
-    SPLITS,
-    WHILE_TRAINING,
-    FeatureMeasures,
-    PixelMeasures,
-)
+from zoo.metrics.measures import ALL, OF_FEATURES, OF_PIXELS, SPLITS, WHILE_TRAINING, FeatureMeasures, PixelMeasures
 from zoo.metrics.measures import Value as Value
 from zoo.metrics.nearest import Neighbours
 from zoo.metrics.presets import Column
@@ -36,6 +27,7 @@ from zoo.metrics.processes import rank_and_world, state_device, told_by_first
 from zoo.metrics.protocol import FIRST, ORDER, BatchNormMode, EvalProtocol, Weights, value_name
 from zoo.metrics.quantize import to_uint8
 from zoo.metrics.real_statistics import (
+    POOL,
     RealStatistics,
     by_one_process,
     pass_of_reals,
@@ -46,7 +38,7 @@ from zoo.metrics.real_statistics import (
 )
 from zoo.metrics.reals import MIRRORED, reference_of
 from zoo.metrics.result import EvalResult
-from zoo.metrics.sampling import Sampler, block_seed, undisturbed
+from zoo.metrics.sampling import Sampler, block_seed, refuse_other_shape, undisturbed
 
 if TYPE_CHECKING:
     from zoo.data import ImageArray, ImageDataModule
@@ -142,13 +134,7 @@ class Evaluator:
         the module's images have another shape than the reference's, or are not finite.
         """
         for real in self.references():
-            if tuple(module.image_shape) != tuple(real.images.shape[1:]):
-                same = tuple(module.image_shape)[1:] == tuple(real.images.shape[2:])
-                advice = "grey and colour are not compared" if same else "set the data's resolution to the module's"
-                raise EvaluationError(
-                    f"the module makes images of shape {tuple(module.image_shape)}, but {self.data.name} has "
-                    f"{tuple(real.images.shape[1:])}: {advice}"
-                )
+            refuse_other_shape(module, real.images, name=self.data.name)
         if self.weights == "ema" and getattr(module, "G_ema", None) is None:
             raise EvaluationError(f"{type(module).__name__} keeps no averaged weights (G_ema): use weights='raw'")
 

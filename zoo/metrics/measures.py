@@ -22,7 +22,7 @@ from zoo.metrics.nearest import NearestNeighbours, Neighbours
 from zoo.metrics.pairs import SamplePairs
 from zoo.metrics.precision_recall import PrecisionRecall
 from zoo.metrics.presets import Column
-from zoo.metrics.real_statistics import RealStatistics, pool_indices
+from zoo.metrics.real_statistics import POOL, RealStatistics, pool_indices
 from zoo.metrics.swd import SlicedWasserstein, named_levels
 
 OF_FEATURES = {
@@ -52,7 +52,6 @@ ORDERED = ("is", "ms_ssim")  # these split samples, or pair them
 
 SPLITS = 10  # of the Inception Score
 SWD_IMAGES, MS_SSIM_IMAGES, MODES_IMAGES, QUERIES, BINS = 16_384, 20_000, 26_000, 1_000, 100
-POOL = 10_000  # features a side that measures of pairs draw on
 FEW, SWD_FEW = 2_000, 500  # of "pr_few" and "swd_few"
 NDB_REALS = 50_000  # 500 a bin
 
