@@ -6,10 +6,12 @@ import torch
 from PIL import Image
 
 from zoo.__main__ import parser
+from zoo.commands.evaluate.command import neighbourhood
 from zoo.commands.evaluate.outcome import as_fields
-from zoo.data import Digits
+from zoo.data import Digits, ImageFolder
+from zoo.data.arrays import fixed_order
 from zoo.errors import ZooError
-from zoo.metrics import Evaluator, LeNetExtractor
+from zoo.metrics import Column, Evaluator, LeNetExtractor
 from zoo.metrics.resnet import ResNetExtractor
 from zoo.models.dcgan import DCGAN
 from zoo.training import reproduce
@@ -108,6 +110,50 @@ def test_a_data_set_against_itself_is_its_test_images_against_its_training_image
             run("--data", *arguments)
 
 
+def test_a_data_set_against_its_validation_images_says_so(tmp_path, digits):
+    for name, part in (("train", digits[:20]), ("val", digits[20:200]), ("test", digits[200:320])):
+        folder(tmp_path / "in" / name, part)
+    common = ("--resolution", 28, "--split", "validation", "--features", "lenet", "--measures", "fd")
+    run("--data", "ImageFolder", "--data_dir", tmp_path / "in", *common, "--json", tmp_path / "a.json")
+    written = json.loads((tmp_path / "a.json").read_text())
+    assert written["subject"]["real"] == "ImageFolder:validation"
+    assert set(written["values"]) == {"fd_lenet120_validation"}
+
+
+def test_a_preset_takes_no_more_images_than_the_data_have(tmp_path, digits, monkeypatch):
+    for name, part in (("train", digits[:200]), ("test", digits[200:320])):
+        folder(tmp_path / "in" / name, part)
+    network = LeNetExtractor()
+    network.in_dialect = lambda dialect: network
+    monkeypatch.setattr("zoo.metrics.inception.InceptionExtractor", lambda weights: network)
+    common = ("--resolution", 28, "--presets", "train50k", "--measures", "fd", "--json", tmp_path / "a.json")
+    run("--data", "ImageFolder", "--data_dir", tmp_path / "in", *common)
+    assert set(json.loads((tmp_path / "a.json").read_text())["values"]) == {"fd_lenet120"}
+
+
+def test_a_grey_model_is_measured_against_a_folder_of_grey_images(folders, tmp_path):
+    out = tmp_path / "a.json"
+    options = ("--samples", 20, "--measures", "fd", "--features", "lenet", "--batchnorm", "running", "--json", out)
+    run("gan.mnist", "--data", "ImageFolder", "--data_dir", folders[0], *options)
+    assert set(json.loads(out.read_text())["values"]) == {"fd_lenet20"}
+
+
+def test_neighbours_are_drawn_out_of_the_images_that_they_are_numbers_of(digits, tmp_path, monkeypatch):
+    """Those of a preset's split, not of the training images."""
+    for name, part in (("train", digits[:90]), ("test", digits[200:320])):
+        folder(tmp_path / "in" / name, part)
+    data = ImageFolder(root=str(tmp_path / "in"), channels=1)
+    columns = [Column(LeNetExtractor(), split, n_fake=60) for split in ("test", "train")]
+    for measures, split in ((["nn", "nn_pixels"], "test"), (["fd", "nn_pixels"], "train")):
+        evaluator = Evaluator(columns=columns, data=data, measures=measures, n_fake=60)
+        assert torch.equal(neighbourhood(evaluator), data.split(split).images)
+    evaluator = Evaluator(columns=columns, data=data, measures=["nn"], n_fake=60)
+    found = next(iter(evaluator.run_images(digits[200:320]).neighbours.values()))
+    nearest = neighbourhood(evaluator)[found.nearest[:, 0]]
+    order = torch.from_numpy(fixed_order(120))[:60]
+    assert torch.equal(nearest, digits[200:320][order])  # each its own
+
+
 def test_grey_transparent_and_palette_images_are_one_kind(folders, tmp_path, digits):
     mixed = tmp_path / "mixed"
     mixed.mkdir()
@@ -198,6 +244,13 @@ def test_bad_requests_are_one_clear_error(folders, tmp_path):
         ((*real, *fake, "--features", "lenet", "--device", "cuda:77"), "--device cuda:77"),
         ((*real, *fake, "--features", "lenet", "--presets", "train50k"), "leave --features out"),
         ((*real, *fake, "--presets", "train50k", "--reals", 5), "presets settle which reals they take"),
+        ((*real, *fake, "--features", "lenet", "--split", "test"), "--split changes nothing of .* two folders"),
+        ((*real, *fake, "--features", "lenet", "--seeds", "0,1"), "--seeds changes nothing of"),
+        ((*real, *fake, "--features", "lenet", "--data", "MNIST"), "--data changes nothing of"),
+        ((*real, *fake, "--features", "lenet", "--batchnorm", "batch"), "--batchnorm changes nothing of"),
+        (("--data", "MNIST", "--data_dir", empty, "--weights", "ema"), "--weights changes nothing of .* own images"),
+        (("--data", "MNIST", "--data_dir", empty, "--presets", "clean,test10k"), "test10k compares with the test"),
+        (("gan.mnist", "--resolution", 32), "--resolution changes nothing of .* a generator"),
     ):
         with pytest.raises(ZooError, match=message):
             run(*arguments)
@@ -221,6 +274,9 @@ def test_a_module_of_the_users_own(folders, tmp_path, monkeypatch, capsys):
     assert "is_tiny" not in printed  # it has no logits
     with pytest.raises(ZooError, match="no logits"):
         run("--real", folders[0], "--fake", folders[1], "--features", "my_features:Tiny", "--measures", "is")
+    monkeypatch.setattr("zoo.metrics.measures.ALL", {"is": "", "fd": ""})
+    run("--real", folders[0], "--fake", folders[1], "--features", "my_features:Tiny", "--measures", "all")
+    assert "fd_tiny120" in capsys.readouterr().out
 
 
 def test_each_figure_is_printed_with_all_of_its_protocol(folders, capsys):

@@ -1,6 +1,8 @@
 """ImageDataModule under a Trainer: positions, resumption, devices."""
 
+import tarfile
 import warnings
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -9,8 +11,9 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from zoo.data import CIFAR10, DATASETS, MNIST, Digits, ImageDataModule
-from zoo.data.base import OneEmptyBatch
+from zoo.data.base import OneEmptyBatch, download
 from zoo.data.stream import epoch_order
+from zoo.errors import DataNotFoundError
 
 
 class Recorder(LightningModule):
@@ -168,3 +171,16 @@ def test_a_split_is_read_once() -> None:
 def test_registry(name: str) -> None:
     assert DATASETS[name].name == name
     assert DATASETS[name].__name__ == name
+
+
+@pytest.mark.parametrize("kind", [Exception, EOFError, zipfile.BadZipFile, tarfile.ReadError])
+def test_whatever_a_download_fails_of_is_one_error(kind: type[Exception], tmp_path: Path) -> None:
+    """gdown's errors, of a quota that is used up, are plain exceptions."""
+
+    def fetch(folder: str) -> None:
+        (Path(folder) / "half").write_text("")
+        raise kind("too many users have viewed this file")
+
+    with pytest.raises(DataNotFoundError, match="too many users"):
+        download("Faces", fetch, root=tmp_path / "in", looked_for=["in"])
+    assert not list(tmp_path.iterdir())

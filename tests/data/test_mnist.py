@@ -11,7 +11,7 @@ from PIL import Image
 
 from zoo.data import MNIST, Digits
 from zoo.data.mnist import read_idx
-from zoo.errors import DataNotFoundError
+from zoo.errors import DataError, DataNotFoundError
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (12, 28, 28), dtype=np.uint8)
 LABELS = (np.arange(12) % 10).astype(np.uint8)
@@ -218,3 +218,18 @@ def test_digits_are_real_mnist(real_data: Path) -> None:
 
 def _both(array: object) -> tuple[torch.Tensor, torch.Tensor]:
     return array.images, array.labels  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "found"),
+    [
+        (IMAGES[:, :20], LABELS, "12 images of 28 x 20"),
+        (IMAGES, LABELS + 38, "labels to 47"),  # EMNIST's letters are in such files, too
+        (IMAGES[:0], LABELS[:0], "0 images"),
+    ],
+)
+def test_idx_files_of_another_data_set(images: np.ndarray, labels: np.ndarray, found: str, tmp_path: Path) -> None:
+    for kind, array in (("images-idx3", images), ("labels-idx1", labels)):
+        (tmp_path / f"train-{kind}-ubyte").write_bytes(idx(array))
+    with pytest.raises(DataError, match=rf"train-images-idx3-ubyte is not of MNIST's form.*{found}"):
+        MNIST(root=str(tmp_path), download=False).split("train")

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFile
 
 import zoo.data.files as files_module
 from zoo.commands.evaluate.subjects import read_folder
@@ -159,3 +159,54 @@ def test_a_zip_as_data_root_is_its_folder(tmp_path: Path) -> None:
     assert len(read_folder(str(tmp_path / "in.zip"), resolution=None, skip_broken=False)[0]) == 3
     lazy = make(tmp_path / "in.zip", on_the_fly=True).split("train")
     assert colours(lazy.images[:]) == [0, 1]
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_splits_in_capitals_are_splits_and_no_classes(packed: bool, tmp_path: Path) -> None:
+    for k, name in enumerate(("Train/a/1", "Train/b/2", "Val/a/3", "TEST/b/4")):
+        write(tmp_path / "in" / f"{name}.png", k)
+    if packed:
+        with zipfile.ZipFile(tmp_path / "in.zip", "w") as file:
+            for path in sorted((tmp_path / "in").rglob("*.png")):
+                file.write(path, path.relative_to(tmp_path))
+    data = make(tmp_path / ("in.zip" if packed else "in"))
+    assert data.splits == ("train", "validation", "test")
+    assert data.split("train").class_names == ("a", "b")
+    assert [colours(data.split(name).images) for name in data.splits] == [[0, 1], [2], [3]]
+
+
+def test_a_class_that_is_named_train_in_capitals(tmp_path: Path) -> None:
+    for k, name in enumerate(("Car", "Train")):
+        write(tmp_path / "in" / name / "x.png", k)
+    assert make(tmp_path / "in").split("train").class_names == ("Car", "Train")
+
+
+@pytest.mark.parametrize(("side", "crop"), [((8, 8), "none"), ((8, 8), "center"), ((12, 8), "center")])
+def test_sizes_cost_no_decoding(
+    side: tuple[int, int], crop: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a PNG, whose EXIF may stand behind its pixels: 70,000 large ones would take half an hour at each start."""
+    (tmp_path / "in").mkdir()
+    for k in range(5):
+        Image.new("RGB", side, (k, 0, 0)).save(tmp_path / "in" / f"{k}.png")
+    decoded, load = [], ImageFile.ImageFile.load
+    monkeypatch.setattr(ImageFile.ImageFile, "load", lambda self: (decoded.append(self), load(self))[1])
+    assert make(tmp_path / "in", on_the_fly=True, crop=crop).split("train").images.shape == (5, 3, 8, 8)
+    assert len({id(image) for image in decoded}) <= 1  # the first
+
+
+@pytest.mark.parametrize("suffix", ["png", "webp", "jpg"])
+@pytest.mark.parametrize("exif", [b"Exif\0\0garbage!", b"Exif\0\0II*\0\xff\xff"])
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
+def test_an_image_with_damaged_exif_is_shown_as_it_is_stored(suffix: str, exif: bytes, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    Image.new("RGB", (8, 12)).save(tmp_path / "in" / f"x.{suffix}", exif=exif)
+    assert make(tmp_path / "in", crop="none").split("train").images.shape == (1, 3, 12, 8)
+    assert read_folder(str(tmp_path / "in"), resolution=None, skip_broken=True)[0].images.shape == (1, 3, 12, 8)
+
+
+def test_where_the_first_file_is_broken_there_is_advice_too(tmp_path: Path) -> None:
+    write(tmp_path / "in" / "b.png", 1)
+    (tmp_path / "in" / "a.png").write_bytes(b"no image")
+    with pytest.raises(ZooError, match=r"a\.png.*--skip_broken"):
+        read_folder(str(tmp_path / "in"), resolution=None, skip_broken=False)

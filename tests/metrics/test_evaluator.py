@@ -175,7 +175,7 @@ def test_bad_settings_and_bad_images_are_named():
         Evaluator([ToyExtractor(), ToyExtractor()], data=ToyData())
     module = ToyModule()
     module.image_shape = (3, 8, 8)
-    with pytest.raises(ValueError, match="Toy has"):
+    with pytest.raises(ValueError, match=r"Toy has .*grey and colour"):
         run(module=module)
     module = ToyModule()
     torch.nn.init.constant_(module.G[3].bias, math.nan)

@@ -53,7 +53,7 @@ def test_every_measure_has_its_name_settings_and_independent_value():
         *("precision_toy200", "recall_toy200", "density_toy200", "coverage_toy200", "nn_ratio_toy310"),
         *("swd310_avg", "swd310_8", "ndb310", "ndb_jsd310", "nn_pixel_ratio310"),
     }
-    assert len({p.hash for p in result.protocols.values()}) == 8
+    assert len({p.hash for p in result.protocols.values()}) == 9
     for name, settings in (("precision_toy200", "k=3"), ("coverage_toy200", "k=5"), ("swd310_8", "128 patches")):
         assert settings in result.protocols[name].settings
         assert result.protocols[name].n_fake == (310 if "310" in name else 200)
@@ -78,6 +78,15 @@ def test_neighbours_are_numbered_as_the_reference():
     apart = (chosen - ToyExtractor()(fakes()).features.double()).norm(dim=1)
     assert torch.allclose(apart, near.distance[:, 0], rtol=1e-5)
     assert set(near.nearest.flatten().tolist()) <= set(pool_indices(1300, size=200).tolist())
+
+
+def test_another_pool_is_another_protocol_of_the_kernel_distance():
+    found = [evaluator(measures=["kd"], pool=pool).run(ToyModule()) for pool in (200, 250, 10_000)]
+    assert len({result.values["kd_toy310"] for result in found}) == 3
+    assert len({result.protocols["kd_toy310"].hash for result in found}) == 3
+    assert [result.protocols["kd_toy310_std"].settings for result in found] == [
+        *("subsets of 200 a side at most", "subsets of 250 a side at most", "")  # the usual one is what it was
+    ]
 
 
 def in_this_order(images):
@@ -194,6 +203,8 @@ def test_several_seeds_give_a_spread():
     assert e.seed == 9
     with pytest.raises(ValueError, match="two or more"):
         e.run_seeds(ToyModule(), [3, 3])
+    with pytest.raises(ValueError, match="two or more different ones"):
+        e.run_seeds(ToyModule(), [0, 0, 1])  # whose spread would be too small
 
 
 def test_a_conditional_module_and_one_that_alters_its_samples_say_so():

@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 from metrics_toys import ToyData, ToyExtractor
@@ -98,3 +100,39 @@ def test_modules_that_cannot_serve_are_named():
     for name in ("Inception", "a b", ""):
         with pytest.raises(EvaluationError, match="letters and digits"):
             ModuleExtractor(Halves(), name=name, image_shape=shape)
+
+
+@pytest.mark.parametrize(
+    ("features", "logits", "measures"),
+    [
+        *((math.nan, 0.0, [name]) for name in ("fd", "fd_infinity", "kd", "pr", "dc", "nn")),
+        *((math.inf, 0.0, ["fd"]), (1.0, math.nan, ["is"]), (1.0, math.inf, ["is"])),
+    ],
+)
+def test_features_that_are_not_finite_are_refused(features, logits, measures):
+    """A Frechet distance of them was a traceback of LAPACK's, a precision too low."""
+
+    class Net(nn.Module):
+        def forward(self, images):
+            x = images.float().flatten(1)[:, :4].clone()
+            y = x.new_zeros(len(x), 3)
+            x[images.flatten(1)[:, 0] > 250], y[images.flatten(1)[:, 0] > 250] = features, logits
+            return x, y
+
+    extractor = ModuleExtractor(Net(), name="net", image_shape=(1, 8, 8))
+    images = torch.randint(0, 256, (60, 1, 8, 8), dtype=torch.uint8)
+    images[7, 0, 0, 0] = 255
+    with pytest.raises(EvaluationError, match=r"\d of [\d,]+ (features|logits) are NaN or infinite"):
+        Evaluator([extractor], data=ToyData(), n_fake=60, measures=measures).run_images(images)
+
+
+def test_a_class_of_probability_0_is_none():
+    class Net(nn.Module):
+        def forward(self, images):
+            x = images.float().flatten(1)[:, :4]
+            return x, torch.cat([x, torch.full((len(x), 1), -math.inf)], dim=1)
+
+    extractor = ModuleExtractor(Net(), name="net", image_shape=(1, 8, 8))
+    images = torch.randint(0, 256, (60, 1, 8, 8), dtype=torch.uint8)
+    values = Evaluator([extractor], data=ToyData(), n_fake=60, measures=["is"]).run_images(images).values
+    assert 1 <= values["is_net60"] < 5

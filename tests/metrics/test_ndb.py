@@ -6,6 +6,7 @@ import torch
 from scipy import stats
 from scipy.spatial.distance import jensenshannon
 
+from zoo.errors import EvaluationError
 from zoo.metrics.ndb import StatisticallyDifferentBins, jensen_shannon, k_means, z_test
 
 CENTRES = torch.tensor([[0.0, 0.0], [10.0, 0.0], [0.0, 10.0], [10.0, 10.0]]).double()
@@ -81,3 +82,13 @@ def test_bad_input():
         StatisticallyDifferentBins.fit(torch.rand(5, 2), bins=6)
     with pytest.raises(ValueError, match="no fakes"):
         StatisticallyDifferentBins.fit(torch.rand(50, 2), bins=2).compute()
+
+
+def test_pixels_that_are_nan_are_in_no_bin():
+    reals = torch.rand(50, 4)
+    bins = StatisticallyDifferentBins.fit(reals, bins=3)
+    reals[0, 0] = torch.nan
+    with pytest.raises(EvaluationError, match="1 of 200 pixels are NaN"):
+        bins.update(reals)
+    with pytest.raises(EvaluationError, match="1 of 200 pixels are NaN"):
+        StatisticallyDifferentBins.fit(reals, bins=3)

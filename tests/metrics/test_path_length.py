@@ -5,6 +5,7 @@ import pytest
 import torch
 from metrics_toys import ToyExtractor
 
+from zoo.errors import EvaluationError
 from zoo.metrics.path_length import (
     ExtractorDistance,
     PerceptualPathLength,
@@ -105,3 +106,9 @@ def test_seeded_and_bad_settings():
         run(sampling="middle")
     with pytest.raises(ValueError, match="positive"):
         run(pairs=0)
+
+
+def test_a_distance_that_is_nan_is_not_trimmed_away():
+    metric = PerceptualPathLength()
+    with pytest.raises(EvaluationError, match="1 of 300 distances are NaN"):
+        metric.update(torch.cat([torch.ones(299), torch.tensor([float("nan")])]))

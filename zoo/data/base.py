@@ -244,6 +244,6 @@ def download(
                 target = root / file.relative_to(folder)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 file.replace(target)
-    except (OSError, RuntimeError, ImportError) as error:  # URLError is an OSError
+    except Exception as error:  # URLError, a damaged archive, gdown's own when a quota is used up
         reason = f"The download failed: {type(error).__name__}: {' '.join(str(error).split())}"
         raise DataNotFoundError(name, looked_for=looked_for, reason=reason) from error

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import struct
 import sys
 import warnings
 import zipfile
@@ -62,7 +63,8 @@ class Preparation:
         refuse_deep(image)
         if self.square is None and self.resolution is not None and width != height:
             raise DataError(f"it is not square ({width} x {height}); crop='center' cuts a square out of it")
-        image = ImageOps.exif_transpose(image).convert("L" if self.channels == 1 else "RGB")
+        image = ImageOps.exif_transpose(image) if orientation(image) != UPRIGHT else image
+        image = image.convert("L" if self.channels == 1 else "RGB")
         # Not resize(box=...), whose filter would see pixels outside the square.
         image = image.crop(self._box(image.width, image.height))
         if self.resolution is not None:
@@ -97,8 +99,23 @@ def refuse_deep(image: Image.Image) -> None:
 
 def size_as_shown(image: Image.Image) -> tuple[int, int]:
     """(width, height) as the image is to be shown: a camera held upright stores it lying, and says so."""
-    turned = image.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
-    return (image.height, image.width) if turned else (image.width, image.height)
+    if image.width == image.height:  # however it is turned, and to ask that of a PNG costs its decoding
+        return image.size
+    return (image.height, image.width) if orientation(image) in (5, 6, 7, 8) else image.size
+
+
+UPRIGHT = 1
+
+
+def orientation(image: Image.Image) -> int:
+    """How the image is to be turned or mirrored, 1..8 of EXIF; damaged EXIF says nothing, as to viewers."""
+    if image.format == "PNG" and "exif" not in image.info:
+        image.load()  # EXIF may stand behind the pixels; where these are damaged, that is another matter
+    try:
+        found: int = image.getexif().get(ExifTags.Base.Orientation, UPRIGHT)
+    except (SyntaxError, ValueError, TypeError, KeyError, struct.error):
+        return UPRIGHT
+    return found
 
 
 #: Pillow's modes of images without colours.
@@ -197,12 +214,14 @@ def in_order(
             yield pending.popleft().result()
 
 
-def image_sizes(files: ImageFiles) -> list[tuple[int, int]]:
-    """(width, height) of every file as it is shown, by the headers. ValueError for one that is no image."""
+def image_sizes(files: ImageFiles, *, as_shown: bool = True) -> list[tuple[int, int]]:
+    """(width, height) of every file as it is shown, or else as it is stored, which the headers alone tell: how a PNG is
+    to be turned may be said behind its pixels. ValueError for one that is no image.
+    """
 
     def size(name: str) -> tuple[int, int]:
         with opener.image(name) as image:
-            return size_as_shown(image)
+            return size_as_shown(image) if as_shown else image.size
 
     opener = Opener(files)
     return [size(name) for name in files.names]

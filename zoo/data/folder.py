@@ -1,5 +1,6 @@
 """Any folder of images."""
 
+from collections.abc import Iterable
 from typing import Any, Literal
 
 from zoo.data.arrays import ImageArray
@@ -13,6 +14,7 @@ FOLDERS: dict[Split, tuple[str, ...]] = {
     "validation": ("validation", "val", "valid"),
     "test": ("test",),
 }
+KNOWN = {sub for subs in FOLDERS.values() for sub in subs}
 
 
 class ImageFolder(ImageDataModule):
@@ -20,8 +22,8 @@ class ImageFolder(ImageDataModule):
 
     Where all of them lie in two or more subfolders, these are the classes, numbered in natural order (2 before 10) of
     the training split's (labelled=False ignores them). Where root holds a folder `train`, that is the training split,
-    and `validation` (or `val`) and `test` beside it are the others; where `train` lies among other folders of images,
-    it is a class if it holds nothing but images, and refused otherwise.
+    and `validation` (or `val`) and `test` beside it are the others, also in capitals; where `train` lies among other
+    folders of images, it is a class if it holds nothing but images, and refused otherwise.
 
     They are brought to `resolution`; None keeps the size, which must then be the same for all.
 
@@ -117,7 +119,7 @@ class ImageFolder(ImageDataModule):
             if name != "train":
                 raise self._no_such_split(name, f"{self.root} has no folders train and {name}, so 'train' is all")
             return list_any(self.root)
-        folder = next((sub for sub in FOLDERS[name] if sub in tops), None)
+        folder = folder_of(name, tops)
         if folder is None:
             raise self._no_such_split(name, f"{self.root} has no folder {FOLDERS[name][0]}")
         return list_any(self.root).below(folder) if self.root.is_file() else list_images(self.root / folder)
@@ -129,37 +131,37 @@ class ImageFolder(ImageDataModule):
         if self.root.is_file():
             parts = [name.split("/") for name in list_any(self.root).names]
             return {top: any(len(p) > 2 for p in parts if p[0] == top) for top in {p[0] for p in parts if len(p) > 1}}
-        if not (self.root / "train").is_dir():
+        named = [sub.name for sub in self.root.iterdir() if sub.name.lower() == "train" and sub.is_dir()]
+        if (train := folder_of("train", named)) is None:
             return {}
-        known = {sub for subs in FOLDERS.values() for sub in subs}
         subs = [
             sub for sub in sorted(self.root.iterdir()) if sub.is_dir() and not sub.name.startswith((".", "__MACOSX"))
         ]
-        others = [sub.name for sub in subs if sub.name not in known and list_images(sub).names]
-        nested = bool(others) and any("/" in name for name in list_images(self.root / "train").names)
-        return {sub.name: nested for sub in subs if sub.name in (*known, *others)}
+        others = [sub.name for sub in subs if sub.name.lower() not in KNOWN and list_images(sub).names]
+        nested = bool(others) and any("/" in name for name in list_images(self.root / train).names)
+        return {sub.name: nested for sub in subs if sub.name.lower() in KNOWN or sub.name in others}
 
     def _has_splits(self, tops: dict[str, bool]) -> bool:
         """Whether root's folders are splits. Raises DataError where that cannot be told."""
-        known = {sub for subs in FOLDERS.values() for sub in subs}
-        others = [sub for sub in sorted(tops) if sub not in known]
-        if "train" not in tops or not others:
-            return "train" in tops
-        if not tops["train"] and len(known & set(tops)) == 1:
+        others = [sub for sub in sorted(tops) if sub.lower() not in KNOWN]
+        train = folder_of("train", tops)
+        if train is None or not others:
+            return train is not None
+        if not tops[train] and len(tops) == len(others) + 1:
             return False  # one class among others
         raise DataError(
-            f"{self.root} holds a folder train beside {', '.join(others[:5])}: is it the training split, or a class? "
-            f"Name {self.root / 'train'} to train on it, or move the other folders elsewhere"
+            f"{self.root} holds a folder {train} beside {', '.join(others[:5])}: is it the training split, or a class? "
+            f"Name {self.root / train} to train on it, or move the other folders elsewhere"
         )
 
     def _official_splits(self) -> tuple[Split, ...]:
         tops = self._tops()
         if not self._has_splits(tops):
             return ("train",)
-        return tuple(name for name, subs in FOLDERS.items() if any(sub in tops for sub in subs))
+        return tuple(name for name in FOLDERS if folder_of(name, tops) is not None)
 
     def _check_sizes(self, files: ImageFiles) -> None:
-        sizes = image_sizes(files)
+        sizes = image_sizes(files, as_shown=self.crop == "none")  # the short side is the same either way
         short = [min(size) for size in sizes]
         k = short.index(min(short))
         if self.resolution is None:
@@ -176,3 +178,9 @@ class ImageFolder(ImageDataModule):
                 f"({sizes[k][0]} x {sizes[k][1]}); "
                 f"take a lower resolution, or allow_upscale=True (data.allow_upscale) to enlarge them"
             )
+
+
+def folder_of(split: Split, folders: Iterable[str]) -> str | None:
+    """Which of the folders holds a split, or None: `val` or Val may be `validation`, and train comes before Train."""
+    there = sorted(folders, reverse=True)  # capitals last
+    return next((top for sub in FOLDERS[split] for top in there if top.lower() == sub), None)

@@ -206,7 +206,7 @@ def list_any(place: Path) -> ImageFiles:
         return list_images(place)
     files = list_zip(place)
     while len(tops := {name.partition("/")[0] for name in files.names}) == 1 and "/" in files.names[0]:
-        if (top := next(iter(tops))) in ("train", "test"):
+        if (top := next(iter(tops))).lower() in ("train", "test"):
             break
         files = files.below(top)
     return files

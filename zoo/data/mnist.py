@@ -70,6 +70,11 @@ class MNIST(ImageDataModule):
             labels = read_idx(files[1], dimensions=1).astype(np.int64)
             if len(images) != len(labels):
                 raise DataError(f"{files[0]} holds {len(images)} images, {files[1]} holds {len(labels)} labels")
+            if not len(images) or images.shape[1:] != (SIDE, SIDE) or labels.max() >= len(CLASSES):
+                raise DataError(
+                    f"{files[0]} is not of MNIST's form, {SIDE} x {SIDE} pixels with labels 0 to 9: it holds "
+                    f"{len(images)} images of {images.shape[2]} x {images.shape[1]}, labels to {labels.max(initial=0)}"
+                )
             source = digest({"arrays": [sha256(array.tobytes()).hexdigest() for array in (images, labels)]})
             recipe = {"data": self.name, "split": name}
             return digits_at(images, labels, data=self, source=source, recipe=recipe)

@@ -27,6 +27,7 @@ from zoo.metrics.processes import rank_and_world, state_device, told_by_first
 from zoo.metrics.protocol import FIRST, ORDER, BatchNormMode, EvalProtocol, Weights, value_name
 from zoo.metrics.quantize import to_uint8
 from zoo.metrics.real_statistics import (
+    POOL,
     RealStatistics,
     by_one_process,
     pass_of_reals,
@@ -37,14 +38,13 @@ from zoo.metrics.real_statistics import (
 )
 from zoo.metrics.reals import MIRRORED, reference_of
 from zoo.metrics.result import EvalResult
-from zoo.metrics.sampling import Sampler, block_seed, undisturbed
+from zoo.metrics.sampling import Sampler, block_seed, refuse_other_shape, undisturbed
 
 if TYPE_CHECKING:
     from zoo.data import ImageArray, ImageDataModule
 
 
 SHOWN = 10  # fakes in a picture of neighbours
-POOL = 10_000  # features a side that measures of pairs draw on
 WITH_POOL = ("kd", "pr", "pr_few", "dc", "nn")
 
 Fakes = Callable[[int], Tensor]  # the number of a block to its uint8 images [n, C, H, W]
@@ -134,11 +134,7 @@ class Evaluator:
         the module's images have another shape than the reference's, or are not finite.
         """
         for real in self.references():
-            if tuple(module.image_shape) != tuple(real.images.shape[1:]):
-                raise EvaluationError(
-                    f"the module makes images of shape {tuple(module.image_shape)}, but {self.data.name} has "
-                    f"{tuple(real.images.shape[1:])}: set the data's resolution to the module's"
-                )
+            refuse_other_shape(module, real.images, name=self.data.name)
         if self.weights == "ema" and getattr(module, "G_ema", None) is None:
             raise EvaluationError(f"{type(module).__name__} keeps no averaged weights (G_ema): use weights='raw'")
 
@@ -159,9 +155,9 @@ class Evaluator:
     def run_seeds(self, module: Sampler, seeds: Sequence[int]) -> EvalResult:
         """Evaluate on several lists of latents: means, and `<name>_seed_std`, the sample standard deviation over them.
 
-        Raises ValueError with fewer than two seeds.
+        Raises ValueError with fewer than two seeds, or with one twice.
         """
-        if len(set(seeds)) < 2:
+        if len(set(seeds)) < max(2, len(seeds)):
             raise EvaluationError(f"a spread over sampling seeds needs two or more different ones, got {list(seeds)}")
         results, own = [], self.seed
         try:

@@ -11,7 +11,7 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from zoo.errors import EvaluationError
-from zoo.metrics.pairs import Side
+from zoo.metrics.pairs import Side, refuse
 from zoo.metrics.processes import in_float64
 
 TOLERANCE = 3e-8  # relative rounding error that the faster way to a value may cost
@@ -86,12 +86,14 @@ class FrechetDistance(Metric):
             self._defaults[name] = torch.zeros(1, 1, dtype=torch.float64).expand(dim, dim)
 
     def update(self, features: Tensor, *, side: Side) -> None:
-        """Count features [n, dim] (n may be 0) to one side. Raises ValueError for another shape.
+        """Count features [n, dim] (n may be 0) to one side. Raises ValueError for another shape, and for what is not
+        finite.
 
         Under torch.distributed a process without features says so by an update with n = 0.
         """
         if features.ndim != 2 or features.shape[1] != self.dim:
             raise EvaluationError(f"features must be [N, {self.dim}], got {list(features.shape)}")
+        refuse(~features.isfinite(), "features")
         rows: list[Tensor] = getattr(self, f"{side}_rows")
         rows.append(features)
         if sum(len(part) for part in rows) > self.dim:

@@ -10,7 +10,7 @@ from torchmetrics.utilities import dim_zero_cat
 
 from zoo.errors import EvaluationError
 from zoo.metrics.frechet import FrechetDistance, Gaussian, distance
-from zoo.metrics.pairs import Side
+from zoo.metrics.pairs import Side, refuse
 
 
 class FrechetInfinity(FrechetDistance):
@@ -37,6 +37,7 @@ class FrechetInfinity(FrechetDistance):
             return
         if index is None or len(index) != len(features) or features.shape[1:] != (self.dim,):
             raise EvaluationError(f"fakes must be [N, {self.dim}] with N indices, got {list(features.shape)}")
+        refuse(~features.isfinite(), "features")
         self.fake_rows.append(features)
         self.fake_index.append(index)
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
+from zoo.metrics.pairs import refuse
 from zoo.metrics.processes import in_float64
 
 
@@ -44,9 +45,10 @@ class InceptionScore(Metric):
 
     def update(self, logits: Tensor, *, index: Tensor) -> None:
         """Count logits [n, K] of the samples with these global indices, int64 [n]. Raises ValueError outside
-        the range."""
+        the range, and for a logit that is NaN or infinite (-inf says that there is none of the class)."""
         if logits.ndim != 2 or logits.shape != (len(index), self.num_classes):
             raise ValueError(f"logits must be [{len(index)}, {self.num_classes}], got {list(logits.shape)}")
+        refuse(~(logits < torch.inf), "logits")
         if len(index) and not 0 <= int(index.min()) <= int(index.max()) < self.num_samples:
             raise ValueError(f"sample indices must be in 0..{self.num_samples - 1}")
         starts = torch.arange(1, self.splits, device=index.device) * self.num_samples // self.splits

@@ -22,7 +22,7 @@ from zoo.metrics.nearest import NearestNeighbours, Neighbours
 from zoo.metrics.pairs import SamplePairs
 from zoo.metrics.precision_recall import PrecisionRecall
 from zoo.metrics.presets import Column
-from zoo.metrics.real_statistics import RealStatistics, pool_indices
+from zoo.metrics.real_statistics import POOL, RealStatistics, pool_indices
 from zoo.metrics.swd import SlicedWasserstein, named_levels
 
 OF_FEATURES = {
@@ -154,8 +154,9 @@ class FeatureMeasures:
         for name, pair in self.pairs.items():
             if isinstance(pair, KernelDistance):
                 kernel = pair.compute()
-                # Of n fakes, as the name says; the subsets come from the pool.
-                found += [Value(name, kernel.mean, n), Value(name, kernel.std, n, part="std")]
+                # Of n fakes, as the name says; the subsets come from the pool, which is named where it is not as usual.
+                settings = "" if self.pool == POOL else f"subsets of {self.pool} a side at most"
+                found += [Value(name, kernel.mean, n, settings), Value(name, kernel.std, n, settings, part="std")]
             elif isinstance(pair, PrecisionRecall | DensityCoverage):
                 most = min(self.pool, FEW) if name == "pr_few" else self.pool
                 settings = f"k={pair.k}, {most} reals at most"

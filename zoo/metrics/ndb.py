@@ -11,6 +11,7 @@ from torchmetrics import Metric
 
 from zoo.errors import EvaluationError
 from zoo.metrics.neighbours import distance_rows
+from zoo.metrics.pairs import refuse
 from zoo.metrics.processes import in_float64
 
 MANY = 1000  # dimensions above which a random sixth of them is looked at
@@ -47,7 +48,7 @@ class StatisticallyDifferentBins(Metric):
 
     @classmethod
     def fit(cls, reals: Tensor, *, bins: int = 100, seed: int = 0, iterations: int = 50) -> StatisticallyDifferentBins:
-        """Bins of uint8 or float reals [N, ...]. Raises ValueError with fewer reals than bins.
+        """Bins of uint8 or float reals [N, ...]. Raises ValueError with fewer reals than bins, or a pixel that is NaN.
 
         The authors take K = 100 and about 500 reals a bin.
         """
@@ -59,12 +60,14 @@ class StatisticallyDifferentBins(Metric):
         if x.shape[1] > MANY:
             dimensions = torch.randperm(x.shape[1], generator=generator)[: x.shape[1] // 6].sort().values
         x = in_float64(x[:, dimensions.to(x.device)])
+        refuse(~x.isfinite(), "pixels")
         centres = k_means(x, bins, generator=generator, iterations=iterations)
         return cls(centres, counts=torch.bincount(nearest(x, centres), minlength=bins), dimensions=dimensions)
 
     def update(self, images: Tensor) -> None:
         """Count fakes [n, ...] of the reals' shape and scale."""
         x = in_float64(images.flatten(1)[:, self.dimensions.to(images.device)])
+        refuse(~x.isfinite(), "pixels")
         bins = nearest(x, self.centres.to(x.device))
         self.found = self.found + torch.bincount(bins, minlength=len(self.centres))
 

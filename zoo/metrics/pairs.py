@@ -14,6 +14,13 @@ from zoo.errors import EvaluationError
 Side = Literal["real", "fake"]
 
 
+def refuse(bad: Tensor, what: str) -> None:
+    """Raises EvaluationError where any of `bad`, bool, is true. Of a NaN no distance is smaller than another: it would
+    pass for a sample of low precision."""
+    if n := int(bad.sum()):
+        raise EvaluationError(f"{n:,} of {bad.numel():,} {what} are NaN or infinite: nothing to measure")
+
+
 class SamplePairs(Metric):
     """Base of the measures that compare two sets of features [N, d] or of images [N, C, H, W].
 
@@ -38,10 +45,12 @@ class SamplePairs(Metric):
         """Keep samples [n, ...] with these global indices, int64 [n].
 
         n may be 0, and under torch.distributed a process without samples must say so by such an update, which
-        gives its state the shape that the others' have. Raises ValueError if the numbers differ.
+        gives its state the shape that the others' have. Raises ValueError if the numbers differ, or one is not finite.
         """
         if samples.ndim < 2 or len(samples) != len(index):
             raise EvaluationError(f"{len(index)} indices for samples of shape {list(samples.shape)}")
+        if samples.is_floating_point():
+            refuse(~samples.isfinite(), "features")
         (self.real_samples if side == "real" else self.fake_samples).append(samples)
         (self.real_index if side == "real" else self.fake_index).append(index)
 

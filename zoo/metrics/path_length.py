@@ -12,6 +12,7 @@ from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
 from zoo.metrics.features import FeatureExtractor, full_float32
+from zoo.metrics.pairs import refuse
 from zoo.metrics.processes import in_float64
 from zoo.nn.interpolation import lerp, slerp
 
@@ -35,7 +36,9 @@ class PerceptualPathLength(Metric):
         self.add_state("distances", [], dist_reduce_fx="cat")
 
     def update(self, distances: Tensor) -> None:
-        """Count perceptual distances [n] of pairs `epsilon` apart."""
+        """Count perceptual distances [n] of pairs `epsilon` apart. Raises ValueError for one that is not finite, which
+        would be trimmed as the largest."""
+        refuse(~distances.isfinite(), "distances")
         self.distances.append(in_float64(distances))
 
     def compute(self) -> Tensor:

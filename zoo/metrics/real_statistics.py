@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from zoo.data import ImageArray
 
 VERSION = 2  # raised when the meaning of the stored tensors changes
+POOL = 10_000  # features a side that measures of pairs draw on
 PATIENCE_S = 3600.0  # for another process that computes the same
 
 

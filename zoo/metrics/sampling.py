@@ -10,6 +10,8 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from zoo.errors import EvaluationError
+
 
 class Sampler(Protocol):
     """What is evaluated: a torch.nn.Module that makes images. Every model of this zoo is one."""
@@ -21,6 +23,15 @@ class Sampler(Protocol):
 
     def sample(self, n: int, *, seed: int | None = None) -> Tensor:
         """n images [n, C, H, W] in [-1, 1]."""
+
+
+def refuse_other_shape(module: Sampler, reals: Tensor, *, name: str) -> None:
+    """Raises EvaluationError where the module's images have another shape than the reals [N, C, H, W] of this name."""
+    own, theirs = tuple(module.image_shape), tuple(reals.shape[1:])
+    if own != theirs:
+        side = own[1:] != theirs[1:]
+        advice = "set the data's resolution to the module's" if side else "grey and colour are not compared"
+        raise EvaluationError(f"the module makes images of shape {own}, but {name} has {theirs}: {advice}")
 
 
 def block_seed(seed: int, stream: str, block: int) -> int:

@@ -24,6 +24,8 @@ from zoo.errors import EvaluationError
 from zoo.runs.text import positive, say
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from zoo.data import ImageDataModule
     from zoo.metrics.evaluator import Evaluator
     from zoo.models.base.module import AdversarialModule
@@ -93,6 +95,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
         )
     if arguments.neighbours and folders and len(arguments.fake) > 1:
         raise EvaluationError("--neighbours draws one picture: name one --fake with it")
+    refuse_idle(arguments, "two folders" if folders else "a data set's own images" if data_alone else "a generator")
     figures = check_writable(arguments.json, "--json", (".json",))
     picture = check_writable(arguments.neighbours, "--neighbours", (".png",))
     outcomes = of_folders(arguments) if folders else [of_data(arguments) if data_alone else of_run(arguments)]
@@ -121,21 +124,28 @@ def of_folders(arguments: argparse.Namespace) -> list[Outcome]:
         evaluator = make_evaluator(arguments, reference, default="inception", n_fake=arguments.samples or len(fake))
         result = evaluator.run_images(fake.images, device=device_of(arguments))
         subject = {"fake": str(folder), "fake_fingerprint": fake.fingerprint, "real": str(arguments.real)}
-        reals = evaluator.reference(None).images
-        outcomes.append(Outcome(subject, result, reals, (*real_notes, *notes)))
+        outcomes.append(Outcome(subject, result, neighbourhood(evaluator), (*real_notes, *notes)))
     return outcomes
 
 
 def of_data(arguments: argparse.Namespace) -> Outcome:
     """Figures of a data set's test images against its training images: where a perfect generator would stand."""
+    from zoo.metrics.presets import PRESETS
+
+    if own := [name for name in words(arguments.presets) if PRESETS[name].split == "test"]:
+        others = ", ".join(name for name, preset in PRESETS.items() if preset.split != "test")
+        raise EvaluationError(
+            f"the preset {own[0]} compares with the test images, and here these are what is measured: take {others}"
+        )
     data = load_data(arguments.data, arguments.data_dir, resolution=arguments.resolution)
     if "test" not in data.splits or arguments.split == "test":
         raise EvaluationError(f"no test images of {data.name} to set against its {arguments.split} images")
     fake = data.split("test")
     evaluator = make_evaluator(arguments, data, default=data.extractor, n_fake=arguments.samples or len(fake))
     result = evaluator.run_images(fake.images, device=device_of(arguments))
-    subject = {"fake": f"{data.name}:test", "fake_fingerprint": fake.fingerprint, "real": f"{data.name}:train"}
-    return Outcome(subject, result, evaluator.reference(None).images)
+    real = f"{data.name}:{arguments.split}"
+    subject = {"fake": f"{data.name}:test", "fake_fingerprint": fake.fingerprint, "real": real}
+    return Outcome(subject, result, neighbourhood(evaluator))
 
 
 def of_run(arguments: argparse.Namespace) -> Outcome:
@@ -156,7 +166,13 @@ def of_run(arguments: argparse.Namespace) -> Outcome:
         "images_seen": int(module.images_seen),
         "seeds": seeds,
     }
-    return Outcome(subject, result, evaluator.reference(None).images)
+    return Outcome(subject, result, neighbourhood(evaluator))
+
+
+def neighbourhood(evaluator: Evaluator) -> Tensor:
+    """The images among which the first of the result's neighbours are: uint8 [N, C, H, W]. Presets have their own."""
+    column = evaluator.columns[0] if "nn" in evaluator.measures else None
+    return evaluator.reference(column).images
 
 
 def make_evaluator(
@@ -187,12 +203,12 @@ def make_evaluator(
         if arguments.reals is not None or arguments.split != "train":
             raise EvaluationError("presets settle which reals they take: leave --reals and --split out")
         inception = InceptionExtractor(arguments.features_weights)
-        fewer = arguments.samples if not arguments.real else n_fake
+        fewer = arguments.samples if module is not None else n_fake
         columns = preset_columns(words(arguments.presets), inception, n_fake=fewer, splits=data.splits)
     elif any(name in OF_FEATURES for name in measures):
         names = words(arguments.features) or [default]
         extractors = load_extractors(names, arguments.features_weights, image_shape=shape)
-        if arguments.measures is None and any(extractor.num_classes == 0 for extractor in extractors):
+        if words(arguments.measures) in ([], ["all"]) and any(extractor.num_classes == 0 for extractor in extractors):
             measures.remove("is")  # there are no logits
         columns = [
             Column(extractor, arguments.split, arguments.reals, n_fake or due(name))
@@ -253,6 +269,22 @@ def refuse_unknown_names(arguments: argparse.Namespace) -> None:
         if unknown := [name for name in words(getattr(arguments, option)) if name not in known]:
             raise EvaluationError(f"there is no {option[:-1]} {unknown[0]!r}: choose from {', '.join(known)}")
     numbers(arguments.seeds)
+
+
+#: Options that do nothing, by what is measured: who gives one means something else.
+IDLE = {
+    "two folders": ("data", "data_dir", "split", "weights", "batchnorm", "seeds"),
+    "a data set's own images": ("weights", "batchnorm", "seeds", "skip_broken"),
+    "a generator": ("resolution", "skip_broken"),
+}
+UNSAID = {"split": "train", "batchnorm": "reestimated", "seeds": "0", "skip_broken": False}  # others: None
+
+
+def refuse_idle(arguments: argparse.Namespace, measured: str) -> None:
+    """Raises EvaluationError for an option that would change nothing, or the figures' names alone."""
+    for option in IDLE[measured]:
+        if getattr(arguments, option) != UNSAID.get(option):
+            raise EvaluationError(f"--{option} changes nothing of the figures of {measured}: leave it out")
 
 
 def check_writable(file: str | None, option: str, suffixes: tuple[str, ...]) -> Path | None:

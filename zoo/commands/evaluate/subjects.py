@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from zoo.errors import DataError, EvaluationError
 
@@ -83,19 +83,20 @@ def load_run(
 
 
 def data_for(module: AdversarialModule, name: str, root: str | None) -> ImageDataModule:
-    """A data set of zoo.data at the resolution of the module's images."""
+    """A data set of zoo.data at the resolution of the module's images; a folder's are grey where these are."""
     if len(module.image_shape) != 3:
         raise EvaluationError("the model makes points in the plane: --data is for models of images")
-    return load_data(name, root, resolution=module.image_shape[-1])
+    channels, _, side = module.image_shape
+    return load_data(name, root, resolution=side, **({"channels": channels} if name == "ImageFolder" else {}))
 
 
-def load_data(name: str, root: str | None, *, resolution: int | None) -> ImageDataModule:
+def load_data(name: str, root: str | None, *, resolution: int | None, **more: Any) -> ImageDataModule:
     """A data set of zoo.data at a resolution, or its own."""
     from zoo.data import DATASETS
 
     if name not in DATASETS:
         raise EvaluationError(f"there is no data set {name!r}: choose from {', '.join(DATASETS)}")
-    return DATASETS[name](root=root, resolution=resolution)
+    return DATASETS[name](root=root, resolution=resolution, **more)
 
 
 def read_folder(folder: str, *, resolution: int | None, skip_broken: bool) -> tuple[ImageArray, list[str]]:
@@ -123,11 +124,11 @@ def read_folder(folder: str, *, resolution: int | None, skip_broken: bool) -> tu
     if not files.names:
         found = f". {notes[-1]}" if notes else ""
         raise EvaluationError(f"there is no image under {path} ({', '.join(sorted(EXTENSIONS))}){found}")
-    if resolution is None:
-        prepare = Preparation(3, square=None, resolution=None, size=image_sizes(files.select([0]))[0])
-    else:
-        prepare = Preparation(3, square="short", resolution=resolution)
     try:
+        if resolution is None:
+            prepare = Preparation(3, square=None, resolution=None, size=image_sizes(files.select([0]))[0])
+        else:
+            prepare = Preparation(3, square="short", resolution=resolution)
         return load_files("evaluate", files, prepare, recipe={"data": "evaluate"}), notes
     except DataError as error:
         hints = "" if resolution else "--resolution N brings images to one size"
