@@ -31,8 +31,8 @@ SHAPES = {"mnist": (1, 28, 28), "mnist_rgb64": (3, 64, 64)}  # of images, where 
 RGB32 = (3, 32, 32)
 NORM = 55.0  # L2 norm of a contrast-normalised image
 LEARNING_RATES = {"cifar10_fully_connected": 0.025, "cifar10_convolutional": 0.004}  # at the start; of the others 0.1
-#: Of D's learning rate in G's; of the others 1. D's first layer moves with the square of the image's norm, at 64x64 four
-#: times as far as at 32x32: with 0.1 for both the losses were no longer finite after 500 updates.
+#: Of D's learning rate in G's; of the others 1. D's first layer moves with the square of the image's norm, four times
+#: as far at 64x64 as at 32x32: with 0.1 for both the losses were no longer finite after 500 updates.
 SHARES_D = {"mnist_rgb64": 0.25}
 
 
