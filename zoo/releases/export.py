@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -79,9 +80,7 @@ def export(
     """
     record, module = run.record, run.module(checkpoint)
     recorded = recorded_figures(run, checkpoint, precision=precision) if figures == "record" else None
-    name = name or f"{record['paper']}.{record['recipe']}"
-    if NAME.fullmatch(name) is None:
-        raise ReleaseError(f"{name!r} cannot name a release: PAPER.RECIPE in lower case, like dcgan.mnist")
+    name = fit_name(name or f"{record['paper']}.{record['recipe']}")
     fields = {
         "paper": record["paper"],
         "recipe": record["recipe"],
@@ -92,6 +91,13 @@ def export(
     return write_release(
         module, out, name=name, precision=precision, fields=lambda: fields | (recorded or figures_entry(run, module))
     )
+
+
+def fit_name(name: str) -> str:
+    """The name, if a release can have it; ReleaseError otherwise."""
+    if NAME.fullmatch(name) is None:
+        raise ReleaseError(f"{name!r} cannot name a release: PAPER.RECIPE in lower case, like dcgan.mnist")
+    return name
 
 
 def write_release(
@@ -150,13 +156,28 @@ def write_release(
         card = {key: card[key] for key in CARD_SCHEMA}  # in this order
         write_card(part, card)
         write_atomically(part / README_FILE, readme_of(card, type(module).reference))
-        with one_at_a_time(out):
-            shutil.rmtree(out / name, ignore_errors=True)
+        with one_at_a_time(out), moved_aside(out / name):
             part.rename(out / name)
             add_to_index(out, name)
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return out / name
+
+
+@contextlib.contextmanager
+def moved_aside(folder: Path) -> Iterator[None]:
+    """Inside, an earlier folder of that name is out of the way; then it is gone, or, where anything failed, back."""
+    aside = temporary_name(folder.with_name(f".{folder.name}"))
+    with contextlib.suppress(FileNotFoundError):
+        folder.rename(aside)
+    try:
+        yield
+    except BaseException:
+        if aside.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            aside.rename(folder)
+        raise
+    shutil.rmtree(aside, ignore_errors=True)
 
 
 def repack(release: Release, out: Path, *, name: str | None, precision: str, data_dir: str | None) -> Path:
@@ -170,20 +191,22 @@ def repack(release: Release, out: Path, *, name: str | None, precision: str, dat
         data_dir: where its data set lies; None takes ZOO_DATA, else ./data.
 
     Raises:
-        UsageError: no fewer bits.
+        UsageError: no fewer bits, or a place where it would replace the release that it is made of.
         ReleaseError: rounding that changes the images, or other data than the card's.
         DataNotFoundError: the data set does not lie there.
     """
     card, module = release.card, release.module()
     if PRECISIONS.index(precision) <= PRECISIONS.index(card["precision"]):
         raise UsageError(f"{card['name']} has {card['precision']} weights: --precision {precision} is no fewer bits")
+    name = fit_name(name or card["name"])
+    if (out / name).resolve() == release.folder.resolve():
+        raise UsageError(f"{out / name} is the release itself, and would be lost: name another --out, or a --name")
     data = open_data(card["data"], data_dir)
 
     def fields() -> dict[str, Any]:
         kept = {key: card[key] for key in ("paper", "recipe", "summary", "data", "training", "evaluation")}
         return kept | figures_of(measure(module, data, settings_of(card["evaluation"])))
 
-    name = name or card["name"]
     return write_release(module, out, name=name, precision=precision, fields=fields, before=card["rounding"])
 
 
