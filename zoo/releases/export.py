@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -36,7 +35,7 @@ from zoo.releases.precision import pack, unpack
 from zoo.releases.readme import README_FILE, readme_of
 from zoo.releases.release import Release
 from zoo.runs.environment import describe_versions
-from zoo.runs.folder import DAY_S, sweep, temporary_name, write_atomically
+from zoo.runs.folder import DAY_S, moved_aside, sweep, temporary_name, write_atomically
 from zoo.runs.record import without_folders
 from zoo.runs.tensors import write_tensors
 
@@ -162,22 +161,6 @@ def write_release(
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return out / name
-
-
-@contextlib.contextmanager
-def moved_aside(folder: Path) -> Iterator[None]:
-    """Inside, an earlier folder of that name is out of the way; then it is gone, or, where anything failed, back."""
-    aside = temporary_name(folder.with_name(f".{folder.name}"))
-    with contextlib.suppress(FileNotFoundError):
-        folder.rename(aside)
-    try:
-        yield
-    except BaseException:
-        if aside.exists():
-            shutil.rmtree(folder, ignore_errors=True)
-            aside.rename(folder)
-        raise
-    shutil.rmtree(aside, ignore_errors=True)
 
 
 def repack(release: Release, out: Path, *, name: str | None, precision: str, data_dir: str | None) -> Path:
