@@ -295,3 +295,12 @@ def test_weights_that_were_never_packed_so_are_refused(folder, tensors):
     trust(folder, "G")
     with pytest.raises(ReleaseError, match="do not trust this release"):
         zoo.load_pretrained(NAME)
+
+
+def test_a_wrong_name_is_told_though_other_releases_cannot_be_listed(tmp_path, monkeypatch):
+    for place in (str(tmp_path / "nowhere"), "http://127.0.0.1:9/"):
+        monkeypatch.setenv("ZOO_RELEASES", place)
+        with pytest.raises(ReleaseError, match=r"there is no runs/nothing: .*at hand: .*dcgan\.mnist"):
+            zoo.load_pretrained("runs/nothing")
+        with pytest.raises(ReleaseError, match=r"'DCGAN' is no name of a release: .*dcgan\.mnist"):
+            release_folder("DCGAN")
