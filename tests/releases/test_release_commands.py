@@ -352,3 +352,15 @@ def test_a_title_of_two_lines_and_a_folder_in_the_home(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["zoo", "traverse", "infogan.mnist", "--rows", "1", "--out=~/codes.v1"])
     main()
     assert (tmp_path / "codes.v1/c1.png").is_file()
+
+
+def test_releases_are_listed_though_one_is_damaged(zoo, released, tmp_path, capsys, monkeypatch):
+    shutil.copytree(released, tmp_path / "some")
+    (tmp_path / "some/dcgan.digits/card.json").write_text("{}")
+    monkeypatch.setenv("ZOO_RELEASES", str(tmp_path / "some"))
+    with pytest.raises(SystemExit):
+        zoo("releases")
+    told = capsys.readouterr()
+    assert "dcgan.mnist" in told.out
+    assert "error: dcgan.digits: " in told.err
+    assert "is not the card that" in told.err
