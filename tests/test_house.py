@@ -58,8 +58,8 @@ def test_only_one_writer_gives_a_file_its_name() -> None:
     assert found["zoo/runs/folder.py"] == [
         "temporary.replace(path)",
         "folder.rename(aside)",  # until another folder has its place
-        "aside.rename(folder)",
         "path.rename(aside)",  # to keep what is damaged
+        "aside.rename(folder)",
     ]
     others = RENAMES - {"zoo/runs/folder.py"}
     assert all(len(found[name]) == 1 for name in others), {name: found[name] for name in others}
