@@ -364,3 +364,17 @@ def test_releases_are_listed_though_one_is_damaged(zoo, released, tmp_path, caps
     assert "dcgan.mnist" in told.out
     assert "error: dcgan.digits: " in told.err
     assert "is not the card that" in told.err
+
+
+def test_a_film_of_mixed_styles_that_is_too_large_shows_fewer_rows(zoo, monkeypatch, tmp_path):
+    heights = []
+
+    def write(make, path):
+        heights.extend(make(share).frames[0].height for share in (1.0, 0.6, 0.1))
+        return 1
+
+    monkeypatch.setattr("zoo.experiments.pictures.film.write_film", write)
+    monkeypatch.setattr("zoo.commands.sampling.eased", lambda steps: torch.zeros(1))
+    zoo("mix", "stylegan.mnist", "--rows", 4, "--columns", 1, "--out", tmp_path / "x.gif")
+    four, two, one = heights
+    assert four - two == 2 * (two - one) > 0
