@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -265,3 +266,11 @@ def test_a_slider_that_is_moved_changes_the_picture(tmp_path: Path) -> None:
         assert all(url.startswith((server.address, "blob:", "data:", "about:")) for url in tab.requests)
         assert not tab.problems
         server.shutdown()
+
+
+def test_a_model_of_any_name_has_a_page() -> None:
+    torch.manual_seed(0)
+    with Server(Scene(os.fsdecode(b"of\xff.ckpt"), small_model("dcgan")), port=0) as server:
+        found = image(server, seed=0)
+    assert found.status == 200
+    assert unquote(dict(found.headers)["X-Command"]).startswith(r"python -m zoo sample 'of\udcff.ckpt'")

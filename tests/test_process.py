@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
 from lightning.pytorch import Callback, Trainer
 from registry import SMALL
@@ -179,6 +180,15 @@ class TestErrors:
             one_line(FileNotFoundError(2, "No such file or directory", "a.txt")) == "a.txt: No such file or directory"
         )
         assert one_line(UsageError("what is wrong")) == "what is wrong"
+
+    @pytest.mark.parametrize("error", [MemoryError(), torch.OutOfMemoryError("CUDA out of memory. Tried 2 GiB\nmore")])
+    def test_no_memory(self, error: Exception, capsys: pytest.CaptureFixture[str]) -> None:
+        with pytest.raises(SystemExit), orderly():
+            raise error
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith("error: not enough memory: ask for less at once")
+        with pytest.raises(RuntimeError, match="a bug"), orderly():
+            raise RuntimeError("a bug")
 
     def test_a_full_disk(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         def full(*_: Any) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import save_file
 from toys import ToyData, ToyGAN, fit, toy_trainer
 
@@ -194,3 +195,9 @@ def test_a_full_disk_is_the_systems_error_and_leaves_what_was_there(tmp_path: Pa
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["latents.safetensors", "same"]
     assert file.read_bytes() == whole
+
+
+def test_what_a_file_says_of_itself_may_hold_letters_that_are_no_text(tmp_path: Path) -> None:
+    write_tensors(tmp_path / "x", {"x": torch.zeros(1)}, metadata={"model": "of\udcff.ckpt"})
+    with safe_open(tmp_path / "x", "pt") as file:
+        assert file.metadata() == {"model": r"of\udcff.ckpt"}

@@ -1,5 +1,6 @@
 """The GAN papers as PyTorch Lightning modules. Torch is imported by what needs it, not by this."""
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from zoo.runs.environment import VERSION
@@ -28,7 +29,7 @@ def list_pretrained() -> list[str]:
     return list_pretrained()
 
 
-def load_pretrained(name: str) -> "AdversarialModule":
+def load_pretrained(name: str | os.PathLike[str]) -> "AdversarialModule":
     """A trained model by the name of its release, like "dcgan.mnist"; or a run's folder, or a checkpoint file.
 
     A release at the Hugging Face Hub is "hf://OWNER/NAME", or "hf://OWNER/NAME@REVISION".
@@ -44,4 +45,4 @@ def load_pretrained(name: str) -> "AdversarialModule":
     """
     from zoo.releases.weights import load_model
 
-    return load_model(name)
+    return load_model(os.fspath(name))

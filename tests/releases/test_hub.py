@@ -255,3 +255,15 @@ def test_without_the_extra_one_line_says_what_to_install(released, monkeypatch, 
         (line,) = refused(monkeypatch, capsys, *arguments).splitlines()
         assert "needs huggingface_hub" in line
         assert "pip install huggingface_hub" in line
+
+
+def test_a_folder_of_releases_and_a_release_are_told_apart(hub, token, released, files, monkeypatch, capsys, tmp_path):
+    hub.put(REPO, files)
+    monkeypatch.setenv("ZOO_RELEASES", ADDRESS)
+    with pytest.raises(ReleaseError, match=f"no folder of releases; a release is loaded as {ADDRESS}"):
+        zoo.list_pretrained()
+    hub.put(REPO, {"index.json": b"{}"})
+    with pytest.raises(ReleaseError, match=f"of a folder of releases one is named.* where ZOO_RELEASES={ADDRESS} is"):
+        zoo.load_pretrained(ADDRESS)
+    (tmp_path / "index.json").write_text("{}")
+    assert "index.json lists no release" in refused(monkeypatch, capsys, "push", tmp_path, "--to", REPO)

@@ -1,6 +1,8 @@
 """Generators as files that run without this package: the images are the module's, for every paper."""
 
+import ast
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from zoo.__main__ import main
 from zoo.errors import ReleaseError, UsageError
 from zoo.models import MODELS
 from zoo.models.benchmark import Benchmark
-from zoo.releases.about import metadata_of, readme_of_export
+from zoo.releases.about import metadata_of, origin_of, readme_of_export
 from zoo.releases.portable import (
     METADATA_FILE,
     TOLERANCE,
@@ -216,3 +218,41 @@ def test_an_onnx_file_makes_the_modules_images_in_onnxruntime(paper, tmp_path, m
     found = {}
     exec(readme_of_export("file.onnx", metadata, form="onnx").split("```python\n")[1].split("```")[0], found)
     assert found["images"].shape == (16, *graph.module.image_shape)
+
+
+def test_a_file_whose_images_are_nan_is_not_kept(tmp_path):
+    graph = GeneratorGraph(tiny("dcgan"), Choices())
+    with pytest.raises(ReleaseError, match="differ from the module's by nan"):
+        checked(graph, lambda inputs: graph(**inputs) * torch.nan, tmp_path / "dcgan.onnx")
+
+
+def test_the_lines_of_a_readme_take_any_name():
+    prior, inputs = [{"columns": 100, "distribution": "normal"}], {"z": {}}
+    for name in ('a"b.pt2', "a\\b.pt2", "a\nb.pt2", "é.pt2"):
+        for lines in (onnx_snippet(name, prior, inputs), torch_snippet(name, prior, inputs)):
+            names = [node.value for node in ast.walk(ast.parse(lines)) if isinstance(node, ast.Constant)]
+            assert name in names
+
+
+def test_a_readme_of_a_file_of_any_name_can_be_written(described):
+    graph = GeneratorGraph(tiny("dcgan"), Choices())
+    odd = os.fsdecode(b"o\xff.pt2")
+    text = readme_of_export(odd, metadata_of(graph, "a.model"), form="torch-export")
+    text.encode()
+    (line,) = (line for line in text.splitlines() if "torch.export.load" in line)
+    assert odd in [node.value for node in ast.walk(ast.parse(line)) if isinstance(node, ast.Constant)]
+
+
+def test_where_a_file_comes_from_is_told_as_far_as_it_is_known(tmp_path):
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "config.yaml").write_text("model: of something else")
+    odd = tmp_path / "weights" / os.fsdecode(b"la\xffst.ckpt")
+    assert origin_of(str(odd)) == {"name": "la\\udcffst"}
+
+
+def test_a_model_that_is_not_there_leaves_no_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["zoo", "export", "runs/nowhere", "--to", "torch-export"])
+    with pytest.raises(SystemExit):
+        main()
+    assert not list(tmp_path.iterdir())

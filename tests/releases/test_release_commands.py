@@ -1,5 +1,8 @@
 """`zoo releases`, `verify`, `sample`, `interpolate`, `traverse` and `mix`, from their arguments on."""
 
+import json
+import re
+import shutil
 import sys
 
 import pytest
@@ -10,7 +13,7 @@ from registry import small_model
 from zoo.__main__ import main
 from zoo.commands.picture import draw_blocks, framed
 from zoo.commands.sampling import between, bounded_columns, in_rows, mixed_styles, samples, traversals, ways
-from zoo.errors import EvaluationError, ZooError
+from zoo.errors import EvaluationError, ReleaseError, ZooError
 from zoo.experiments.pictures.captions import captioned
 from zoo.releases.release import Release
 
@@ -243,3 +246,135 @@ def test_small_grey_images_stand_in_the_middle_of_larger_coloured_ones():
     assert square[0, 2, :4, :4].eq(1).all()
     assert square.eq(1).sum() == 3 * 16
     assert square.eq(-1).sum() == 3 * 9
+
+
+def test_a_release_is_not_replaced_by_itself_in_fewer_bits(zoo, released, tmp_path, capsys):
+    shutil.copytree(released, tmp_path / "own")
+    for words, text in (
+        (["--out", tmp_path / "own"], "is the release itself, and would be lost"),
+        (["--out", tmp_path / "other", "--name", "Small"], "'Small' cannot name a release"),
+    ):
+        with pytest.raises(SystemExit):
+            zoo("export", tmp_path / "own/dcgan.digits", "--precision", "int8", *words)
+        assert text in capsys.readouterr().err
+    assert Release(tmp_path / "own/dcgan.digits").card["precision"] == "float16"
+    assert not (tmp_path / "other").exists()
+
+
+def test_all_releases_are_verified_though_one_is_damaged(zoo, released, tmp_path, capsys):
+    for name in ("a", "b", "c"):
+        shutil.copytree(released / "dcgan.digits", tmp_path / name)
+    (tmp_path / "a/G.safetensors").write_bytes(b"torn")
+    card = Release(tmp_path / "b").card
+    (tmp_path / "b/card.json").write_text(json.dumps(card | {"image_shape": [3, 32, 32]}))
+    with pytest.raises(SystemExit):
+        zoo("verify", *(tmp_path / name for name in ("a", "b", "c")), "--quick")
+    told = capsys.readouterr()
+    _, of_a, of_b, of_c = re.split(rf"^{re.escape(str(tmp_path))}/[abc]$", told.out, flags=re.MULTILINE)
+    assert "it is damaged or was swapped" in of_a
+    assert "fails        images are 3x32x32" in of_b
+    assert of_c.count("holds") == 4
+    assert "does not hold" in told.err
+    assert f"not checked to the end, see above: {tmp_path}/a" in told.err
+
+
+def test_a_release_of_a_paper_of_another_version_is_named_in_a_picture(released, tmp_path):
+    release = Release(released / "dcgan.digits")
+    release.card = {**release.card, "paper": "biggan"}
+    with pytest.raises(ReleaseError, match="paper is 'biggan', which is none of"):
+        draw_blocks([release], tmp_path / "one.png")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("sample", "dcgan.digits", "-n", 10**12 - 1),
+        ("sample", "cgan.mnist", "-n", 10**12 - 1, "--labels", "1"),
+        ("interpolate", "dcgan.digits", "--rows", 10**12 - 1),
+        ("traverse", "infogan.mnist", "--rows", 10**12 - 1),
+        ("project", "dcgan.digits", "--own", 10**12 - 1),
+    ],
+)
+def test_more_images_than_memory_holds_are_refused_in_one_line(zoo, capsys, arguments, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as stop:
+        zoo(*arguments)
+    assert stop.value.code == 1
+    assert capsys.readouterr().err.startswith("error: not enough memory: ask for less at once")
+    for much in (2**40, 10**30):
+        with pytest.raises(SystemExit) as stop:
+            zoo(*(much if argument == 10**12 - 1 else argument for argument in arguments))
+        assert stop.value.code == 2
+
+
+def test_files_of_another_call_do_not_stand_among_the_samples(zoo, tmp_path, capsys):
+    zoo("sample", "dcgan.digits", "-n", 3, "--files", "--out", tmp_path / "files")
+    zoo("sample", "dcgan.digits", "-n", 3, "--files", "--out", tmp_path / "files", "--seed", 1)
+    with pytest.raises(SystemExit):
+        zoo("sample", "dcgan.digits", "-n", 2, "--files", "--out", tmp_path / "files")
+    assert "holds 1 other PNG files (000002.png)" in capsys.readouterr().err
+
+
+def test_labels_of_more_than_64_bits_are_refused(zoo, capsys):
+    for command in (["sample", "cgan.mnist"], ["project", "cgan.mnist", "--own", 1]):
+        with pytest.raises(SystemExit) as stop:
+            zoo(*command, "--labels", "9" * 25)
+        assert stop.value.code == 1
+        assert "--labels" in capsys.readouterr().err
+
+
+def test_one_neighbour_of_one_sample(zoo, tmp_path):
+    words = ["--data", "Digits", "--features", "pixels", "--out", tmp_path / "x.png"]
+    assert "median distance" in zoo("neighbours", "dcgan.digits", *words, "-n", 1, "-k", 1)
+
+
+def test_the_best_checkpoint_is_exported_without_the_last(finished_run, tmp_path, monkeypatch):
+    run = tmp_path / "run"
+    shutil.copytree(finished_run.dir.path, run)
+    (run / "checkpoints/last.ckpt").rename(run / "checkpoints/best.ckpt")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("zoo.releases.portable.write_program", lambda graph, out, metadata: out.touch() or 0.0)
+    monkeypatch.setattr(sys, "argv", ["zoo", "export", "run", "--to", "torch-export", "--checkpoint", "best"])
+    main()
+    assert (tmp_path / "run.pt2.md").is_file()
+
+
+def test_a_title_of_two_lines_and_a_folder_in_the_home(tmp_path, monkeypatch):
+    from made_runs import make_run
+
+    make_run(tmp_path / "run", values={200: 50.0, 1400: 60.0})
+    monkeypatch.setattr(
+        sys, "argv", ["zoo", "film", f"{tmp_path}/run", "--out", f"{tmp_path}/x.gif", "--title", "a\nb"]
+    )
+    main()
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "codes.v1").mkdir()
+    monkeypatch.setattr(sys, "argv", ["zoo", "traverse", "infogan.mnist", "--rows", "1", "--out=~/codes.v1"])
+    main()
+    assert (tmp_path / "codes.v1/c1.png").is_file()
+
+
+def test_releases_are_listed_though_one_is_damaged(zoo, released, tmp_path, capsys, monkeypatch):
+    shutil.copytree(released, tmp_path / "some")
+    (tmp_path / "some/dcgan.digits/card.json").write_text("{}")
+    monkeypatch.setenv("ZOO_RELEASES", str(tmp_path / "some"))
+    with pytest.raises(SystemExit):
+        zoo("releases")
+    told = capsys.readouterr()
+    assert "dcgan.mnist" in told.out
+    assert "error: dcgan.digits: " in told.err
+    assert "is not the card that" in told.err
+
+
+def test_a_film_of_mixed_styles_that_is_too_large_shows_fewer_rows(zoo, monkeypatch, tmp_path):
+    heights = []
+
+    def write(make, path):
+        heights.extend(make(share).frames[0].height for share in (1.0, 0.6, 0.1))
+        return 1
+
+    monkeypatch.setattr("zoo.experiments.pictures.film.write_film", write)
+    monkeypatch.setattr("zoo.commands.sampling.eased", lambda steps: torch.zeros(1))
+    zoo("mix", "stylegan.mnist", "--rows", 4, "--columns", 1, "--out", tmp_path / "x.gif")
+    four, two, one = heights
+    assert four - two == 2 * (two - one) > 0

@@ -108,3 +108,16 @@ def test_an_index_of_nonsense_is_refused(served):
     (served / "index.json").write_text('["dcgan.digits"]')
     with pytest.raises(ReleaseError, match="is no index of releases"):
         zoo.list_pretrained()
+
+
+def test_a_release_that_another_process_has_just_fetched_is_taken(served, monkeypatch):
+    rename = Path.rename
+
+    def second(part, folder):
+        shutil.copytree(part, folder)
+        return rename(part, folder)
+
+    monkeypatch.setattr(Path, "rename", second)
+    assert zoo.load_pretrained(NAME).images_seen == 192
+    (kept,) = (Path(os.environ["ZOO_CACHE"]) / "releases").iterdir()
+    assert kept.name.startswith(f"{NAME}-")

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import pickle
 import shutil
 import time
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 import zoo
 from zoo.errors import ReleaseError
@@ -174,6 +176,7 @@ def test_a_card_that_the_index_does_not_list_is_refused(folder):
         ({"grid": {"sha256": "0" * 64, "images": 0, "seed": 0}}, r"grid\.images must be from 1 to 4096"),
         ({"grid": {"sha256": "0" * 64, "images": 2**62, "seed": 0}}, r"grid\.images must be from 1 to 4096"),
         ({"protocols": {"fd": "abc"}}, r"protocols\.fd must be among protocol_texts"),
+        ({"protocols": {"fd": "abc"}, "protocol_texts": {"abc": {}}}, "protocols must be of the card's figures"),
     ],
 )
 def test_a_wrong_card_is_refused(folder, change, text):
@@ -252,3 +255,52 @@ def test_processes_that_list_releases_at_once_lose_none(tmp_path, monkeypatch):
         assert [folder.name for folder in made] == names
     assert list(json.loads((tmp_path / "index.json").read_text())) == names
     assert sorted(path.name for path in tmp_path.iterdir()) == [*names, "index.json"]
+
+
+def test_a_loaded_model_trains_as_a_fresh_one_does(releases):
+    """A Trainer leaves modules in the mode they have, and loaded ones are in evaluation mode."""
+    from toys import Recorder, toy_trainer
+
+    from zoo.data import Digits
+
+    def mean():
+        return next(value for name, value in module.state_dict().items() if name.endswith("running_mean")).clone()
+
+    modes = Recorder(lambda module: {part.training for part in module.modules()})
+    module = zoo.load_pretrained(NAME)
+    before = mean()
+    toy_trainer(modes, images=module.images_seen + 16).fit(module, Digits(resolution=32, batch_size=16))
+    assert modes.seen == [{True}]
+    assert not mean().equal(before)
+
+
+def test_a_place_may_be_a_path_of_any_letters(folder, tmp_path):
+    odd = tmp_path / os.fsdecode(b'of\xff "me"')
+    shutil.copytree(folder, odd)
+    assert zoo.load_pretrained(odd).sample(2, seed=0).equal(zoo.load_pretrained(NAME).sample(2, seed=0))
+
+
+@pytest.mark.parametrize(
+    "tensors",
+    [
+        {"w": torch.zeros(2, 3, dtype=torch.int8), "w:scale": torch.ones(5, 7)},
+        {"w": torch.zeros(4, 1, dtype=torch.int8), "w:scale": torch.ones(1, 100_000)},  # stands for 400,000 numbers
+        {"w": torch.zeros(3, dtype=torch.uint8), "w:scale": torch.ones(1)},
+        {"w": torch.zeros(2, 3, dtype=torch.uint8), "w:scale": torch.ones(2, 5)},
+        {"w": torch.zeros((), dtype=torch.int8), "w:scale": torch.ones(1, 1)},
+    ],
+)
+def test_weights_that_were_never_packed_so_are_refused(folder, tensors):
+    save_file(tensors, folder / "G.safetensors")
+    trust(folder, "G")
+    with pytest.raises(ReleaseError, match="do not trust this release"):
+        zoo.load_pretrained(NAME)
+
+
+def test_a_wrong_name_is_told_though_other_releases_cannot_be_listed(tmp_path, monkeypatch):
+    for place in (str(tmp_path / "nowhere"), "http://127.0.0.1:9/"):
+        monkeypatch.setenv("ZOO_RELEASES", place)
+        with pytest.raises(ReleaseError, match=r"there is no runs/nothing: .*at hand: .*dcgan\.mnist"):
+            zoo.load_pretrained("runs/nothing")
+        with pytest.raises(ReleaseError, match=r"'DCGAN' is no name of a release: .*dcgan\.mnist"):
+            release_folder("DCGAN")

@@ -81,6 +81,9 @@ def test_what_is_left_to_do_depends_on_what_lies_there(finished_run, tmp_path):
     assert words(commands) == ["fit", "test", "test", "export"]
     assert {"--recipe=digits", "--data_dir=DATA", "--images=192", "--trainer.max_time=00:01:30:00"} <= set(commands[0])
 
+    commands = list(steps(DIGITS, folder=tmp_path / "none", **options | {"minutes": 6_065}))
+    assert "--trainer.max_time=04:05:05:00" in commands[0]  # Lightning reads two digits of hours
+
     copy = tmp_path / "copy"
     shutil.copytree(finished_run.dir.path, copy)
     assert words(steps(DIGITS, folder=copy, **options)) == ["test", "test", "export"]

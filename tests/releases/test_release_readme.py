@@ -94,3 +94,18 @@ def test_settings_of_a_test_are_those_of_its_protocols(settings):
 def test_what_is_shipped_says_what_its_card_says(folder):
     card = Release(folder).card
     assert (folder / "README.md").read_text() == readme_of(card, MODELS[card["paper"]].reference)
+
+
+def test_a_readme_says_the_words_of_its_card_whatever_they_are(released):
+    card = Release(released / "dcgan.digits").card
+    command = ["zoo", "fit", "dcgan", "--data.split", "MY_FOLDER", "--note", "of\udcff"]
+    card = {
+        **card,
+        "data": {**card["data"], "name": "MY_FOLDER"},
+        "training": {**card["training"], "commands": [command]},
+    }
+    text = readme_of(card, DCGAN.reference, address="hf://a/b")
+    assert "- on MY_FOLDER, 5,000 images" in text
+    assert "--data.split MY_FOLDER" in text
+    assert b"'of\\udcff'" in text.encode()
+    assert text.count("hf://a/b") == 3

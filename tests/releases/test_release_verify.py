@@ -8,6 +8,7 @@ from zoo.errors import ReleaseError
 from zoo.metrics.features import sha256_of
 from zoo.releases.card import GRID_FILE, read_card
 from zoo.releases.export import export
+from zoo.releases.find import checked, read_index
 from zoo.releases.release import Release
 from zoo.releases.verify import verify
 
@@ -134,3 +135,30 @@ def test_settings_of_another_version_are_named(folder, field, more, text):
     change(folder, **{field: {**entry, "arguments": entry["arguments"] | more} if field == "data" else entry | more})
     with pytest.raises(ReleaseError, match=text):
         list(verify(Release(folder), data_dir=None))
+
+
+def test_a_release_that_cannot_be_put_in_its_place_leaves_the_earlier_one(
+    released, finished_run, tmp_path, monkeypatch
+):
+    out = tmp_path / "out"
+    shutil.copytree(released, out)
+    before = sorted(path.name for path in out.iterdir())
+
+    def fail(*arguments):
+        raise OSError("no space left")
+
+    few = Release(released / "dcgan.digits").card
+    taken = {key: few[key] for key in ("evaluation", "figures", "protocols", "protocol_texts")}
+    monkeypatch.setattr("zoo.releases.export.figures_entry", lambda run, module: taken)
+    monkeypatch.setattr("zoo.releases.export.add_to_index", fail)
+    with pytest.raises(OSError, match="no space left"):
+        export(finished_run, out, precision="float32")
+    assert sorted(path.name for path in out.iterdir()) == before
+    Release(checked(out / "dcgan.digits", read_index(str(out))["dcgan.digits"])).check_files()
+
+
+def test_a_grid_that_is_no_picture_is_refused_though_its_hash_is_right(folder):
+    (folder / GRID_FILE).write_bytes(b"no picture")
+    change(folder, grid=read_card(folder)["grid"] | {"sha256": sha256_of(folder / GRID_FILE)})
+    with pytest.raises(ReleaseError, match=r"grid\.png cannot be read as a picture"):
+        verdicts(folder, figures=False)

@@ -125,9 +125,8 @@ def make_file(arguments: argparse.Namespace) -> None:
         require("onnx", "onnxscript", purpose="--to onnx")
     suffix = SUFFIXES[arguments.to]
     place = Path(arguments.model).expanduser()
-    name = place.resolve().name if place.exists() else arguments.model
-    if is_hub(name):
-        name = repository(name).name.partition("/")[2]
+    at_hub = is_hub(arguments.model)
+    name = repository(arguments.model).name.partition("/")[2] if at_hub else place.resolve().name
     out = output_file(arguments.out or name.removesuffix(".ckpt") + suffix, suffixes=(suffix,))
     model = arguments.model
     if arguments.checkpoint is not None:
@@ -136,7 +135,7 @@ def make_file(arguments: argparse.Namespace) -> None:
         model = str(place / "checkpoints" / f"{arguments.checkpoint}.ckpt")
     choices = Choices(arguments.label, arguments.truncation, arguments.noise or "const", arguments.pixels or "float")
     graph = GeneratorGraph(load_model(model), choices)
-    metadata = metadata_of(graph, arguments.model)
+    metadata = metadata_of(graph, arguments.model, loaded=model)
     write = write_onnx if arguments.to == "onnx" else write_program
     difference = write(graph, out, metadata)
     readme = out.with_name(f"{out.name}.md")  # a name that no other file has: README.onnx leaves README.md alone

@@ -42,7 +42,7 @@ def run(arguments: argparse.Namespace) -> None:
     fitting = {seen: picture for seen, picture in pictures.items() if picture.size == last.size}
     if left_out := len(pictures) - len(fitting):
         say(f"{left_out} grids of another size than the last one are left out")
-    title = arguments.title if arguments.title is not None else title_of(folder)
+    title = shown(arguments.title) if arguments.title is not None else title_of(folder)
     draw = partial(time_lapse, fitting, title=title)
     largest = int(arguments.megabytes * MEGABYTE)
     size = write_film(lambda share: draw(share=share), out, largest=largest)

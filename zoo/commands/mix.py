@@ -24,7 +24,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Draws StyleGAN's style mixing."""
     from zoo.commands.sampling import mixed_styles, mixing_loop, with_styles
     from zoo.experiments.pictures.captions import captioned, write_picture
-    from zoo.experiments.pictures.film import loop, write_film
+    from zoo.experiments.pictures.film import Film, loop, write_film
     from zoo.experiments.stylegan import layers_title
 
     module = with_styles(model_argument.load(arguments))
@@ -34,12 +34,17 @@ def run(arguments: argparse.Namespace) -> None:
         title=f"Each image: {layers_title(module, kind)} of the source above it, all other styles of the "
         "destination at its left",
         columns=["", *["source"] * arguments.columns],
-        rows=["", *["destination"] * arguments.rows],
     )
-    settings = {"rows": arguments.rows, "columns": arguments.columns, "kind": kind, "seed": arguments.seed}
+    titles = ["", *["destination"] * arguments.rows]
+    settings = {"columns": arguments.columns, "kind": kind, "seed": arguments.seed}
+
+    def film(share: float) -> Film:
+        rows = max(1, int(arguments.rows * share))
+        frames = mixing_loop(module, rows=rows, **settings)
+        return loop([draw(images, rows=titles[: rows + 1]) for images in frames], time=PACE)
+
     if is_film(out):
-        film = loop([draw(images) for images in mixing_loop(module, **settings)], time=PACE)
-        write_film(lambda share: film, out)
+        write_film(film, out)
     else:
-        write_picture(draw(mixed_styles(module, **settings)), out)
+        write_picture(draw(mixed_styles(module, rows=arguments.rows, **settings), rows=titles), out)
     say(f"{kind} styles of the top row in the images at the left: {arguments.out}")

@@ -74,7 +74,8 @@ def nearest(samples: Tensor, reals: Tensor, *, features: str, k: int) -> Neighbo
         blocks = in_blocks(images, 500)
         values = torch.cat([b.flatten(1) if extractor is None else extractor(b).features for b in blocks])
         metric.update(values, index=torch.arange(len(values)), side=side)
-    return metric.compute()
+    found = metric.compute()  # torchmetrics takes the axes away from a tensor of one entry
+    return found._replace(nearest=found.nearest.view(-1, k), distance=found.distance.view(-1, k))
 
 
 def picture_of(samples: Tensor, reals: Tensor, found: Neighbours, *, title: str) -> Image:

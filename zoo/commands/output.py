@@ -61,6 +61,9 @@ def output_folder(name: str, *, option: str = "--out") -> Path:
 def integers(text: str, *, option: str) -> list[int]:
     """The numbers of 0,1,2. Raises UsageError for anything else, and where there is none."""
     try:
-        return [int(part) for part in text.split(",")]
+        numbers = [int(part) for part in text.split(",")]
     except ValueError:
-        raise UsageError(f"{option} takes integers with commas between, like 0,1,2, not {text!r}") from None
+        numbers = []
+    if not numbers or any(abs(number) >= 2**63 for number in numbers):  # a tensor holds 64 bits
+        raise UsageError(f"{option} takes integers with commas between, like 0,1,2, not {text!r}")
+    return numbers

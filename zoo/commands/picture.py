@@ -31,6 +31,8 @@ def draw_blocks(releases: Sequence[Release], path: Path) -> Path:
     if not releases:
         raise ZooError("there is no release to draw: `zoo pretrain` makes them")
     order = [*MODELS]
+    papers = [release.card["paper"] for release in releases]
+    order += [paper for paper in papers if paper not in order]  # of another version, which `samples` refuses
     releases = sorted(releases, key=lambda release: order.index(release.card["paper"]))  # as the papers came
     sets = sorted({data_of(release): release.card["image_shape"] for release in releases}.items(), key=lambda s: s[1])
     names = [name for name, _ in sets]

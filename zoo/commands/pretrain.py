@@ -98,7 +98,8 @@ def steps(target: Target, *, data_dir: str, folder: Path, out: Path, minutes: in
     run = RunDir(folder)
     options, most = target.training(cuda=torch.cuda.is_available())
     hours, rest = divmod(minutes or most, 60)
-    limit = f"--trainer.max_time=00:{hours:02}:{rest:02}:00"  # days, hours, minutes, seconds
+    days, hours = divmod(hours, 24)
+    limit = f"--trainer.max_time={days:02}:{hours:02}:{rest:02}:00"
     if not run.result.is_file():
         if run.last_checkpoint.is_file():
             yield ["fit", target.paper, f"--run_dir={folder}", "--ckpt_path=last"]
@@ -135,7 +136,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Trains, evaluates and exports what is missing."""
-    out, runs = Path(arguments.out), Path(arguments.runs)
+    out, runs = Path(arguments.out).expanduser(), Path(arguments.runs).expanduser()
     if arguments.status:
         say(lined_up([(target.name, state_of(target, runs=runs, out=out)) for target in chosen(arguments.names)]))
         return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from zoo.errors import ReleaseError
 from zoo.releases.find import list_pretrained, locate, release_folder
 from zoo.runs.text import say
 
@@ -25,8 +26,14 @@ def run(arguments: argparse.Namespace) -> None:
 
     picture = output_file(arguments.picture, option="--picture") if arguments.picture is not None else None
     rows = [("release", "images", "data", "images seen", "MB", "precision", "figures")]
+    names, broken = [], []
     for name in list_pretrained():
-        card = read_card(release_folder(name))
+        try:
+            card = read_card(release_folder(name))
+        except ReleaseError as error:  # of this one: the others are listed all the same
+            broken.append(f"{name}: {error}")
+            continue
+        names.append(name)
         size = sum(entry["bytes"] for entry in card["files"].values()) / 1e6
         shape, seen = "x".join(map(str, card["image_shape"])), f"{card['training']['images_seen']:,}"
         rows.append((name, shape, card["data"]["name"], seen, f"{size:.1f}", card["precision"], figures_line(card)))
@@ -34,7 +41,9 @@ def run(arguments: argparse.Namespace) -> None:
     if picture is not None:
         from zoo.commands.picture import draw_blocks
 
-        say(f"written: {draw_blocks([open_release(name) for name in list_pretrained()], picture)}")
+        say(f"written: {draw_blocks([open_release(name) for name in names], picture)}")
+    if broken:
+        raise ReleaseError("; ".join(broken))
 
 
 def open_release(name_or_folder: str) -> Release:

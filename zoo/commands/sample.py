@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from zoo.commands import model_argument
 from zoo.commands.output import integers, output_file, output_folder
 from zoo.errors import UsageError
-from zoo.runs.text import finite, positive, say
+from zoo.runs.text import finite, positive, say, shown
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,13 +27,33 @@ def run(arguments: argparse.Namespace) -> None:
 
     labels = None if arguments.labels is None else labels_of(arguments.labels, arguments.model)
     model = model_argument.load(arguments)
-    out = output_folder(arguments.out or "samples") if arguments.files else output_file(arguments.out or "samples.png")
+    out = (
+        folder_for(arguments.n, arguments.out or "samples")
+        if arguments.files
+        else output_file(arguments.out or "samples.png")
+    )
     images = samples(model, arguments.n, seed=arguments.seed, labels=labels, truncation_psi=arguments.truncation).cpu()
     if arguments.files:
         write_files(images, out)
     else:
         write_grid(in_rows(images), out)
     say(f"{len(images)} images: {out}")
+
+
+def folder_for(n: int, name: str) -> Path:
+    """The folder that n images are written into.
+
+    Raises:
+        UsageError: as `output_folder`, or other PNG files lie there: whoever reads the folder would count them in.
+    """
+    out = output_folder(name)
+    ours = (file for file in out.glob("[0-9]" * 6 + "*.png") if file.stem.isdecimal() and int(file.stem) < n)
+    if others := sorted({*out.glob("*.png")} - {*ours}):
+        raise UsageError(
+            f"--out {name} holds {len(others)} other PNG files ({shown(others[0].name)}), which pass for samples: "
+            "remove them, or name another folder"
+        )
+    return out
 
 
 def labels_of(text: str, model: str) -> list[int]:
@@ -42,7 +63,6 @@ def labels_of(text: str, model: str) -> list[int]:
         UsageError: a name that is none of the model's.
     """
     from zoo.releases.weights import class_names
-    from zoo.runs.text import shown
 
     words = text.split(",")
     if all(word.strip().lstrip("-").isdecimal() for word in words) or not (names := class_names(model)):

@@ -54,7 +54,7 @@ def samples(
     if labels and module.num_classes is not None and not all(0 <= y < module.num_classes for y in labels):
         raise EvaluationError(f"--labels are from 0 to {module.num_classes - 1}, not {labels}")
     try:
-        chosen = None if labels is None else torch.tensor([labels[i % len(labels)] for i in range(n)])
+        chosen = None if labels is None else torch.tensor(labels)[torch.arange(n) % len(labels)]
         return module.sample(n, labels=chosen, seed=seed, truncation_psi=truncation_psi)
     except ValueError as error:
         raise EvaluationError(str(error).replace("truncation_psi", "--truncation")) from error

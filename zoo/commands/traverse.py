@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Draws InfoGAN's codes."""
     module = model_argument.load(arguments)
-    if Path(arguments.out).suffix and not Path(arguments.out).is_dir():  # a file, which may be no film
+    if Path(arguments.out).suffix and not Path(arguments.out).expanduser().is_dir():  # a file, which may be no film
         film(module, output_file(arguments.out, suffixes=FILMS), rows=arguments.rows, seed=arguments.seed)
     else:
         pictures(module, output_folder(arguments.out), rows=arguments.rows, seed=arguments.seed)

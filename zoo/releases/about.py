@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from zoo.errors import DataError
+from zoo.errors import DataError, RecordError
 from zoo.models import MODELS
 from zoo.models.trained import FinishedRun
 from zoo.releases.card import figures_line
@@ -20,6 +20,7 @@ from zoo.releases.release import Release
 from zoo.releases.snippets import onnx_snippet, torch_snippet
 from zoo.releases.weights import class_names
 from zoo.runs.environment import VERSION
+from zoo.runs.text import encodable, shown
 
 
 def origin_of(name_or_path: str) -> dict[str, str]:
@@ -36,20 +37,26 @@ def origin_of(name_or_path: str) -> dict[str, str]:
         }
     path = Path(name_or_path).expanduser()
     folder = path if path.is_dir() else path.resolve().parent.parent
-    known = {"name": path.resolve().name if path.is_dir() else path.stem}
+    known = {"name": shown(path.resolve().name if path.is_dir() else path.stem)}
     if (folder / "config.yaml").is_file():
         try:
             data = FinishedRun(folder, models=MODELS).data
-        except DataError:
+        except (DataError, RecordError):  # a data set of the user's own, or the config.yaml of something else
             return known
-        known |= {"data": data.name, "data_licence": data.licence}
+        known |= {"data": shown(data.name), "data_licence": data.licence}
     return known
 
 
-def metadata_of(graph: GeneratorGraph, name_or_path: str) -> dict[str, str]:
-    """Texts by their keys, for the file; what is no text is JSON."""
+def metadata_of(graph: GeneratorGraph, name_or_path: str, *, loaded: str | None = None) -> dict[str, str]:
+    """Texts by their keys, for the file; what is no text is JSON.
+
+    Args:
+        graph: what the file holds.
+        name_or_path: of the model, which says where it comes from.
+        loaded: the checkpoint that was loaded of a run's folder; None: what `load_model` makes of `name_or_path`.
+    """
     module, choices = graph.module, graph.choices
-    reference, names = MODELS[module.paper].reference, class_names(name_or_path)
+    reference, names = MODELS[module.paper].reference, class_names(loaded or name_or_path)
     inputs = {name: entry_of(value) for name, value in flat(graph.example(2, seed=0)).items()}
     if "labels" in inputs:
         inputs["labels"]["classes"] = module.num_classes
@@ -121,9 +128,9 @@ def readme_of_export(file: str, metadata: Mapping[str, str], *, form: str) -> st
     facts = [f"- {text}: {metadata[key]}" for text, key in known if metadata.get(key)]
     facts.append(f"- images seen in training: {int(metadata['images_seen']):,}")
     packages = "numpy and onnxruntime" if form == "onnx" else "torch"
-    return "\n".join(
+    text = "\n".join(
         [
-            f"# {metadata['name']}: {file}",
+            f"# {metadata['name']}: {shown(file)}",
             "",
             f"{metadata['title']} ({metadata['paper']}).",
             "",
@@ -138,6 +145,7 @@ def readme_of_export(file: str, metadata: Mapping[str, str], *, form: str) -> st
             "",
         ]
     )
+    return encodable(text)  # in the lines of Python, too, \udce9 is the letter of the file's name
 
 
 def latent_text(part: Mapping[str, Any]) -> str:

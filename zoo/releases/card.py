@@ -129,6 +129,7 @@ def check_card(card: Any, path: Path) -> None:
         for figure, key in card["protocols"].items():
             known = card["protocol_texts"]
             schema.require(key in known, field=f"protocols.{figure}", wants="among protocol_texts", value=key)
+            schema.require(figure in card["figures"], field="protocols", wants="of the card's figures", value=figure)
     except RecordError as error:
         raise ReleaseError(f"{path}: {error}") from error
 

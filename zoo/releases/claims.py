@@ -99,8 +99,11 @@ def grid_difference(module: AdversarialModule, path: Path, *, images: int, seed:
     from torchvision.utils import make_grid
 
     now = make_grid(to_uint8(module.sample(images, seed=seed).cpu()), nrow=COLUMNS, padding=2)  # [3, H, W]
-    with Image.open(path, formats=("PNG",)) as picture:
-        stored = torch.from_numpy(np.array(picture.convert("RGB"))).permute(2, 0, 1)
+    try:
+        with Image.open(path, formats=("PNG",)) as picture:
+            stored = torch.from_numpy(np.array(picture.convert("RGB"))).permute(2, 0, 1)
+    except Exception as error:  # a file that was made to be wrong raises nearly anything
+        raise ReleaseError(f"{path} cannot be read as a picture ({error}): do not trust this release") from error
     if stored.shape != now.shape:
         return 255
     return int((stored.int() - now.int()).abs().max())

@@ -35,7 +35,7 @@ from zoo.releases.precision import pack, unpack
 from zoo.releases.readme import README_FILE, readme_of
 from zoo.releases.release import Release
 from zoo.runs.environment import describe_versions
-from zoo.runs.folder import DAY_S, sweep, temporary_name, write_atomically
+from zoo.runs.folder import DAY_S, moved_aside, sweep, temporary_name, write_atomically
 from zoo.runs.record import without_folders
 from zoo.runs.tensors import write_tensors
 
@@ -79,9 +79,7 @@ def export(
     """
     record, module = run.record, run.module(checkpoint)
     recorded = recorded_figures(run, checkpoint, precision=precision) if figures == "record" else None
-    name = name or f"{record['paper']}.{record['recipe']}"
-    if NAME.fullmatch(name) is None:
-        raise ReleaseError(f"{name!r} cannot name a release: PAPER.RECIPE in lower case, like dcgan.mnist")
+    name = fit_name(name or f"{record['paper']}.{record['recipe']}")
     fields = {
         "paper": record["paper"],
         "recipe": record["recipe"],
@@ -92,6 +90,13 @@ def export(
     return write_release(
         module, out, name=name, precision=precision, fields=lambda: fields | (recorded or figures_entry(run, module))
     )
+
+
+def fit_name(name: str) -> str:
+    """The name, if a release can have it; ReleaseError otherwise."""
+    if NAME.fullmatch(name) is None:
+        raise ReleaseError(f"{name!r} cannot name a release: PAPER.RECIPE in lower case, like dcgan.mnist")
+    return name
 
 
 def write_release(
@@ -150,8 +155,7 @@ def write_release(
         card = {key: card[key] for key in CARD_SCHEMA}  # in this order
         write_card(part, card)
         write_atomically(part / README_FILE, readme_of(card, type(module).reference))
-        with one_at_a_time(out):
-            shutil.rmtree(out / name, ignore_errors=True)
+        with one_at_a_time(out), moved_aside(out / name):
             part.rename(out / name)
             add_to_index(out, name)
     finally:
@@ -170,20 +174,22 @@ def repack(release: Release, out: Path, *, name: str | None, precision: str, dat
         data_dir: where its data set lies; None takes ZOO_DATA, else ./data.
 
     Raises:
-        UsageError: no fewer bits.
+        UsageError: no fewer bits, or a place where it would replace the release that it is made of.
         ReleaseError: rounding that changes the images, or other data than the card's.
         DataNotFoundError: the data set does not lie there.
     """
     card, module = release.card, release.module()
     if PRECISIONS.index(precision) <= PRECISIONS.index(card["precision"]):
         raise UsageError(f"{card['name']} has {card['precision']} weights: --precision {precision} is no fewer bits")
+    name = fit_name(name or card["name"])
+    if (out / name).resolve() == release.folder.resolve():
+        raise UsageError(f"{out / name} is the release itself, and would be lost: name another --out, or a --name")
     data = open_data(card["data"], data_dir)
 
     def fields() -> dict[str, Any]:
         kept = {key: card[key] for key in ("paper", "recipe", "summary", "data", "training", "evaluation")}
         return kept | figures_of(measure(module, data, settings_of(card["evaluation"])))
 
-    name = name or card["name"]
     return write_release(module, out, name=name, precision=precision, fields=fields, before=card["rounding"])
 
 

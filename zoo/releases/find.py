@@ -13,7 +13,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from zoo.errors import DataError, DownloadError, RecordError, ReleaseError
+from zoo.errors import DataError, DownloadError, RecordError, ReleaseError, ZooError
 from zoo.releases.card import CARD_FILE, INDEX_FILE, NAME, files_of, read_card
 from zoo.releases.hub import hub_file, hub_release, is_hub, repository
 from zoo.runs.download import blocks
@@ -38,6 +38,15 @@ def list_pretrained() -> list[str]:
     return shipped + sorted(name for name in elsewhere if name not in shipped)
 
 
+def names_at_hand() -> str:
+    """The names for an error about something else: without those of ZOO_RELEASES, where they cannot be read."""
+    try:
+        names = list_pretrained()
+    except ZooError:
+        names = sorted(read_index(str(SHIPPED)))
+    return ", ".join(names) or "none"
+
+
 def release_folder(name: str) -> Path:
     """The folder of a release; one at a URL is fetched to the cache first, each file checked before it is kept.
 
@@ -45,9 +54,7 @@ def release_folder(name: str) -> Path:
         ReleaseError: no release of that name, or one that cannot be fetched or is not what its index says.
     """
     if NAME.fullmatch(name) is None:
-        raise ReleaseError(
-            f"{name!r} is no name of a release: they are PAPER.RECIPE, like {', '.join(list_pretrained())}"
-        )
+        raise ReleaseError(f"{name!r} is no name of a release: they are PAPER.RECIPE, like {names_at_hand()}")
     shipped = read_index(str(SHIPPED))
     if name in shipped:
         return checked(SHIPPED / name, shipped[name])
@@ -173,8 +180,11 @@ def fetch(base: str, name: str, card_sha256: str) -> Path:
             entry = card["files"].get(file.removesuffix(".safetensors"), {"bytes": LARGEST})
             content = download(f"{url}/{file}", largest=entry["bytes"])
             keep(content, part / file, sha256=sha256, url=f"{url}/{file}")
-        if not folder.is_dir():  # another process may have been faster
+        try:
             part.rename(folder)
+        except OSError:
+            if not folder.is_dir():  # else another process was faster
+                raise
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return folder

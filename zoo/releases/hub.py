@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from zoo.errors import ReleaseError, UsageError
-from zoo.releases.card import CARD_FILE, files_of, read_card
+from zoo.releases.card import CARD_FILE, INDEX_FILE, files_of, read_card
 from zoo.runs.environment import VERSION
 from zoo.runs.extras import require
 
@@ -119,6 +119,11 @@ def reason(error: Exception, place: Repository, file: str) -> str:
     if isinstance(error, errors.RevisionNotFoundError):
         return f"the repository {place.name} has no branch, tag or commit {place.revision}"
     if isinstance(error, errors.EntryNotFoundError):
-        return f"the repository holds no {file}, so it is no release of this zoo (`zoo push` makes them)"
+        if file == INDEX_FILE:
+            return f"the repository holds no {file}, so it is no folder of releases; a release is loaded as {place}"
+        return (
+            f"the repository holds no {file}, so it is no release of this zoo (`zoo push` makes them); of a folder of "
+            f"releases one is named, like dcgan.mnist, where ZOO_RELEASES={place} is set"
+        )
     told = getattr(error, "server_message", None) or str(error)
     return f"the Hub at {constants.ENDPOINT} refuses: {' '.join(told.split()) or type(error).__name__}"

@@ -38,7 +38,7 @@ def pack(tensors: Mapping[str, Tensor], precision: str) -> dict[str, Tensor]:
 
 
 def unpack(packed: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors that `pack` stored, in float32."""
+    """The tensors that `pack` stored, in float32; ValueError or torch's own errors for what it never stores."""
     tensors: dict[str, Tensor] = {}
     for name, tensor in packed.items():
         if name.endswith(SCALE):
@@ -46,6 +46,8 @@ def unpack(packed: Mapping[str, Tensor]) -> dict[str, Tensor]:
         if name + SCALE in packed and tensor.dtype == torch.uint8:
             tensors[name] = from_nibbles(tensor, packed[name + SCALE])
         elif name + SCALE in packed:
+            if packed[name + SCALE].shape != (len(tensor), 1):  # others may stand for more numbers than the file holds
+                raise ValueError(f"{name + SCALE} has shape {[*packed[name + SCALE].shape]}")
             tensors[name] = tensor.float() * packed[name + SCALE]
         else:
             tensors[name] = tensor.float() if tensor.is_floating_point() else tensor

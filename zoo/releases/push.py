@@ -65,9 +65,11 @@ class Destination:
         """Sends a folder of releases, which ZOO_RELEASES=hf://OWNER/NAME then finds; as `push`.
 
         Raises:
-            ReleaseError: also for a repository that lists releases which the folder lacks.
+            ReleaseError: also for a folder that lists none, and a repository that lists releases which it lacks.
         """
         index = read_index(str(folder))
+        if not index:
+            raise ReleaseError(f"{folder / INDEX_FILE} lists no release: `zoo export RUN --out {folder}` makes one")
         files: dict[str, Path | bytes] = {INDEX_FILE: folder / INDEX_FILE}
         cards = []
         for name, sha256 in index.items():

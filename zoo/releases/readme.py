@@ -8,7 +8,7 @@ from typing import Any
 
 from zoo.nn.reference import Reference
 from zoo.releases.card import GRID_FILE
-from zoo.runs.text import duration
+from zoo.runs.text import duration, encodable
 
 README_FILE = "README.md"
 
@@ -24,9 +24,10 @@ def readme_of(card: Mapping[str, Any], reference: Reference, *, address: str | N
     name, data, training = card["name"], card["data"], card["training"]
     sizes = [f"- `{net}.safetensors`: {entry['parameters']:,} numbers" for net, entry in card["files"].items()]
     seen, seconds = training["images_seen"], duration(training["wall_time_s"])
+    place = address or name
     shape = "x".join(map(str, card["image_shape"]))
     commands = [" ".join(map(shlex.quote, command)) for command in training["commands"]]
-    return f"""# {name}
+    text = f"""# {name}
 
 {card["summary"][:1].upper()}{card["summary"][1:]}: {reference.title} ({reference.short}, {reference.url}).
 
@@ -46,26 +47,27 @@ def readme_of(card: Mapping[str, Any], reference: Reference, *, address: str | N
 
 {figures_table(card)}
 
-`python -m zoo verify FOLDER` computes these again. Figures of different protocols may not be ranked.
+`python -m zoo verify {place}` computes these again. Figures of different protocols may not be ranked.
 
 ## Use it
 
 ```python
 import zoo
 
-model = zoo.load_pretrained("FOLDER")  # or the path of this folder; a torch.nn.Module in evaluation mode
+model = zoo.load_pretrained("{place}")  # or the path of this folder; a torch.nn.Module in evaluation mode
 images = model.sample(16, seed=0)  # [16, {shape.replace("x", ", ")}] in [-1, 1]
 G = model.G{"_ema" if "G_ema" in card["files"] else ""}  # the generator alone
 ```
 
-Without this package: `python -m zoo export FOLDER --to torch-export` (or `onnx`) makes one file that plain PyTorch (or
+Without this package: `python -m zoo export {place} --to torch-export` (or `onnx`) makes one file that plain PyTorch (or
 onnxruntime) runs, with the lines that do it.
 
 ## Files
 
 {chr(10).join(sizes)}
 - `card.json`: all of the above and the sha256 of each file, by which they are checked before they are read.
-""".replace("FOLDER", address or name)
+"""
+    return encodable(text)
 
 
 def figures_table(card: Mapping[str, Any]) -> str:

@@ -60,15 +60,15 @@ class Release:
     def tensors(self) -> dict[str, Tensor]:
         """All tensors by their names in the module's state_dict, float32; hashes are checked first."""
         from safetensors import SafetensorError
-        from safetensors.torch import load_file
+        from safetensors.torch import load
 
         tensors: dict[str, Tensor] = {}
         for network, entry in self.card["files"].items():
             path = self.file(network)
             self._check_hash(path, entry["sha256"])
             try:
-                tensors |= unpack(load_file(path))
-            except (SafetensorError, ValueError, KeyError) as error:
+                tensors |= unpack(load(path.read_bytes()))
+            except (SafetensorError, ValueError, KeyError, TypeError, IndexError, RuntimeError) as error:
                 raise ReleaseError(
                     f"{path} is no safetensors file ({error}): nothing in it was executed; do not trust this release"
                 ) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -36,7 +37,7 @@ def onnx_snippet(file: str, prior: Sequence[Mapping[str, Any]], inputs: Mapping[
         prior: of z.
         inputs: of the graph, {name: {"shape": ..., "dtype": ...}}.
     """
-    lines = ["import numpy as np", "import onnxruntime", "", f'session = onnxruntime.InferenceSession("{file}")']
+    lines = ["import numpy as np", "import onnxruntime", "", f"session = onnxruntime.InferenceSession({quoted(file)})"]
     lines += ["rng = np.random.default_rng(0)", f'inputs = {{"z": {drawn(prior, NUMPY)}}}']
     if "labels" in inputs:
         lines.append(f'inputs["labels"] = np.arange({IMAGES}) % {inputs["labels"]["classes"]}')
@@ -57,8 +58,18 @@ def torch_snippet(file: str, prior: Sequence[Mapping[str, Any]], inputs: Mapping
         more += ", truncation_psi=torch.tensor(0.7)"
     if sides := sides_of(inputs):
         more += f", noise=[torch.randn({IMAGES}, 1, side, side) for side in {sides}]"
-    lines = ["import torch", "", f'generator = torch.export.load("{file}").module()', f"z = {drawn(prior, TORCH)}"]
+    lines = [
+        "import torch",
+        "",
+        f"generator = torch.export.load({quoted(file)}).module()",
+        f"z = {drawn(prior, TORCH)}",
+    ]
     return "\n".join([*lines, "with torch.no_grad():", f"    images = generator(z{more})"])
+
+
+def quoted(file: str) -> str:
+    """A name as Python takes it: its quotes and backslashes are escaped."""
+    return json.dumps(file, ensure_ascii=False)
 
 
 def sides_of(inputs: Mapping[str, Mapping[str, Any]]) -> list[int]:

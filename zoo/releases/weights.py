@@ -11,7 +11,7 @@ from zoo.models import TRAINED
 from zoo.models.base.module import AdversarialModule
 from zoo.models.trained import load_module
 from zoo.releases.card import CARD_FILE
-from zoo.releases.find import list_pretrained, locate, names_release
+from zoo.releases.find import locate, names_at_hand, names_release
 from zoo.releases.release import Release
 from zoo.runs.checkpoints import read_checkpoint
 
@@ -52,7 +52,7 @@ def load_model(name_or_path: str) -> AdversarialModule:
     if not path.exists() and path.suffix != ".ckpt":
         raise ReleaseError(
             f"there is no {name_or_path}: name a run's folder, a checkpoint (RUN/checkpoints/last.ckpt) or a release "
-            f"(hf://OWNER/NAME at the Hub, {', '.join(list_pretrained()) or 'none at hand'})"
+            f"(hf://OWNER/NAME at the Hub, or at hand: {names_at_hand()})"
         )
     if path.suffix == ".safetensors":
         raise ReleaseError(

@@ -171,6 +171,22 @@ def replacing(path: Path, *, sync: bool = True) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+@contextlib.contextmanager
+def moved_aside(folder: Path) -> Iterator[None]:
+    """Inside, an earlier folder of that name is out of the way; then it is gone, or, where anything failed, back."""
+    aside = temporary_name(folder.with_name(f".{folder.name}"))
+    with contextlib.suppress(FileNotFoundError):
+        folder.rename(aside)
+    try:
+        yield
+    except BaseException:
+        if aside.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            aside.rename(folder)
+        raise
+    shutil.rmtree(aside, ignore_errors=True)
+
+
 def set_aside(path: Path) -> Path:
     """Renames what cannot be used, so that it is not lost where another is written: result.json.damaged-1.
 

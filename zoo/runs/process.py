@@ -130,6 +130,11 @@ def orderly() -> Iterator[None]:
             if is_told_here(error):
                 complain(one_line(error))
             raise SystemExit(1) from None
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+            complain(f"not enough memory: ask for less at once (fewer or smaller images). {first_line(error)}")
+            raise SystemExit(1) from None
         except Interrupted as stop:
             if process_rank() == 0:
                 sys.stderr.write(f"{stop}\n")
@@ -147,6 +152,16 @@ def is_told_here(error: Exception) -> bool:
     if rank == 0 or not isinstance(error, ZooError):
         return True
     return rank % 1_000 == 0 and not isinstance(error, UsageError | UnsupportedSettingError)
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether Python, NumPy or torch, on a CPU or a GPU, had no memory for what was asked for."""
+    return isinstance(error, MemoryError) or any(words in str(error) for words in ("allocate memory", "out of memory"))
+
+
+def first_line(error: Exception) -> str:
+    """The first line of an error's text."""
+    return str(error).partition("\n")[0]
 
 
 def one_line(error: Exception) -> str:

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from zoo.errors import CheckpointError
 from zoo.runs.folder import replacing
+from zoo.runs.text import encodable
 
 
 def tensors_in(value: Any, name: str = "") -> Iterator[tuple[str, Tensor]]:
@@ -48,7 +49,8 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], *, metadata: Mappin
     from safetensors.torch import save
 
     with replacing(path) as temporary:
-        temporary.write_bytes(save(dict(tensors), None if metadata is None else dict(metadata)))
+        texts = None if metadata is None else {key: encodable(text) for key, text in metadata.items()}
+        temporary.write_bytes(save(dict(tensors), texts))
 
 
 def refuse_claims(checkpoint: Mapping[Any, Any], path: Path) -> None:

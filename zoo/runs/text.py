@@ -9,6 +9,8 @@ from collections.abc import Collection, Iterator, Sequence
 
 from zoo.runs.environment import process_rank
 
+MOST = 2**40  # of an option that counts: no memory holds as many images, and torch's sizes do not overflow
+
 
 def say(text: str) -> None:
     """Lines on standard output, at once."""
@@ -40,13 +42,13 @@ def shown(name: str) -> str:
 
 
 def positive(text: str) -> int:
-    """An option's integer of 1 or more; argparse names the option in its error."""
+    """An option's integer of 1 or more, below MOST; argparse names the option in its error."""
     try:
         value = int(text)
     except ValueError:
         value = 0
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number of 1 or more, not {text!r}")
+    if not 1 <= value < MOST:
+        raise argparse.ArgumentTypeError(f"must be a whole number of 1 or more (and below 2^40), not {text!r}")
     return value
 
 

@@ -21,6 +21,7 @@ from zoo.experiments.pictures.layout import scale_for
 from zoo.models.base.module import AdversarialModule
 from zoo.models.infogan import InfoGAN
 from zoo.nn.seeds import mix_seed
+from zoo.runs.text import encodable
 
 LARGE = 448  # pixels, about, of one image
 SAMPLES = 600  # that directions are fitted to: somebody is waiting
@@ -147,7 +148,7 @@ class Scene:
         """The command line that draws the same, where there is one."""
         if not state.is_plain:
             return None
-        words = ["python -m zoo sample", quote(self.name), f"-n {self.limits.samples} --seed {state.seed}"]
+        words = ["python -m zoo sample", quote(encodable(self.name)), f"-n {self.limits.samples} --seed {state.seed}"]
         words += [] if state.label is None else [f"--labels {state.label}"]
         words += [] if state.psi == 1 else [f"--truncation {state.psi:g}"]
         return " ".join([*words, *([] if state.show == "grid" else ["--files"])])

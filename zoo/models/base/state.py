@@ -76,6 +76,8 @@ class ResumableModule(LightningModule):
 
     def on_fit_start(self) -> None:
         self._training_begun = False
+        if not self.training:  # `zoo.load_pretrained` gives modules to evaluate, and a Trainer leaves them so
+            self.train()
 
     def on_train_start(self) -> None:
         self.begin_training()
