@@ -20,6 +20,7 @@ from zoo.models.base.module import AdversarialModule, Batch
 from zoo.models.base.sampling import Columns
 from zoo.nn.layers import Maxout, uniform_
 from zoo.nn.losses import bce_discriminator_loss, non_saturating_generator_loss
+from zoo.nn.principal import start_at_principal_components
 from zoo.nn.reference import Reference
 from zoo.nn.schedules import SGDSchedule
 
@@ -316,6 +317,9 @@ class GAN(AdversarialModule):
 
         MNIST's: the output bias of G is the logit of the mean image, so that training starts from the right marginals;
         one that was learnt already (fine-tuning) stays.
+        At 64x64 first samples spread along the principal components of the images, too: G's top is trained beforehand,
+        as the authors' for the Toronto Face Database is. Of equal samples D knows what they have in common, and G
+        never came to draw another.
         CIFAR-10's: the brightness and contrast with which `generate` undoes the contrast normalisation.
         """
         if self.normalised:
@@ -325,8 +329,14 @@ class GAN(AdversarialModule):
         else:
             decoded = images[:]  # also those that are decoded on the fly
             mean = decoded.float().mean(0).div(255).clamp(1e-7, 1 - 1e-7).flatten()
-            output = self.G[-2]  # type: ignore[index]
-            if not output.bias.any():
+            output: nn.Linear = self.G[-2]  # type: ignore[index, assignment]
+            if output.bias.any():
+                return
+            if self.network == "mnist_rgb64":
+                z = self.latents(10_000, generator=torch.Generator().manual_seed(0))
+                hidden = self.G[:-2](z.to(self.device)).cpu()  # type: ignore[index]
+                start_at_principal_components(output, hidden, decoded.flatten(1) / 255)
+            else:
                 output.bias.copy_(torch.logit(mean))
 
 
