@@ -108,6 +108,9 @@ def test_only_missing_releases_are_made(released, tmp_path, monkeypatch):
     assert made == ["gan.digits"]
     assert {tuple(command[:2]) for command in ran[:-1]} == {("fit", "gan"), ("test", "gan")}
     assert ran[-1][0] == "export"
+    (lost := tmp_path / "lost").mkdir()
+    shutil.copyfile(released / "index.json", lost / "index.json")  # the release itself was removed
+    assert pretrain(data_dir="DATA", runs=tmp_path, out=lost, run=ran.append) == [DIGITS.name, "gan.digits"]
     with pytest.raises(ReleaseError, match=r"no recipe for a release 'gan\.moon'"):
         pretrain(data_dir="DATA", runs=tmp_path, out=released, names=["gan.moon"], run=ran.append)
 

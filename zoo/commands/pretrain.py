@@ -15,6 +15,7 @@ from pathlib import Path
 
 from zoo.commands.targets import TARGETS, Target
 from zoo.errors import ReleaseError, UsageError
+from zoo.releases.card import CARD_FILE, INDEX_FILE
 from zoo.releases.find import SHIPPED, read_index
 from zoo.runs.children import Children
 from zoo.runs.folder import RunDir
@@ -76,8 +77,9 @@ def chosen(names: Sequence[str]) -> list[Target]:
 
 
 def released(out: Path) -> Collection[str]:
-    """Names of the releases that a folder holds."""
-    return read_index(str(out)).keys() if (out / "index.json").is_file() else ()
+    """Names of the releases that a folder holds, not those of which its index alone knows."""
+    index = read_index(str(out)) if (out / INDEX_FILE).is_file() else ()
+    return [name for name in index if (out / name / CARD_FILE).is_file()]
 
 
 def state_of(target: Target, *, runs: Path, out: Path) -> str:

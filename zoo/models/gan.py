@@ -32,8 +32,8 @@ SHAPES = {"mnist": (1, 28, 28), "mnist_rgb64": (3, 64, 64)}  # of images, where 
 RGB32 = (3, 32, 32)
 NORM = 55.0  # L2 norm of a contrast-normalised image
 LEARNING_RATES = {"cifar10_fully_connected": 0.025, "cifar10_convolutional": 0.004}  # at the start; of the others 0.1
-#: Of D's learning rate in G's; of the others 1. D's first layer moves with the square of the image's norm, which is eight
-#: and thirty times a digit's: with 0.1 for both losses were no longer finite after 10,950 updates, at 64x64 after 500.
+#: Of D's learning rate in G's; of the others 1. D's first layer moves with the square of the image's norm, ten
+#: and forty times a digit's: with 0.1 for both losses were no longer finite after 10,950 updates, at 64x64 after 500.
 SHARES_D = {"mnist_rgb32": 0.25, "mnist_rgb64": 0.25}
 
 
