@@ -20,7 +20,6 @@ from zoo.models.base.module import AdversarialModule, Batch
 from zoo.models.base.sampling import Columns
 from zoo.nn.layers import Maxout, uniform_
 from zoo.nn.losses import bce_discriminator_loss, non_saturating_generator_loss
-from zoo.nn.principal import start_at_principal_components
 from zoo.nn.reference import Reference
 from zoo.nn.schedules import SGDSchedule
 
@@ -32,9 +31,9 @@ SHAPES = {"mnist": (1, 28, 28), "mnist_rgb64": (3, 64, 64)}  # of images, where 
 RGB32 = (3, 32, 32)
 NORM = 55.0  # L2 norm of a contrast-normalised image
 LEARNING_RATES = {"cifar10_fully_connected": 0.025, "cifar10_convolutional": 0.004}  # at the start; of the others 0.1
-#: Of D's learning rate in G's; of the others 1. D's first layer moves with the square of the image's norm, ten
-#: and forty times a digit's: with 0.1 for both losses were no longer finite after 10,950 updates, at 64x64 after 500.
-SHARES_D = {"mnist_rgb32": 0.25, "mnist_rgb64": 0.25}
+#: Of D's learning rate in G's; of the others 1. D's first layer moves with the square of the image's norm, ten and forty
+#: times a digit's: with 0.1 for both losses were no longer finite after 10,950 updates at 32x32, after 500 at 64x64.
+SHARES_D = {"mnist_rgb64": 0.25}
 
 
 class ConvMaxout(nn.Module):
@@ -153,7 +152,7 @@ class GAN(AdversarialModule):
         update: "simultaneous" computes both gradients on the same minibatch, z and dropout mask before either player
             moves (the authors' code); "alternating" is Algorithm 1 of the paper with fresh latents for G.
         lr: initial learning rate of both players; None takes the configuration's (0.1; CIFAR-10's 0.025 and 0.004).
-        lr_D: that of D, if it is another; None takes `lr`, in colour a quarter of it.
+        lr_D: that of D, if it is another; None takes `lr`, for `mnist_rgb64` a quarter of it.
         lr_decay: the learning rate is divided by this at every update.
         lr_min: floor of the learning rate.
         momentum_start: momentum up to and including epoch `momentum_first_epoch`.
@@ -317,9 +316,6 @@ class GAN(AdversarialModule):
 
         MNIST's: the output bias of G is the logit of the mean image, so that training starts from the right marginals;
         one that was learnt already (fine-tuning) stays.
-        In colour first samples spread along the principal components of the images, too: G's top is trained beforehand,
-        as the authors' for the Toronto Face Database is. Of equal samples D knows what they have in common, and G
-        never came to draw another.
         CIFAR-10's: the brightness and contrast with which `generate` undoes the contrast normalisation.
         """
         if self.normalised:
@@ -329,14 +325,8 @@ class GAN(AdversarialModule):
         else:
             decoded = images[:]  # also those that are decoded on the fly
             mean = decoded.float().mean(0).div(255).clamp(1e-7, 1 - 1e-7).flatten()
-            output: nn.Linear = self.G[-2]  # type: ignore[index, assignment]
-            if output.bias.any():
-                return
-            if self.network != "mnist":
-                z = self.latents(10_000, generator=torch.Generator().manual_seed(0))
-                hidden = self.G[:-2](z.to(self.device)).cpu()  # type: ignore[index]
-                start_at_principal_components(output, hidden, decoded.flatten(1) / 255)
-            else:
+            output = self.G[-2]  # type: ignore[index]
+            if not output.bias.any():
                 output.bias.copy_(torch.logit(mean))
 
 
