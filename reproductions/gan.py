@@ -5,11 +5,16 @@
     python reproductions/gan.py study --name parzen --data_dir DIR     (table 1 over seeds, and what decides it)
 
 Reported and reached (written by `python -m zoo results --write`)
-    recipe  measure    reported      best                          last             images     seed  commit   protocol
-    mnist   fd_lenet   not reported  10.19 at 7,500,000            10.19            7,500,000  0     91a2008  a98a63801796
-    mnist   is_lenet   not reported  8.61 +/- 0.067 at 7,500,000   8.61 +/- 0.067   7,500,000  0     91a2008  a98a63801796
-    mnist   kd_lenet   not reported  0.9137 +/- 0.24 at 7,500,000  0.9137 +/- 0.24  7,500,000  0     91a2008  a98a63801796
-    mnist   parzen_ll  225 +/- 2     172.4 +/- 1.4 at 7,500,000    172.4 +/- 1.4    7,500,000  0     91a2008  f51cf66ef2ab
+    recipe   measure                    reported      best                          last             images     seed  commit   protocol
+    cifar10  fd_efficientnet10k         not reported  874 at 1,000,000              874              1,000,000  0     a3a8eec  e37ed0e8a352
+    cifar10  is_efficientnet10k         not reported  3.268 +/- 0.069 at 1,000,000  3.268 +/- 0.069  1,000,000  0     a3a8eec  e37ed0e8a352
+    cifar10  kd_efficientnet10k         not reported  1.111 +/- 0.015 at 1,000,000  1.111 +/- 0.015  1,000,000  0     a3a8eec  e37ed0e8a352
+    cifar10  precision_efficientnet10k  not reported  0.6443 at 1,000,000           0.6443           1,000,000  0     a3a8eec  6790029016a1
+    cifar10  recall_efficientnet10k     not reported  0 at 1,000,000                0                1,000,000  0     a3a8eec  6790029016a1
+    mnist    fd_lenet                   not reported  10.19 at 7,500,000            10.19            7,500,000  0     91a2008  a98a63801796
+    mnist    is_lenet                   not reported  8.61 +/- 0.067 at 7,500,000   8.61 +/- 0.067   7,500,000  0     91a2008  a98a63801796
+    mnist    kd_lenet                   not reported  0.9137 +/- 0.24 at 7,500,000  0.9137 +/- 0.24  7,500,000  0     91a2008  a98a63801796
+    mnist    parzen_ll                  225 +/- 2     172.4 +/- 1.4 at 7,500,000    172.4 +/- 1.4    7,500,000  0     91a2008  f51cf66ef2ab
 End of the table
 
 Differences from the paper and from the authors' configuration files
@@ -28,10 +33,10 @@ Differences from the paper and from the authors' configuration files
     In the run above, and in `digits`, it is one epoch late: by 0.0008.
  7. `digits` is no experiment of the paper: 5,000 of the MNIST training digits, so that it runs without a download.
  8. `cifar10` and `celeba64` are extensions without a reported figure: the networks and constants of the MNIST
-    configuration, with as many outputs as images in colour have values, and at 64x64 a quarter of the learning rate
-    for D, whose loss does not stay finite otherwise. CIFAR-10's own fully connected configuration is for 8,000 units:
-    with 144 to 1,600 (`--model.width`) first samples are nearly equal, and G drew one image for all latents. At 8,000
-    it was not trained.
+    configuration, with as many outputs as images in colour have values, and at 64x64 a quarter of the learning rate for
+    D (docs/gan.md says what came of it). CIFAR-10's own fully connected configuration is for 8,000 units: with 144 to
+    1,600 (`--model.width`) first samples are nearly equal, and G drew one image for all latents. At 8,000 it was not
+    trained.
 """
 
 from zoo.training import Lazy, Member, Recipe, Study, reproduce

@@ -31,8 +31,8 @@ SHAPES = {"mnist": (1, 28, 28), "mnist_rgb64": (3, 64, 64)}  # of images, where 
 RGB32 = (3, 32, 32)
 NORM = 55.0  # L2 norm of a contrast-normalised image
 LEARNING_RATES = {"cifar10_fully_connected": 0.025, "cifar10_convolutional": 0.004}  # at the start; of the others 0.1
-#: Of D's learning rate in G's; of the others 1. D's first layer moves with the square of the image's norm, ten and forty
-#: times a digit's: with 0.1 for both losses were no longer finite after 10,950 updates at 32x32, after 500 at 64x64.
+#: Of D's learning rate in G's; of the others 1. D's first layer moves with the square of the image's norm, ten and
+#: forty times a digit's: with 0.1 for both losses were not finite after 10,950 updates at 32x32, after 500 at 64x64.
 SHARES_D = {"mnist_rgb64": 0.25}
 
 
