@@ -120,8 +120,8 @@ TARGETS = (
         "cifar10",
         "cifar10",
         60,
-        core=("--model.width=960", "--images=1000000", FLIPS, EXACT),
-        gpu=("--model.width=960", "--images=1000000", FLIPS, EXACT),
+        core=("--model.width=960", "--images=1000000", "--evaluation.every=330000", FLIPS, EXACT),
+        gpu=("--model.width=960", "--images=1000000", "--evaluation.every=330000", FLIPS, EXACT),
         precision="int8",
     ),
     Target(
