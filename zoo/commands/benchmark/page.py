@@ -28,6 +28,7 @@ of `robustness`, which draws settings at random, the ranges stand in that script
 zoo benchmark --preset digits --jobs 2          # eleven objectives, three seeds, no download
 zoo benchmark --preset mnist --data_dir DIR     # killed and given again, it goes on
 zoo benchmark --preset digits --status          # what there is so far
+zoo benchmark --preset mnist --data_dir DIR --earlier RECORD --keep    # on another machine: what the record lacks
 ```
 
 How to read the tables: a Fréchet distance is of features of the network in its name and is lower for better samples; it
