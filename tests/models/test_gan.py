@@ -70,6 +70,21 @@ def test_learning_rate_by_update(network: str, lr: float) -> None:
 
 
 @pytest.mark.parametrize(
+    ("settings", "lr_D"), [({"network": "mnist", "lr_D": 0.02}, 0.02), ({"network": "mnist_rgb64"}, 0.025)]
+)
+def test_a_rate_of_ds_own_falls_with_gs(settings: dict[str, Any], lr_D: float) -> None:
+    module = on_meta(**settings)
+    D, G = Optimizers(module).both
+    for update in (0, 1_000):
+        module.discriminator_steps = update
+        module.before_update()
+        falls = math.exp(-update * math.log(1.000004))
+        assert D.param_groups[0]["lr"] == pytest.approx(lr_D * falls, rel=1e-9)
+        assert G.param_groups[0]["lr"] == pytest.approx(0.1 * falls, rel=1e-9)
+        assert D.param_groups[0]["momentum"] == G.param_groups[0]["momentum"]
+
+
+@pytest.mark.parametrize(
     ("settings", "images", "epoch"),
     [
         ({"network": "mnist"}, 99_999, 1),

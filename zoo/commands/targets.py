@@ -189,7 +189,7 @@ TARGETS = (
         core=(*STYLED, *STYLES, *FASTER, R1_32, *OFTEN),
         gpu=(*GPU_32, *STYLES, *FASTER, R1_32, FLIPS, *SELDOM),
     ),
-    Target(
+    Target(  # not reached yet: G came to draw one face for all latents, see docs/gan.md
         "gan",
         "celeba64",
         "celeba64",
