@@ -98,9 +98,9 @@ RECIPES = {
         },
     ),
     "celeba64": Recipe(
-        "extension: MNIST's networks and constants for 64x64 images in colour, on aligned CelebA",
+        "extension: MNIST's networks for 64x64 images in colour, trained by Adam, on aligned CelebA",
         {
-            "model": {"network": "mnist_rgb64", **MOMENTUM},
+            "model": {"network": "mnist_rgb64", "optimizer": "adam"},
             "data": {
                 "class_path": "zoo.data.CelebA",
                 "init_args": {"batch_size": 100, "resolution": 64, "horizontal_flip": True},

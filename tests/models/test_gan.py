@@ -69,19 +69,16 @@ def test_learning_rate_by_update(network: str, lr: float) -> None:
     assert optimizers.read("lr") == 1e-6  # the floor
 
 
-@pytest.mark.parametrize(
-    ("settings", "lr_D"), [({"network": "mnist", "lr_D": 0.02}, 0.02), ({"network": "mnist_rgb64"}, 0.025)]
-)
-def test_a_rate_of_ds_own_falls_with_gs(settings: dict[str, Any], lr_D: float) -> None:
-    module = on_meta(**settings)
-    D, G = Optimizers(module).both
-    for update in (0, 1_000):
-        module.discriminator_steps = update
+def test_adam_has_a_constant_rate_and_no_schedule() -> None:
+    module = on_meta("mnist_rgb64", optimizer="adam")
+    optimizers = Optimizers(module)
+    for update in (0, 1_000_000):
+        module.discriminator_steps, module.images_seen = update, 100 * update
         module.before_update()
-        falls = math.exp(-update * math.log(1.000004))
-        assert D.param_groups[0]["lr"] == pytest.approx(lr_D * falls, rel=1e-9)
-        assert G.param_groups[0]["lr"] == pytest.approx(0.1 * falls, rel=1e-9)
-        assert D.param_groups[0]["momentum"] == G.param_groups[0]["momentum"]
+        assert optimizers.read("lr") == 2e-4
+        assert [optimizer.param_groups[0]["betas"] for optimizer in optimizers.both] == [(0.5, 0.999)] * 2
+    assert isinstance(optimizers.both[0], torch.optim.Adam)
+    assert on_meta("mnist", optimizer="adam", lr=1e-3).configure_optimizers()[1].defaults["lr"] == 1e-3
 
 
 @pytest.mark.parametrize(

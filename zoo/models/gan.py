@@ -31,9 +31,7 @@ SHAPES = {"mnist": (1, 28, 28), "mnist_rgb64": (3, 64, 64)}  # of images, where 
 RGB32 = (3, 32, 32)
 NORM = 55.0  # L2 norm of a contrast-normalised image
 LEARNING_RATES = {"cifar10_fully_connected": 0.025, "cifar10_convolutional": 0.004}  # at the start; of the others 0.1
-#: Of D's learning rate in G's; of the others 1. D's first layer moves with the square of the image's norm, ten and
-#: forty times a digit's: with 0.1 for both losses were not finite after 10,950 updates at 32x32, after 500 at 64x64.
-SHARES_D = {"mnist_rgb64": 0.25}
+ADAM_LEARNING_RATE = 2e-4
 
 
 class ConvMaxout(nn.Module):
@@ -151,8 +149,12 @@ class GAN(AdversarialModule):
             CIFAR-10's on globally contrast-normalised images (mean 0, L2 norm 55) with z ~ N(0, 1).
         update: "simultaneous" computes both gradients on the same minibatch, z and dropout mask before either player
             moves (the authors' code); "alternating" is Algorithm 1 of the paper with fresh latents for G.
-        lr: initial learning rate of both players; None takes the configuration's (0.1; CIFAR-10's 0.025 and 0.004).
-        lr_D: that of D, if it is another; None takes `lr`, for `mnist_rgb64` a quarter of it.
+        optimizer: "sgd" is the authors', with momentum and the schedule below. "adam" (an extension) has a constant
+            rate: Algorithm 1 leaves the gradient-based rule open, and SGD moves D's first layer with the square of the
+            image's norm, which is ten to forty times a digit's for photographs.
+        betas: coefficients of Adam's moving averages.
+        lr: initial learning rate of both players; None takes the configuration's (0.1; CIFAR-10's 0.025 and 0.004),
+            or 2e-4 for Adam.
         lr_decay: the learning rate is divided by this at every update.
         lr_min: floor of the learning rate.
         momentum_start: momentum up to and including epoch `momentum_first_epoch`.
@@ -194,8 +196,9 @@ class GAN(AdversarialModule):
         *,
         network: Network = "mnist",
         update: Literal["simultaneous", "alternating"] = "simultaneous",
+        optimizer: Literal["sgd", "adam"] = "sgd",
+        betas: tuple[float, float] = (0.5, 0.999),
         lr: float | None = None,
-        lr_D: float | None = None,
         lr_decay: float = 1.000004,
         lr_min: float = 1e-6,
         momentum_start: float = 0.5,
@@ -211,8 +214,9 @@ class GAN(AdversarialModule):
         self.normalised = network.startswith("cifar10")
         epoch = 40_000 if self.normalised else 50_000  # images of the authors' training sets
         self.update = update
-        self.lr = lr if lr is not None else LEARNING_RATES.get(network, 0.1)
-        self.share_D = SHARES_D.get(network, 1.0) if lr_D is None else lr_D / self.lr  # of D's rate in G's
+        self.optimizer, self.betas = optimizer, betas
+        usual = ADAM_LEARNING_RATE if optimizer == "adam" else LEARNING_RATES.get(network, 0.1)
+        self.lr = usual if lr is None else lr
         self.schedule = SGDSchedule(
             lr=self.lr,
             lr_decay=lr_decay,
@@ -274,17 +278,20 @@ class GAN(AdversarialModule):
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         fused = self.device.type in ("cpu", "cuda")  # one pass over the weights instead of several
+        if self.optimizer == "adam":
+            return [
+                torch.optim.Adam(net.parameters(), lr=self.lr, betas=self.betas, fused=fused)
+                for net in (self.D, self.G)
+            ]
         return [
             torch.optim.SGD(net.parameters(), lr=self.schedule.lr, momentum=self.schedule.momentum_start, fused=fused)
             for net in (self.D, self.G)
         ]
 
     def before_update(self) -> None:
-        """Learning rate exponential in updates, momentum linear in epochs."""
-        done = {"updates": self.discriminator_steps, "images_seen": self.images_seen}
-        optimizer_D, optimizer_G = self.both_optimizers()
-        self.schedule.set([optimizer_D], **done, share=self.share_D)
-        self.schedule.set([optimizer_G], **done)
+        """Learning rate exponential in updates, momentum linear in epochs; Adam's rate is constant."""
+        if self.optimizer == "sgd":
+            self.schedule.set(self.both_optimizers(), updates=self.discriminator_steps, images_seen=self.images_seen)
 
     # The scale each configuration is trained in, and back.
 

@@ -55,9 +55,9 @@ class SGDSchedule:
         share = min(1.0, max(0.0, (epoch - first) / (self.momentum_epochs - first)))
         return self.momentum_start + share * (self.momentum_end - self.momentum_start)
 
-    def set(self, optimizers: Iterable[Any], *, updates: int, images_seen: int, share: float = 1.0) -> None:
-        """Puts both into every parameter group, the learning rate times `share`."""
-        lr, momentum = share * self.learning_rate(updates), self.momentum(images_seen // self.images_per_epoch)
+    def set(self, optimizers: Iterable[Any], *, updates: int, images_seen: int) -> None:
+        """Puts both into every parameter group."""
+        lr, momentum = self.learning_rate(updates), self.momentum(images_seen // self.images_per_epoch)
         for optimizer in optimizers:
             for group in optimizer.param_groups:
                 group["lr"], group["momentum"] = lr, momentum
