@@ -4,10 +4,11 @@ import shutil
 import pytest
 from PIL import Image
 
+from zoo.__main__ import main
 from zoo.errors import ReleaseError
 from zoo.metrics.features import sha256_of
 from zoo.releases.card import GRID_FILE, read_card
-from zoo.releases.export import export
+from zoo.releases.export import export, origin_of, refuse_to_replace
 from zoo.releases.find import checked, read_index
 from zoo.releases.release import Release
 from zoo.releases.verify import verify
@@ -114,6 +115,33 @@ def test_an_export_that_breaks_off_leaves_the_earlier_release(released, finished
         export(finished_run, out, precision="float16")
     assert sorted(path.name for path in out.iterdir()) == before
     Release(out / "dcgan.digits").check_files()
+
+
+def test_an_export_replaces_no_release_of_another_run_and_no_other_folder(
+    released, tmp_path, finished_run, monkeypatch, capsys
+):
+    out = tmp_path / "out"
+    shutil.copytree(released, out)
+    folder = out / "dcgan.digits"
+    training = read_card(folder)["training"]
+    change(folder, training=training | {"seed": training["seed"] + 1, "commands": []})
+    with pytest.raises(
+        ReleaseError, match=r"is the release of another run \(of other seed and settings\): give .* --name"
+    ):
+        export(finished_run, out, precision="float16")
+    Release(folder).check_files()
+    (folder / "card.json").unlink()
+    with pytest.raises(ReleaseError, match=r"dcgan\.digits is there already, and is no release"):
+        export(finished_run, out, precision="float16")
+    assert len(list(folder.iterdir())) > 2
+    smaller = ["zoo", "export", str(released / "dcgan.digits"), "--precision", "int8", "--out", str(out)]
+    monkeypatch.setattr("sys.argv", smaller)
+    with pytest.raises(SystemExit):
+        main()
+    assert "is no release" in capsys.readouterr().err
+    refuse_to_replace(released / "dcgan.digits", origin_of(read_card(released / "dcgan.digits")))
+    (folder / "card.json").write_text("{}")  # damaged
+    refuse_to_replace(folder, origin_of(read_card(released / "dcgan.digits")))
 
 
 @pytest.mark.parametrize(
