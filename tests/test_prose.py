@@ -2,6 +2,7 @@
 
 import json
 import re
+import statistics
 from typing import Any
 
 import pytest
@@ -133,3 +134,45 @@ def test_members_of_infogans_study_of_codes() -> None:
 def test_the_hour_and_a_half_of_pggans_digits() -> None:
     assert "an hour and a half" in script_of("pggan").recipes["mnist"].summary
     assert record("pggan-mnist-seed0")["wall_time_s"] == pytest.approx(5_400, rel=0.05)
+
+
+def test_what_fine_tuning_to_cars_ends_at() -> None:
+    text = text_of("README.md")
+
+    def ends(paper: str, arm: str) -> str:
+        values = [
+            v["fd_efficientnet500_validation"] for v in last_values(f"{paper}-study-finetune_colour", f"{arm}-seed")
+        ]
+        assert len(values) == 3
+        return f"{statistics.mean(values):.0f} +/- {statistics.stdev(values):.0f}"
+
+    dcgan, stylegan = (
+        {arm: ends(paper, arm) for arm in ("finetuned", "freeze-1", "augmented", "scratch", "scratch-augmented")}
+        for paper in ("dcgan", "stylegan")
+    )
+    assert (
+        f"{dcgan['augmented']} with `--augment`, {dcgan['finetuned']} without, {dcgan['freeze-1']} with D's first "
+        f"block frozen; {dcgan['scratch']} and (augmented) {dcgan['scratch-augmented']} from scratch"
+    ) in text
+    assert (
+        f"ends at {stylegan['finetuned']} fine-tuned, {stylegan['freeze-1']} with D's first block frozen, "
+        f"{stylegan['augmented']} with `--augment`, and at {stylegan['scratch']} and (augmented) "
+        f"{stylegan['scratch-augmented']} [from scratch]"
+    ) in text
+
+
+def test_every_fine_tuned_run_of_stylegan_ends_nearer_to_cars_than_any_from_scratch() -> None:
+    study, names = (
+        record("stylegan-study-finetune_colour"),
+        ("fd_resnet250_validation", "fd_efficientnet250_validation"),
+    )
+    for name in names:
+        scratch = [r["measures"][name]["best"]["value"] for m, r in study["records"].items() if m.startswith("scratch")]
+        tuned = [
+            r["measures"][name]["last"]["value"] for m, r in study["records"].items() if not m.startswith("scratch")
+        ]
+        assert (len(scratch), len(tuned)) == (6, 9)
+        assert max(tuned) < min(scratch)
+    shares = [round(study["findings"][f"share_of_images_{arm}"], 2) for arm in ("finetuned", "freeze-1", "augmented")]
+    assert sorted(shares) == [0.5, 0.5, 0.75]
+    assert "after half or three quarters of the images" in text_of("docs/stylegan.md")
