@@ -193,9 +193,9 @@ TARGETS = (
         "gan",
         "celeba64",
         "celeba64",
-        100,
-        core=("--model.width=576", "--images=2000000", EXACT),
-        gpu=("--model.width=576", "--images=5000000", EXACT),
+        60,
+        core=("--model.width=288", "--images=1500000", EXACT),
+        gpu=("--model.width=288", "--images=5000000", EXACT),
         precision="int8",
     ),
     Target(
