@@ -6,11 +6,11 @@
 
 Reported and reached (written by `python -m zoo results --write`)
     recipe   measure                    reported      best                          last             images     seed  commit   protocol
-    cifar10  fd_efficientnet10k         not reported  874 at 1,000,000              874              1,000,000  0     a3a8eec  e37ed0e8a352
-    cifar10  is_efficientnet10k         not reported  3.268 +/- 0.069 at 1,000,000  3.268 +/- 0.069  1,000,000  0     a3a8eec  e37ed0e8a352
-    cifar10  kd_efficientnet10k         not reported  1.111 +/- 0.015 at 1,000,000  1.111 +/- 0.015  1,000,000  0     a3a8eec  e37ed0e8a352
-    cifar10  precision_efficientnet10k  not reported  0.6443 at 1,000,000           0.6443           1,000,000  0     a3a8eec  6790029016a1
-    cifar10  recall_efficientnet10k     not reported  0 at 1,000,000                0                1,000,000  0     a3a8eec  6790029016a1
+    cifar10  fd_efficientnet10k         not reported  815.7 at 1,500,000            815.7            1,500,000  0     d7011ac  e37ed0e8a352
+    cifar10  is_efficientnet10k         not reported  4.679 +/- 0.071 at 1,500,000  4.679 +/- 0.071  1,500,000  0     d7011ac  e37ed0e8a352
+    cifar10  kd_efficientnet10k         not reported  1.046 +/- 0.013 at 1,500,000  1.046 +/- 0.013  1,500,000  0     d7011ac  e37ed0e8a352
+    cifar10  precision_efficientnet10k  not reported  0.5993 at 1,500,000           0.5993           1,500,000  0     d7011ac  6790029016a1
+    cifar10  recall_efficientnet10k     not reported  0 at 1,500,000                0                1,500,000  0     d7011ac  6790029016a1
     mnist    fd_lenet                   not reported  10.19 at 7,500,000            10.19            7,500,000  0     91a2008  a98a63801796
     mnist    is_lenet                   not reported  8.61 +/- 0.067 at 7,500,000   8.61 +/- 0.067   7,500,000  0     91a2008  a98a63801796
     mnist    kd_lenet                   not reported  0.9137 +/- 0.24 at 7,500,000  0.9137 +/- 0.24  7,500,000  0     91a2008  a98a63801796
