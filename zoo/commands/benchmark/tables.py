@@ -237,7 +237,10 @@ def costs(record: BenchmarkRecord) -> Table:
                 by_hardware.setdefault(hardware(member.record), []).append(member)
         rows += [[label, *cost_of(alike), name] for name, alike in sorted(by_hardware.items())]
     head = ("objective", "images", "updates of D", "updates of G", "wall time, mean", "images/s, mean", "hardware")
-    return Table("What a run costs", "Measurements included.", head, rows)
+    note = (
+        "Measurements included; in the first run on a machine also the pass of the reals through the feature network."
+    )
+    return Table("What a run costs", note, head, rows)
 
 
 def cost_of(members: Sequence[Outcome]) -> Iterator[str]:
