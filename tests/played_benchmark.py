@@ -84,7 +84,8 @@ def played(objective: str, values: Sequence[float | None], *, settings: bool = F
     members = []
     for i, value in enumerate(values):
         taken = {} if value is None else {"fd_lenet": value, "is_lenet": 100 / value}
-        record = {"tests": [{"checkpoint": "last.ckpt", "images_seen": 1, "values": taken, "protocols": {}}]}
+        test = {"checkpoint": "last.ckpt", "images_seen": 1, "values": taken, "protocols": {}}
+        record = {"tests": [test], "hardware": {"cpu": "abacus", "cores": 1, "gpus": []}}
         seen = [100.0, 200.0, 400.0, 800.0][: 3 if value is None else 4]
         curve = dict.fromkeys(("images_seen", "generator_steps", "seconds"), seen) | {"fd_lenet2k": seen}
         state, own = ("diverged", None) if value is None else ("finished", record)

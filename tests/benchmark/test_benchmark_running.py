@@ -1,12 +1,14 @@
 """`zoo benchmark`: members run once, go on and are counted whatever became of them."""
 
 import argparse
+import json
 import math
 import shutil
 import signal
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -16,10 +18,10 @@ from played_benchmark import PRESET, Place, column
 
 from zoo.commands import benchmark
 from zoo.commands.benchmark.members import CHANCE, COLLAPSED, other_settings
-from zoo.commands.benchmark.record import write_record
+from zoo.commands.benchmark.record import FILE, of_folder, read_record, write_record
 from zoo.commands.benchmark.running import Runner
 from zoo.commands.benchmark.tables import as_text, reached
-from zoo.errors import EvaluationError, Interrupted, UsageError
+from zoo.errors import EvaluationError, Interrupted, RecordError, UsageError, ZooError
 from zoo.metrics.quantize import to_uint8
 from zoo.runs.folder import RunDir
 from zoo.runs.lock import RunLock
@@ -69,6 +71,8 @@ def test_presets_and_recipes_fit() -> None:
     assert len(script.studies["mnist"].members) == 45
     assert len(script.studies["cifar10"].members) == 27
     assert len(script.studies["robustness"].members) >= 100
+    r1 = script.presets["mnist"].objectives["r1"]
+    assert (r1["lr"], r1["weight"]) == (1e-4, 10)  # lr_g, lr_d and reg_param of configs/default.yaml of its authors
 
 
 def test_cifar10_is_measured_by_a_second_network_at_the_end_alone(tmp_path: Path) -> None:
@@ -163,6 +167,106 @@ def test_members_of_an_earlier_record_are_not_run(place: Place, tmp_path: Path) 
     other = [replace(entry, settings={"lr": 1.0}) for entry in members]
     with pytest.raises(UsageError, match="its member hinge-seed0 has other settings"):
         benchmark.earlier_of(str(file), "digits", other)
+
+
+ARGUMENTS = argparse.Namespace(members=None, jobs=1, options=[], again=False, data_dir=None)
+
+
+def test_one_seed_of_all_objectives_comes_before_the_next(place: Place) -> None:
+    """Stopped at any time, a benchmark has as many runs of each."""
+    benchmark.run_members(entries(PRESET), PRESET, folder=place.folder, arguments=ARGUMENTS)
+    fits = [call.removeprefix("fit ") for call in place.calls if call.startswith("fit")]
+    assert fits == ["hinge-seed0", "wgan-seed0", "hinge-seed1", "wgan-seed1"]
+
+
+def test_the_record_is_there_after_each_member(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that goes away takes with it no more than the members that it was at."""
+    untouched = Place.call
+
+    def killed(self: Place, words: Sequence[str], *, log: Path) -> int:
+        if words[0] == "fit" and "hinge-seed1" in " ".join(words):
+            raise Interrupted("stopped", number=signal.SIGTERM)
+        return untouched(self, words, log=log)
+
+    monkeypatch.setattr(Place, "call", killed)
+    with pytest.raises(Interrupted):
+        benchmark.run_members(entries(PRESET), PRESET, folder=place.folder, arguments=ARGUMENTS, name="digits")
+    record = read_record(place.folder / FILE)
+    assert list(record.ended) == ["hinge-seed0", "wgan-seed0"]
+    assert set(record.grids) == {"hinge", "wgan"}  # beside it, so that it can be given as --earlier
+    assert benchmark.earlier_of(str(place.folder / FILE), "digits", entries(PRESET)) == record
+
+
+def test_what_failed_is_the_commands_status(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = SimpleNamespace(presets={"digits": PRESET}, recipes={"digits": SimpleNamespace(config={"images": 400})})
+    monkeypatch.setattr("zoo.training.scripts.script_of", lambda paper: script)
+    monkeypatch.setattr("zoo.commands.benchmark.page.draw", lambda record, folder: [])
+    parser = argparse.ArgumentParser()
+    benchmark.add_arguments(parser)
+    words = ["--preset", "digits", "--run_dir", str(place.folder)]
+    place.broken = {"wgan-seed0": "there is no disk", "hinge-seed0": "a loss became nan or infinite"}
+    with pytest.raises(ZooError, match=r"not trained and measured to the end: wgan-seed0 \(failed\); the same command"):
+        benchmark.run(parser.parse_args(words))
+    assert set(read_record(place.folder / FILE).ended) == {"hinge-seed0", "hinge-seed1", "wgan-seed1"}
+    benchmark.run(parser.parse_args([*words, "--status"]))  # which was to run nothing
+
+
+def test_a_member_that_a_signal_ended_is_told_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Memory ran out, and the system killed it: without a word, it would seem to have ended."""
+    Runner(study_of(PRESET), folder=tmp_path, jobs=1, options=[]).note("hinge-seed0", -signal.SIGKILL)
+    assert "hinge-seed0: was ended by signal 9, see logs/hinge-seed0.log" in capsys.readouterr().out
+    assert not (tmp_path / "failures").exists()
+
+
+def test_an_earlier_record_loses_no_member(place: Place, tmp_path: Path) -> None:
+    write_record(whole := place.run(), file := tmp_path / "digits.json")
+    shutil.rmtree(place.folder)
+    earlier = read_record(file)
+    place.broken = {"wgan-seed1": "there is no disk"}
+    place.run(members=entries(PRESET)[3:])  # tried here in vain, what another machine did
+    place.calls = []
+    benchmark.run_members(entries(PRESET), PRESET, folder=place.folder, arguments=ARGUMENTS, earlier=earlier)
+    assert place.calls == []
+    members = place.record().members
+    assert members[3].state == "failed"
+    assert as_text(of_folder(place.folder, "digits", PRESET, members, earlier=earlier)) == as_text(whole)
+    wgan = place.record(PRESET, entries(PRESET, objectives=["wgan"], seeds=1)).members  # asked for alone
+    assert as_text(of_folder(place.folder, "digits", PRESET, wgan, earlier=earlier)) == as_text(whole)
+
+
+def test_members_of_another_training_are_not_joined(place: Place) -> None:
+    record, run = place.run(), place.folder / "wgan-seed1"
+    result = read_result(run)
+    for change, text in (
+        ({"budget": 6_400}, r"hinge-seed0 \(400 images\) and wgan-seed1 \(6400 images\) differ in budget"),
+        ({"overrides": {"--model.width": "64"}}, r"the recipe's\) and wgan-seed1 \(64\) differ in --model.width"),
+        ({"dataset": {**result["dataset"], "images": 50}}, "differ in data"),
+        ({"recipe": "mnist"}, "differ in recipe"),
+    ):
+        write_result(RunDir(run), {**result, **change})
+        with pytest.raises(RecordError, match=text):
+            place.record()
+    own = {"--model.lr": "5e-05", "--model.objective": "wgan", "--matmul_precision": "high"}
+    write_result(RunDir(run), {**result, "overrides": own})
+    assert as_text(place.record()) == as_text(record)  # its own settings, and what rounds otherwise
+    with pytest.raises(UsageError, match=r"hinge-seed0 is there already, of 400 images, where members have 64,000 now"):
+        benchmark.run_members(entries(PRESET), PRESET, folder=place.folder, arguments=ARGUMENTS, budget=64_000)
+
+
+def test_protocols_of_curves_and_other_measures_are_one_each(place: Place) -> None:
+    place.run()
+    run = RunDir(place.folder / "wgan-seed1")
+    result = read_result(run.path)
+    other = {**result["protocols"], "0" * 12: {"version": 2}}
+    curve = {**result["measures"]["fd_lenet2k"], "protocol": "0" * 12}
+    text = json.dumps({**result, "protocols": other, "measures": {"fd_lenet2k": curve}})
+    run.result.write_text(text)
+    with pytest.raises(RecordError, match=r"fd_lenet2k while training of hinge-seed0 .* cannot be compared: train"):
+        place.record()
+    tests = [{**t, "protocols": {**t["protocols"], "is_lenet": "0" * 12}} for t in result["tests"]]
+    run.result.write_text(json.dumps({**result, "protocols": other, "tests": tests}))
+    with pytest.raises(RecordError, match=r"is_lenet of hinge-seed0 .* cannot be compared: `zoo test`"):
+        place.record()
 
 
 def test_a_folder_with_other_settings_is_refused_and_shown(place: Place, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from played_benchmark import PRESET, Place, benchmark_of, column, played
 
 from zoo.commands.benchmark.figures import curves, expected, figures, standings
 from zoo.commands.benchmark.members import Outcome
-from zoo.commands.benchmark.page import findings, page, write
+from zoo.commands.benchmark.page import captions, findings, page, write
 from zoo.commands.benchmark.record import PLACE, BenchmarkRecord, keep, of_folder, read_record, write_record
 from zoo.commands.benchmark.tables import as_text, at_equal_cost, beats, costs, reached, searched, tables
 from zoo.errors import RecordError
@@ -34,6 +34,40 @@ def test_one_log_that_cannot_be_read_hides_no_costs() -> None:
     damaged, *others = played("r1", [5.0, 6.0, 7.0])
     table = at_equal_cost(benchmark_of(replace(damaged, curve={}), *others))
     assert [row[1] for row in table.rows] == ["800 +/- 0"]  # of the played curves at 800 images
+
+
+def test_wall_time_is_compared_on_one_machine_alone() -> None:
+    here, there = played("r1", [5.0, 6.0, 7.0]), played("hinge", [4.0, 5.0, 6.0])
+    assert at_equal_cost(benchmark_of(*here, *there)).head[1:] == ("at 800 images", "at 800 updates of G", "at 0:13:20")
+    gpu = {"cpu": "abacus", "cores": 8, "gpus": ["a GPU"]}
+    there = [replace(member, record={**(member.record or {}), "hardware": gpu}) for member in there]
+    parts = benchmark_of(*here, *there)
+    table = at_equal_cost(parts)
+    assert table.head[1:] == ("at 800 images", "at 800 updates of G")
+    assert table.note.endswith("Wall time is left out: these runs are of several machines (a GPU; abacus, 1 core).")
+    assert len(curves(parts).axes) == 2
+    assert next(captions(parts))[1].startswith("fd_lenet2k over images and updates of G: the mean")
+
+
+def test_costs_are_of_one_machine_each(place: Place) -> None:
+    record = place.run()
+    last = record.members[-1]
+    assert last.record is not None
+    faster = {**last.record, "hardware": {**last.record["hardware"], "cores": 8}, "wall_time_s": 5.0}
+    table = costs(replace(record, members=[*record.members[:-1], replace(last, record=faster)]))
+    assert [(row[0][:5], row[4], row[6]) for row in table.rows] == [
+        ("hinge", "0:00:40", "abacus, 1 core"),
+        ("wgan,", "0:00:40", "abacus, 1 core"),
+        ("wgan,", "0:00:05", "abacus, 8 cores"),
+    ]
+
+
+def test_members_that_are_not_at_their_end_are_in_no_number() -> None:
+    first, second, third = played("r1", [5.0, 6.0, 7.0])
+    far = {**third.curve, "fd_lenet2k": [9e9] * 4}
+    for state in ("running", "stopped", "failed"):
+        begun = replace(third, state=state, record=None, curve=far)  # type: ignore[arg-type]
+        assert at_equal_cost(benchmark_of(first, second, begun)).rows[0][1] == "800 +/- 0"
 
 
 def test_the_other_tables(place: Place) -> None:
@@ -107,6 +141,16 @@ def test_what_is_said_of_the_first_place() -> None:
     assert "r1, weight 0 comes first. At least 95 % of its pairs of runs beat r1, weight 1." in told(*varied)
 
 
+def test_what_is_said_of_a_benchmark_of_which_a_part_was_run() -> None:
+    missing = [replace(m, state="missing", record=None, curve={}) for m in played("wgan", [1.0] * 12)]
+    parts = benchmark_of(*played("r1", [1.0, 2.0, 3.0]), *played("hinge", [4.0, 5.0, 6.0]), *missing)
+    ranking, states = findings(parts)
+    assert ranking.startswith(
+        "By fd_lenet at the end of training, r1 comes first of the 2 groups (of 3) that have results so far. At least"
+    )
+    assert states == "6 of 18 runs were trained to their end; 12 missing."  # a dozen names say no more
+
+
 def test_a_search_keeps_no_grids(place: Place) -> None:
     preset = replace(PRESET, draws={"lr": ("log", 1e-5, 1e-2)})
     record = place.run()
@@ -177,6 +221,16 @@ def test_damaged_records_are_refused(place: Place, tmp_path: Path) -> None:
         file.write_text(json.dumps(content | change))
         with pytest.raises(RecordError, match=text):
             read_record(file)
+
+
+def test_the_page_says_how_many_runs_it_has_and_what_they_had_beside_the_recipe(place: Place) -> None:
+    record = place.run(members=[entry for entry in entries(PRESET) if entry.name != "wgan-seed1"])
+    assert "\nTwo objectives: 2 groups of 1 to 2 runs.\n" in page([record])
+    own = {"--images": "400", "--model.lr": "0.0002", "--model.objective": "hinge"}
+    members = [replace(m, record={**(m.record or {}), "overrides": own}) for m in record.members[:2]]
+    assert "\nTwo objectives: 1 group of 2 runs. Unlike the recipe, all have `--images 400`.\n" in page(
+        [replace(record, members=members)]
+    )
 
 
 def test_the_page_is_written_from_the_records(place: Place, tmp_path: Path) -> None:

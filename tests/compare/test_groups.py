@@ -19,6 +19,7 @@ from zoo.commands.compare.page import page
 from zoo.commands.compare.reading import read_runs
 from zoo.commands.compare.text import as_text, tables, write_tables
 from zoo.errors import RecordError, UsageError
+from zoo.runs.folder import RunDir
 from zoo.runs.lock import LOCK_FILE, RunLock
 from zoo.runs.record import read_result, write_result
 from zoo.runs.tables import PREAMBLE, Table, escaped, in_latex, plain_in_markdown
@@ -136,6 +137,14 @@ def test_records_alone_are_grouped_by_their_commands(tmp_path: Path) -> None:
     (group,) = comparison(*sorted(tmp_path.glob("*.json"))).runs
     assert group.seeds == "0, 1, 2"
     assert "46 +/- 7.2 (3)" in as_text(Comparison([group], []))
+
+
+def test_a_group_names_the_hardware_of_all_its_runs(tmp_path: Path) -> None:
+    first, second, *_ = seeds(tmp_path)
+    record = read_result(second)
+    write_result(RunDir(second), {**record, "hardware": {**record["hardware"], "gpus": ["a GPU"]}})
+    (made,) = (dict(comparison(first, second).circumstances)["hardware"],)
+    assert made == ["abacus, 1 core; a GPU"]
 
 
 def test_the_page_of_groups(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zoo.errors import UsageError
+from zoo.errors import UsageError, ZooError
 from zoo.runs.text import positive, say
 from zoo.training.benchmark import PAPER, Entry, Preset, entries, study_of
 
@@ -47,7 +47,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Runs what is left to do, then tabulates and draws what there is."""
+    """Runs what is left to do, then tabulates and draws what there is.
+
+    Raises:
+        UsageError: what cannot be run, or not together with what is there.
+        ZooError: members that did not come to their end, when all else is written.
+    """
     from zoo.training.scripts import script_of
 
     if arguments.write and arguments.preset is None:
@@ -68,11 +73,23 @@ def run(arguments: argparse.Namespace) -> None:
     )
     folder = Path(arguments.run_dir or Path("runs") / PAPER / name).expanduser()
     earlier = earlier_of(arguments.earlier, name, members)
+    begun: list[str] = []
     if not arguments.status:
-        run_members(members, preset, folder=folder, arguments=arguments, earlier=earlier)
-    show(folder, name, preset, members, keeping=arguments.keep, earlier=earlier)
+        begun = run_members(
+            members,
+            preset,
+            folder=folder,
+            arguments=arguments,
+            earlier=earlier,
+            name=name,
+            budget=script_of(PAPER).recipes[preset.recipe].config["images"],
+        )
+    record = show(folder, name, preset, members, keeping=arguments.keep, earlier=earlier)
     if arguments.write:
         write_page()
+    if left := [member for member in record.members if member.name in begun and member.name not in record.ended]:
+        told = ", ".join(f"{member.name} ({member.state})" for member in left)
+        raise ZooError(f"not trained and measured to the end: {told}; the same command goes on from there")
 
 
 def earlier_of(file: str | None, name: str, members: Sequence[Entry]) -> BenchmarkRecord | None:
@@ -102,34 +119,66 @@ def run_members(
     folder: Path,
     arguments: argparse.Namespace,
     earlier: BenchmarkRecord | None = None,
-) -> None:
-    """Runs members, all or those that are named; not those that an earlier record holds and the folder does not.
+    name: str = PAPER,
+    budget: int | None = None,
+) -> list[str]:
+    """Runs members, all or those that are named; not those that an earlier record holds.
+
+    One seed of all groups comes before the next: stopped at any time, a benchmark has as many runs of each. The record
+    is written into the folder after each member.
+
+    Args:
+        members: of the benchmark.
+        preset: that they are of.
+        folder: of the benchmark.
+        arguments: of the command.
+        earlier: a record whose members are not run.
+        name: of the benchmark.
+        budget: images that the preset's recipe trains on.
+
+    Returns:
+        the names of those that were to be run.
 
     Raises:
-        UsageError: an unknown member, or a folder that holds a run of another.
+        UsageError: an unknown member, a folder that holds a run of another, or members of another budget.
+        RecordError: what lies there was trained or measured otherwise, and cannot be joined.
     """
-    from zoo.commands.benchmark.members import other_settings
+    from zoo.commands.benchmark.members import MEASURED, other_settings, outcomes
+    from zoo.commands.benchmark.record import FILE, of_folder, write_with_grids
     from zoo.commands.benchmark.running import Runner
     from zoo.runs.folder import RunDir
 
     named = {entry.name: entry for entry in members}
-    chosen = arguments.members.split(",") if arguments.members else list(named)
-    if unknown := [name for name in chosen if name not in named]:
+    balanced = [entry.name for entry in sorted(members, key=lambda entry: entry.seed)]
+    chosen = arguments.members.split(",") if arguments.members else balanced
+    if unknown := [member for member in chosen if member not in named]:
         raise UsageError(f"there is no member {unknown[0]!r}: there are {', '.join(named)}")
-    for name in chosen:
-        run = RunDir(folder / name)
-        if run.config.is_file() and (wrong := other_settings(run, named[name])):
+    for member in chosen:
+        run = RunDir(folder / member)
+        if run.config.is_file() and (wrong := other_settings(run, named[member])):
             raise UsageError(
                 f"{run.path} holds a run with another {wrong[0]}: choose another --run_dir, or move it out of the way"
             )
     ended = {} if earlier is None else earlier.ended
-    there = {name for name, member in ended.items() if member.state != "diverged" or not arguments.again}
-    chosen = [name for name in chosen if name not in there or RunDir(folder / name).holds_run]
+    there = {member for member, found in ended.items() if found.state != "diverged" or not arguments.again}
+    chosen = [member for member in chosen if member not in there]
+
+    def record() -> BenchmarkRecord:
+        return of_folder(folder, name, preset, outcomes(folder, members, preset), earlier=earlier)
+
+    own_budget = any(option.startswith(("--images", "--generator_steps")) for option in arguments.options)
+    for found in record().members:
+        if found.state in MEASURED and found.record and not own_budget and budget not in (None, found.record["budget"]):
+            raise UsageError(
+                f"{found.name} is there already, of {found.record['budget']:,} images, where members have {budget:,} "
+                "now: they cannot be compared"
+            )
     options = [*([] if arguments.data_dir is None else ["--data_dir", arguments.data_dir]), *arguments.options]
     runner = Runner(
         study_of(preset, members), folder=folder, jobs=arguments.jobs, options=options, again=arguments.again
     )
-    runner.run(chosen)
+    runner.run(chosen, after_each=lambda: write_with_grids(record(), folder / FILE))
+    return chosen
 
 
 def show(
@@ -140,23 +189,24 @@ def show(
     *,
     keeping: bool,
     earlier: BenchmarkRecord | None = None,
-) -> None:
+) -> BenchmarkRecord:
     """Prints the tables; writes the record into the benchmark's folder, with `keeping` also to the committed ones."""
     from zoo.commands.benchmark.members import outcomes
     from zoo.commands.benchmark.page import draw
-    from zoo.commands.benchmark.record import FILE, keep, of_folder, write_record
+    from zoo.commands.benchmark.record import FILE, keep, of_folder, write_with_grids
     from zoo.commands.benchmark.tables import as_text
 
     record = of_folder(folder, name, preset, outcomes(folder, members, preset), earlier=earlier)
     say(as_text(record))
     if not folder.is_dir():
-        return
-    write_record(record, folder / FILE)
+        return record
+    write_with_grids(record, folder / FILE)
     say(f"record  {folder / FILE}")
     for figure in draw(record, folder / "figures"):
         say(f"figure  {figure}")
     if keeping:
         say(f"kept    {keep(record, Path())}")
+    return record
 
 
 def with_batchnorm(preset: Preset) -> Preset:
@@ -169,7 +219,9 @@ def with_batchnorm(preset: Preset) -> Preset:
         if not OBJECTIVES[name].forbids_batchnorm
     }
     default = preset.default and [name for name in preset.default if name in allowed]
-    return replace(preset, objectives=allowed, default=default, summary=f"{preset.summary}, D with BatchNorm")
+    return replace(
+        preset, objectives=allowed, default=default, summary=f"{preset.summary}, as far as they allow BatchNorm in D"
+    )
 
 
 def varied(text: str) -> tuple[str, list[str]]:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from zoo.commands.benchmark.members import CLOCKS, MEASURED, Outcome, worst
+from zoo.commands.benchmark.members import MEASURED, Outcome, worst
 from zoo.commands.benchmark.record import BenchmarkRecord
-from zoo.commands.benchmark.tables import CLOCK_TITLES, direction, finite, is_search, short
+from zoo.commands.benchmark.tables import CLOCK_TITLES, clocks_of, direction, finite, is_search, short
 from zoo.experiments.measures import measures_of
 from zoo.experiments.pictures.drawing import Array, new_figure
 from zoo.runs.statistics import Interval, best_of, interquartile_mean, rank
@@ -49,7 +49,7 @@ def figures(record: BenchmarkRecord) -> Iterator[tuple[str, Any]]:
         if measured:
             yield "search", search(record)
         return
-    if any(line_of(member, clock, record.curve) for member in record.members for clock in CLOCKS):
+    if any(line_of(member, clock, record.curve) for member in record.members for clock in clocks_of(record)):
         yield "curves", curves(record)
     if measured:
         yield "heat", heat(record)
@@ -69,8 +69,9 @@ def curves(record: BenchmarkRecord) -> Any:
 
     Of the seeds that were trained to their end, where there are any: the others would end the line where they did.
     """
-    figure, axes = new_figure(3, 1, width=WIDTH, height=11)  # one below the other, so that a phone shows them large
-    for ax, clock in zip((row[0] for row in axes), CLOCKS, strict=True):
+    clocks = clocks_of(record)  # one below the other, so that a phone shows them large
+    figure, axes = new_figure(len(clocks), 1, width=WIDTH, height=11 / 3 * len(clocks))
+    for ax, clock in zip((row[0] for row in axes), clocks, strict=True):
         for number, (label, members) in enumerate(record.groups.items()):
             ended = [member for member in members if member.state in MEASURED] or members
             lines = [line for member in ended if (line := line_of(member, clock, record.curve)) is not None]

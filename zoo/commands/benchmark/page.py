@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from zoo.commands.benchmark.members import MEASURED
-from zoo.commands.benchmark.record import PLACE, BenchmarkRecord, read_record
-from zoo.commands.benchmark.tables import direction, is_search, short, tables
+from zoo.commands.benchmark.record import PLACE, BenchmarkRecord, read_record, shared
+from zoo.commands.benchmark.tables import CLOCK_TITLES, clocks_of, direction, is_search, short, tables
 from zoo.errors import ZooError
 from zoo.runs.folder import write_atomically
 from zoo.runs.statistics import Interval, probability_of_improvement, ranks
@@ -41,6 +41,7 @@ Limits: these are small networks and small budgets, and each objective has one s
 `robustness`). A rank says which objective to try first at this size, not which is best at another.
 """
 EVIDENT = 0.95  # probability of improvement from which a sentence calls one objective ahead of another
+NAMED = 9  # members of one state that a sentence names
 FEWEST = 3  # runs a side that can tell: of two and two, all pairs agree by luck in one case of three
 
 
@@ -83,12 +84,23 @@ def page(records: list[BenchmarkRecord]) -> str:
 
 def section(record: BenchmarkRecord) -> str:
     """One benchmark: what came out of it in words, figures, tables, the members' settings."""
-    parts = [f"## {record.name}", f"{record.summary[0].upper()}{record.summary[1:]}.", *findings(record)]
+    runs = sorted({len(members) for members in record.groups.values()})
+    each = " to ".join(str(n) for n in dict.fromkeys((runs[0], runs[-1])))
+    size = f"{len(record.groups)} group{'s' * (len(record.groups) > 1)} of {each} run{'s' * (runs[-1] > 1)}"
+    about = f"{record.summary[0].upper()}{record.summary[1:]}: {size}.{options_of(record)}"
+    parts = [f"## {record.name}", about, *findings(record)]
     place = os.path.relpath(PLACE, PAGE.parent)
     for name, caption in captions(record):
         parts.append(f"![{caption}]({place}/{record.name}-{name}.png)\n\n*{caption}*")
     parts += [in_markdown(table) for table in tables(record)]
     return "\n\n".join(parts) + "\n"
+
+
+def options_of(record: BenchmarkRecord) -> str:
+    """A sentence on the options that all members had beside the recipe's settings and their own; "" where none had."""
+    trained = [shared(m, m.record) for m in record.members if m.state in MEASURED and m.record is not None]
+    found = [f"{name} {value}" for name, value in (trained or [{}])[0].items() if name.startswith("--")]
+    return f" Unlike the recipe, all have `{' '.join(found)}`." if found else ""
 
 
 def captions(record: BenchmarkRecord) -> Iterator[tuple[str, str]]:
@@ -102,11 +114,12 @@ def captions(record: BenchmarkRecord) -> Iterator[tuple[str, str]]:
             ),
         )
         return
+    *first, last = (CLOCK_TITLES[clock] for clock in clocks_of(record))
     yield (
         "curves",
         (
-            f"{record.curve} over images seen, updates of G and wall time: the mean over the seeds that were trained "
-            "to their end, and from the lowest to the highest of them."
+            f"{record.curve} over {', '.join(first)} and {last}: the mean over the seeds that were trained to their "
+            "end, and from the lowest to the highest of them. Where none was, those that were begun."
         ),
     )
     yield (
@@ -134,7 +147,11 @@ def findings(record: BenchmarkRecord) -> Iterator[str]:
         for state in ("collapsed", "diverged", "failed", "running", "stopped", "missing", "other settings")
     }
     done = sum(member.state in MEASURED for member in record.members)
-    told = [f"{len(found)} {state} ({', '.join(found)})" for state, found in bad.items() if found]
+    told = [
+        f"{len(found)} {state}" + (f" ({', '.join(found)})" if len(found) <= NAMED else "")
+        for state, found in bad.items()
+        if found
+    ]
     yield f"{done} of {len(record.members)} runs were trained to their end" + (f"; {'; '.join(told)}." if told else ".")
 
 
@@ -143,9 +160,11 @@ def ranking(record: BenchmarkRecord, values: Mapping[str, Sequence[float]], plac
     order = sorted(places, key=lambda label: places[label].value)
     names = {label: short(record, label) for label in order}
     beginning = f"By {record.measure} at the end of training,"
+    so_far = f"of the {len(order)} groups (of {len(record.groups)}) that have results so far"
+    among = f" {so_far}" if len(order) < len(record.groups) else ""
     best = [label for label in order if places[label].value == places[order[0]].value]
     if len(best) > 1:
-        return f"{beginning} {', '.join(names[label] for label in best)} share the first place."
+        return f"{beginning} {', '.join(names[label] for label in best)} share the first place{among}."
     behind: list[str] = []
     level: list[str] = []
     few: list[str] = []
@@ -153,7 +172,7 @@ def ranking(record: BenchmarkRecord, values: Mapping[str, Sequence[float]], plac
         chance = probability_of_improvement(values[best[0]], values[other], better=direction(record.measure)).value
         enough = min(len(values[best[0]]), len(values[other])) >= FEWEST
         (few if not enough else behind if chance >= EVIDENT else level).append(names[other])
-    told = [f"{beginning} {names[best[0]]} comes first."]
+    told = [f"{beginning} {names[best[0]]} comes first{among}."]
     told += [f"At least 95 % of its pairs of runs beat {', '.join(behind)}."] if behind else []
     told += [f"Against {', '.join(level)} the runs overlap: that difference may be luck."] if level else []
     told += [f"Against {', '.join(few)} there are too few runs to tell."] if few else []

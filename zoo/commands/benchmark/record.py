@@ -1,6 +1,6 @@
 """The record of a benchmark: all members with their records and curves in one small file. No torch.
 
-It lies in the benchmark's folder as benchmark.json, and, committed, in reproductions/records/benchmark/NAME.json with
+It lies in the benchmark's folder as benchmark.json, and, committed, in reproductions/records/benchmark/NAME.json, with
 a grid of samples of one seed of each objective beside it.
 """
 
@@ -16,14 +16,17 @@ from typing import Any
 from zoo.commands.benchmark.members import MEASURED, STATES, Outcome
 from zoo.errors import RecordError
 from zoo.runs import schema
-from zoo.runs.folder import RunDir, write_atomically
+from zoo.runs.folder import RunDir, replacing, write_atomically
 from zoo.runs.plain import read_json
-from zoo.runs.record import tests_of, validate_result, without_folders
+from zoo.runs.record import set_by, tests_of, validate_result, without_folders
 from zoo.training.benchmark import Preset
 
 FILE = "benchmark.json"
 PLACE = Path("reproductions/records/benchmark")
 SCHEMA_VERSION = 1
+ENDED = (*MEASURED, "diverged")  # states of members that need not be run again
+#: Options in which members of one benchmark may differ: they change how a sum is rounded, and not what is trained.
+COMPUTING = ("--compile", "--matmul_precision", "--trainer.")
 HEAD = ("name", "summary", "measure", "curve")
 MEMBER: dict[str, schema.Check] = {
     **dict.fromkeys(("objective", "label", "state"), schema.text),
@@ -64,7 +67,7 @@ class BenchmarkRecord:
     @property
     def ended(self) -> dict[str, Outcome]:
         """The members that were trained and measured, or diverged, by name: what need not be run again."""
-        return {member.name: member for member in self.members if member.state in (*MEASURED, "diverged")}
+        return {member.name: member for member in self.members if member.state in ENDED}
 
     @property
     def groups(self) -> dict[str, list[Outcome]]:
@@ -103,15 +106,21 @@ def of_folder(
 ) -> BenchmarkRecord:
     """The record of what lies in a benchmark's folder, and of what an earlier record has and the folder has not.
 
+    Members of the earlier record that are not asked for now (of other objectives, or more seeds) stay in it.
     Grids are those of each objective's first measured member. A search has none: its members have settings of their
     own, and no figure shows one of them for the objective.
 
     Raises:
-        RecordError: members were measured under different protocols, so that they cannot be compared.
+        RecordError: members were trained or measured otherwise than others, so that they cannot be compared.
     """
     there = {} if earlier is None else earlier.ended
-    members = [there.get(member.name, member) if member.state == "missing" else member for member in members]
-    of_one_protocol(members, preset.measure)
+    asked = {member.name for member in members}
+    members = [member if member.state in ENDED else there.get(member.name, member) for member in members]
+    if others := [member for name, member in there.items() if name not in asked]:
+        order = [*preset.objectives, *(member.objective for member in others)]
+        members = sorted([*members, *others], key=lambda member: order.index(member.objective))
+    of_one_training(members)
+    of_one_protocol(members, preset.curve)
     grids: dict[str, Path] = {}
     for member in members if preset.draws is None else ():
         found = RunDir(folder / member.name).all_grids()
@@ -121,17 +130,47 @@ def of_folder(
     return BenchmarkRecord(name, preset.summary, preset.measure, preset.curve, members, grids)
 
 
-def of_one_protocol(members: Sequence[Outcome], measure: str) -> None:
-    """Raises RecordError, naming two members, where protocols of a measure differ."""
-    found: dict[str, str] = {}
+def of_one_training(members: Sequence[Outcome]) -> None:
+    """Raises RecordError, naming two members, where recipe, budget, data or an option that all share differ."""
+    found: dict[str, dict[str, str]] = {}
+    for member in members:
+        if member.state in MEASURED and member.record is not None:
+            found[member.name] = shared(member, member.record)
+    names = dict.fromkeys(name for own in found.values() for name in own)
+    for name in names:
+        values = {own.get(name, "the recipe's"): member for member, own in reversed(found.items())}
+        if len(values) > 1:
+            told = " and ".join(f"{member} ({value})" for value, member in reversed(values.items()))
+            raise RecordError(f"{told} differ in {name}: they cannot be compared")
+
+
+def shared(member: Outcome, record: Mapping[str, Any]) -> dict[str, str]:
+    """What all members of a benchmark have in common, of one that was trained: {name: value}."""
+    own = ("--model.objective", *(f"--model.{name}" for name in member.settings))
+    options = {k: v for k, v in set_by(record).items() if k not in own and not k.startswith(COMPUTING)}
+    data = record["dataset"]
+    found = {"recipe": record["recipe"], "data": f"{data['name']} {data['fingerprint'][:8]}, {data['images']} images"}
+    if "--generator_steps" not in options:  # else images are as many as the objective's n_critic makes them
+        found["budget"] = f"{record['budget']} images"
+    return {**found, **options}
+
+
+def of_one_protocol(members: Sequence[Outcome], curve: str) -> None:
+    """Raises RecordError, naming two members, where protocols of a measure of `test` or of the curves differ."""
+    found: dict[str, dict[str, str]] = {}
     for member in members:
         if member.state in MEASURED and member.record is not None:
             for test in tests_of(member.record).values():
-                if measure in test["protocols"]:
-                    found.setdefault(test["protocols"][measure], member.name)
-    if len(found) > 1:
-        told = " and ".join(f"{name} (protocol {protocol})" for protocol, name in found.items())
-        raise RecordError(f"{measure} of {told} cannot be compared: `zoo test` those runs by one version")
+                for measure, protocol in test["protocols"].items():
+                    found.setdefault(measure, {}).setdefault(protocol, member.name)
+            if curve in member.record["measures"]:
+                key = member.record["measures"][curve]["protocol"]
+                found.setdefault(f"{curve} while training", {}).setdefault(key, member.name)
+    for measure, protocols in found.items():
+        if len(protocols) > 1:
+            told = " and ".join(f"{name} (protocol {protocol})" for protocol, name in protocols.items())
+            way = "train" if measure.endswith("while training") else "`zoo test`"
+            raise RecordError(f"{measure} of {told} cannot be compared: {way} those runs by one version")
 
 
 def write_record(record: BenchmarkRecord, file: Path) -> None:
@@ -204,6 +243,23 @@ def outcome_of(name: str, value: Mapping[str, Any], protocols: Mapping[str, Any]
     return Outcome(name, **{**value, "record": record})
 
 
+def write_with_grids(record: BenchmarkRecord, file: Path) -> None:
+    """Writes the file, and beside it the grids: all that `read_record` reads.
+
+    Raises:
+        RecordError: one of them could not be written.
+    """
+    write_record(record, file)
+    for objective, grid in record.grids.items():
+        kept = file.with_name(f"{file.stem}-{objective}.png")
+        try:
+            if grid.resolve() != kept.resolve():
+                with replacing(kept) as temporary:
+                    shutil.copyfile(grid, temporary)
+        except OSError as error:
+            raise RecordError(f"could not write {kept}: {error}") from error
+
+
 def keep(record: BenchmarkRecord, root: Path) -> Path:
     """Copies a record and its grids to the committed ones; the file.
 
@@ -216,9 +272,5 @@ def keep(record: BenchmarkRecord, root: Path) -> Path:
             f"{file} holds {len(lost)} members that are not here ({lost[0]}, ...): give --earlier {file} to keep them, "
             "or remove it"
         )
-    write_record(record, file)
-    for objective, grid in record.grids.items():
-        kept = file.with_name(f"{file.stem}-{objective}.png")
-        if grid.resolve() != kept.resolve():
-            shutil.copyfile(grid, kept)
+    write_with_grids(record, file)
     return file

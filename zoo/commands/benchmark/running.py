@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -31,34 +32,53 @@ class Runner:
     def __init__(self, study: Study, *, folder: Path, jobs: int, options: Sequence[str], again: bool = False) -> None:
         self.study, self.folder, self.jobs, self.options, self.again = study, folder, jobs, options, again
         self.children = Children()
+        self.writing = threading.Lock()
 
-    def run(self, members: Sequence[str]) -> None:
-        """Runs what is left to do of these, in their order. A signal that ends this process ends theirs."""
+    def run(self, members: Sequence[str], *, after_each: Callable[[], object] = lambda: None) -> None:
+        """Runs what is left to do of these, in their order. A signal that ends this process ends theirs.
+
+        Args:
+            members: by name.
+            after_each: called after each member of which something was left to do, by one thread at a time; an error
+                of it lets no further one begin.
+        """
+
+        def one(name: str) -> None:
+            if self.member(name) and not self.children.stopped:
+                with self.children, self.writing:
+                    after_each()
+
         with ThreadPoolExecutor(max_workers=self.jobs) as pool, self.children:
-            list(pool.map(self.member, members))
+            list(pool.map(one, members))
 
-    def member(self, name: str) -> None:
-        """One member, from where it stands to its last measurement."""
+    def member(self, name: str) -> bool:
+        """One member, from where it stands to its last measurement; whether there was anything to do."""
         file = failure_file(self.folder, name)
         if diverged(failure_of(self.folder, name)) and not self.again:
-            return
+            return False
         file.unlink(missing_ok=True)
+        begun = False
         with self.children:  # on this thread, so that what ends it lets no further member begin
             for words in commands_of(self.study, name, folder=self.folder, paper=PAPER, options=self.options):
                 if self.children.stopped:
-                    return
+                    break
+                begun = True
                 say(f"{name}: {words[0]}{' of ' + words[3] if words[0] == 'test' else ''}")
                 if status := self.call(words, log=self.folder / LOGS / f"{name}.log"):
                     self.note(name, status)
-                    return
+                    break
+        return begun
 
     def call(self, words: Sequence[str], *, log: Path) -> int:
         """The status of one command, its output at the end of the log."""
         return self.children.call(words, log=log, one_thread=self.jobs > 1)
 
     def note(self, name: str, status: int) -> None:
-        """Keeps why a member ended, unless it was stopped from outside."""
-        if self.children.stopped or status < 0 or status > 128:
+        """Says why a member ended, and keeps it, unless it was stopped from outside."""
+        if self.children.stopped:
+            return
+        if status < 0 or status > 128:
+            say(f"{name}: was ended by signal {-status if status < 0 else status - 128}, see {LOGS}/{name}.log")
             return
         log = (self.folder / LOGS / f"{name}.log").read_bytes()[-100_000:].decode(errors="replace")
         told = [line.removeprefix("error: ") for line in log.splitlines() if line.startswith("error: ")]

@@ -12,6 +12,7 @@ from zoo.commands.benchmark.members import CLOCKS, MEASURED, STATES, Outcome, wo
 from zoo.commands.benchmark.record import BenchmarkRecord
 from zoo.experiments.measures import MEASURES, measures_of
 from zoo.runs.measures import Better
+from zoo.runs.record import hardware
 from zoo.runs.statistics import (
     Interval,
     best_of,
@@ -100,13 +101,14 @@ def between(found: Interval) -> str:
 
 def at_equal_cost(record: BenchmarkRecord) -> Table:
     """The measure while training where every group had the same images, updates of G, and time."""
-    budgets = {clock: budget(record, clock) for clock in CLOCKS}
-    clocks = [clock for clock in CLOCKS if budgets[clock] is not None]
+    budgets = {clock: budget(record, clock) for clock in clocks_of(record)}
+    clocks = [clock for clock in budgets if budgets[clock] is not None]
     rows = []
     for label, members in record.groups.items():
         cells = []
+        counted = [member for member in members if member.curve and member.state in (*MEASURED, "diverged")]
         for clock in clocks:
-            values = [at(member, record.curve, clock, budgets[clock] or 0.0) for member in members if member.curve]
+            values = [at(member, record.curve, clock, budgets[clock] or 0.0) for member in counted]
             shown = [value for value in values if value is not None]
             cells.append(number(*mean_and_deviation(finite(shown))) if finite(shown) else "")
         rows.append([label, *cells])
@@ -115,9 +117,23 @@ def at_equal_cost(record: BenchmarkRecord) -> Table:
         f"{record.curve} while training, where the run that had least of each ended; mean +/- standard deviation of "
         "the runs that had not diverged until there. At equal images, five updates of D for one of G leave a fifth of "
         "the updates of G; at equal updates of G, they take five times the images. "
+    )
+    note += (
         "Wall time is of the machine of these runs, measurements included, and of whatever else ran beside them."
+        if "seconds" in clocks_of(record)
+        else f"Wall time is left out: these runs are of several machines ({'; '.join(machines(record))})."
     )
     return Table("At equal cost", note, ("objective", *titles), rows if clocks else [])
+
+
+def clocks_of(record: BenchmarkRecord) -> tuple[str, ...]:
+    """What cost can be compared by: CLOCKS, without wall time where members were trained on several machines."""
+    return CLOCKS if len(machines(record)) < 2 else tuple(clock for clock in CLOCKS if clock != "seconds")
+
+
+def machines(record: BenchmarkRecord) -> list[str]:
+    """The hardware of the members that were trained to their end, each once."""
+    return sorted({hardware(m.record) for m in record.members if m.state in MEASURED and m.record is not None})
 
 
 def amount(clock: str, value: float) -> str:
@@ -212,14 +228,23 @@ def other_measures(record: BenchmarkRecord) -> Table:
 
 
 def costs(record: BenchmarkRecord) -> Table:
-    """What a run of each group costs."""
-    rows = [[label, *cost_of(members)] for label, members in record.groups.items() if any(m.record for m in members)]
+    """What a run of each group costs, on each machine that some of them were trained on."""
+    rows = []
+    for label, members in record.groups.items():
+        by_hardware: dict[str, list[Outcome]] = {}
+        for member in members:
+            if member.record is not None:
+                by_hardware.setdefault(hardware(member.record), []).append(member)
+        rows += [[label, *cost_of(alike), name] for name, alike in sorted(by_hardware.items())]
     head = ("objective", "images", "updates of D", "updates of G", "wall time, mean", "images/s, mean", "hardware")
-    return Table("What a run costs", "Measurements included.", head, rows)
+    note = (
+        "Measurements included; in the first run on a machine also the pass of the reals through the feature network."
+    )
+    return Table("What a run costs", note, head, rows)
 
 
 def cost_of(members: Sequence[Outcome]) -> Iterator[str]:
-    """The cells of one group."""
+    """The cells of one group's members of one machine."""
     results = [member.record for member in members if member.record is not None]
     for name in ("images_seen", "discriminator_steps", "generator_steps"):
         yield " to ".join(
@@ -227,4 +252,3 @@ def cost_of(members: Sequence[Outcome]) -> Iterator[str]:
         )
     yield duration(sum(r["wall_time_s"] for r in results) / len(results))
     yield f"{sum(r['images_per_second'] for r in results) / len(results):,.0f}"
-    yield ", ".join(sorted({", ".join(r["hardware"]["gpus"]) or r["hardware"]["cpu"] for r in results}))

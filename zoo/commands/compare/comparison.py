@@ -9,7 +9,8 @@ from zoo.commands.compare.labels import flatten, labels_of, on_other_data
 from zoo.commands.compare.protocols import Conflict, conflict, groups_of
 from zoo.commands.compare.runs import ComparedRun
 from zoo.experiments.measures import MEASURES, with_error
-from zoo.runs.text import cores, number, printable
+from zoo.runs.record import hardware
+from zoo.runs.text import number, printable
 from zoo.training.scripts import reported_by
 
 PLACES = ("data.init_args.root", "data_dir", "trainer.default_root_dir", "wandb")  # where, not what
@@ -179,15 +180,19 @@ def section(name: str) -> int:
 
 
 def circumstances(run: ComparedRun) -> Iterator[tuple[str, str]]:
-    """Precision, hardware, commit and versions of a finished run."""
-    if not run.record:
-        return
-    hardware, commit = run.record["hardware"], run.record["commit"] or "unknown"
-    yield "precision", run.record["precision"]
-    yield "hardware", ", ".join(hardware["gpus"]) or f"{hardware['cpu']}, {cores(hardware['cores'])}"
-    yield "commit", commit.partition("+")[0][:7] + ("+dirty" if "+" in commit else "")
-    for package, version in run.record["versions"].items():
-        yield f"version of {package}", version
+    """Precision, hardware, commit and versions of a finished run; of a group's runs each value once."""
+    found: dict[str, dict[str, None]] = {}
+    for record in (own.record for own in run.averaged if own.record):
+        commit = record["commit"] or "unknown"
+        values = {
+            "precision": record["precision"],
+            "hardware": hardware(record),
+            "commit": commit.partition("+")[0][:7] + ("+dirty" if "+" in commit else ""),
+            **{f"version of {package}": version for package, version in record["versions"].items()},
+        }
+        for name, value in values.items():
+            found.setdefault(name, {})[value] = None
+    yield from ((name, "; ".join(values)) for name, values in found.items())
 
 
 def reported(run: ComparedRun, name: str) -> str:

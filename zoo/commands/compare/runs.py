@@ -84,6 +84,11 @@ class ComparedRun:
         return int(self.record["images_seen"]) if self.record else max((r["images_seen"] for r in self.rows), default=0)
 
     @property
+    def averaged(self) -> "list[ComparedRun]":
+        """The runs that its figures are of: itself."""
+        return [self]
+
+    @property
     def seeds(self) -> str:
         return "" if self.seed is None else str(self.seed)
 
