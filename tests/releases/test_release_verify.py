@@ -7,8 +7,8 @@ from PIL import Image
 from zoo.__main__ import main
 from zoo.errors import ReleaseError
 from zoo.metrics.features import sha256_of
-from zoo.releases.card import GRID_FILE, read_card
-from zoo.releases.export import export, origin_of, refuse_to_replace
+from zoo.releases.card import GRID_FILE, origin_of, read_card, refuse_to_replace
+from zoo.releases.export import export
 from zoo.releases.find import checked, read_index
 from zoo.releases.release import Release
 from zoo.releases.verify import verify

@@ -113,6 +113,33 @@ def read_card(folder: Path) -> dict[str, Any]:
     return dict(card)
 
 
+def origin_of(card: Mapping[str, Any]) -> dict[str, Any]:
+    """What tells a card's run from others."""
+    training = card["training"]
+    return {"seed": training["seed"], "data": card["data"]["fingerprint"], "settings": training["commands"][:1]}
+
+
+def refuse_to_replace(folder: Path, origin: Mapping[str, Any]) -> None:
+    """Raises ReleaseError if what a release would replace is of another run, or no release.
+
+    Of the same run, trained further or at another checkpoint, a release replaces its earlier one; a damaged one gives
+    way to any.
+
+    Args:
+        folder: of the new release.
+        origin: of its run, as `origin_of` has it of a card.
+    """
+    elsewhere = "give this one a --name, or another --out"
+    if folder.exists() and not (folder / CARD_FILE).is_file():
+        raise ReleaseError(f"{folder} is there already, and is no release: {elsewhere}")
+    try:
+        before = origin_of(read_card(folder))
+    except ReleaseError:
+        return
+    if other := [what for what, value in origin.items() if before[what] != value]:
+        raise ReleaseError(f"{folder} is the release of another run (of other {' and '.join(other)}): {elsewhere}")
+
+
 def check_card(card: Any, path: Path) -> None:
     """Raises ReleaseError naming the field that is missing, unknown or wrong."""
     try:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from torch import Tensor
 
 from zoo.data import DATASETS
-from zoo.errors import ReleaseError, UsageError, ZooError
+from zoo.errors import ReleaseError, UsageError
 from zoo.experiments.measures import MEASURES
 from zoo.experiments.suite import Measurement, measured_as_in
 from zoo.metrics.alike import rule
@@ -20,14 +20,14 @@ from zoo.models.base.module import AdversarialModule
 from zoo.models.base.state import COUNTERS
 from zoo.models.trained import FinishedRun
 from zoo.releases.card import (
-    CARD_FILE,
     CARD_SCHEMA,
     FORMAT,
     GRID_FILE,
     NAME,
     NETWORKS,
     PRECISIONS,
-    read_card,
+    origin_of,
+    refuse_to_replace,
     write_card,
 )
 from zoo.releases.claims import (
@@ -83,17 +83,15 @@ def export(
         the release's folder.
 
     Raises:
-        ReleaseError: rounding that changes the images, data that is not of this zoo, or a name that `out` has for
-            the release of another run, or for anything else.
+        ReleaseError: rounding that changes the images, data that is not of this zoo, or a name that `out` has already.
         RecordError: the run was not finished.
         UsageError: figures of the record for rounded weights, or where the record has none of this checkpoint.
     """
     record, module = run.record, run.module(checkpoint)
     recorded = recorded_figures(run, checkpoint, precision=precision) if figures == "record" else None
     name = fit_name(name or f"{record['paper']}.{record['recipe']}")
-    commands = [without_folders(command) for command in record["commands"][:1]]
-    origin = {"seed": record["seed"], "data": record["dataset"]["fingerprint"], "settings": commands}
-    refuse_to_replace(out / name, origin)
+    first = [without_folders(command) for command in record["commands"][:1]]
+    refuse_to_replace(out / name, {"seed": record["seed"], "data": record["dataset"]["fingerprint"], "settings": first})
     fields = {
         "paper": record["paper"],
         "recipe": record["recipe"],
@@ -111,33 +109,6 @@ def fit_name(name: str) -> str:
     if NAME.fullmatch(name) is None:
         raise ReleaseError(f"{name!r} cannot name a release: PAPER.RECIPE in lower case, like dcgan.mnist")
     return name
-
-
-def origin_of(card: Mapping[str, Any]) -> dict[str, Any]:
-    """What tells a card's run from others."""
-    training = card["training"]
-    return {"seed": training["seed"], "data": card["data"]["fingerprint"], "settings": training["commands"][:1]}
-
-
-def refuse_to_replace(folder: Path, origin: Mapping[str, Any]) -> None:
-    """Raises ReleaseError if what a release would replace is of another run, or no release.
-
-    Of the same run, trained further or at another checkpoint, a release replaces its earlier one; a damaged one gives
-    way to any.
-
-    Args:
-        folder: of the new release.
-        origin: of its run, as `origin_of` has it of a card.
-    """
-    elsewhere = "give this one a --name, or another --out"
-    if folder.exists() and not (folder / CARD_FILE).is_file():
-        raise ReleaseError(f"{folder} is there already, and is no release: {elsewhere}")
-    try:
-        before = origin_of(read_card(folder))
-    except ZooError:
-        return
-    if other := [what for what, value in origin.items() if before[what] != value]:
-        raise ReleaseError(f"{folder} is the release of another run (of other {' and '.join(other)}): {elsewhere}")
 
 
 def write_release(
