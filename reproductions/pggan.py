@@ -286,7 +286,7 @@ RECIPES = {
     ),
 }
 
-#: Table 1 in small: half the levels, a sixteenth of the maps, a fiftieth of the images; batches and rates stay.
+#: Table 1 in small: half the levels, an eighth of the maps, a fiftieth of the images; batches and rates stay.
 SMALL = ["--model.resolution=32", "--data.resolution=32", "--model.fmap_max=64", "--images=200000"]
 SMALL += ["--model.stabilise_images=16000", "--model.fade_images=16000"]
 SMALL += ["--evaluation.extractors=[resnet]", "--evaluation.every=50000", "--keep.monitor=fd_resnet2k"]

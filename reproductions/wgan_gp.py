@@ -387,6 +387,7 @@ STUDIES = {
             "clipping": Member("clipping", ["--recipe", "mnist_1000_clip"]),
         },
         Lazy("zoo.experiments.wgan_gp.overfitting_figures"),
+        grows=True,
     ),
     "architectures": Study(
         "tables 2 and 5 scaled down: random architectures on the embedded digits, GAN against WGAN-GP",

@@ -15,6 +15,7 @@ import numpy
 import pytest
 import torch
 import torchvision
+from made_runs import make_run
 
 import zoo
 from zoo.errors import RecordError
@@ -322,3 +323,22 @@ def test_the_record_says_what_was_overridden_and_old_records_are_asked_for_their
         assert overrides(either, leave_out=["--images"]) == " --model.width 16"
     with pytest.raises(RecordError, match=r"overrides.--images must be a text, it is 200"):
         validate_result({**record(), "overrides": {"--images": 200}})
+
+
+def test_a_value_of_test_that_is_not_finite_is_named_and_keeps_no_other_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Such as a rank correlation with an estimate that never moved."""
+    run = RunDir(make_run(tmp_path / "run"))
+    protocol = {"n_fake": 10}
+    latest = {"fd_lenet": 2.0, "kd_lenet": float("nan"), "kd_lenet_std": float("inf")}
+    measurement: Any = Namespace(
+        latest=latest, hashes={"fd_lenet": "p", "kd_lenet": "p"}, protocols={"p": protocol}, notes=[]
+    )
+    plan: Any = Namespace(checkpoint=run.last_checkpoint, lock=Namespace(take=lambda wait_s: None))
+    module: Any = Namespace(images_seen=400)
+    trainer: Any = None
+    report.RunReport(run, plan=plan, settings={}).add_test(trainer, module, measurement=measurement)
+    (test,) = read_result(run.path)["tests"]
+    assert (test["values"], test["protocols"]) == ({"fd_lenet": 2.0}, {"fd_lenet": "p"})
+    assert "note: kd_lenet is not finite" in capsys.readouterr().out

@@ -211,6 +211,28 @@ def test_members_of_an_earlier_record_are_not_run_again(place: Place, tmp_path: 
         _ = FinishedRun(place.folder / "b", models=MODELS).config
 
 
+def test_findings_on_members_that_ran_elsewhere_are_kept(place: Place, tmp_path: Path) -> None:
+    """Such as a path length, which needs the networks: of `a0` and `a3`, whose records alone are left."""
+
+    def found(runs: Any) -> dict[str, float]:
+        here = [name for name, run in runs.items() if not run.record_alone]
+        return {"runs": len(runs), **{f"length, {name}": float(len(name)) for name in here}}
+
+    place.study = dataclasses.replace(place.study, findings=found, grows=True)
+    place.run("--members", "a0,a3")
+    earlier = tmp_path / "earlier.json"
+    (place.folder / "study.json").rename(earlier)
+    place.folder.rename(tmp_path / "other machine")
+    place.folder.mkdir()
+    findings = {"length, a0": 2, "length, a3": 2, "runs": 3, "length, b": 1}
+    for arguments in (("--earlier", str(earlier)), ()):  # and once more, without
+        place.run(*arguments)
+        assert read_study(place.folder / "study.json")["findings"] == findings
+    (place.folder / "study.json").unlink()
+    place.run("--earlier", str(earlier))  # the folders are there already
+    assert read_study(place.folder / "study.json")["findings"] == findings
+
+
 def test_an_earlier_record_must_be_of_this_study(place: Place, tmp_path: Path) -> None:
     place.run()
     study = json.loads((place.folder / "study.json").read_text())

@@ -28,11 +28,11 @@ RUNS = {
 def test_steps_are_of_means_and_of_the_way_that_is_better() -> None:
     findings = step_findings(values_by_row(RUNS, rows=ROWS, families=("swd", "is")))
     assert findings == {
-        "swd10k_avg, row b minus the row before": -6.0,
-        "swd10k_avg, row e* minus the row before": 2.0,
+        "swd10k_avg, row b minus row a": -6.0,
+        "swd10k_avg, row e* minus row b": 2.0,
         "swd10k_avg, steps of 2 that improve it": 1.0,
-        "is_x, row b minus the row before": -1.0,
-        "is_x, row e* minus the row before": 4.0,
+        "is_x, row b minus row a": -1.0,
+        "is_x, row e* minus row b": 4.0,
         "is_x, steps of 2 that improve it": 1.0,
     }
     assert pggan.table1_findings(RUNS)["swd10k_avg, steps of 2 that improve it"] == 1
@@ -44,9 +44,9 @@ def test_the_row_that_undoes_another_stands_against_the_one_before_both() -> Non
     averages = {"d": 8.0, "e*": 10.0, "e": 7.0, "f": 4.0}
     findings = pggan.table1_findings({f"{row}-seed0": member(swd10k_avg=value) for row, value in averages.items()})
     assert findings == {
-        "swd10k_avg, row e* minus the row before": 2.0,
-        "swd10k_avg, row e minus the row before": -1.0,
-        "swd10k_avg, row f minus the row before": -3.0,
+        "swd10k_avg, row e* minus row d": 2.0,
+        "swd10k_avg, row e minus row d": -1.0,
+        "swd10k_avg, row f minus row e": -3.0,
         "swd10k_avg, steps of 3 that improve it": 2.0,
     }
 
@@ -58,6 +58,16 @@ def test_rows_are_in_the_order_of_the_table_whichever_members_are_finished() -> 
     values = values_by_row(runs, rows=ROWS, families=("swd",))
     assert values == {"swd10k_avg": {"a": [9, 11], "b": [4], "e*": [6]}}
     assert [*values["swd10k_avg"]] == ["a", "b", "e*"]
+    assert pggan.table1_findings(runs) == pggan.table1_findings(RUNS)
+
+
+def test_a_measure_of_the_best_checkpoint_alone_is_in_no_row() -> None:
+    """As a second `test` of best.ckpt with other features leaves it."""
+    (test,) = RUNS["b-seed0"].record["tests"]
+    more = {**test, "checkpoint": "best.ckpt", "values": {"swd2k_avg": 1.0}}
+    runs = {**RUNS, "b-seed0": SimpleNamespace(record={"tests": [test, more]})}
+    values = values_by_row(runs, rows=ROWS, families=("swd",))
+    assert values == values_by_row(RUNS, rows=ROWS, families=("swd",))
     assert pggan.table1_findings(runs) == pggan.table1_findings(RUNS)
 
 

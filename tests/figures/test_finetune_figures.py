@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from zoo.experiments.finetune import arms_figures, arms_findings, study_figures, study_findings
+from zoo.experiments.finetune import arms_figures, arms_findings, over_seeds, study_figures, study_findings
 from zoo.experiments.pictures.grids import save_grid
 from zoo.runs.folder import RunDir
 
@@ -74,6 +74,19 @@ def test_arms_are_drawn_with_their_deviation_over_seeds_and_samples_of_the_first
     band = distance.collections[0].get_paths()[0].get_extents()
     assert band.y1 == pytest.approx(80 + 200**0.5)  # of 90 and 70, n - 1
     assert samples.height > 5 * 8  # type: ignore[union-attr]
+
+
+def test_a_value_that_was_not_finite_leaves_its_point_out_for_all_seeds() -> None:
+    def fd(*values: float | None) -> Any:
+        rows = [{"images_seen": 100 * i, "fd": value} for i, value in enumerate(values)]
+        return SimpleNamespace(config={"keep": {"monitor": "fd"}}, rows=rows)
+
+    runs = {"scratch-seed0": fd(90.0, 40.0, 20.0), "finetuned-seed0": fd(50.0, None, 10.0)}
+    runs["finetuned-seed1"] = fd(40.0, 20.0, 20.0)
+    images, mean, _ = over_seeds([runs["finetuned-seed0"], runs["finetuned-seed1"]], "fd")
+    assert (images.tolist(), mean.tolist()) == ([0, 200], [45, 15])
+    assert arms_findings(runs) == {"share_of_images_finetuned": pytest.approx(1)}
+    assert arms_findings({**runs, "scratch-seed0": fd(None, None, None)}) == {}
 
 
 def test_arms_are_drawn_before_there_is_one_from_scratch(tmp_path: Path) -> None:

@@ -84,3 +84,15 @@ def test_arms_are_compared_over_the_seeds_that_both_have_after_as_many_images() 
     ]
     points = [float(y) for collection in left.collections[::2] for _, y in collection.get_offsets()]  # type: ignore[misc]
     assert points == [0.2, 0.1, 0.04, 0.1, 0, 0.1]
+
+
+def test_an_arm_without_figures_hides_no_other() -> None:
+    """Its one member was not tested."""
+    untested = with_errors(0.5)
+    untested.record["tests"] = []
+    runs = {"paper-seed3": with_errors(0.3, 0.2)}
+    both = {**runs, "slope_0.01-seed9": untested}
+    assert code_findings(both) == code_findings(runs)
+    ((_, figure),) = code_figures(both)
+    left = figure.axes[0]  # type: ignore[union-attr]
+    assert [len(collection.get_offsets()) for collection in left.collections[::2]] == [1]

@@ -25,6 +25,7 @@ from zoo.experiments.wgan_gp import (
 )
 from zoo.experiments.wgan_gp_critic import gradient_norms_by_layer
 from zoo.models.wgan_gp import WGANGP
+from zoo.training.scripts import script_of
 
 SCORES = {"gan": {"0": 1.5, "1": 3.0, "2": 5.0, "10": 1.0}, "wgan-gp": {"0": 6.0, "1": 2.5, "2": 7.0, "10": 1.2}}
 
@@ -63,6 +64,8 @@ def test_findings_and_the_drawing_of_a_study() -> None:
     assert (findings[f"{both}, % at least"], findings[f"{both}, % at most"]) == pytest.approx((0.63, 80.59), abs=0.01)
     more = {**study(), "gan-21": study()["gan-0"]}  # its partner is not there yet
     assert architecture_findings(more) == findings
+    unscored = SimpleNamespace(record={"tests": []})
+    assert architecture_findings({**study(), "gan-21": study()["gan-0"], "wgan-gp-21": unscored}) == findings
     ((name, figure),) = architecture_figures(study())
     left = figure.axes[0]  # type: ignore[union-attr]
     assert name == "networks"
@@ -126,6 +129,17 @@ def test_greys_and_points_of_surfaces_are_explained_beside_them() -> None:
     assert [text.get_text() for text in legend.get_texts()] == ["data", "samples"]
     colours = [tuple(handle.get_facecolor()[0]) for handle in legend.legend_handles]  # type: ignore[union-attr]
     assert colours == [to_rgba(ORANGE), to_rgba("#2f9e5f")]
+
+
+def test_the_overfitting_of_one_method_is_drawn_before_the_other_is_there() -> None:
+    """A study of twenty hours a member."""
+    rows = [{"images_seen": i, "critic_gap_train": 1.0, "critic_gap_validation": 0.5} for i in range(3)]
+    run: Any = SimpleNamespace(config={"model": {"method": "wgan-gp"}}, rows=rows)
+    study = script_of("wgan_gp").studies["overfitting"]
+    assert study.grows
+    ((name, figure),) = study.figures({next(iter(study.members)): run})
+    assert name == "figure5b_overfitting"
+    assert [ax.get_title() for ax in figure.axes] == ["gradient penalty"]  # type: ignore[union-attr]
 
 
 def test_figure_2_has_a_row_for_each_network_that_was_trained() -> None:

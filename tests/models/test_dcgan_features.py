@@ -1,5 +1,8 @@
 """DCGAN's features under a linear SVM: pooling by hand, the SVM against the one solved by Newton's steps."""
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -7,6 +10,8 @@ from torch import nn
 from zoo.data import ImageArray
 from zoo.experiments.dcgan_features import (
     accuracy,
+    features_figures,
+    features_findings,
     features_of,
     first_filters,
     fit_svms,
@@ -55,6 +60,12 @@ def test_separable_classes_are_told_apart() -> None:
 def images_of(n: int) -> ImageArray:
     images = torch.randint(256, (n, 3, 32, 32), dtype=torch.uint8)
     return ImageArray(images, torch.arange(n) % 2, None, "0" * 64)
+
+
+def test_members_whose_record_alone_is_there_are_passed_over() -> None:
+    runs: Any = {"own_data-seed0": SimpleNamespace(record_alone=True)}
+    assert features_findings(runs) == {}
+    assert [*features_figures(runs)] == []
 
 
 def test_features_and_filters_of_a_module() -> None:

@@ -1,9 +1,12 @@
 """Table 2's measure: images of several latents."""
 
+from types import SimpleNamespace
+from typing import Any
+
 import torch
 from stylegan_toys import lively, tiny
 
-from zoo.experiments.stylegan_tables import crossed, mixed_samples
+from zoo.experiments.stylegan_tables import crossed, mixed_samples, table1_findings, table2_findings
 
 
 def test_latents_take_over_from_one_another_at_the_crossovers() -> None:
@@ -26,3 +29,16 @@ def test_mixed_samples_differ_from_plain_ones_and_repeat() -> None:
     assert torch.equal(two, again)
     assert not torch.equal(one, two)
     assert torch.equal(mixed_samples(module, 4, latents=2), two[:4])
+
+
+def test_rows_whose_record_alone_is_there_are_compared_and_have_no_path_length() -> None:
+    def run(fd: float) -> Any:
+        at = {"checkpoint": "last.ckpt", "images_seen": 1, "values": {"fd_resnet10k": fd}, "protocols": {}}
+        return SimpleNamespace(record={"tests": [at]}, record_alone=True)
+
+    runs = {"A-seed0": run(5.0), "B-seed0": run(3.0)}
+    assert table1_findings(runs) == {
+        "fd_resnet10k, row B minus row A": -2,
+        "fd_resnet10k, steps of 1 that improve it": 1,
+    }
+    assert table2_findings(runs) == {}

@@ -28,8 +28,8 @@ def values_by_row(
     found: dict[str, dict[str, list[float]]] = {}
     for row, run in ((row, run) for row in rows for name, run in runs.items() if name.rpartition("-seed")[0] == row):
         for measure in measures_of([run.record]):
-            if measure.startswith(tuple(families)):
-                value = values_of([run.record], measure, checkpoint="last")
+            value = values_of([run.record], measure, checkpoint="last")
+            if value and measure.startswith(tuple(families)):  # one may have been taken at the best checkpoint alone
                 found.setdefault(measure, {}).setdefault(row, []).extend(value)
     return found
 
@@ -37,7 +37,8 @@ def values_by_row(
 def step_findings(values: Values, *, aside: Collection[str] = ()) -> dict[str, float]:
     """For each measure what each row changed against the row before, and how many of these steps improved it.
 
-    Means over seeds; a row that was not run is passed over, so that the next stands against the one before it.
+    Means over seeds; a row that was not run is passed over, so that the next stands against the one before it, which
+    each finding names.
 
     Args:
         values: of `values_by_row`.
@@ -48,9 +49,9 @@ def step_findings(values: Values, *, aside: Collection[str] = ()) -> dict[str, f
         steps, before = {}, None
         for row, seeds in rows.items():
             if before is not None:
-                steps[row] = mean(seeds) - mean(rows[before])
+                steps[f"row {row} minus row {before}"] = mean(seeds) - mean(rows[before])
             before = before if row in aside else row
-        found |= {f"{measure}, row {row} minus the row before": step for row, step in steps.items()}
+        found |= {f"{measure}, {name}": step for name, step in steps.items()}
         better = [step < 0 if MEASURES.better(measure) == "lower" else step > 0 for step in steps.values()]
         if steps:
             found[f"{measure}, steps of {len(steps)} that improve it"] = float(sum(better))

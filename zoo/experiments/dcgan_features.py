@@ -18,7 +18,7 @@ from zoo.metrics.batchnorm import batchnorm_statistics
 from zoo.metrics.processes import in_float64
 from zoo.models.base.build import build
 from zoo.models.dcgan import DCGAN
-from zoo.models.trained import FinishedRun
+from zoo.models.trained import FinishedRun, at_hand
 from zoo.nn.modes import in_eval_mode
 
 if TYPE_CHECKING:
@@ -123,9 +123,12 @@ def features_of_split(module: DCGAN, split: ImageArray) -> tuple[Tensor, Tensor]
 
 
 def features_findings(runs: Mapping[str, FinishedRun]) -> dict[str, float]:
-    """Accuracies of the trained D of each member, and of the same D as it was before training."""
+    """Accuracies of the trained D of each member, and of the same D as it was before training.
+
+    None of members whose record alone is there.
+    """
     found: dict[str, float] = {}
-    for name, run in runs.items():
+    for name, run in at_hand(runs).items():
         module, data = run.module(), run.data
         assert isinstance(module, DCGAN)
         for kind, own in (("own-data D", module), ("untrained D", untrained(module))):
@@ -152,7 +155,7 @@ def measured(module: DCGAN, data: "ImageDataModule") -> dict[str, float]:
 
 def features_figures(runs: Mapping[str, FinishedRun]) -> Drawings:
     """`filters_NAME`: the first layer's filters of each member as small images, each at its own contrast."""
-    for name, run in runs.items():
+    for name, run in at_hand(runs).items():
         module = run.module()
         assert isinstance(module, DCGAN)
         weights = first_filters(module.D)

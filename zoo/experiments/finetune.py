@@ -62,10 +62,14 @@ def arms_of(runs: Mapping[str, FinishedRun]) -> dict[str, list[FinishedRun]]:
 
 
 def over_seeds(runs: Sequence[FinishedRun], measure: str) -> tuple[Array, Array, Array]:
-    """Images seen, mean and standard deviation (n - 1; 0 of one run) of a measure: [n] each, of equally many images."""
-    curves = [series(run.rows, measure) for run in runs]
-    values = np.stack([value for _, value in curves])
-    return curves[0][0], values.mean(0), values.std(0, ddof=1) if len(values) > 1 else np.zeros(values.shape[1])
+    """Images seen, mean and standard deviation (n - 1; 0 of one run) of a measure, [n] each, where all runs have it.
+
+    One of them may lack a value that was not finite.
+    """
+    curves = [dict(zip(*series(run.rows, measure), strict=True)) for run in runs]
+    images: Array = np.array([at for at in curves[0] if all(at in curve for curve in curves)], dtype=np.float64)
+    values: Array = np.array([[curve[at] for at in images] for curve in curves], dtype=np.float64)
+    return images, values.mean(0), values.std(0, ddof=1) if len(values) > 1 else np.zeros(len(images))
 
 
 def arms_findings(runs: Mapping[str, FinishedRun]) -> dict[str, float]:
@@ -73,9 +77,10 @@ def arms_findings(runs: Mapping[str, FinishedRun]) -> dict[str, float]:
     arms = arms_of(runs)
     if SCRATCH not in arms:
         return {}
-    measure = monitored(arms[SCRATCH][0])
+    measure, findings = monitored(arms[SCRATCH][0]), {}
     images, value, _ = over_seeds(arms[SCRATCH], measure)
-    findings = {}
+    if not len(value):
+        return {}
     for arm, members in arms.items():
         seen, distance, _ = over_seeds(members, measure)
         if arm != SCRATCH and (distance <= value[-1]).any():

@@ -14,7 +14,7 @@ from zoo.experiments.gan import unit_vectors
 from zoo.experiments.pictures.drawing import BLUE, ORANGE, SERIES, Drawings, new_figure, series
 from zoo.metrics.parzen import GRID, VALIDATION_IMAGES, log_likelihoods
 from zoo.models.gan import GAN
-from zoo.models.trained import FinishedRun
+from zoo.models.trained import FinishedRun, at_hand
 from zoo.nn.seeds import mix_seed
 
 EPOCH = 50_000  # images
@@ -62,7 +62,9 @@ def chosen(
 
 
 def readings(module: GAN, validation: Tensor, test: Tensor) -> dict[str, float]:
-    """The log-likelihood of one checkpoint in nats, as each of the choices changes it, one at a time.
+    """The log-likelihood of one checkpoint in nats (`parzen_ll, ...`) as each of the choices changes it, one at a time.
+
+    Beside some of them stands the sigma that was chosen (`parzen_sigma, ...`).
 
     Args:
         module: the generator.
@@ -72,27 +74,31 @@ def readings(module: GAN, validation: Tensor, test: Tensor) -> dict[str, float]:
     few, found = validation[:VALIDATION_IMAGES], {}
     most = samples_of(module, max(NUMBERS))
     for n in NUMBERS:
-        found[f"{n:,} samples"], found[f"sigma, {n:,} samples"] = chosen(most[:n], few, test)
+        found[f"parzen_ll, {n:,} samples"], found[f"parzen_sigma, {n:,} samples"] = chosen(most[:n], few, test)
     samples = most[:SAMPLES]
-    found["sigma of a finer grid"], found["sigma, finer grid"] = chosen(samples, few, test, sigmas=FINER)
-    found["sigma by all validation images"], _ = chosen(samples, validation, test)
-    found["sigma by the test images"], _ = chosen(samples, test, test, sigmas=FINER)
+    finer = chosen(samples, few, test, sigmas=FINER)
+    found["parzen_ll, sigma of a finer grid"], found["parzen_sigma, of a finer grid"] = finer
+    found["parzen_ll, sigma by all validation images"], _ = chosen(samples, validation, test)
+    found["parzen_ll, sigma by the test images"], _ = chosen(samples, test, test, sigmas=FINER)
     for draw in range(1, DRAWS):
-        found[f"latents {draw}"], _ = chosen(samples_of(module, SAMPLES, draw=draw), few, test)
+        found[f"parzen_ll, latents {draw}"], _ = chosen(samples_of(module, SAMPLES, draw=draw), few, test)
     for share in DROPPED:
         with dropping(module.G, share):
-            found[f"{share:g} of G's units dropped"], _ = chosen(samples_of(module, SAMPLES), few, test)
+            found[f"parzen_ll, {share:g} of G's units dropped"], _ = chosen(samples_of(module, SAMPLES), few, test)
     return found
 
 
 def parzen_findings(runs: Mapping[str, FinishedRun]) -> dict[str, float]:
-    """`readings` of each member's best checkpoint, and the epoch at which its validation log-likelihood was highest."""
+    """`readings` of each member's best checkpoint, and the epoch at which its validation log-likelihood was highest.
+
+    None of members whose record alone is there.
+    """
     found: dict[str, float] = {}
-    for name, run in runs.items():
+    for name, run in at_hand(runs).items():
         module = run.module("best" if run.checkpoint("best").is_file() else "last")
         assert isinstance(module, GAN)
         validation, test = (unit_vectors(run.data.split(split).images) for split in ("validation", "test"))
-        found |= {f"parzen_ll, {key}, {name}": value for key, value in readings(module, validation, test).items()}
+        found |= {f"{key}, {name}": value for key, value in readings(module, validation, test).items()}
         images, values = series(run.rows, "parzen_ll_validation")
         if len(values):
             found[f"epoch of the best parzen_ll_validation, {name}"] = float(images[values.argmax()] / EPOCH)
@@ -102,7 +108,7 @@ def parzen_findings(runs: Mapping[str, FinishedRun]) -> dict[str, float]:
 def parzen_figures(runs: Mapping[str, FinishedRun]) -> Drawings:
     """`rise`: the log-likelihood of test (full) and validation images (dashed) over epochs, a colour a member."""
     figure, [[ax]] = new_figure(1, 1, width=5.4, height=3.4)
-    for colour, (name, run) in zip((BLUE, ORANGE, *SERIES[2:]), runs.items(), strict=False):
+    for colour, (name, run) in zip((BLUE, ORANGE, *SERIES[2:]), at_hand(runs).items(), strict=False):
         for measure, style, label in (("parzen_ll", "-", name), ("parzen_ll_validation", "--", None)):
             images, values = series(run.rows, measure)
             ax.plot(images / EPOCH, values, style, color=colour, linewidth=1.1, label=label)

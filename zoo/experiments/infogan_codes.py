@@ -74,8 +74,9 @@ def code_findings(runs: Mapping[str, FinishedRun]) -> dict[str, float]:
             if values:
                 found[f"{measure} median, {arm}"] = median(values)
         errors = errors_of(members)
-        found |= {f"code_error best, {arm}": min(errors.values()), f"code_error worst, {arm}": max(errors.values())}
-        found |= {f"{name}, {arm}": value for name, value in runs_needed([*errors.values()]).items()}
+        if errors:
+            found |= {f"code_error best, {arm}": min(errors.values()), f"code_error worst, {arm}": max(errors.values())}
+            found |= {f"{name}, {arm}": value for name, value in runs_needed([*errors.values()]).items()}
         both = [(run, arms[PAPER][seed]) for seed, run in members.items() if seed in arms.get(PAPER, {})]
         differences = [value for run, other in both if (value := difference(run, other)) is not None]
         if arm != PAPER and differences:
@@ -111,7 +112,9 @@ def title_of(arm: str, runs: Sequence[FinishedRun]) -> str:
 
 
 def draw_arm(ax: "Axes", x: int, errors: Sequence[float], *, colour: str) -> None:
-    """The errors of an arm as dots in a column, and their median as a line."""
+    """The errors of an arm as dots in a column, and their median as a line; nothing where none was taken."""
+    if not errors:
+        return
     shifts = np.linspace(-0.18, 0.18, len(errors)) if len(errors) > 1 else np.zeros(1)
     ax.scatter(x + shifts, errors, s=14, color=colour, zorder=3)
     ax.hlines(median(errors), x - 0.3, x + 0.3, color=GREY, linewidth=1.2)

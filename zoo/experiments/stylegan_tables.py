@@ -15,7 +15,7 @@ from zoo.metrics.extractors import load_extractor
 from zoo.metrics.path_length import ExtractorDistance
 from zoo.metrics.presets import Column
 from zoo.models.stylegan import StyleGAN
-from zoo.models.trained import FinishedRun
+from zoo.models.trained import FinishedRun, at_hand
 from zoo.nn.seeds import mix_seed
 
 ROWS, FAMILIES = "ABCDEF", ("fd", "kd")
@@ -30,10 +30,13 @@ def table1_figures(runs: Mapping[str, FinishedRun]) -> Drawings:
 
 
 def table1_findings(runs: Mapping[str, FinishedRun]) -> dict[str, float]:
-    """What each row changes, and the path length of each member in W (rows A and B: in Z) by features of ResNet."""
+    """What each row changes, and the path length of each member in W (rows A and B: in Z) by features of ResNet.
+
+    No path length of members whose record alone is there.
+    """
     distance = ExtractorDistance(load_extractor(FEATURES))
     found = step_findings(values_by_row(runs, rows=ROWS, families=FAMILIES))
-    for name, run in runs.items():
+    for name, run in at_hand(runs).items():
         module = run.module()
         assert isinstance(module, StyleGAN)
         space: Literal["w", "z"] = "w" if len(module.G.mapping) > 1 else "z"
@@ -43,9 +46,12 @@ def table1_findings(runs: Mapping[str, FinishedRun]) -> dict[str, float]:
 
 
 def table2_figures(runs: Mapping[str, FinishedRun]) -> Drawings:
-    """`latents`: the distance with one to four latents at test time, a curve for each share of mixing in training."""
+    """`latents`: the distance with one to four latents at test time, a curve for each share of mixing in training.
+
+    Without members whose record alone is there.
+    """
     figure, [[ax]] = new_figure(1, 1, width=5.0, height=3.2)
-    for colour, (name, run) in zip(SERIES, runs.items(), strict=False):
+    for colour, (name, run) in zip(SERIES, at_hand(runs).items(), strict=False):
         values = distances_by_latents(run)
         ax.plot(list(values), list(values.values()), "o-", color=colour, markersize=3, linewidth=1.1, label=name)
     ax.set_xticks(TEST_LATENTS)
@@ -59,7 +65,7 @@ def table2_findings(runs: Mapping[str, FinishedRun]) -> dict[str, float]:
     """The distances of `table2_figures`."""
     return {
         f"fd_{FEATURES}{SAMPLES // 1000}k, {n} test latents, {name}": value
-        for name, run in runs.items()
+        for name, run in at_hand(runs).items()
         for n, value in distances_by_latents(run).items()
     }
 

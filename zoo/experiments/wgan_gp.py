@@ -258,12 +258,13 @@ THRESHOLDS = tuple(1 + 0.5 * i for i in range(19))  # 1.0, 1.5, ... 10: the scor
 def scores_of_networks(runs: Mapping[str, FinishedRun], *, measure: str) -> dict[str, dict[str, float]]:
     """{"gan", "wgan-gp": {architecture: the last checkpoint's score}} of members named METHOD-ARCHITECTURE.
 
-    Architectures that one of the methods lacks are left out.
+    Architectures that one of the methods lacks, or has no score of, are left out.
     """
     scores: dict[str, dict[str, float]] = {"gan": {}, "wgan-gp": {}}
     for name, run in runs.items():
         method, _, architecture = name.rpartition("-")
-        (scores[method][architecture],) = values_of([run.record], measure, checkpoint="last")
+        if value := values_of([run.record], measure, checkpoint="last"):
+            scores[method][architecture] = value[0]
     common = scores["gan"].keys() & scores["wgan-gp"].keys()
     return {method: {a: value for a, value in own.items() if a in common} for method, own in scores.items()}
 

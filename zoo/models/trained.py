@@ -62,6 +62,11 @@ def load_module(path: Path, *, models: Mapping[str, type[AdversarialModule]]) ->
     return module
 
 
+def at_hand(runs: "Mapping[str, FinishedRun]") -> "dict[str, FinishedRun]":
+    """Those runs of which more than the record lies here."""
+    return {name: run for name, run in runs.items() if not run.record_alone}
+
+
 class FinishedRun:
     """What a run left in its folder.
 
@@ -83,10 +88,15 @@ class FinishedRun:
         if not self.dir.config.is_file() and not self.dir.result.is_file():
             raise UsageError(f"{path} holds no run (no config.yaml): name the folder of a run with --run_dir")
 
+    @property
+    def record_alone(self) -> bool:
+        """Whether the folder holds the record and not the run itself: no settings, log or networks."""
+        return not self.dir.config.is_file()
+
     @cached_property
     def config(self) -> dict[str, Any]:
         """The settings in config.yaml; RecordError where the folder holds nothing but a record."""
-        if not self.dir.config.is_file():
+        if self.record_alone:
             raise RecordError(f"{self.dir.path} holds a record alone (no config.yaml): its figures need the run itself")
         return read_settings(self.dir.config)
 

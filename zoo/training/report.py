@@ -1,5 +1,6 @@
 """What a run says about itself: its measurements, its time, config.yaml, result.json and the closing summary."""
 
+import math
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -183,7 +184,10 @@ class RunReport(ZooCallback):
         return dict(record["measures"])
 
     def add_test(self, trainer: Trainer, model: AdversarialModule, *, measurement: Measurement) -> None:
-        """Adds the figures of `test` to result.json (if training got that far) and prints them with their protocol."""
+        """Adds the figures of `test` to result.json (if training got that far) and prints them with their protocol.
+
+        A value that is not finite is named, and kept out of the record, which would otherwise get none of them.
+        """
         say(f"\n{self.plan.checkpoint} at {model.images_seen:,} images seen")
         print_table(
             ["measure", "value", "protocol"],
@@ -191,7 +195,9 @@ class RunReport(ZooCallback):
         )
         for name, protocol in measurement.protocols.items():
             say(f"  {name}: " + ", ".join(f"{key} {short(value)}" for key, value in protocol.items()))
-        for note in measurement.notes:
+        values = {name: value for name, value in measurement.latest.items() if math.isfinite(value)}
+        lost = [f"{name} is not finite: it is left out of the record" for name in measurement.latest.keys() - values]
+        for note in (*measurement.notes, *sorted(lost)):
             say(f"note: {note}")
         if not self.run.result.exists():
             say(f"these figures are in {self.run.metrics}; result.json is written when training ends")
@@ -206,8 +212,8 @@ class RunReport(ZooCallback):
             {
                 "checkpoint": name,
                 "images_seen": model.images_seen,
-                "values": dict(measurement.latest),
-                "protocols": dict(measurement.hashes),
+                "values": values,
+                "protocols": {name: key for name, key in measurement.hashes.items() if name in values},
             }
             for name in self.names_of(self.plan.checkpoint, images=model.images_seen)
         ]

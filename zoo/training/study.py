@@ -9,7 +9,7 @@ others are run all the same.
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -118,7 +118,9 @@ def conclude(study: Study, *, name: str, folder: Path, paper: str) -> None:
     for path in write(study.figures(runs), folder / "figures"):
         say(f"figure  {path}")
     if runs:
-        record = study_record(study, runs, name=name, paper=paper)
+        alone = [member for member, run in runs.items() if run.record_alone]
+        before = read_study(folder / STUDY_FILE)["findings"] if alone and (folder / STUDY_FILE).is_file() else {}
+        record = study_record(study, runs, name=name, paper=paper, before=on_members(before, alone))
         validate_study(record)
         write_atomically(folder / STUDY_FILE, json.dumps(record, indent=2) + "\n")
         print_table(["group", "measure", "best", "last", "runs"], study_table(record))
@@ -127,6 +129,8 @@ def conclude(study: Study, *, name: str, folder: Path, paper: str) -> None:
 
 def take_over(study: Study, file: Path, *, name: str, folder: Path) -> None:
     """Writes what an earlier record says of members into their folders, where there are none yet.
+
+    Its findings on single members, which may need the networks, go into the record of the study that lies there.
 
     Raises:
         RecordError: no record of a study can be read there.
@@ -142,6 +146,16 @@ def take_over(study: Study, file: Path, *, name: str, folder: Path) -> None:
         if not (folder / member).exists():
             (folder / member).mkdir(parents=True)
             write_atomically(folder / member / RESULT_FILE, json.dumps(result, indent=2) + "\n")
+    own = folder / STUDY_FILE
+    there = read_study(own) if own.is_file() else {**record, "findings": {}}
+    findings = {**on_members(record["findings"], record["records"]), **there["findings"]}
+    write_atomically(own, json.dumps({**there, "findings": findings}, indent=2) + "\n")
+
+
+def on_members(findings: Mapping[str, float], members: Iterable[str]) -> dict[str, float]:
+    """Those of some findings that are on one of these members alone: their names end in ", MEMBER"."""
+    endings = tuple(f", {member}" for member in members)
+    return {name: value for name, value in findings.items() if name.endswith(endings)}
 
 
 def finished(folder: Path) -> bool:
@@ -207,8 +221,11 @@ def set_aside(run: Path) -> None:
         say(f"{run.name} was stopped before its first checkpoint and begins anew; what it left lies in {beside}")
 
 
-def study_record(study: Study, runs: Runs, *, name: str, paper: str) -> dict[str, Any]:
-    """The records of all members, their groups, and the findings (see zoo.runs.study)."""
+def study_record(study: Study, runs: Runs, *, name: str, paper: str, before: Mapping[str, float]) -> dict[str, Any]:
+    """The records of all members, their groups, and the findings (see zoo.runs.study).
+
+    `before` are findings on members of which only the record is left, so that they cannot be found again.
+    """
     return {
         "schema": SCHEMA_VERSION,
         "paper": paper,
@@ -216,7 +233,7 @@ def study_record(study: Study, runs: Runs, *, name: str, paper: str) -> dict[str
         "summary": study.summary,
         "groups": {member: study.members[member].group for member in runs},
         "records": {member: run.record for member, run in runs.items()},
-        "findings": dict(study.findings(runs)) if study.findings else {},
+        "findings": {**before, **(study.findings(runs) if study.findings else {})},
     }
 
 
