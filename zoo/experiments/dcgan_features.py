@@ -91,7 +91,7 @@ def svm_accuracy(train: tuple[Tensor, Tensor], test: tuple[Tensor, Tensor], *, c
     """
     (x, y), (x_test, y_test) = train, test
     mean, scale = in_float64(x.mean(0)), x.std(0).mean()
-    x, x_test = ((part - mean.to(part)) / scale for part in (x, x_test))
+    x, x_test = ((part - mean.to(part)).div_(scale) for part in (x, x_test))  # gigabytes: no third copy
     n = max(len(x) - HELD_OUT, len(x) // 2)
     chosen = {C: accuracy(x[n:], y[n:], fit_svms(x[:n], y[:n], classes=classes, C=C)) for C in CS}
     best = max(chosen, key=lambda C: chosen[C])
