@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 import torch
 
+from zoo.errors import RecordError
 from zoo.experiments.finetune import arms_figures, arms_findings, over_seeds, study_figures, study_findings
 from zoo.experiments.pictures.grids import save_grid
+from zoo.models.trained import FinishedRun
 from zoo.runs.folder import RunDir
 
 
@@ -87,6 +89,17 @@ def test_a_value_that_was_not_finite_leaves_its_point_out_for_all_seeds() -> Non
     assert (images.tolist(), mean.tolist()) == ([0, 200], [45, 15])
     assert arms_findings(runs) == {"share_of_images_finetuned": pytest.approx(1)}
     assert arms_findings({**runs, "scratch-seed0": fd(None, None, None)}) == {}
+
+
+@pytest.mark.parametrize("alone", ["scratch-seed0", "finetuned-seed1"])
+def test_a_seed_whose_record_alone_is_there_is_not_drawn_as_nothing(tmp_path: Path, alone: str) -> None:
+    """As `--earlier` leaves it: the mean would be of other seeds than the table's."""
+    runs = {f"{name}-seed{seed}": run(3.0, 2.0) for name in ("scratch", "finetuned") for seed in range(2)}
+    (tmp_path / "result.json").touch()
+    runs[alone] = FinishedRun(tmp_path, models={})
+    for drawn in (arms_findings, lambda runs: [*arms_figures(runs)]):
+        with pytest.raises(RecordError, match="holds a record alone"):
+            drawn(runs)
 
 
 def test_arms_are_drawn_before_there_is_one_from_scratch(tmp_path: Path) -> None:

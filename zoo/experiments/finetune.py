@@ -54,9 +54,14 @@ def study_findings(runs: Mapping[str, FinishedRun]) -> dict[str, float]:
 
 
 def arms_of(runs: Mapping[str, FinishedRun]) -> dict[str, list[FinishedRun]]:
-    """The runs of each arm, one a seed: "freeze-1-seed2" is of the arm "freeze-1"."""
+    """The runs of each arm, one a seed: "freeze-1-seed2" is of the arm "freeze-1".
+
+    Raises:
+        RecordError: of one the record alone is there, without the log that is drawn.
+    """
     arms: dict[str, list[FinishedRun]] = {}
     for name, run in runs.items():
+        monitored(run)
         arms.setdefault(name.rpartition("-seed")[0], []).append(run)
     return arms
 
