@@ -286,7 +286,10 @@ def test_killed_in_the_middle_leaves_the_cache_usable(tmp_path):
     whole = evaluator(cache_dir=tmp_path / "a").run(ToyModule()).values
     (tmp_path / "b").mkdir()
     context = mp.start_processes(dawdle, args=(str(tmp_path / "b"),), nprocs=1, join=False, start_method="fork")
-    time.sleep(0.5)
+    for _ in range(600):  # until it is in the middle, which takes long on a busy machine
+        if any((tmp_path / "b").iterdir()):
+            break
+        time.sleep(0.05)
     os.kill(context.pids()[0], signal.SIGKILL)
     context.processes[0].join()
     assert [file.suffix for file in (tmp_path / "b").iterdir()] == [".lock"]  # which holds nobody up
