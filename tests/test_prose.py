@@ -93,6 +93,9 @@ def test_what_the_other_runs_of_a_core_in_colour_took() -> None:
     assert f"PGGAN's on CIFAR-10 ({photographs['commit'][:7]})" in text
     assert f"WGAN-GP's on faces ({faces['commit'][:7]}) an hour and a half" in text
     assert f"InfoGAN's ({infogan['commit'][:7]}) and GAN's ({gan['commit'][:7]}) on CIFAR-10 forty minutes" in text
+    on_faces = record("gan-celeba64-seed0")
+    assert f"GAN's on faces ({on_faces['commit'][:7]}) under an hour" in text
+    assert 3_000 < on_faces["wall_time_s"] < 3_600
     assert f"`--model.information_weight {infogan['overrides']['--model.information_weight']}`" in text
     for run, seconds in zip(runs, (7_200, 5_400, 5_400, 2_400, 2_400), strict=True):
         assert run["wall_time_s"] == pytest.approx(seconds, rel=0.15)
