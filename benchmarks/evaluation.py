@@ -1,11 +1,9 @@
-"""The evaluation against torch-fidelity, torchmetrics and pytorch-fid, side by side.
+"""The evaluation by Inception against torch-fidelity, torchmetrics and pytorch-fid, side by side.
 
-    python benchmarks/evaluation.py [--only forward|frechet|fid] [--rounds 3] [--images 256] [--json FILE]
+    python benchmarks/evaluation.py [--only forward|fid] [--rounds 3] [--images 256] [--json FILE]
 
 - forward: images a second through the Inception network, resize included, against torch-fidelity's module at its
   default batch of 64; how far features and resized pixels are apart.
-- frechet: the distance of two Gaussians with d = 2048 in float64 against scipy's sqrtm (pytorch-fid), torch.linalg's
-  eigvals (torchmetrics) and numpy's (torch-fidelity); with the reals' root known; and for fewer samples than features.
 - fid: a whole FID from images in memory, the network's loading included, each tool in a process of its own: seconds,
   peak memory, value. pytorch-fid (PNG files, its default batch of 50) takes part where it is installed.
 
@@ -18,25 +16,23 @@ import argparse
 import importlib
 import importlib.util
 import json
-import os
 import resource
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 import warnings
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 import torch
+from side_by_side import CLOCKS, add_options, begin, contest, keep, spread, table
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-SIDE, D = 32, 2048
+SIDE, D = 32, 2048  # of the images; features of Inception's last pooling
 THEIR_BATCH = 64  # torch-fidelity's default; torchmetrics leaves it to the caller
 ZOO = ("zoo.data", "zoo.metrics.evaluator", "zoo.metrics.inception", "torch_fidelity.feature_extractor_inceptionv3")
 NEEDS = {  # modules of each tool
@@ -46,7 +42,6 @@ NEEDS = {  # modules of each tool
     "torchmetrics": ("torchmetrics.image.fid",),
     "pytorch-fid": ("pytorch_fid.fid_score",),
 }
-now = time.perf_counter
 
 
 @torch.no_grad()
@@ -74,29 +69,6 @@ def pictures(n: int, *, seed: int) -> Tensor:
     coarse = torch.randn(n, 3, 8 - 3 * (seed % 2), 8 - 3 * (seed % 2), generator=generator)
     fine = nn.functional.interpolate(coarse, size=(SIDE, SIDE), mode="bicubic")
     return (127.5 + 60 * fine).clamp(0, 255).to(torch.uint8)
-
-
-def contest(sides: Mapping[str, Callable[[], object]], *, rounds: int) -> dict[str, list[float]]:
-    """Seconds of each side, twice a round: there and back."""
-    seconds: dict[str, list[float]] = {name: [] for name in sides}
-    for _ in range(rounds):
-        for name in [*sides, *reversed(sides)]:
-            start = now()
-            sides[name]()
-            seconds[name].append(now() - start)
-    return seconds
-
-
-def spread(values: list[float], digits: int = 3) -> str:
-    return f"{statistics.median(values):.{digits}g} [{min(values):.{digits}g}-{max(values):.{digits}g}]"
-
-
-def table(title: str, head: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
-    lines = [head, *rows]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
-    print(f"\n{title}")
-    for line in lines:
-        print("  " + "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
 
 
 def apart(a: Tensor, b: Tensor) -> float:
@@ -133,6 +105,7 @@ def forward(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
             "zoo": lambda: ours(images),
         },
         rounds=arguments.rounds,
+        clock=arguments.clock,
     )
     speeds = {name: [len(images) / s for s in taken] for name, taken in seconds.items()}
     base, zoo = (statistics.median(values) for values in speeds.values())
@@ -140,90 +113,6 @@ def forward(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
     table(f"Inception forward with resize, {SIDE}x{SIDE} uint8", ("", "images a second"), rows)
     print(f"  {zoo / base:.2f} times as fast; features {features:.1e} apart (relative), resize {grey.abs().max():.1e}")
     return {"ratio": zoo / base, "features": features, "grey_levels": float(grey.abs().max()), "speeds": speeds}
-
-
-# Frechet distance
-
-
-def activations(n: int, *, seed: int, shift: float = 0.0) -> Tensor:
-    """float64 [n, 2048] like Inception's: positive, correlated, some never active."""
-    generator = torch.Generator().manual_seed(seed)
-    mix = torch.randn(256, D, generator=torch.Generator().manual_seed(99)) / 16
-    common = torch.randn(n, 256, generator=generator) @ mix
-    x = (common + 0.5 * torch.randn(n, D, generator=generator) + shift).relu()
-    x[:, :16] = 0
-    return x.double()
-
-
-def scipy_distance(a: Any, b: Any) -> float:
-    """pytorch-fid's formula on (mean, covariance) pairs."""
-    import numpy as np
-    from scipy import linalg
-
-    (m1, s1), (m2, s2) = ((m.numpy(), s.numpy()) for m, s in (a, b))
-    root = linalg.sqrtm(s1 @ s2)
-    return float(((m1 - m2) ** 2).sum() + np.trace(s1) + np.trace(s2) - 2 * np.trace(np.real(root)))
-
-
-def torch_fidelity_distance(a: Any, b: Any) -> float:
-    from torch_fidelity.metric_fid import fid_statistics_to_metric
-
-    one, other = ({"mu": m.numpy(), "sigma": s.numpy()} for m, s in (a, b))
-    return float(fid_statistics_to_metric(one, other, verbose=False)["frechet_inception_distance"])
-
-
-def torchmetrics_distance(a: Any, b: Any) -> float:
-    from torchmetrics.image.fid import _compute_fid
-
-    return float(_compute_fid(*a, *b))
-
-
-def frechet(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
-    """Seconds and values at N = 10,000 and at N = 1,000."""
-    return {str(n): distances(n, rounds=arguments.rounds) for n in (10_000, 1_000)}
-
-
-def distances(n: int, *, rounds: int) -> dict[str, Any]:
-    """All ways to one distance of n against n samples."""
-    from zoo.metrics.frechet import Gaussian, covariance_root, distance
-
-    real, fake = activations(n, seed=0), activations(n, seed=1, shift=0.05)
-    pairs = [(x.mean(dim=0), torch.cov(x.T)) for x in (real, fake)]
-    exact = reference(real, fake)
-    a, b = (Gaussian(n, *pair) for pair in pairs)
-    sides: dict[str, Callable[[], object]] = {
-        "scipy sqrtm (pytorch-fid)": partial(scipy_distance, *pairs),
-        "numpy eigvals (torch-fidelity)": partial(torch_fidelity_distance, *pairs),
-        "torch eigvals (torchmetrics)": partial(torchmetrics_distance, *pairs),
-        "zoo": lambda: distance(a, b),
-        "zoo, reals' root known": partial(distance, a._replace(root=covariance_root(pairs[0][1])), b),
-    }
-    if n <= D:
-        rows_a, rows_b = (Gaussian(n, x.mean(dim=0), None, rows=x - x.mean(dim=0)) for x in (real, fake))
-        sides = {**sides, "zoo, from the samples (Gram)": lambda: distance(rows_a, rows_b)}
-    values = {name: float(side()) for name, side in sides.items()}  # type: ignore[arg-type]
-    seconds = contest(sides, rounds=rounds)
-    medians = {name: statistics.median(taken) for name, taken in seconds.items()}
-    fastest = list(medians)[-1]
-    table(
-        f"Frechet distance, d = {D}, N = {n} a side, float64",
-        ("", "seconds", f"times {fastest!r}", "relative error"),
-        [
-            (name, spread(taken), f"{medians[name] / medians[fastest]:.2f}", f"{values[name] / exact - 1:.1e}")
-            for name, taken in seconds.items()
-        ],
-    )
-    return {"seconds": seconds, "error": {name: value / exact - 1 for name, value in values.items()}}
-
-
-def reference(real: Tensor, fake: Tensor) -> float:
-    """The distance by singular values of the samples themselves: no square root of a rounded eigenvalue."""
-    x, y = ((z - z.mean(dim=0)) / (len(z) - 1) ** 0.5 for z in (real, fake))
-    if len(x) > D:  # R'R = X'X: a quarter of the rows
-        x, y = (torch.linalg.qr(z, mode="r").R for z in (x, y))
-    root = torch.linalg.svdvals(x @ y.T).sum()
-    mean = (real.mean(dim=0) - fake.mean(dim=0)).square().sum()
-    return float(mean + x.square().sum() + y.square().sum() - 2 * root)
 
 
 # A whole FID
@@ -303,7 +192,7 @@ def pytorch_fid_fid(folder: Path) -> float:
         return float(fid_score.calculate_fid_given_paths(paths, 50, torch.device("cpu"), D, num_workers=0))
 
 
-def child(tool: str, folder: Path) -> None:
+def child(tool: str, folder: Path, *, clock: str) -> None:
     """One FID in this process: prints seconds, value and peak memory as JSON."""
     warnings.filterwarnings("ignore")
     for module in NEEDS[tool]:
@@ -317,9 +206,9 @@ def child(tool: str, folder: Path) -> None:
         "torchmetrics": lambda: torchmetrics_fid(folder, *images),
         "pytorch-fid": lambda: pytorch_fid_fid(folder),
     }
-    start = now()
+    start = CLOCKS[clock]()
     value = run[tool]()
-    seconds = now() - start
+    seconds = CLOCKS[clock]() - start
     print(json.dumps({"seconds": seconds, "value": value, "peak_mb": peak_memory()}))
 
 
@@ -372,34 +261,24 @@ def fid(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
 
 
 def main() -> None:
-    global now
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", choices=("forward", "frechet", "fid"), default=None)
-    parser.add_argument("--rounds", type=int, default=3)
+    add_options(parser)
+    parser.add_argument("--only", choices=("forward", "fid"), default=None)
     parser.add_argument("--images", type=int, default=256, help="a side for `fid`, a quarter of that for `forward`")
-    parser.add_argument("--clock", choices=("wall", "cpu"), default="wall")
-    parser.add_argument("--json", metavar="FILE", default=None, help="also write all measurements there")
     parser.add_argument("--child", choices=tuple(NEEDS), default=None, help=argparse.SUPPRESS)
     parser.add_argument("--folder", default=None, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    if arguments.clock == "cpu":
-        now = time.process_time
     if arguments.child:
-        child(arguments.child, Path(arguments.folder))
+        child(arguments.child, Path(arguments.folder), clock=arguments.clock)
         return
-    warnings.filterwarnings("ignore")
-    print(
-        f"torch {torch.__version__}, {torch.get_num_threads()} threads, {os.cpu_count()} cores, {arguments.clock} "
-        f"clock, {arguments.rounds} rounds, load at the start {os.getloadavg()[0]:.1f}"
-    )
+    begin(arguments)
     found = {}
     with tempfile.TemporaryDirectory() as folder:
         random_weights(Path(folder) / "weights.pth")
-        for name, part in (("forward", forward), ("frechet", frechet), ("fid", fid)):
+        for name, part in (("forward", forward), ("fid", fid)):
             if arguments.only in (None, name):
                 found[name] = part(arguments, Path(folder))
-    if arguments.json:
-        Path(arguments.json).write_text(json.dumps(found, indent=1) + "\n")
+    keep(found, arguments)
 
 
 if __name__ == "__main__":
