@@ -43,10 +43,9 @@ Differences from the paper and from the authors' configuration files
  7. `digits` is no experiment of the paper: 5,000 of the MNIST training digits, so that it runs without a download.
  8. `cifar10` and `celeba64` are extensions without a reported figure: the networks of the MNIST configuration, with as
     many outputs as images in colour have values, trained by Adam (`--model.optimizer`) at 2e-4. Algorithm 1 leaves the
-    gradient-based rule open. With the configuration's SGD, one rate for all layers, G drew one face for all latents,
-    and CIFAR-10 under much noise until the losses were no longer finite. CIFAR-10's own fully connected configuration
-    is for 8,000 units: with 144 to 1,600 (`--model.width`) first samples are nearly equal, and G drew one image for all
-    latents. At 8,000 it was not trained.
+    gradient-based rule open. With the configuration's SGD the losses did not stay finite, and at smaller rates G drew
+    one face for all latents. CIFAR-10's own fully connected configuration is for 8,000 units: with 144 to 1,600
+    (`--model.width`) first samples are nearly equal, and G drew one image for all latents. At 8,000 it was not trained.
 """
 
 from zoo.training import Lazy, Member, Recipe, Study, reproduce

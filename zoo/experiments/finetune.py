@@ -61,7 +61,7 @@ def arms_of(runs: Mapping[str, FinishedRun]) -> dict[str, list[FinishedRun]]:
     """
     arms: dict[str, list[FinishedRun]] = {}
     for name, run in runs.items():
-        monitored(run)
+        monitored(run)  # refuses one whose settings, and so its log, are not here
         arms.setdefault(name.rpartition("-seed")[0], []).append(run)
     return arms
 

@@ -151,7 +151,7 @@ class GAN(AdversarialModule):
             moves (the authors' code); "alternating" is Algorithm 1 of the paper with fresh latents for G.
         optimizer: "sgd" is the authors', with momentum and the schedule below. "adam" (an extension) has a constant
             rate: Algorithm 1 leaves the gradient-based rule open, and SGD moves D's first layer with the square of the
-            image's norm, which is ten to forty times a digit's for photographs.
+            image's norm, which is far larger for photographs than for digits.
         betas: coefficients of Adam's moving averages.
         lr: initial learning rate of both players; None takes the configuration's (0.1; CIFAR-10's 0.025 and 0.004),
             or 2e-4 for Adam.

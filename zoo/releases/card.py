@@ -114,7 +114,7 @@ def read_card(folder: Path) -> dict[str, Any]:
 
 
 def origin_of(card: Mapping[str, Any]) -> dict[str, Any]:
-    """What tells a card's run from others."""
+    """What tells a run from others, by its card: the seed, the fingerprint of the data, and the first command."""
     training = card["training"]
     return {"seed": training["seed"], "data": card["data"]["fingerprint"], "settings": training["commands"][:1]}
 

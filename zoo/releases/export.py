@@ -90,8 +90,6 @@ def export(
     record, module = run.record, run.module(checkpoint)
     recorded = recorded_figures(run, checkpoint, precision=precision) if figures == "record" else None
     name = fit_name(name or f"{record['paper']}.{record['recipe']}")
-    first = [without_folders(command) for command in record["commands"][:1]]
-    refuse_to_replace(out / name, {"seed": record["seed"], "data": record["dataset"]["fingerprint"], "settings": first})
     fields = {
         "paper": record["paper"],
         "recipe": record["recipe"],
@@ -99,6 +97,7 @@ def export(
         "data": data_entry(run),
         "training": training_entry(record, module, checkpoint),
     }
+    refuse_to_replace(out / name, origin_of(fields))
     return write_release(
         module, out, name=name, precision=precision, fields=lambda: fields | (recorded or figures_entry(run, module))
     )
