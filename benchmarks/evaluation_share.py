@@ -3,7 +3,7 @@
     python benchmarks/evaluation_share.py --data_dir DIR [--only dcgan.cifar10,wgan.celeba64] [--write PAGE]
 
 Each target's command line, as on this machine (one core or a GPU), with --dry_run: a few updates and two evaluations
-are measured, the rest is counted. Run it where nothing else runs.
+are measured, the rest is counted; the reals' features, which the cache keeps, are not. Run it where nothing else runs.
 """
 
 import argparse

@@ -178,7 +178,8 @@ class Forecast:
         share: updates of G for one of D.
         evaluations, grids, checkpoints, archived: how often.
         evaluation: seconds of one at the end, the reals' features being known.
-        reals: seconds of those features, once; with what is loaded for the first evaluation.
+        reals: seconds of those features, once for a data set, for they are cached; with what is loaded for the first
+            evaluation.
         samples: fakes of an evaluation.
         checkpoint: seconds of one.
         decoding: seconds of decoding the images, once.
@@ -203,8 +204,9 @@ class Forecast:
 
     @property
     def evaluating(self) -> float:
-        """Seconds of all evaluations: those of smaller stages are as much faster as their samples are."""
-        return self.reals + self.evaluations * self.over_time(
+        """Seconds of all evaluations without the reals' features: those of smaller stages are as much faster as their
+        samples are."""
+        return self.evaluations * self.over_time(
             lambda phase: max(0.1 * self.evaluation, self.evaluation - self._saved(phase))
         )
 
@@ -224,12 +226,10 @@ class Forecast:
     def advice(self, every: int) -> str:
         """What would bring the evaluations, now every so many images, to `MEASURED` of the time; "" where they are."""
         rest, allowed = self.training - self.evaluating, MEASURED / (1 - MEASURED)
-        times = (allowed * rest - self.reals) / max(1e-9, self.evaluating - self.reals)
         if self.measured_share <= MEASURED:
             return ""
-        remedy = "fewer --evaluation.samples"
-        if times > 0:
-            remedy = f"--evaluation.every {math.ceil(every / times / 1000) * 1000} or {remedy}"
+        rarer = math.ceil(every * self.evaluating / (allowed * rest) / 1000) * 1000
+        remedy = f"--evaluation.every {rarer} or fewer --evaluation.samples"
         return f"         evaluations take {self.measured_share:.0%} of it: {remedy} for {MEASURED:.0%}"
 
     def over_time(self, value: Callable[[Phase], float]) -> float:
@@ -239,7 +239,7 @@ class Forecast:
 
     @property
     def training(self) -> float:
-        """Seconds that the record of the run will call its time."""
+        """Seconds that the record of the run will call its time, where the reals' features are cached."""
         return self.updates + self.evaluating + self.drawing + self.checkpoints * self.checkpoint
 
     def lines(self) -> list[str]:
@@ -259,6 +259,10 @@ class Forecast:
             lines.append(f"         {phase.title:20} {phase.images:>12,} images  {speed}, {seconds}")
         if self.decoding >= 1:
             lines.append(f"         and {duration(self.decoding)} before it, once, to decode the images")
+        if self.reals >= 1:
+            lines.append(
+                f"         and {duration(self.reals)} for the reals' features, unless the cache has them already"
+            )
         return lines
 
 
