@@ -104,6 +104,7 @@ class Evaluator:
         self.cache_dir, self.progress = cache_dir, progress
         self._reals: dict[tuple[str, int | None], ImageArray] = {}
         self._real: dict[Column, RealStatistics | None] = {}
+        self._known: dict[Column, dict[tuple[int, ...], Tensor]] = {}  # of the reals, for the kernel distance
         self._refuse_what_cannot_work()
 
     def _refuse_what_cannot_work(self) -> None:
@@ -258,7 +259,7 @@ class Evaluator:
                 self._real[column] = self.real_statistics(column, device=device)
             fakes = column.n_fake or self.n_fake
             m = FeatureMeasures(column, self.measures, n_fake=fakes, pool=self.pool, device=states)
-            m.start(self._real[column], device=states)
+            m.start(self._real[column], device=states, known=self._known.setdefault(column, {}))
             of_features.append(m)
         if self._of_pixels():
             mixed = getattr(self.data, "mixed", True)

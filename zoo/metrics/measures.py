@@ -14,7 +14,7 @@ from zoo.metrics.features import Features
 from zoo.metrics.frechet import FrechetDistance
 from zoo.metrics.frechet_infinity import FrechetInfinity
 from zoo.metrics.inception_score import InceptionScore
-from zoo.metrics.kernel_distance import KernelDistance
+from zoo.metrics.kernel_distance import KernelDistance, Known
 from zoo.metrics.modes import StackedModes
 from zoo.metrics.ms_ssim import PairwiseMSSSIM
 from zoo.metrics.ndb import StatisticallyDifferentBins
@@ -103,13 +103,16 @@ class FeatureMeasures:
         if "nn" in wanted:
             self.pairs["nn"] = NearestNeighbours().to(device)
 
-    def start(self, statistics: RealStatistics | None, *, device: torch.device) -> None:
-        """Count the reals: their statistics on process 0, None on the others, which count nothing."""
+    def start(self, statistics: RealStatistics | None, *, device: torch.device, known: Known | None = None) -> None:
+        """Count the reals: their statistics on process 0, None on the others, which count nothing. In `known` the
+        kernel distance keeps its terms of these reals from one evaluation to the next."""
         none = torch.zeros(0, self.column.extractor.dim, device=device)
         index = torch.arange(0, device=device)
         pool = none if statistics is None else statistics.pool.to(device)
         few = pool[torch.from_numpy(fixed_order(len(pool))[:FEW]).to(device)]  # the pool is in the order of the files
         for name, pair in self.pairs.items():
+            if isinstance(pair, KernelDistance) and known is not None:
+                pair.known = known
             mine = few if name == "pr_few" else pool
             pair.update(mine, index=torch.arange(len(mine), device=device), side="real")
             pair.update(none, index=index, side="fake")
