@@ -4,6 +4,7 @@
 
 Each target's command line, as on this machine (one core or a GPU), with --dry_run: a few updates and two evaluations
 are measured, the rest is counted; the reals' features, which the cache keeps, are not. Run it where nothing else runs.
+The time is that of all of a recipe's images, before which `zoo pretrain` ends some targets.
 """
 
 import argparse
@@ -16,6 +17,7 @@ import torch
 from pages import write_between
 
 from zoo.commands.targets import TARGETS, Target
+from zoo.runs.environment import describe_hardware
 
 BEGIN, END = "<!-- written by benchmarks/evaluation_share.py -->", "<!-- end of evaluation_share.py -->"
 TIME = re.compile(r"^time +(\S+) of training: updates (\S+?)(?:, (\d+) evaluations (\S+?))?(?:,| \(|$)", re.MULTILINE)
@@ -50,7 +52,13 @@ def main() -> None:
     arguments = parser.parse_args()
     colour = {target.name: target for target in TARGETS if target.data != "mnist"}
     names = arguments.only.split(",") if arguments.only else list(colour)
-    lines = ["| target | whole budget | evaluations | their time | share |", "|---|---|---|---|---|"]
+    on = torch.cuda.get_device_name() if torch.cuda.is_available() else f"a core of {describe_hardware()['cpu']}"
+    lines = [
+        f"On {on}, torch {torch.__version__}:",
+        "",
+        "| target | time of all its images | evaluations | their time | share |",
+        "|---|---|---|---|---|",
+    ]
     print("\n".join(lines), flush=True)
     for name in names:
         lines.append(row(colour[name], arguments.data_dir))
