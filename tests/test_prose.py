@@ -6,10 +6,13 @@ import statistics
 from typing import Any
 
 import pytest
-from pages import ROOT
+from pages import ROOT, spans, tables
 
+from zoo.commands.targets import TARGETS
+from zoo.experiments.measures import MEASURES
 from zoo.metrics.parzen import VALIDATION_IMAGES
 from zoo.models.wgan import WGAN
+from zoo.releases.find import SHIPPED, list_pretrained
 from zoo.training.scripts import script_of
 
 
@@ -21,6 +24,12 @@ def text_of(file: str) -> str:
 def record(name: str) -> Any:
     """A committed record, of a run or of a study."""
     return json.loads((ROOT / f"reproductions/records/{name}.json").read_text())
+
+
+def all_records() -> list[Any]:
+    """Of runs, those of studies among them."""
+    found = [json.loads(file.read_text()) for file in (ROOT / "reproductions/records").glob("*.json")]
+    return [run for entry in found for run in entry.get("records", {"": entry}).values()]
 
 
 def last_values(study: str, beginning: str) -> list[dict[str, float]]:
@@ -160,6 +169,17 @@ def test_what_fine_tuning_to_cars_ends_at() -> None:
         f"{stylegan['augmented']} with `--augment`, and at {stylegan['scratch']} and (augmented) "
         f"{stylegan['scratch-augmented']} [from scratch]"
     ) in text
+    resnet = {
+        arm: statistics.mean(
+            v["fd_resnet500_validation"] for v in last_values("dcgan-study-finetune_colour", f"{arm}-seed")
+        )
+        for arm in dcgan
+    }
+    assert (
+        f"(`fd_resnet`): {resnet['freeze-1']:.1f} with the block frozen, {resnet['finetuned']:.1f} without, "
+        f"{resnet['augmented']:.1f} with `--augment`; {resnet['scratch']:.1f} and (augmented) "
+        f"{resnet['scratch-augmented']:.1f} from scratch"
+    ) in text
 
 
 def test_every_fine_tuned_run_of_stylegan_ends_nearer_to_cars_than_any_from_scratch() -> None:
@@ -177,3 +197,46 @@ def test_every_fine_tuned_run_of_stylegan_ends_nearer_to_cars_than_any_from_scra
     shares = [round(study["findings"][f"share_of_images_{arm}"], 2) for arm in ("finetuned", "freeze-1", "augmented")]
     assert sorted(shares) == [0.5, 0.5, 0.75]
     assert "after half or three quarters of the images" in text_of("docs/stylegan.md")
+
+
+def test_every_run_in_colour_is_told_with_its_hardware() -> None:
+    """The page says what each had: those of one commit the H200, all others a core. DCGAN's faces were left out."""
+    text, machines = text_of("docs/results.md"), {}
+    for name in {file.stem for file in (ROOT / "reproductions/records").glob("*-seed0.json")}:
+        run = record(name)
+        if run["dataset"]["name"].startswith(("CIFAR10", "CelebA")):
+            machines[run["commit"][:7]] = bool(run["hardware"]["gpus"])
+    assert [commit for commit in machines if f"({commit})" not in text and f"commit {commit} " not in text] == []
+    assert [commit for commit, gpu in machines.items() if gpu] == ["7132784"]
+    slow = record("dcgan-celeba_community-seed0")
+    assert f"DCGAN's on faces ({slow['commit'][:7]}) and StyleGAN's" in text
+    assert slow["wall_time_s"] == pytest.approx(7_200, rel=0.1)
+
+
+def test_releases_whose_samples_leave_nearly_all_photographs_out() -> None:
+    figures = {path.parent.name: json.loads(path.read_text())["figures"] for path in SHIPPED.glob("*/card.json")}
+    few = {name: of["recall_resnet10k"] for name, of in figures.items() if of.get("recall_resnet10k", 1) < 0.1}
+    assert few.keys() == {"gan.cifar10", "gan.celeba64"}
+    assert (
+        f"GAN 2014's two releases in colour ({few['gan.cifar10']:.2f} on CIFAR-10, {few['gan.celeba64']:.3f} on faces)"
+    ) in text_of("docs/measures.md")
+
+
+def test_how_many_releases_there_are_and_what_one_takes() -> None:
+    assert f"All {len(list_pretrained())} are there." in text_of("README.md")
+    assert {target.name for target in TARGETS} == set(list_pretrained())
+    minutes = sorted(target.minutes for target in TARGETS)
+    assert minutes[-1] == 8 * 60
+    assert minutes[len(minutes) // 2] <= 2 * 60
+
+
+def test_every_measure_that_the_tables_show_is_explained() -> None:
+    """By its own name, or by one of its family, in the table of names."""
+    (table,) = (table for table in tables((ROOT / "docs/README.md").read_text()) if table[0] == ["name", "what"])
+    rows = " ".join(" ".join(row) for row in table)
+    explained = {found.measure.name for name in spans(rows) if (found := MEASURES.find(name))}
+    explained |= {name.partition("_")[0] for name in spans(rows) if name.endswith("_...")}
+    tests = [test for run in all_records() for test in run["tests"]]
+    shown = {name for test in tests for name in test["values"] if not MEASURES.is_secondary(name)}
+    told = {name for name in shown if (found := MEASURES.find(name)) and found.measure.name in explained}
+    assert sorted(shown - told - {name for name in shown if f"`{name}`" in rows}) == []
