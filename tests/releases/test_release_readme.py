@@ -12,8 +12,11 @@ from zoo.metrics.protocol import protocol_hash, value_name
 from zoo.models import MODELS
 from zoo.models.dcgan import DCGAN
 from zoo.models.trained import FinishedRun
+from zoo.releases.card import described
 from zoo.releases.export import export, settings_of_test
 from zoo.releases.find import SHIPPED
+from zoo.releases.hub import repository
+from zoo.releases.model_card import collection_card
 from zoo.releases.readme import readme_of
 from zoo.releases.release import Release
 from zoo.releases.verify import verify
@@ -101,6 +104,21 @@ def test_the_time_is_that_of_the_whole_training_and_not_of_the_best_checkpoint(r
     assert f"{updates}of a training of 320 images that took 0:0" in text
     assert f"{updates}in 0:0" in readme_of(card, DCGAN.reference)
     assert card["training"]["hardware"] == hardware({"hardware": describe_hardware()})
+
+
+def test_a_release_that_is_not_its_recipes_says_so():
+    """The recipe's line alone stood there: gamma = 750 and a score of 8.80, of a release with gamma 1."""
+    card = Release(SHIPPED / "pggan.cifar10").card
+    text = readme_of(card, MODELS["pggan"].reference)
+    assert "recipe `cifar10`: section 6.5: CIFAR-10 without labels, gamma = 750 and joint updates" in text
+    (line,) = (line for line in text.splitlines() if "Inception score 8.80" in line)
+    assert "; this one with other settings: `--model.fmap_base 512 " in line
+    assert "--model.gp_target 1" in line
+    pytest.importorskip("huggingface_hub")
+    assert described(card) in collection_card([card], repository("hf://a/b"))
+    assert "other settings" not in described(
+        card | {"training": card["training"] | {"commands": [["zoo", "fit", "pggan"]]}}
+    )
 
 
 @pytest.mark.parametrize("folder", sorted(path.parent for path in SHIPPED.glob("*/card.json")), ids=lambda f: f.name)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from zoo.nn.reference import Reference
-from zoo.releases.card import GRID_FILE
+from zoo.releases.card import GRID_FILE, described
 from zoo.runs.text import duration, encodable
 
 README_FILE = "README.md"
@@ -31,7 +31,7 @@ def readme_of(card: Mapping[str, Any], reference: Reference, *, address: str | N
     commands = [" ".join(map(shlex.quote, command)) for command in training["commands"]]
     text = f"""# {name}
 
-{card["summary"][:1].upper()}{card["summary"][1:]}: {reference.title} ({reference.short}, {reference.url}).
+{reference.title} ({reference.short}, {reference.url}), recipe `{card["recipe"]}`: {described(card)}.
 
 ![Samples of seed {card["grid"]["seed"]}]({GRID_FILE})
 
