@@ -11,6 +11,7 @@ from pages import ROOT, spans, tables
 from zoo.commands.targets import TARGETS
 from zoo.experiments.measures import MEASURES
 from zoo.metrics.parzen import VALIDATION_IMAGES
+from zoo.models import MODELS
 from zoo.models.wgan import WGAN
 from zoo.releases.find import SHIPPED, list_pretrained
 from zoo.training.scripts import script_of
@@ -240,3 +241,14 @@ def test_every_measure_that_the_tables_show_is_explained() -> None:
     shown = {name for test in tests for name in test["values"] if not MEASURES.is_secondary(name)}
     told = {name for name in shown if (found := MEASURES.find(name)) and found.measure.name in explained}
     assert sorted(shown - told - {name for name in shown if f"`{name}`" in rows}) == []
+
+
+def test_which_recipes_on_images_choose_no_best_checkpoint() -> None:
+    without = {
+        (paper, name)
+        for paper in MODELS
+        for name, recipe in script_of(paper).recipes.items()
+        if not recipe.config["keep"].get("monitor") and "Points" not in recipe.config["data"]["class_path"]
+    }
+    assert {name for _, name in without} == {"mnist_1000", "mnist_1000_clip", "digits_random", "digits_random_gan"}
+    assert "chooses it, as nearly all recipes on images do" in text_of("README.md")
