@@ -252,3 +252,60 @@ def test_which_recipes_on_images_choose_no_best_checkpoint() -> None:
     }
     assert {name for _, name in without} == {"mnist_1000", "mnist_1000_clip", "digits_random", "digits_random_gan"}
     assert "chooses it, as nearly all recipes on images do" in text_of("README.md")
+
+
+def test_what_fine_tuning_to_nines_takes() -> None:
+    text, study = text_of("README.md"), record("dcgan-study-finetune")
+    shares = [
+        f"{100 * study['findings'][f'share_of_images_{arm}']:.0f} %" for arm in ("finetuned", "freeze-1", "freeze-2")
+    ]
+    assert f"is after {shares[0]} of the images as near to the nines" in text
+    assert f"({shares[1]} with D's first block frozen, {shares[2]} with two)" in text
+    tuned, scratch = (last_values("dcgan-study-finetune", arm)[0]["fd_lenet"] for arm in ("finetuned", "scratch"))
+    assert f"at a `fd_lenet` of {tuned:.1f} against {scratch:.1f}" in text
+
+
+def test_what_the_random_architectures_score() -> None:
+    text = text_of("docs/wgan_gp.md")
+    gan, penalty = (
+        [values["is_lenet"] for values in last_values("wgan_gp-study-architectures", f"{method}-")]
+        for method in ("gan", "wgan-gp")
+    )
+    pairs = list(zip(gan, penalty, strict=True))
+    higher, passing = sum(b > a for a, b in pairs), sum(b > 2 for b in penalty)
+    both = sum(min(pair) > 2 for pair in pairs)
+    assert f"{higher} of {len(pairs)} score higher; {passing} pass a score of 2, of which {both} also do" in text
+    (alone,) = (number for number, (a, b) in enumerate(pairs) if a > 2 >= b)
+    assert f"one architecture ({alone}) passes with the GAN alone" in text
+    low = [score for score in gan if score < 1.2]
+    assert len(low) == 13
+    assert "Thirteen GANs ended at a score of 1.0 to 1.2" in text
+    counts = (sum(b > 4 >= a for a, b in pairs), sum(a > 4 >= b for a, b in pairs), sum(min(p) > 4 for p in pairs))
+    assert f"here {counts[0]}, {counts[1]}, {counts[2]} and {len(pairs) - sum(counts)}." in text
+
+
+def test_gradients_and_distances_of_wgan_gps_points() -> None:
+    text = text_of("docs/wgan_gp.md")
+    toys = [last_values("wgan_gp-study-toys", name)[0] for name in ("8gaussians", "25gaussians", "swissroll")]
+    norms = ", ".join(f"{values['critic_gradient_norm']:.2f}" for values in toys[:2])
+    assert f"have the norms {norms} and {toys[2]['critic_gradient_norm']:.2f}, where" in text
+    surfaces = [values["critic_gradient_norm"] for values in last_values("wgan_gp-study-surfaces", "penalty-")]
+    (mnist,) = (test for test in record("wgan_gp-mnist-seed0")["tests"] if test["checkpoint"] == "last.ckpt")
+    assert (
+        f"{min(surfaces):.1f} to {max(surfaces):.1f} were measured here, and "
+        f"{mnist['values']['critic_gradient_norm']:.2f} on MNIST"
+    ) in text
+    steep, penalty, still = (
+        last_values("wgan_gp-study-gradients", name)[0]["wasserstein_exact"]
+        for name in ("clip-0.1", "penalty", "clip-0.01")
+    )
+    assert f"($W_1$ {steep:.2f} at $c = 0.1$)" in text
+    assert (
+        f"With the penalty they are not near yet ({penalty:.1f}); with the smaller $c$ G never moved ({still:.1f},"
+        in text
+    )
+
+
+def test_how_wgans_estimate_ranks_its_checkpoints() -> None:
+    (values,) = last_values("wgan-study-mnist", "wgan")
+    assert f"[Spearman {values['wasserstein_spearman_fd_lenet2k']:.4f}]" in text_of("README.md")
