@@ -223,6 +223,16 @@ def test_releases_whose_samples_leave_nearly_all_photographs_out() -> None:
     ) in text_of("docs/measures.md")
 
 
+@pytest.mark.parametrize("data", ["cifar10", "celeba64"])
+def test_gans_photographs_are_the_farthest_from_their_data(data: str) -> None:
+    cards = {path.parent.name: json.loads(path.read_text())["figures"] for path in SHIPPED.glob(f"*.{data}/card.json")}
+    for name in ("fd_resnet10k", "fd_efficientnet10k"):
+        distances = {release: figures[name] for release, figures in cards.items() if name in figures}
+        assert max(distances, key=lambda release: distances[release]) == f"gan.{data}"
+    assert cards[f"gan.{data}"]["recall_efficientnet10k"] < 0.01
+    assert "of all releases these are the farthest from their data, with next to no recall" in text_of("docs/gan.md")
+
+
 def test_how_many_releases_there_are_and_what_one_takes() -> None:
     assert f"All {len(list_pretrained())} are there." in text_of("README.md")
     assert {target.name for target in TARGETS} == set(list_pretrained())
