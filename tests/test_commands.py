@@ -1,5 +1,6 @@
 """The `zoo` command from its arguments on, and training with W&B offline and without W&B."""
 
+import argparse
 import contextlib
 import sys
 from collections.abc import Callable
@@ -9,7 +10,7 @@ import pytest
 from made_runs import make_run
 from wandb_files import history, ids, wandb_records, without_account
 
-from zoo.__main__ import main
+from zoo.__main__ import main, parser
 from zoo.metrics.extractors import EXTRACTORS
 from zoo.models import MODELS
 from zoo.runs.record import read_metrics
@@ -139,6 +140,12 @@ def test_help_of_a_study_says_how_it_is_called(
     assert "usage: zoo study dcgan --name NAME " in shown
     assert "usage: zoo {fit,test,predict} dcgan " in shown
     assert "see `zoo study PAPER --help`" in help_of("study", monkeypatch=monkeypatch, capsys=capsys)
+
+
+def test_each_option_is_explained() -> None:
+    (commands,) = (a.choices for a in parser()._actions if isinstance(a, argparse._SubParsersAction))
+    silent = [(name, a.option_strings or a.dest) for name, own in commands.items() for a in own._actions if not a.help]
+    assert silent == []
 
 
 @pytest.mark.parametrize("command", ["evaluate", "neighbours"])
