@@ -1,7 +1,6 @@
 """README, CONTRIBUTING, docs and notebooks: links, commands, snippets, and the code that the pages quote."""
 
 import argparse
-import ast
 import functools
 import inspect
 import re
@@ -42,7 +41,7 @@ from zoo.releases.find import SHIPPED, list_pretrained
 from zoo.training.plan import make_plan
 from zoo.training.scripts import script_of
 from zoo.training.study import Member, Study
-from zoo.training.words import TAKEN, Words
+from zoo.training.words import Words
 
 SHARED = [
     ROOT / "zoo" / f"{name}.py"
@@ -207,32 +206,6 @@ def test_commands_that_are_mentioned_exist(file: Path) -> None:
             assert words[3] in subcommands, f"{file.name}: {mention}"
         else:
             check(mention)
-
-
-@functools.cache
-def known_options() -> frozenset[str]:
-    """All options of `zoo` and of the papers' command lines, with the arguments of every paper and data set."""
-    (commands_of_zoo,) = (a for a in zoo_parser()._actions if isinstance(a, argparse._SubParsersAction))
-    own = [*commands_of_zoo.choices.values(), *(parser_of("dcgan", name) for name in ("fit", "test", "predict"))]
-    found = {option for one in own for action in one._actions for option in action.option_strings}
-    for prefix, kinds in (("model", MODELS.values()), ("data", zoo.data.DATASETS.values())):
-        for kind in (base for one in kinds for base in one.__mro__):
-            found |= {f"--{prefix}.{name}" for name in inspect.signature(kind.__init__).parameters}
-    taken = {f"--{name}" for names in TAKEN.values() for name in names}
-    return frozenset(found | taken | {"--help_all", "--model.objective", "--signal"})  # the last is SLURM's
-
-
-@pytest.mark.parametrize("file", [*DOCUMENTS, *NOTEBOOKS, *(ROOT / "reproductions").glob("*.py")], ids=name_of)
-def test_options_that_are_named_exist(file: Path) -> None:
-    """Those that stand alone in running text, `--keep.monitor NAME`, and in the docstrings of scripts."""
-    text = file.read_text()
-    if file.suffix == ".py":
-        text = ast.get_docstring(ast.parse(text)) or ""
-    named = {span.partition(" ")[0] for span in spans(markdown_of(file) if file.suffix == ".ipynb" else text)}
-    for option in (re.split(r"[=\s]", name)[0].rstrip(".") for name in named if re.match(r"--\w", name)):
-        parts = option.split(".")
-        nested = {".".join(parts[:n]) for n in range(1, len(parts) + 1)} if option.count(".") > 1 else {option}
-        assert nested & known_options(), f"{file.name}: {option}"
 
 
 def test_a_wrong_command_is_found() -> None:
