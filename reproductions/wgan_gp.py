@@ -114,11 +114,12 @@ Differences from the paper and from the authors' code
 10. The toy recipes draw every batch afresh. The authors' 25 Gaussians repeat a set of 100,000 points.
 11. `mnist_1000` takes the network of the MNIST script and the first 1,000 training digits: the paper names
     neither ("large unregularized" networks, a random subset).
-12. `lsun64` is "Good" of the authors' 64x64 script; the study `figure2` takes the seven architectures of figure 2, whose
-    sizes are the script's. How long the paper trains them is not reported: 200,000 generator updates as in the script.
-    The language model is not here. Where the 64x64 critics have layer norm with the penalty they have BatchNorm with
-    another method, as in the script (but for the architecture that normalises nothing); D of `cifar10_gan` has BatchNorm, as in its script, while the MNIST script has it for weight clipping alone. The CIFAR-10
-    ResNets' script has no other method: `--model.method` changes their objective and its constants, not the networks.
+12. `lsun64` is "Good" of the authors' 64x64 script; the study `figure2` takes the seven architectures of figure 2,
+    whose sizes are the script's. How long the paper trains them is not reported: 200,000 generator updates as in the
+    script. The language model is not here. Where the 64x64 critics have layer norm with the penalty they have BatchNorm
+    with another method, as in the script (but for the architecture that normalises nothing); D of `cifar10_gan` has
+    BatchNorm, as in its script, while the MNIST script has it for weight clipping alone. The CIFAR-10 ResNets' script
+    has no other method: `--model.method` changes their objective and its constants, not the networks.
 13. `celeba`, `stacked` and `digits` are extensions without a reported figure.
 14. `surface_*` trains the critic alone against reals plus N(0, I), as in figure 1a; `critic_surface` gives the
     contours. How long the paper trains it is not reported; the samples in the grids are of an untrained generator.

@@ -1,5 +1,7 @@
 """The `zoo` command from its arguments on, and training with W&B offline and without W&B."""
 
+import argparse
+import contextlib
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +10,8 @@ import pytest
 from made_runs import make_run
 from wandb_files import history, ids, wandb_records, without_account
 
-from zoo.__main__ import main
+from zoo.__main__ import main, parser
+from zoo.metrics.extractors import EXTRACTORS
 from zoo.models import MODELS
 from zoo.runs.record import read_metrics
 from zoo.training import reproduce
@@ -120,6 +123,37 @@ def test_training_resuming_and_comparing(
         assert any(values.items() <= point.items() for point in mirrored), row
     assert sum("fd_lenet100" in point for point in mirrored) == 3
     assert "was mirrored to W&B while training" in refused("wandb-push", run)
+
+
+def help_of(*words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> str:
+    """What `zoo WORDS --help` prints, in one line."""
+    monkeypatch.setattr(sys, "argv", ["zoo", *words, "--help"])
+    with contextlib.suppress(SystemExit):
+        main()
+    return " ".join(capsys.readouterr().out.split())
+
+
+def test_help_of_a_study_says_how_it_is_called(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown = help_of("study", "dcgan", monkeypatch=monkeypatch, capsys=capsys)
+    assert "usage: zoo study dcgan --name NAME " in shown
+    assert "usage: zoo {fit,test,predict} dcgan " in shown
+    assert "see `zoo study PAPER --help`" in help_of("study", monkeypatch=monkeypatch, capsys=capsys)
+
+
+def test_each_option_is_explained() -> None:
+    (commands,) = (a.choices for a in parser()._actions if isinstance(a, argparse._SubParsersAction))
+    silent = [(name, a.option_strings or a.dest) for name, own in commands.items() for a in own._actions if not a.help]
+    assert silent == []
+
+
+@pytest.mark.parametrize("command", ["evaluate", "neighbours"])
+def test_help_names_all_feature_networks(
+    command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown = help_of(command, monkeypatch=monkeypatch, capsys=capsys)
+    assert [name for name in EXTRACTORS if name not in shown] == []
 
 
 def test_an_unknown_option_is_answered_with_the_commands_own_usage(

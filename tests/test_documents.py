@@ -196,11 +196,11 @@ def test_shell_scripts_are_of_the_shell(file: Path) -> None:
         assert (read.returncode, read.stderr) == (0, ""), script
 
 
-@pytest.mark.parametrize("file", DOCUMENTS, ids=name_of)
+@pytest.mark.parametrize("file", [*DOCUMENTS, *NOTEBOOKS], ids=name_of)
 def test_commands_that_are_mentioned_exist(file: Path) -> None:
     """Those without arguments by their name alone."""
     (subcommands,) = (a.choices for a in zoo_parser()._actions if isinstance(a, argparse._SubParsersAction))
-    for mention in mentions(file.read_text()):
+    for mention in mentions(markdown_of(file) if file.suffix == ".ipynb" else file.read_text()):
         words = mention.split()
         if words[1:3] == ["-m", "zoo"] and len(words) == 4:
             assert words[3] in subcommands, f"{file.name}: {mention}"

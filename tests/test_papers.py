@@ -69,6 +69,15 @@ def test_reported_reached_and_not_run(folder: Path) -> None:
     assert without_cost(found)[0] == ("mnist", "MNIST", "parzen_ll", "225 +/- 2", "not run", "")
 
 
+def test_figures_stand_beside_the_data_that_they_are_of() -> None:
+    """The recipe's data stood there: CIFAR-10 enlarged, which WGAN's run was not, and faces for the study's cars."""
+    reached = list(results())
+    wgan, dcgan = (list(table(paper, reached)) for paper in ("wgan", "dcgan"))
+    assert {row[1] for row in wgan if row[0] == "cifar10"} == {"CIFAR10 32x32"}
+    assert {row[1] for row in dcgan if ", cars, " in row[0]} == {"CIFAR10 64x64"}
+    assert {row[1] for row in dcgan if row[0] == "celeba_community"} == {"CelebA 64x64"}
+
+
 def test_what_was_not_run_stands_in_readme(folder: Path) -> None:
     recipes = script_of("gan").recipes
     assert list(not_run("gan", recipes, list(results(folder)))) == []

@@ -6,10 +6,14 @@ import statistics
 from typing import Any
 
 import pytest
-from pages import ROOT
+from pages import ROOT, spans, tables
 
+from zoo.commands.targets import TARGETS
+from zoo.experiments.measures import MEASURES
 from zoo.metrics.parzen import VALIDATION_IMAGES
+from zoo.models import MODELS
 from zoo.models.wgan import WGAN
+from zoo.releases.find import SHIPPED, list_pretrained
 from zoo.training.scripts import script_of
 
 
@@ -21,6 +25,12 @@ def text_of(file: str) -> str:
 def record(name: str) -> Any:
     """A committed record, of a run or of a study."""
     return json.loads((ROOT / f"reproductions/records/{name}.json").read_text())
+
+
+def all_records() -> list[Any]:
+    """Of runs, those of studies among them."""
+    found = [json.loads(file.read_text()) for file in (ROOT / "reproductions/records").glob("*.json")]
+    return [run for entry in found for run in entry.get("records", {"": entry}).values()]
 
 
 def last_values(study: str, beginning: str) -> list[dict[str, float]]:
@@ -160,6 +170,17 @@ def test_what_fine_tuning_to_cars_ends_at() -> None:
         f"{stylegan['augmented']} with `--augment`, and at {stylegan['scratch']} and (augmented) "
         f"{stylegan['scratch-augmented']} [from scratch]"
     ) in text
+    resnet = {
+        arm: statistics.mean(
+            v["fd_resnet500_validation"] for v in last_values("dcgan-study-finetune_colour", f"{arm}-seed")
+        )
+        for arm in dcgan
+    }
+    assert (
+        f"(`fd_resnet`): {resnet['freeze-1']:.1f} with the block frozen, {resnet['finetuned']:.1f} without, "
+        f"{resnet['augmented']:.1f} with `--augment`; {resnet['scratch']:.1f} and (augmented) "
+        f"{resnet['scratch-augmented']:.1f} from scratch"
+    ) in text
 
 
 def test_every_fine_tuned_run_of_stylegan_ends_nearer_to_cars_than_any_from_scratch() -> None:
@@ -177,3 +198,124 @@ def test_every_fine_tuned_run_of_stylegan_ends_nearer_to_cars_than_any_from_scra
     shares = [round(study["findings"][f"share_of_images_{arm}"], 2) for arm in ("finetuned", "freeze-1", "augmented")]
     assert sorted(shares) == [0.5, 0.5, 0.75]
     assert "after half or three quarters of the images" in text_of("docs/stylegan.md")
+
+
+def test_every_run_in_colour_is_told_with_its_hardware() -> None:
+    """The page says what each had: those of one commit the H200, all others a core. DCGAN's faces were left out."""
+    text, machines = text_of("docs/results.md"), {}
+    for name in {file.stem for file in (ROOT / "reproductions/records").glob("*-seed0.json")}:
+        run = record(name)
+        if run["dataset"]["name"].startswith(("CIFAR10", "CelebA")):
+            machines[run["commit"][:7]] = bool(run["hardware"]["gpus"])
+    assert [commit for commit in machines if f"({commit})" not in text and f"commit {commit} " not in text] == []
+    assert [commit for commit, gpu in machines.items() if gpu] == ["7132784"]
+    slow = record("dcgan-celeba_community-seed0")
+    assert f"DCGAN's on faces ({slow['commit'][:7]}) and StyleGAN's" in text
+    assert slow["wall_time_s"] == pytest.approx(7_200, rel=0.1)
+
+
+def test_releases_whose_samples_leave_nearly_all_photographs_out() -> None:
+    figures = {path.parent.name: json.loads(path.read_text())["figures"] for path in SHIPPED.glob("*/card.json")}
+    few = {name: of["recall_resnet10k"] for name, of in figures.items() if of.get("recall_resnet10k", 1) < 0.1}
+    assert few.keys() == {"gan.cifar10", "gan.celeba64"}
+    assert (
+        f"GAN 2014's two releases in colour ({few['gan.cifar10']:.2f} on CIFAR-10, {few['gan.celeba64']:.3f} on faces)"
+    ) in text_of("docs/measures.md")
+
+
+@pytest.mark.parametrize("data", ["cifar10", "celeba64"])
+def test_gans_photographs_are_the_farthest_from_their_data(data: str) -> None:
+    cards = {path.parent.name: json.loads(path.read_text())["figures"] for path in SHIPPED.glob(f"*.{data}/card.json")}
+    for name in ("fd_resnet10k", "fd_efficientnet10k"):
+        distances = {release: figures[name] for release, figures in cards.items() if name in figures}
+        assert max(distances, key=lambda release: distances[release]) == f"gan.{data}"
+    assert cards[f"gan.{data}"]["recall_efficientnet10k"] < 0.01
+    assert "of all releases these are the farthest from their data, with next to no recall" in text_of("docs/gan.md")
+
+
+def test_how_many_releases_there_are_and_what_one_takes() -> None:
+    assert f"All {len(list_pretrained())} are there." in text_of("README.md")
+    assert {target.name for target in TARGETS} == set(list_pretrained())
+    minutes = sorted(target.minutes for target in TARGETS)
+    assert minutes[-1] == 8 * 60
+    assert minutes[len(minutes) // 2] <= 2 * 60
+
+
+def test_every_measure_that_the_tables_show_is_explained() -> None:
+    """By its own name, or by one of its family, in the table of names."""
+    (table,) = (table for table in tables((ROOT / "docs/README.md").read_text()) if table[0] == ["name", "what"])
+    rows = " ".join(" ".join(row) for row in table)
+    explained = {found.measure.name for name in spans(rows) if (found := MEASURES.find(name))}
+    explained |= {name.partition("_")[0] for name in spans(rows) if name.endswith("_...")}
+    tests = [test for run in all_records() for test in run["tests"]]
+    shown = {name for test in tests for name in test["values"] if not MEASURES.is_secondary(name)}
+    told = {name for name in shown if (found := MEASURES.find(name)) and found.measure.name in explained}
+    assert sorted(shown - told - {name for name in shown if f"`{name}`" in rows}) == []
+
+
+def test_which_recipes_on_images_choose_no_best_checkpoint() -> None:
+    without = {
+        (paper, name)
+        for paper in MODELS
+        for name, recipe in script_of(paper).recipes.items()
+        if not recipe.config["keep"].get("monitor") and "Points" not in recipe.config["data"]["class_path"]
+    }
+    assert {name for _, name in without} == {"mnist_1000", "mnist_1000_clip", "digits_random", "digits_random_gan"}
+    assert "chooses it, as nearly all recipes on images do" in text_of("README.md")
+
+
+def test_what_fine_tuning_to_nines_takes() -> None:
+    text, study = text_of("README.md"), record("dcgan-study-finetune")
+    shares = [
+        f"{100 * study['findings'][f'share_of_images_{arm}']:.0f} %" for arm in ("finetuned", "freeze-1", "freeze-2")
+    ]
+    assert f"is after {shares[0]} of the images as near to the nines" in text
+    assert f"({shares[1]} with D's first block frozen, {shares[2]} with two)" in text
+    tuned, scratch = (last_values("dcgan-study-finetune", arm)[0]["fd_lenet"] for arm in ("finetuned", "scratch"))
+    assert f"at a `fd_lenet` of {tuned:.1f} against {scratch:.1f}" in text
+
+
+def test_what_the_random_architectures_score() -> None:
+    text = text_of("docs/wgan_gp.md")
+    gan, penalty = (
+        [values["is_lenet"] for values in last_values("wgan_gp-study-architectures", f"{method}-")]
+        for method in ("gan", "wgan-gp")
+    )
+    pairs = list(zip(gan, penalty, strict=True))
+    higher, passing = sum(b > a for a, b in pairs), sum(b > 2 for b in penalty)
+    both = sum(min(pair) > 2 for pair in pairs)
+    assert f"{higher} of {len(pairs)} score higher; {passing} pass a score of 2, of which {both} also do" in text
+    (alone,) = (number for number, (a, b) in enumerate(pairs) if a > 2 >= b)
+    assert f"one architecture ({alone}) passes with the GAN alone" in text
+    low = [score for score in gan if score < 1.2]
+    assert len(low) == 13
+    assert "Thirteen GANs ended at a score of 1.0 to 1.2" in text
+    counts = (sum(b > 4 >= a for a, b in pairs), sum(a > 4 >= b for a, b in pairs), sum(min(p) > 4 for p in pairs))
+    assert f"here {counts[0]}, {counts[1]}, {counts[2]} and {len(pairs) - sum(counts)}." in text
+
+
+def test_gradients_and_distances_of_wgan_gps_points() -> None:
+    text = text_of("docs/wgan_gp.md")
+    toys = [last_values("wgan_gp-study-toys", name)[0] for name in ("8gaussians", "25gaussians", "swissroll")]
+    norms = ", ".join(f"{values['critic_gradient_norm']:.2f}" for values in toys[:2])
+    assert f"have the norms {norms} and {toys[2]['critic_gradient_norm']:.2f}, where" in text
+    surfaces = [values["critic_gradient_norm"] for values in last_values("wgan_gp-study-surfaces", "penalty-")]
+    (mnist,) = (test for test in record("wgan_gp-mnist-seed0")["tests"] if test["checkpoint"] == "last.ckpt")
+    assert (
+        f"{min(surfaces):.1f} to {max(surfaces):.1f} were measured here, and "
+        f"{mnist['values']['critic_gradient_norm']:.2f} on MNIST"
+    ) in text
+    steep, penalty, still = (
+        last_values("wgan_gp-study-gradients", name)[0]["wasserstein_exact"]
+        for name in ("clip-0.1", "penalty", "clip-0.01")
+    )
+    assert f"($W_1$ {steep:.2f} at $c = 0.1$)" in text
+    assert (
+        f"With the penalty they are not near yet ({penalty:.1f}); with the smaller $c$ G never moved ({still:.1f},"
+        in text
+    )
+
+
+def test_how_wgans_estimate_ranks_its_checkpoints() -> None:
+    (values,) = last_values("wgan-study-mnist", "wgan")
+    assert f"[Spearman {values['wasserstein_spearman_fd_lenet2k']:.4f}]" in text_of("README.md")

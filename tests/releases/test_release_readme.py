@@ -12,11 +12,16 @@ from zoo.metrics.protocol import protocol_hash, value_name
 from zoo.models import MODELS
 from zoo.models.dcgan import DCGAN
 from zoo.models.trained import FinishedRun
+from zoo.releases.card import described
 from zoo.releases.export import export, settings_of_test
 from zoo.releases.find import SHIPPED
+from zoo.releases.hub import repository
+from zoo.releases.model_card import collection_card
 from zoo.releases.readme import readme_of
 from zoo.releases.release import Release
 from zoo.releases.verify import verify
+from zoo.runs.environment import describe_hardware
+from zoo.runs.record import hardware
 
 
 def test_a_release_says_in_sentences_what_its_card_says(released):
@@ -88,6 +93,32 @@ def test_settings_of_a_test_are_those_of_its_protocols(settings):
     assert EvaluationSettings(**found) == settings
     full = {key: fields | {"n_fake": 10_000} for key, fields in texts.items()}
     assert settings_of_test({"protocols": protocols}, full, images=100)["test_samples"] is None
+
+
+def test_the_time_is_that_of_the_whole_training_and_not_of_the_best_checkpoint(released):
+    card = Release(released / "dcgan.digits").card
+    last = {name: m | {"last": m["last"] | {"images_seen": 320}} for name, m in card["training"]["measures"].items()}
+    assert last
+    text = readme_of(card | {"training": card["training"] | {"measures": last, "hardware": "A CPU"}}, DCGAN.reference)
+    updates = f"- 192 images seen, {card['training']['generator_steps']} updates of G, "
+    assert f"{updates}of a training of 320 images that took 0:0" in text
+    assert f"{updates}in 0:0" in readme_of(card, DCGAN.reference)
+    assert card["training"]["hardware"] == hardware({"hardware": describe_hardware()})
+
+
+def test_a_release_that_is_not_its_recipes_says_so():
+    """The recipe's line alone stood there: gamma = 750 and a score of 8.80, of a release with gamma 1."""
+    card = Release(SHIPPED / "pggan.cifar10").card
+    text = readme_of(card, MODELS["pggan"].reference)
+    assert "recipe `cifar10`: section 6.5: CIFAR-10 without labels, gamma = 750 and joint updates" in text
+    (line,) = (line for line in text.splitlines() if "Inception score 8.80" in line)
+    assert "; this one with other settings: `--model.fmap_base 512 " in line
+    assert "--model.gp_target 1" in line
+    pytest.importorskip("huggingface_hub")
+    assert described(card) in collection_card([card], repository("hf://a/b"))
+    assert "other settings" not in described(
+        card | {"training": card["training"] | {"commands": [["zoo", "fit", "pggan"]]}}
+    )
 
 
 @pytest.mark.parametrize("folder", sorted(path.parent for path in SHIPPED.glob("*/card.json")), ids=lambda f: f.name)

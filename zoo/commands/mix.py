@@ -15,9 +15,11 @@ PACE = 60  # milliseconds of a film's frame
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
     model_argument.add_model_arguments(parser, out="mixing.png", film=True)
-    parser.add_argument("--layers", choices=("coarse", "middle", "fine"), default="coarse")
-    parser.add_argument("--rows", type=positive, default=4)
-    parser.add_argument("--columns", type=positive, default=6)
+    add = parser.add_argument
+    styles = "styles that the sources give (default: %(default)s)"
+    add("--layers", choices=("coarse", "middle", "fine"), default="coarse", help=styles)
+    add("--rows", type=positive, default=4, help="destinations, at the left (default: %(default)s)")
+    add("--columns", type=positive, default=6, help="sources, at the top (default: %(default)s)")
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -21,7 +21,7 @@ def add_model(parser: argparse.ArgumentParser) -> None:
 def add_model_arguments(parser: argparse.ArgumentParser, *, out: str | None, film: bool = False) -> None:
     """Model, seed, device, and where the picture goes (`out` by default; None: samples.png); or the `film`."""
     add_model(parser)
-    parser.add_argument("--seed", type=seed, default=0)
+    parser.add_argument("--seed", type=seed, default=0, help="of the latents (default: %(default)s)")
     formats = f"; {', '.join(FILMS)} are films" if film else ""
     parser.add_argument("--out", default=out, help=f"default: {out or 'samples.png'}{formats}")
     parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, ...")

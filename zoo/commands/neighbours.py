@@ -26,7 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("-k", type=positive, default=6, help="training images beside each (default: %(default)s)")
     add("--data", help="a data set of zoo.data, instead of the one it was trained on")
     add("--data_dir", help="where the data lie now")
-    add("--features", default=None, help="inception, efficientnet, resnet, lenet, or pixels (default: what suits)")
+    networks = "inception, efficientnet, dinov2, resnet, lenet"
+    add("--features", default=None, help=f"{networks}, or pixels (default: what suits)")
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -66,7 +66,7 @@ def table(paper: str, reached: list[Result]) -> Iterator[tuple[str, ...]]:
         own = [result for result in mine if result.recipe == name]
         for result in own:
             shown, *values = cells((result,))
-            yield shown, *(head if result.variant is None else (head[0], head[1], "")), *values[:4]
+            yield shown, result.data, head[1], head[2] if result.variant is None else "", *values[:4]
             head = data, "", ""
         missing = {m: text for m, text in recipe.reported.items() if m not in {result.measure for result in own}}
         for measure, text in missing.items():

@@ -12,7 +12,8 @@ from zoo.training.scripts import script_of
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The paper; all that follows is read by its own command line."""
     parser.add_argument("paper", metavar="PAPER", help="as `zoo papers` names it")
-    parser.add_argument("options", nargs=argparse.REMAINDER, metavar="...", help="see `zoo fit PAPER --help`")
+    options = f"see `{parser.prog} PAPER --help`"
+    parser.add_argument("options", nargs=argparse.REMAINDER, metavar="...", help=options)
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -19,7 +19,7 @@ FRAMES, PACE = 80, 60  # of a film; milliseconds of each
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
     model_argument.add_model_arguments(parser, out="codes", film=True)
-    parser.add_argument("--rows", type=positive, default=5)
+    parser.add_argument("--rows", type=positive, default=5, help="samples that are varied (default: %(default)s)")
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -13,7 +13,7 @@ from torch import Tensor
 from zoo.errors import DataError, RecordError
 from zoo.models import MODELS
 from zoo.models.trained import FinishedRun
-from zoo.releases.card import figures_line
+from zoo.releases.card import described, figures_line
 from zoo.releases.find import locate, names_release
 from zoo.releases.portable import GeneratorGraph, flat
 from zoo.releases.release import Release
@@ -30,7 +30,7 @@ def origin_of(name_or_path: str) -> dict[str, str]:
         data = card["data"]
         return {
             "name": card["name"],
-            "summary": card["summary"],
+            "summary": described(card),
             "data": f"{data['name']}, {data['images']:,} images",
             "data_licence": data["licence"],
             "figures": figures_line(card),

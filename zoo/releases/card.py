@@ -15,6 +15,7 @@ from zoo.errors import RecordError, ReleaseError
 from zoo.runs import schema
 from zoo.runs.folder import write_atomically
 from zoo.runs.plain import read_json
+from zoo.runs.record import overrides
 
 CARD_FILE, INDEX_FILE, GRID_FILE = "card.json", "index.json", "grid.png"
 NETWORKS = ("G", "G_ema", "D")
@@ -171,6 +172,12 @@ def files_of(card: dict[str, Any]) -> dict[str, str]:
     """{file: sha256} of all that a card describes."""
     files = {f"{network}.safetensors": entry["sha256"] for network, entry in card["files"].items()}
     return files | {GRID_FILE: card["grid"]["sha256"]}
+
+
+def described(card: Mapping[str, Any]) -> str:
+    """What was trained: the line of its recipe, and settings that are not the recipe's, for which it need not hold."""
+    own = overrides(card["training"], leave_out=("--trainer.precision", "--matmul_precision")).strip()
+    return f"{card['summary']}; this one with other settings: `{own}`" if own else str(card["summary"])
 
 
 def figures_line(card: Mapping[str, Any]) -> str:

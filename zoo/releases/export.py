@@ -46,7 +46,7 @@ from zoo.releases.readme import README_FILE, readme_of
 from zoo.releases.release import Release
 from zoo.runs.environment import describe_versions
 from zoo.runs.folder import DAY_S, moved_aside, sweep, temporary_name, write_atomically
-from zoo.runs.record import without_folders
+from zoo.runs.record import hardware, without_folders
 from zoo.runs.tensors import write_tensors
 
 EVALUATION = ("extractors", "batchnorm", "real_images", "test_samples", "samples")  # settings that a card holds
@@ -253,14 +253,12 @@ def data_entry(run: FinishedRun) -> dict[str, Any]:
 
 def training_entry(record: dict[str, Any], module: AdversarialModule, checkpoint: str) -> dict[str, Any]:
     """What the card says of the training; counters are of the checkpoint."""
-    hardware = record["hardware"]
-    device = ", ".join(hardware["gpus"]) or f"{hardware['cores']} cores of {hardware['cpu']}"
     tests = {test["checkpoint"].removesuffix(".ckpt"): test["values"] for test in record["tests"]}
     return {
         "checkpoint": checkpoint,
         **{name: getattr(module, name) for name in COUNTERS},
         "wall_time_s": record["wall_time_s"],
-        "hardware": device,
+        "hardware": hardware(record),
         "precision": record["precision"],
         "seed": record["seed"],
         "commit": record["commit"],

@@ -7,7 +7,7 @@ from typing import Any
 
 from zoo.experiments.measures import MEASURES
 from zoo.models import MODELS
-from zoo.releases.card import figures_line
+from zoo.releases.card import described, figures_line
 from zoo.releases.hub import LIBRARY, Repository
 from zoo.releases.readme import readme_of
 
@@ -67,7 +67,7 @@ def collection_card(cards: Sequence[Mapping[str, Any]], place: Repository, *, li
         license=licence, library_name=LIBRARY, pipeline_tag=TASK, tags=["gan", *papers, "image-generation", "pytorch"]
     )
     rows = [
-        f"| [{card['name']}]({card['name']}/card.json) | {card['summary']} | {card['data']['name']} (licence: "
+        f"| [{card['name']}]({card['name']}/card.json) | {described(card)} | {card['data']['name']} (licence: "
         f"{card['data']['licence']}) | {figures_line(card)} |\n| ![]({card['name']}/grid.png) | | | |"
         for card in cards
     ]

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from zoo.nn.reference import Reference
-from zoo.releases.card import GRID_FILE
+from zoo.releases.card import GRID_FILE, described
 from zoo.runs.text import duration, encodable
 
 README_FILE = "README.md"
@@ -23,20 +23,22 @@ def readme_of(card: Mapping[str, Any], reference: Reference, *, address: str | N
     """
     name, data, training = card["name"], card["data"], card["training"]
     sizes = [f"- `{net}.safetensors`: {entry['parameters']:,} numbers" for net, entry in card["files"].items()]
-    seen, seconds = training["images_seen"], duration(training["wall_time_s"])
+    seen, run = training["images_seen"], f"{duration(training['wall_time_s'])} on {training['hardware']}"
+    whole = max([seen, *(measure["last"]["images_seen"] for measure in training["measures"].values())])
+    took = f"in {run}" if whole == seen else f"of a training of {whole:,} images that took {run}"
     place = address or name
     shape = "x".join(map(str, card["image_shape"]))
     commands = [" ".join(map(shlex.quote, command)) for command in training["commands"]]
     text = f"""# {name}
 
-{card["summary"][:1].upper()}{card["summary"][1:]}: {reference.title} ({reference.short}, {reference.url}).
+{reference.title} ({reference.short}, {reference.url}), recipe `{card["recipe"]}`: {described(card)}.
 
 ![Samples of seed {card["grid"]["seed"]}]({GRID_FILE})
 
 ## How it was trained
 
 - on {data["name"]}, {data["images"]:,} images of {shape} (licence: {data["licence"]});
-- {seen:,} images seen, {training["generator_steps"]:,} updates of G, in {seconds} on {training["hardware"]};
+- {seen:,} images seen, {training["generator_steps"]:,} updates of G, {took};
 - seed {training["seed"]}, checkpoint "{training["checkpoint"]}", commit {training["commit"] or "unknown"}, by
 
 ```

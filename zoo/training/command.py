@@ -18,7 +18,7 @@ from zoo.training.help import short_help
 from zoo.training.plan import make_plan
 from zoo.training.recipes import Lazy, Recipe
 from zoo.training.study import Study, study_command
-from zoo.training.words import Words, program
+from zoo.training.words import Words, called_as
 
 if TYPE_CHECKING:
     from zoo.models.base.module import AdversarialModule
@@ -49,20 +49,19 @@ def reproduce(
     studies = studies or {}
     if not arguments or arguments[0] not in (*SUBCOMMANDS, *(["study"] if studies else [])):
         asked = bool(arguments) and arguments[0] in ("-h", "--help")
-        (sys.stdout if asked else sys.stderr).write(usage(recipes, studies))
+        name = model if isinstance(model, str) else model.paper
+        (sys.stdout if asked else sys.stderr).write(usage(name, recipes, studies))
         raise SystemExit(0 if asked else 2)
     with orderly():
         run(Words.of(arguments), model, recipes=recipes, figures=figures, studies=studies)
 
 
-def usage(recipes: Mapping[str, Recipe], studies: Mapping[str, Study]) -> str:
+def usage(paper: str, recipes: Mapping[str, Recipe], studies: Mapping[str, Study]) -> str:
     """What there is, for a command line without a subcommand."""
-    name = program()[-1]
-    text = f"usage: {name} {{{','.join(SUBCOMMANDS)}}} [--recipe NAME] [--help] ...\nrecipes: {', '.join(recipes)}\n"
+    first, study = (" ".join(called_as(paper, word)) for word in (f"{{{','.join(SUBCOMMANDS)}}}", "study"))
+    text = f"usage: {first} [--recipe NAME] [--help] ...\nrecipes: {', '.join(recipes)}\n"
     if studies:
-        text += (
-            f"usage: {name} study --name NAME [--members A,B] [--earlier RECORD] ...\nstudies: {', '.join(studies)}\n"
-        )
+        text += f"usage: {study} --name NAME [--members A,B] [--earlier RECORD] ...\nstudies: {', '.join(studies)}\n"
     return text
 
 
@@ -77,7 +76,7 @@ def run(
     """One of fit, test, predict, study, or the help of one."""
     paper = model if isinstance(model, str) else model.paper
     if words.subcommand == "study" and words.asks_for_help:
-        sys.stdout.write(usage(recipes, studies))
+        sys.stdout.write(usage(paper, recipes, studies))
         return
     if words.subcommand == "study":
         study_command(words, studies=studies, paper=paper)

@@ -8,8 +8,9 @@ import sys
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
-    parser.add_argument("first", metavar="PAPER[:RECIPE]")
-    parser.add_argument("second", metavar="PAPER[:RECIPE]")
+    of = "a paper, with the defaults of its code or the settings of a recipe"
+    parser.add_argument("first", metavar="PAPER[:RECIPE]", help=of)
+    parser.add_argument("second", metavar="PAPER[:RECIPE]", help="the other")
 
 
 def run(arguments: argparse.Namespace) -> None:

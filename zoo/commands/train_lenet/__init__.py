@@ -12,8 +12,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
     parser.add_argument("--data_dir", required=True, help="folder that holds MNIST/raw")
     parser.add_argument("--out", default="lenet.safetensors", help="file for the weights; the card goes beside it")
-    parser.add_argument("--seed", type=seed, default=0)
-    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--seed", type=seed, default=0, help="of weights and order (default: %(default)s)")
+    parser.add_argument("--epochs", type=int, default=8, help="default: %(default)s")
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -13,7 +13,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--data_dir", required=True, help="folder that holds CIFAR-10")
     add("--out", default="resnet.safetensors", help="file for the weights; the card goes beside it")
-    add("--seed", type=seed, default=0)
+    add("--seed", type=seed, default=0, help="of weights and order (default: %(default)s)")
     add("--epochs", type=int, help="default: 35, or 8 from trained weights")
     add("--start", metavar="FILE", help="trained weights to go on from, with a second, lower cycle")
     add("--width", type=int, default=32, help="of the first layer; time grows with its square")
