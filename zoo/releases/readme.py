@@ -24,6 +24,7 @@ def readme_of(card: Mapping[str, Any], reference: Reference, *, address: str | N
     name, data, training = card["name"], card["data"], card["training"]
     sizes = [f"- `{net}.safetensors`: {entry['parameters']:,} numbers" for net, entry in card["files"].items()]
     seen, run = training["images_seen"], f"{duration(training['wall_time_s'])} on {training['hardware']}"
+    run = run.replace(" on 1 cores ", " on 1 core ")  # as cards had it
     whole = max([seen, *(measure["last"]["images_seen"] for measure in training["measures"].values())])
     took = f"in {run}" if whole == seen else f"of a training of {whole:,} images that took {run}"
     place = address or name
