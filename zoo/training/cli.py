@@ -330,14 +330,17 @@ class ReproductionCLI(LightningCLI):
             self.report_line(f"figure         {path}")
 
     def predict(self, model: AdversarialModule, datamodule: LightningDataModule, **options: Any) -> None:
-        """Writes `samples` images as PNG files into the run's samples folder; image i is the same in every call."""
+        """Writes `samples` images as PNG files into the run's samples folder; image i is the same in every call.
+
+        Images are made in whole blocks: the last latents of a draw, and all labels, depend on how many are drawn.
+        """
         if len(model.image_shape) != 3:
             raise UsageError("predict writes images, and this model makes points: see the run's grids")
         n, block = self.settings.samples, 100
-        blocks = [(min(block, n - start), start // block) for start in range(0, n, block)]
+        blocks = [(block, start // block) for start in range(0, n, block)]
         batches = torch.utils.data.DataLoader(blocks, batch_size=None)  # type: ignore[arg-type,var-annotated]
         images = self.trainer.predict(model, dataloaders=batches, **options)
-        for i, image in enumerate(torch.cat(images)):  # type: ignore[arg-type]
+        for i, image in enumerate(torch.cat(images)[:n]):  # type: ignore[arg-type]
             save_png(image[None], self.run.samples / f"{i:06d}.png")
         for old in self.run.samples.glob("[0-9]" * 6 + ".png"):
             if int(old.stem) >= n:
