@@ -16,7 +16,7 @@ from zoo.runs.record import images_recorded, read_result, rows_at_hand
 from zoo.runs.tensors import AGAIN, check_progress, check_resumable
 from zoo.runs.text import say
 from zoo.training.callbacks.base import ZooCallback
-from zoo.training.callbacks.budget import TimeLimit
+from zoo.training.callbacks.budget import StopAtBudget, TimeLimit
 from zoo.training.plan import Plan
 from zoo.training.words import called_as
 
@@ -41,12 +41,27 @@ def leave_if_finished(run: RunDir, *, plan: Plan, images: int | None, generator_
         run.refuse_second_run()
 
 
-def leave_if_time_is_up(checkpoint: Mapping[str, Any], *, run: RunDir, plan: Plan, trainer: Any) -> None:
-    """The same where --trainer.max_time ended the run: the trainer's callbacks have the states of the checkpoint."""
-    up = any(callback.spent for callback in trainer.callbacks if isinstance(callback, TimeLimit))
+def leave_if_limit_is_met(checkpoint: Mapping[str, Any], *, run: RunDir, plan: Plan, trainer: Any) -> None:
+    """The same where --trainer.max_time or --trainer.max_epochs ended the run.
+
+    The trainer's callbacks have the states of the checkpoint.
+    """
+    met = any(callback.spent for callback in trainer.callbacks if isinstance(callback, TimeLimit))
+    passes = passes_made(checkpoint)
+    budgets = [callback for callback in trainer.callbacks if isinstance(callback, StopAtBudget)]
+    met |= any(budget.epochs is not None and passes >= budget.epochs for budget in budgets)
     seen = int(checkpoint["state_dict"]["images_seen"])
-    if plan.again and up and images_recorded(run) == seen:
+    if plan.again and met and images_recorded(run) == seen:
         leave(run, images=seen)
+
+
+def passes_made(checkpoint: Mapping[str, Any]) -> int:
+    """Whole passes over the data by then; one that is saved at its last batch, before its end, is whole."""
+    loop = checkpoint["loops"]["fit_loop"]  # of another version of Lightning it may lack a count
+    passes, batches = (loop.get(name, {}) for name in ("epoch_progress", "epoch_loop.batch_progress"))
+    begun, done = (passes.get("current", {}).get(name, 0) for name in ("ready", "processed"))
+    at_end = begun > done and batches.get("is_last_batch", False)
+    return int(done + at_end)
 
 
 def leave(run: RunDir, *, images: int) -> NoReturn:

@@ -32,7 +32,7 @@ from zoo.runs.record import images_recorded, rows_at_hand
 from zoo.training.again import (
     is_measured_as_before,
     leave_if_finished,
-    leave_if_time_is_up,
+    leave_if_limit_is_met,
     refuse_damaged_record,
     refuse_other_protocol,
     refuse_unresumable,
@@ -199,7 +199,7 @@ class ReproductionCLI(LightningCLI):
             callbacks = [
                 listener,
                 self.report,
-                StopAtBudget(images=config.images, generator_steps=config.generator_steps),
+                StopAtBudget(images=config.images, generator_steps=config.generator_steps, epochs=self.epochs()),
                 SampleGrid(self.run.grids, every=keep.grid_every),
                 HealthWatch(every=keep.grid_every),
                 *tuning,
@@ -239,6 +239,15 @@ class ReproductionCLI(LightningCLI):
         return [] if longest is None else [TimeLimit(duration=longest)]
 
     def tuning(self) -> list[Any]:
+    def epochs(self) -> int | None:
+        """--trainer.max_epochs, where it is a number; of none, or a wrong one, Lightning is told or says so itself."""
+        given = self._get(self.config_init, "trainer")
+        asked = given.get("max_epochs")
+        if asked is not None and asked < 0:
+            return None
+        given["max_epochs"] = -1  # none would be 1,000
+        return asked  # type: ignore[no-any-return]
+
         """Brings the source's weights into the model, freezes and augments as asked for; callbacks of such a run."""
         config = self.settings
         taken = None if self.source is None else transfer(self.source, self.model)
@@ -296,7 +305,7 @@ class ReproductionCLI(LightningCLI):
                     checkpoint, self.plan.checkpoint, module=self.model, trainer=self.trainer, data=self.datamodule
                 )
                 refuse_other_protocol(self.run, before=self.plan.base, now=self.settings)
-                leave_if_time_is_up(checkpoint, run=self.run, plan=self.plan, trainer=self.trainer)
+                leave_if_limit_is_met(checkpoint, run=self.run, plan=self.plan, trainer=self.trainer)
             kwargs |= {"ckpt_path": str(self.plan.checkpoint), "weights_only": True}
             if subcommand == "fit" and self.trainer.is_global_zero:
                 if self.run.path.is_dir():
