@@ -132,6 +132,9 @@ def refuse_unresumable(
 ) -> None:
     """Raises CheckpointError for a part without which a run does not go on as it was, before anything is written.
 
+    So it does, as a UsageError, for another seed: images would come in another order, and the record would name a seed
+    that most of the run was not trained with.
+
     Args:
         checkpoint: its weights and "zoo" have been looked at.
         path: of the file.
@@ -143,6 +146,11 @@ def refuse_unresumable(
         checkpoint, path, optimizers=cast(Any, module.configure_optimizers()), growing=module.growth is not None
     )
     check_progress(checkpoint, path, own=trainer.fit_loop.state_dict())
+    if (seed := checkpoint["zoo"].get("seed", module.seed)) != module.seed:
+        raise UsageError(
+            f"--seed_everything {module.seed}: {path} was trained with {seed}, and a run goes on with the seed that it "
+            f"began with: give --seed_everything {seed}, or begin a run of its own"
+        )
     states = checkpoint["callbacks"]
     kept = [callback for callback in trainer.callbacks if isinstance(callback, ZooCallback) and callback.state_dict()]
     for callback in kept:

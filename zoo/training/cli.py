@@ -307,10 +307,8 @@ class ReproductionCLI(LightningCLI):
                 refuse_other_protocol(self.run, before=self.plan.base, now=self.settings)
                 leave_if_limit_is_met(checkpoint, run=self.run, plan=self.plan, trainer=self.trainer)
             kwargs |= {"ckpt_path": str(self.plan.checkpoint), "weights_only": True}
-            if subcommand == "fit" and self.trainer.is_global_zero:
-                if self.run.path.is_dir():
-                    self.plan.lock.take()
-                self.jsonl.resume_at(int(checkpoint["state_dict"]["images_seen"]))
+            if subcommand == "fit" and self.trainer.is_global_zero and self.run.path.is_dir():
+                self.plan.lock.take()
         if self.settings.compile:
             self.model.compile_networks()
         return kwargs
