@@ -174,6 +174,22 @@ class TestLock:
         zoo("--images", "128", "--run_dir", str(run), "--ckpt_path", "last")
         assert not list(run.glob(".lock"))
 
+    def test_a_live_run_without_a_checkpoint_is_not_to_be_removed(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        run = tmp_path / "run"
+        run.mkdir()
+        (run / "config.yaml").write_text("recipe: digits\n")
+        other = RunLock(run)
+        other.take()
+        assert status("--images", "96", "--run_dir", "run") == 1
+        text = capsys.readouterr().err
+        assert f"run is in use by process {os.getpid()} on " in text
+        assert "remove the folder" not in text
+        other.free()
+        assert status("--images", "96", "--run_dir", "run") == 1
+        assert "begin it anew with --ckpt_path auto, remove the folder" in capsys.readouterr().err
+
     def test_of_two_beginners_one_is_refused(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (tmp_path / "run").mkdir()
         other = RunLock(tmp_path / "run")

@@ -14,6 +14,7 @@ from zoo.errors import UsageError
 from zoo.runs.folder import RunDir
 from zoo.runs.lock import RunLock
 from zoo.runs.plain import read_settings
+from zoo.runs.state import in_use
 from zoo.training.config_files import flat_names, without_foreign_code
 from zoo.training.recipes import Recipe, budget_of
 from zoo.training.signatures import arguments_of
@@ -114,6 +115,8 @@ def make_plan(words: Words, *, paper: str, recipes: Mapping[str, Recipe]) -> Pla
         words = without_source(words)
     if words.subcommand == "fit" and ckpt_path is None:
         if not words.inspecting and not again:
+            if run.holds_run and in_use(run):  # what else is said would have it begun anew, or removed
+                raise RunLock(folder).refusal()
             run.refuse_second_run()
         base: Mapping[str, Any] = with_data(recipes[recipe or "digits"].config, words.given.get("data"))
     elif started or words.inspecting:
