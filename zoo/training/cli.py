@@ -49,7 +49,7 @@ from zoo.training.callbacks import (
     StopOnSignal,
     TimeLimit,
 )
-from zoo.training.checks import in_its_own_words, refuse_model, refuse_senseless
+from zoo.training.checks import in_its_own_words, refuse_model, refuse_senseless, refuse_unheard
 from zoo.training.finetune.adapt import Source, transfer
 from zoo.training.finetune.augment import augment_discriminator
 from zoo.training.finetune.freeze import freeze_discriminator
@@ -143,6 +143,7 @@ class ReproductionCLI(LightningCLI):
         torch.set_flush_denormal(fitting)
         if config.data is None:
             raise UsageError(f"no data set: name one with --data ({', '.join(DATASETS)})")
+        refuse_unheard(config, given=self.plan.words.given, fitting=fitting)
         if config.data_dir is not None:
             config.data.init_args.root = config.data_dir
         config.data.init_args.seed = config.seed_everything
@@ -238,7 +239,6 @@ class ReproductionCLI(LightningCLI):
         longest = self._get(self.config_init, "trainer").get("max_time")
         return [] if longest is None else [TimeLimit(duration=longest)]
 
-    def tuning(self) -> list[Any]:
     def epochs(self) -> int | None:
         """--trainer.max_epochs, where it is a number; of none, or a wrong one, Lightning is told or says so itself."""
         given = self._get(self.config_init, "trainer")
@@ -248,6 +248,7 @@ class ReproductionCLI(LightningCLI):
         given["max_epochs"] = -1  # none would be 1,000
         return asked  # type: ignore[no-any-return]
 
+    def tuning(self) -> list[Any]:
         """Brings the source's weights into the model, freezes and augments as asked for; callbacks of such a run."""
         config = self.settings
         taken = None if self.source is None else transfer(self.source, self.model)

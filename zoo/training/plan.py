@@ -118,7 +118,7 @@ def make_plan(words: Words, *, paper: str, recipes: Mapping[str, Recipe]) -> Pla
             if run.holds_run and in_use(run):  # what else is said would have it begun anew, or removed
                 raise RunLock(folder).refusal()
             run.refuse_second_run()
-        base: Mapping[str, Any] = with_data(recipes[recipe or "digits"].config, words.given.get("data"))
+        base: Mapping[str, Any] = with_data(recipes[recipe or "digits"].config, data_of(words))
     elif started or words.inspecting:
         base = (
             inherited_settings(run.config, paper=paper, given=words.given)
@@ -151,6 +151,14 @@ def with_data(config: Mapping[str, Any], asked: str | None) -> Mapping[str, Any]
         return config
     kept = {name: value for name, value in data["init_args"].items() if name in KEPT}
     return {**config, "data": {**data, "init_args": kept}}
+
+
+def data_of(words: Words) -> str | None:
+    """The data set that a command line or its files of --config name, in any of the ways that there are."""
+    typed = words.given.get("data.class_path", words.given.get("data"))
+    in_file = words.settings.get("data")
+    named = typed or (in_file.get("class_path") if isinstance(in_file, Mapping) else in_file)
+    return named if isinstance(named, str) else None
 
 
 def stamp() -> str:
