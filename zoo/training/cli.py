@@ -64,7 +64,7 @@ from zoo.training.refusals import refusal
 from zoo.training.report import RunReport
 from zoo.training.settings import TAKEN_BEFORE, add_settings
 from zoo.training.telling import tell_end
-from zoo.training.trainer import cluster_plugins, listed, processes, settle_devices
+from zoo.training.trainer import cluster_plugins, listed, processes, settle_devices, take_epochs
 from zoo.training.words import called_as
 
 RunFigures = Callable[[Any, FinishedRun], Drawings]
@@ -196,11 +196,11 @@ class ReproductionCLI(LightningCLI):
                 better=(MEASURES.better(keep.monitor) if keep.monitor else None) or "lower",
                 goes_on=is_measured_as_before(self.plan.base, config),
             )
-            listener = SignalListener()
+            listener, epochs = SignalListener(), take_epochs(self._get(self.config_init, "trainer"))
             callbacks = [
                 listener,
                 self.report,
-                StopAtBudget(images=config.images, generator_steps=config.generator_steps, epochs=self.epochs()),
+                StopAtBudget(images=config.images, generator_steps=config.generator_steps, epochs=epochs),
                 SampleGrid(self.run.grids, every=keep.grid_every),
                 HealthWatch(every=keep.grid_every),
                 *tuning,
@@ -238,15 +238,6 @@ class ReproductionCLI(LightningCLI):
         """In the place of the Timer that Lightning would make of --trainer.max_time."""
         longest = self._get(self.config_init, "trainer").get("max_time")
         return [] if longest is None else [TimeLimit(duration=longest)]
-
-    def epochs(self) -> int | None:
-        """--trainer.max_epochs, where it is a number; of none, or a wrong one, Lightning is told or says so itself."""
-        given = self._get(self.config_init, "trainer")
-        asked = given.get("max_epochs")
-        if asked is not None and asked < 0:
-            return None
-        given["max_epochs"] = -1  # none would be 1,000
-        return asked  # type: ignore[no-any-return]
 
     def tuning(self) -> list[Any]:
         """Brings the source's weights into the model, freezes and augments as asked for; callbacks of such a run."""
@@ -338,14 +329,11 @@ class ReproductionCLI(LightningCLI):
             self.report_line(f"figure         {path}")
 
     def predict(self, model: AdversarialModule, datamodule: LightningDataModule, **options: Any) -> None:
-        """Writes `samples` images as PNG files into the run's samples folder; image i is the same in every call.
-
-        Images are made in whole blocks: the last latents of a draw, and all labels, depend on how many are drawn.
-        """
+        """Writes `samples` images as PNG files into the run's samples folder; image i is the same in every call."""
         if len(model.image_shape) != 3:
             raise UsageError("predict writes images, and this model makes points: see the run's grids")
         n, block = self.settings.samples, 100
-        blocks = [(block, start // block) for start in range(0, n, block)]
+        blocks = [(block, start // block) for start in range(0, n, block)]  # whole: a draw depends on its size
         batches = torch.utils.data.DataLoader(blocks, batch_size=None)  # type: ignore[arg-type,var-annotated]
         images = self.trainer.predict(model, dataloaders=batches, **options)
         for i, image in enumerate(torch.cat(images)[:n]):  # type: ignore[arg-type]
