@@ -98,6 +98,37 @@ def test_auto_has_nothing_to_do_where_the_time_is_up(tmp_path: Path, capsys: pyt
     assert read_result(tmp_path / "run")["images_seen"] == 48
 
 
+def test_auto_has_nothing_to_do_where_the_passes_are_made(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["--run_dir", "run", "--ckpt_path", "auto", "--images", "1000000", "--data.train_images", "40"]
+    command += ["--trainer.max_epochs", "2"]  # of two whole batches
+    zoo(*command)
+    assert read_result(tmp_path / "run")["images_seen"] == 64
+    before = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    capsys.readouterr()
+    assert status(*command) == 0
+    assert "run is finished (64 images): nothing to do" in capsys.readouterr().out
+    assert before == {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    (tmp_path / "run/result.json").unlink()  # as if it had been stopped while it was measured
+    zoo(*command, "--trainer.max_epochs", "3")
+    assert read_result(tmp_path / "run")["images_seen"] == 96
+
+
+def test_what_is_refused_leaves_the_log_whole(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Lines beyond the checkpoint are forgotten when training goes on from it, not before."""
+    zoo("--images", "96", "--run_dir", "run", "--keep.archive_every", "48", "--trainer.log_every_n_steps", "1")
+    before = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    assert len(rows_of(tmp_path / "run")) >= 6
+    earlier = ["--run_dir", "run", "--ckpt_path", "run/checkpoints/images-000000048.ckpt"]
+    assert status(*earlier, "--data.train_images", "100") == 1
+    assert "holds other images" in capsys.readouterr().err
+    assert before == {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    assert status(*earlier, "--seed_everything", "1") == 1
+    assert "images-000000048.ckpt was trained with 0, and a run goes on with the seed" in capsys.readouterr().err
+    assert before == {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    zoo(*earlier, "--images", "64")
+    assert [row["images_seen"] for row in rows_of(tmp_path / "run") if "loss_generator" in row] == [16, 32, 48, 64]
+
+
 def test_auto_begins_anew_what_has_no_checkpoint(tmp_path: Path, whole: Path) -> None:
     run = tmp_path / "run"
     run.mkdir()
@@ -142,6 +173,22 @@ class TestLock:
         other.free()
         zoo("--images", "128", "--run_dir", str(run), "--ckpt_path", "last")
         assert not list(run.glob(".lock"))
+
+    def test_a_live_run_without_a_checkpoint_is_not_to_be_removed(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        run = tmp_path / "run"
+        run.mkdir()
+        (run / "config.yaml").write_text("recipe: digits\n")
+        other = RunLock(run)
+        other.take()
+        assert status("--images", "96", "--run_dir", "run") == 1
+        text = capsys.readouterr().err
+        assert f"run is in use by process {os.getpid()} on " in text
+        assert "remove the folder" not in text
+        other.free()
+        assert status("--images", "96", "--run_dir", "run") == 1
+        assert "begin it anew with --ckpt_path auto, remove the folder" in capsys.readouterr().err
 
     def test_of_two_beginners_one_is_refused(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (tmp_path / "run").mkdir()

@@ -141,6 +141,23 @@ def test_flat_digits_are_augmented_as_pictures() -> None:
     assert torch.equal(seen[1], torch.zeros(6, 784))
 
 
+def test_features_that_g_matches_are_of_augmented_images() -> None:
+    """They are of a part of D that is called by itself, past a hook on the whole of it."""
+    torch.manual_seed(0)
+    module = MODELS["dcgan"](**SMALL["dcgan"].model, techniques={"feature_matching": True})
+    x = module.preprocess(small_data("dcgan").split("train").images[:8])
+    seen: list[torch.Tensor] = []
+    augment_discriminator(module, "cutout")
+    module.D[0].register_forward_pre_hook(lambda net, inputs: seen.append(inputs[0]))
+    module.generator_loss(x, None)
+    module.discriminator_loss(x, None)
+    assert len(seen) == 4  # reals and samples of each player
+    assert all(((images == 0).flatten(1).sum(1) >= 16 * 16 / 4).all() for images in seen)  # a square is cut out
+    module.eval()
+    module.score(x)
+    assert torch.equal(seen[-1], x)
+
+
 def test_both_players_train_through_it() -> None:
     module = small_model("stylegan")
     before = {name: value.clone() for name, value in module.state_dict().items()}

@@ -166,6 +166,7 @@ def test_predict_writes_the_same_images_every_time(run: Path, capsys: pytest.Cap
     (run / "samples/of-my-own.png").touch()
     zoo("dcgan", "predict", "--run_dir", str(run), "--samples", "2")  # leaves none of the five
     assert {path.name for path in (run / "samples").iterdir()} == {"000000.png", "000001.png", "of-my-own.png"}
+    assert all((run / "samples" / name).read_bytes() == first[name] for name in ("000000.png", "000001.png"))
 
 
 @pytest.mark.parametrize("paper", MODELS)

@@ -100,6 +100,15 @@ def test_devices_of_the_trainer_and_its_limit_of_time_are_told(capsys: pytest.Ca
     assert "--trainer.max_time 00:00:00:01 ends it before that" in out
 
 
+@pytest.mark.usefixtures("quick")
+def test_passes_of_the_trainer_are_a_budget(capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--model.width", "2", "--data.batch_size", "16", "--evaluation.every", "null", "--keep.monitor", "null"]
+    zoo(
+        "dcgan", "fit", "--recipe", "digits", *options, "--data.train_images=100", "--trainer.max_epochs=3", "--dry_run"
+    )
+    assert "budget   288 images: 18 updates of D" in capsys.readouterr().out  # six whole batches a pass
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [(["test", "--dry_run"], "is of fit"), (["fit", "--dry_run=perhaps"], "true or false")],

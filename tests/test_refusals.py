@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 from command_line import refused
 
+from zoo.training.plan import make_plan
 from zoo.training.scripts import script_of
+from zoo.training.words import Words
 
 
 def test_an_unknown_recipe_lists_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
@@ -92,6 +94,47 @@ def test_what_the_parser_refuses_is_said_in_one_line(
 def test_what_describes_chooses_no_checkpoint(capsys: pytest.CaptureFixture[str]) -> None:
     options = ["--recipe", "digits", "--run_dir", "run", "--keep.monitor", "critic_gradient_norm"]
     assert "neither low nor high" in refused(capsys, "wgan_gp", "fit", *options)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (
+            ["--keep.monitor", "fd_lenet2k"],
+            "--keep.monitor fd_lenet2k chooses a checkpoint by what is measured while training, and nothing is",
+        ),
+        (["--data.seed", "5"], "--data.seed 5: it is set by --seed_everything, which is 0"),
+        (["--data.init_args.seed=5", "--seed_everything=3"], "--data.init_args.seed 5: it is set by --seed_everything"),
+        (["--data.root", "here", "--data_dir", "there"], "--data.root here: it is set by --data_dir, which is there"),
+    ],
+)
+def test_options_that_nothing_would_hear_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], says: str
+) -> None:
+    short = ["--images", "16", "--model.width", "2", "--evaluation.every", "null"]
+    assert says in refused(capsys, "dcgan", "fit", "--recipe", "digits", "--run_dir", "run", *short, *options)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--data", "ImageFolder"],
+        ["--data.class_path=zoo.data.ImageFolder"],
+        ["--config", "text"],
+        ["--config", "nested"],
+    ],
+)
+def test_of_another_data_set_all_images_are_trained_on_however_it_is_named(tmp_path: Path, words: list[str]) -> None:
+    """That GAN trains on MNIST's first 50,000 says nothing about other images."""
+    (tmp_path / "text").write_text("data: ImageFolder\n")
+    (tmp_path / "nested").write_text("data:\n  class_path: zoo.data.ImageFolder\n")
+    recipes = script_of("gan").recipes
+    assert recipes["mnist"].config["data"]["init_args"]["train_images"] == 50_000
+    plan = make_plan(Words.of(["fit", "--recipe", "mnist", *words]), paper="gan", recipes=recipes)
+    assert plan.base["data"]["init_args"] == {"batch_size": 100}
+    plan = make_plan(Words.of(["fit", "--recipe", "mnist", "--data.batch_size", "50"]), paper="gan", recipes=recipes)
+    assert plan.base["data"]["init_args"]["train_images"] == 50_000
 
 
 @pytest.mark.parametrize("option", ["--images=-5", "--devices=0", "--evaluation.every=0", "--keep.grid_every=-1"])

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 from lightning.pytorch import Callback, Trainer
-from registry import small_data, small_model
+from registry import SMALL, small_data, small_model
 from toys import Recorder, ToyGAN, fit, same, state_of
 
 from zoo.models import MODELS
@@ -148,6 +148,31 @@ def test_a_resumed_run_sees_the_image_after_the_last(tmp_path: Path) -> None:
     parts = batches(toy(), images=8 * 7) + batches(toy(), images=8 * 12, ckpt_path=tmp_path / "last.ckpt")
     assert len(whole) == len(parts) == 12
     assert all(torch.equal(a, b) for a, b in zip(whole, parts, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("paper", "changed", "of_D", "of_G"),
+    [
+        ("dcgan", {"lr": 1e-5, "beta2": 0.9}, {"lr": 1e-5, "betas": (0.5, 0.9)}, {"lr": 1e-5, "betas": (0.5, 0.9)}),
+        ("dcgan", {"l2": 1e-3}, {"lr": 2e-4, "weight_decay": 1e-3}, {"lr": 2e-4, "weight_decay": 1e-3}),
+        ("lsgan", {"lr_G": 3e-5}, {"lr": 2e-4}, {"lr": 3e-5}),
+        ("wgan", {"lr": 1e-6}, {"lr": 1e-6}, {"lr": 1e-6}),
+    ],
+)
+def test_what_is_set_otherwise_when_a_run_goes_on_takes_effect(
+    tmp_path: Path, paper: str, changed: dict[str, float], of_D: dict[str, Any], of_G: dict[str, Any]
+) -> None:
+    """An optimizer's stored state holds the rates of before, and config.yaml and the record name the new ones."""
+    fit(small_model(paper), CounterCheckpoint(tmp_path), data=small_data(paper), images=16)
+    first = torch.load(tmp_path / "last.ckpt", weights_only=True)["optimizer_states"]
+    module = MODELS[paper](**{**SMALL[paper].model, **changed})
+    fit(module, CounterCheckpoint(tmp_path), data=small_data(paper), images=32, ckpt_path=tmp_path / "last.ckpt")
+    second = torch.load(tmp_path / "last.ckpt", weights_only=True)["optimizer_states"]
+    for state, wanted, before in zip(second, (of_D, of_G), first, strict=True):
+        (group,), (old,) = state["param_groups"], before["param_groups"]
+        assert group == {**old, **wanted}
+    steps = [int(state["state"][0].get("step", 0)) for state in (*first, *second)]
+    assert steps[2] == 2 * steps[0]  # the moments went on
 
 
 def test_without_the_random_states_the_resumed_run_differs(tmp_path: Path) -> None:

@@ -14,11 +14,12 @@ from zoo.errors import RecordError, ZooError
 from zoo.experiments.measures import mean_and_std, study_table
 from zoo.models import MODELS
 from zoo.models.trained import FinishedRun
+from zoo.runs.lock import RunLock
 from zoo.runs.record import read_result
 from zoo.runs.study import read_study, values_of
 from zoo.runs.text import number
 from zoo.training.scripts import script_of
-from zoo.training.study import Member, Study, study_command
+from zoo.training.study import Member, Study, set_aside, study_command
 from zoo.training.words import Words
 
 ROOT = Path(__file__).parents[1]
@@ -152,6 +153,19 @@ def test_a_member_killed_before_its_first_checkpoint_begins_anew(
         assert not (place.folder / "a0/metrics.jsonl").exists()
         (place.folder / "a0").rename(place.folder / f"done-{i}")
     assert all(line.startswith("fit a0 --seed_everything 0") for line in place.log if line.startswith("fit"))
+
+
+def test_a_member_that_another_process_trains_is_not_moved_away(tmp_path: Path) -> None:
+    run = tmp_path / "a0"
+    run.mkdir()
+    (run / "metrics.jsonl").touch()
+    other = RunLock(run)
+    other.take()
+    set_aside(run)
+    assert run.is_dir()
+    other.free()
+    set_aside(run)
+    assert not run.exists()
 
 
 def test_the_record_says_what_the_runs_reached_together(place: Place, capsys: pytest.CaptureFixture[str]) -> None:

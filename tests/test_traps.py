@@ -212,6 +212,23 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_last_good_checkpo
     assert all(torch.isfinite(value).all() for value in good.values())
 
 
+class Torn(ToyGAN):
+    """The update after 96 images overflows, by a loss that is finite."""
+
+    def after_generator_update(self) -> None:
+        if self.images_seen == 8 * 12:
+            self.G[0].weight[0, 0] = float("inf")
+
+
+def test_weights_that_the_last_update_tore_reach_no_checkpoint(tmp_path: Path) -> None:
+    """The loss that would tell comes a step later, when the only checkpoint would be overwritten."""
+    with pytest.raises(NonFiniteLossError, match=r"a weight became nan or infinite at .* images_seen=96 .*last\.ckpt"):
+        fit(Torn(), CounterCheckpoint(tmp_path, every=8 * 4), images=8 * 100)
+    good = torch.load(tmp_path / "last.ckpt", weights_only=True)["state_dict"]
+    assert int(good["images_seen"]) == 8 * 8
+    assert all(torch.isfinite(value).all() for value in good.values())
+
+
 # 10. compile G and D, never the module; penalty passes run eager; eager and compiled agree.
 
 

@@ -87,7 +87,11 @@ class Recorder(Callback):
 
 
 def toy_trainer(
-    *callbacks: Callback, images: int | None = None, generator_steps: int | None = None, **settings: Any
+    *callbacks: Callback,
+    images: int | None = None,
+    generator_steps: int | None = None,
+    epochs: int | None = None,
+    **settings: Any,
 ) -> Trainer:
     """A quiet CPU trainer that stops at a budget."""
     options: dict[str, Any] = {
@@ -101,7 +105,7 @@ def toy_trainer(
         "use_distributed_sampler": False,
         "plugins": [AtomicCheckpointIO()],
     }
-    stop = StopAtBudget(images=images, generator_steps=generator_steps)
+    stop = StopAtBudget(images=images, generator_steps=generator_steps, epochs=epochs)
     return Trainer(**{**options, **settings}, callbacks=[stop, *callbacks])
 
 

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 import torch
 from lightning.pytorch.callbacks import Timer
-from toys import ToyData, ToyGAN, fit
+from toys import ToyData, ToyGAN, fit, toy_trainer
 
+from zoo.training.again import passes_made
 from zoo.training.callbacks import CounterCheckpoint, Evaluation, Every, StopAtBudget, TimeLimit
 
 
@@ -108,3 +109,26 @@ def test_a_resumed_run_whose_time_is_up_comes_to_its_end(tmp_path: Path, capsys:
     assert measured[2:] == [module.images_seen] == [int(saved["state_dict"]["images_seen"])]
     assert "a longer one goes on" in capsys.readouterr().out
     assert trainer.should_stop
+
+
+@pytest.mark.parametrize("every", [None, 80])  # saved at its end alone; at its last batch too
+def test_a_resumed_run_whose_passes_are_made_comes_to_its_end(tmp_path: Path, every: int | None) -> None:
+    """Lightning's own max_epochs lets it end before any callback hears of it."""
+    measured: list[int] = []
+
+    def part(epochs: int, *, resume: bool = False) -> ToyGAN:
+        evaluation = Evaluation(lambda module: {"fd": float(measured.append(module.images_seen) or 1)}, every=1_000_000)
+        module, keeper = ToyGAN(), CounterCheckpoint(tmp_path, every=every)
+        trainer = toy_trainer(evaluation, keeper, epochs=epochs, enable_checkpointing=True)
+        trainer.fit(
+            module, datamodule=ToyData(n=40), ckpt_path=tmp_path / "last.ckpt" if resume else None, weights_only=True
+        )
+        return module
+
+    assert part(2).images_seen == 80
+    assert passes_made(torch.load(tmp_path / "last.ckpt", weights_only=True)) == 2
+    assert part(2, resume=True).images_seen == 80
+    assert part(3, resume=True).images_seen == 120
+    assert measured == [0, 80, 80, 120]
+    assert passes_made(torch.load(tmp_path / "last.ckpt", weights_only=True)) == 3
+    assert part(0).images_seen == 0

@@ -11,6 +11,7 @@ from zoo.data import ImageArray, ImageDataModule
 from zoo.models.base.module import AdversarialModule
 from zoo.training.callbacks import CounterCheckpoint, MemorisationWatch
 from zoo.training.callbacks.memorisation import Scores, evenly_spaced, score_sets
+from zoo.training.loggers import JsonlLogger, read_metrics
 
 
 def test_r_v_has_its_closed_form() -> None:
@@ -73,6 +74,13 @@ def test_without_held_out_images_it_says_so(capsys: pytest.CaptureFixture[str]) 
 
     fit(ToyGAN(), MemorisationWatch(every=16), data=TrainOnly(), images=32)
     assert "--data.train_images" in capsys.readouterr().err
+
+
+def test_it_looks_at_the_end_of_a_training_that_no_budget_ends(tmp_path: Path) -> None:
+    module, data = Memory(), Split()
+    module.known = module.preprocess(data.split("train").images)
+    fit(module, MemorisationWatch(every=24), data=data, epochs=1, logger=JsonlLogger(tmp_path))
+    assert [row["images_seen"] for row in read_metrics(tmp_path / "metrics.jsonl") if "r_v" in row] == [24, 48, 64]
 
 
 def scores(module: AdversarialModule, data: ImageDataModule) -> Scores:

@@ -112,10 +112,14 @@ class RunLock(FileLock):
             RecordError: another process has it, which is named.
         """
         if not self.try_to_take(wait_s=wait_s):
-            raise RecordError(
-                f"{self.folder} is in use by {self._holder()}: wait until it ends or stop it, or choose another "
-                f"--run_dir/--name{self._remedy()}"
-            )
+            raise self.refusal()
+
+    def refusal(self) -> RecordError:
+        """What is said to another process, with the name of the one that has it."""
+        return RecordError(
+            f"{self.folder} is in use by {self._holder()}: wait until it ends or stop it, or choose another "
+            f"--run_dir/--name{self._remedy()}"
+        )
 
     def tell_of_none(self, error: OSError) -> None:
         sys.stderr.write(f"note: {self.folder} cannot be locked ({error.strerror}): start no second run in it\n")

@@ -16,7 +16,7 @@ from zoo.runs.record import images_recorded, read_result, rows_at_hand
 from zoo.runs.tensors import AGAIN, check_progress, check_resumable
 from zoo.runs.text import say
 from zoo.training.callbacks.base import ZooCallback
-from zoo.training.callbacks.budget import TimeLimit
+from zoo.training.callbacks.budget import StopAtBudget, TimeLimit
 from zoo.training.plan import Plan
 from zoo.training.words import called_as
 
@@ -41,12 +41,27 @@ def leave_if_finished(run: RunDir, *, plan: Plan, images: int | None, generator_
         run.refuse_second_run()
 
 
-def leave_if_time_is_up(checkpoint: Mapping[str, Any], *, run: RunDir, plan: Plan, trainer: Any) -> None:
-    """The same where --trainer.max_time ended the run: the trainer's callbacks have the states of the checkpoint."""
-    up = any(callback.spent for callback in trainer.callbacks if isinstance(callback, TimeLimit))
+def leave_if_limit_is_met(checkpoint: Mapping[str, Any], *, run: RunDir, plan: Plan, trainer: Any) -> None:
+    """The same where --trainer.max_time or --trainer.max_epochs ended the run.
+
+    The trainer's callbacks have the states of the checkpoint.
+    """
+    met = any(callback.spent for callback in trainer.callbacks if isinstance(callback, TimeLimit))
+    passes = passes_made(checkpoint)
+    budgets = [callback for callback in trainer.callbacks if isinstance(callback, StopAtBudget)]
+    met |= any(budget.epochs is not None and passes >= budget.epochs for budget in budgets)
     seen = int(checkpoint["state_dict"]["images_seen"])
-    if plan.again and up and images_recorded(run) == seen:
+    if plan.again and met and images_recorded(run) == seen:
         leave(run, images=seen)
+
+
+def passes_made(checkpoint: Mapping[str, Any]) -> int:
+    """Whole passes over the data by then; one that is saved at its last batch, before its end, is whole."""
+    loop = checkpoint["loops"]["fit_loop"]  # of another version of Lightning it may lack a count
+    passes, batches = (loop.get(name, {}) for name in ("epoch_progress", "epoch_loop.batch_progress"))
+    begun, done = (passes.get("current", {}).get(name, 0) for name in ("ready", "processed"))
+    at_end = begun > done and batches.get("is_last_batch", False)
+    return int(done + at_end)
 
 
 def leave(run: RunDir, *, images: int) -> NoReturn:
@@ -117,6 +132,9 @@ def refuse_unresumable(
 ) -> None:
     """Raises CheckpointError for a part without which a run does not go on as it was, before anything is written.
 
+    So it does, as a UsageError, for another seed: images would come in another order, and the record would name a seed
+    that most of the run was not trained with.
+
     Args:
         checkpoint: its weights and "zoo" have been looked at.
         path: of the file.
@@ -128,6 +146,11 @@ def refuse_unresumable(
         checkpoint, path, optimizers=cast(Any, module.configure_optimizers()), growing=module.growth is not None
     )
     check_progress(checkpoint, path, own=trainer.fit_loop.state_dict())
+    if (seed := checkpoint["zoo"].get("seed", module.seed)) != module.seed:
+        raise UsageError(
+            f"--seed_everything {module.seed}: {path} was trained with {seed}, and a run goes on with the seed that it "
+            f"began with: give --seed_everything {seed}, or begin a run of its own"
+        )
     states = checkpoint["callbacks"]
     kept = [callback for callback in trainer.callbacks if isinstance(callback, ZooCallback) and callback.state_dict()]
     for callback in kept:

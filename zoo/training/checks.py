@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -63,6 +63,26 @@ def refuse_senseless(settings: Any, model_class: type[AdversarialModule], *, sou
     refuse_monitor(settings.keep.monitor)
     if not source:  # else it follows the data first
         refuse_model(model_class, settings.model.as_dict())
+
+
+def refuse_unheard(config: Any, *, given: Collection[str], fitting: bool) -> None:
+    """Raises UsageError for an option on the command line that another one has the say of, or that nothing would hear.
+
+    Args:
+        config: the parsed settings, with a data set.
+        given: options on the command line.
+        fitting: whether it is a training.
+    """
+    for name, by in (("root", "data_dir"), ("seed", "seed_everything")):
+        typed = next((option for option in (f"data.{name}", f"data.init_args.{name}") if option in given), None)
+        own = config.data.init_args.get(name)
+        if typed is not None and config[by] is not None and own != config[by]:
+            raise UsageError(f"--{typed} {own}: it is set by --{by}, which is {config[by]}: leave one of them out")
+    if fitting and "keep.monitor" in given and config.keep.monitor and config.evaluation.every is None:
+        raise UsageError(
+            f"--keep.monitor {config.keep.monitor} chooses a checkpoint by what is measured while training, and "
+            "nothing is: set --evaluation.every, images between two evaluations"
+        )
 
 
 def refuse_model(kind: type[AdversarialModule], settings: Mapping[str, Any]) -> None:

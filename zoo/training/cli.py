@@ -32,7 +32,7 @@ from zoo.runs.record import images_recorded, rows_at_hand
 from zoo.training.again import (
     is_measured_as_before,
     leave_if_finished,
-    leave_if_time_is_up,
+    leave_if_limit_is_met,
     refuse_damaged_record,
     refuse_other_protocol,
     refuse_unresumable,
@@ -49,7 +49,7 @@ from zoo.training.callbacks import (
     StopOnSignal,
     TimeLimit,
 )
-from zoo.training.checks import in_its_own_words, refuse_model, refuse_senseless
+from zoo.training.checks import in_its_own_words, refuse_model, refuse_senseless, refuse_unheard
 from zoo.training.finetune.adapt import Source, transfer
 from zoo.training.finetune.augment import augment_discriminator
 from zoo.training.finetune.freeze import freeze_discriminator
@@ -64,7 +64,7 @@ from zoo.training.refusals import refusal
 from zoo.training.report import RunReport
 from zoo.training.settings import TAKEN_BEFORE, add_settings
 from zoo.training.telling import tell_end
-from zoo.training.trainer import cluster_plugins, listed, processes, settle_devices
+from zoo.training.trainer import cluster_plugins, listed, processes, settle_devices, take_epochs
 from zoo.training.words import called_as
 
 RunFigures = Callable[[Any, FinishedRun], Drawings]
@@ -143,6 +143,7 @@ class ReproductionCLI(LightningCLI):
         torch.set_flush_denormal(fitting)
         if config.data is None:
             raise UsageError(f"no data set: name one with --data ({', '.join(DATASETS)})")
+        refuse_unheard(config, given=self.plan.words.given, fitting=fitting)
         if config.data_dir is not None:
             config.data.init_args.root = config.data_dir
         config.data.init_args.seed = config.seed_everything
@@ -195,11 +196,11 @@ class ReproductionCLI(LightningCLI):
                 better=(MEASURES.better(keep.monitor) if keep.monitor else None) or "lower",
                 goes_on=is_measured_as_before(self.plan.base, config),
             )
-            listener = SignalListener()
+            listener, epochs = SignalListener(), take_epochs(self._get(self.config_init, "trainer"))
             callbacks = [
                 listener,
                 self.report,
-                StopAtBudget(images=config.images, generator_steps=config.generator_steps),
+                StopAtBudget(images=config.images, generator_steps=config.generator_steps, epochs=epochs),
                 SampleGrid(self.run.grids, every=keep.grid_every),
                 HealthWatch(every=keep.grid_every),
                 *tuning,
@@ -296,12 +297,10 @@ class ReproductionCLI(LightningCLI):
                     checkpoint, self.plan.checkpoint, module=self.model, trainer=self.trainer, data=self.datamodule
                 )
                 refuse_other_protocol(self.run, before=self.plan.base, now=self.settings)
-                leave_if_time_is_up(checkpoint, run=self.run, plan=self.plan, trainer=self.trainer)
+                leave_if_limit_is_met(checkpoint, run=self.run, plan=self.plan, trainer=self.trainer)
             kwargs |= {"ckpt_path": str(self.plan.checkpoint), "weights_only": True}
-            if subcommand == "fit" and self.trainer.is_global_zero:
-                if self.run.path.is_dir():
-                    self.plan.lock.take()
-                self.jsonl.resume_at(int(checkpoint["state_dict"]["images_seen"]))
+            if subcommand == "fit" and self.trainer.is_global_zero and self.run.path.is_dir():
+                self.plan.lock.take()
         if self.settings.compile:
             self.model.compile_networks()
         return kwargs
@@ -334,10 +333,10 @@ class ReproductionCLI(LightningCLI):
         if len(model.image_shape) != 3:
             raise UsageError("predict writes images, and this model makes points: see the run's grids")
         n, block = self.settings.samples, 100
-        blocks = [(min(block, n - start), start // block) for start in range(0, n, block)]
+        blocks = [(block, start // block) for start in range(0, n, block)]  # whole: a draw depends on its size
         batches = torch.utils.data.DataLoader(blocks, batch_size=None)  # type: ignore[arg-type,var-annotated]
         images = self.trainer.predict(model, dataloaders=batches, **options)
-        for i, image in enumerate(torch.cat(images)):  # type: ignore[arg-type]
+        for i, image in enumerate(torch.cat(images)[:n]):  # type: ignore[arg-type]
             save_png(image[None], self.run.samples / f"{i:06d}.png")
         for old in self.run.samples.glob("[0-9]" * 6 + ".png"):
             if int(old.stem) >= n:

@@ -178,7 +178,9 @@ class DryRun(ReproductionCLI):
         turns = Turns.of(module)
         steps, batch = settings.generator_steps, data.batch_size
         of_steps = steps and images_after(turns.updates_of_D(steps), module.growth, batch=batch)
-        budget = min([b for b in (settings.images, of_steps) if b] or [0])
+        passes = max(0, settings.trainer.max_epochs or 0)
+        of_passes = passes * (len(whole) if module.growth is not None else max(1, len(whole) // batch) * batch)
+        budget = min([b for b in (settings.images, of_steps, of_passes) if b] or [0])
         phases = phases_of(module.growth, budget=budget or batch, batch=batch)
         updates = sum(phase.images / phase.batch for phase in phases)
         forecast = Forecast(phases, share=min(1.0, turns.updates_of_G(round(updates)) / updates), decoding=decoding)

@@ -14,6 +14,7 @@ from zoo.errors import UsageError
 from zoo.runs.folder import RunDir
 from zoo.runs.lock import RunLock
 from zoo.runs.plain import read_settings
+from zoo.runs.state import in_use
 from zoo.training.config_files import flat_names, without_foreign_code
 from zoo.training.recipes import Recipe, budget_of
 from zoo.training.signatures import arguments_of
@@ -114,8 +115,10 @@ def make_plan(words: Words, *, paper: str, recipes: Mapping[str, Recipe]) -> Pla
         words = without_source(words)
     if words.subcommand == "fit" and ckpt_path is None:
         if not words.inspecting and not again:
+            if run.holds_run and in_use(run):  # what else is said would have it begun anew, or removed
+                raise RunLock(folder).refusal()
             run.refuse_second_run()
-        base: Mapping[str, Any] = with_data(recipes[recipe or "digits"].config, words.given.get("data"))
+        base: Mapping[str, Any] = with_data(recipes[recipe or "digits"].config, data_of(words))
     elif started or words.inspecting:
         base = (
             inherited_settings(run.config, paper=paper, given=words.given)
@@ -148,6 +151,14 @@ def with_data(config: Mapping[str, Any], asked: str | None) -> Mapping[str, Any]
         return config
     kept = {name: value for name, value in data["init_args"].items() if name in KEPT}
     return {**config, "data": {**data, "init_args": kept}}
+
+
+def data_of(words: Words) -> str | None:
+    """The data set that a command line or its files of --config name, in any of the ways that there are."""
+    typed = words.given.get("data.class_path", words.given.get("data"))
+    in_file = words.settings.get("data")
+    named = typed or (in_file.get("class_path") if isinstance(in_file, Mapping) else in_file)
+    return named if isinstance(named, str) else None
 
 
 def stamp() -> str:

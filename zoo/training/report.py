@@ -32,6 +32,7 @@ from zoo.runs.record import (
 )
 from zoo.runs.text import number, print_table, say, shown
 from zoo.training.callbacks.base import ZooCallback, data_of
+from zoo.training.loggers import JsonlLogger
 from zoo.training.outlook import outlook
 from zoo.training.plan import Plan
 from zoo.training.slurm import mark_run
@@ -102,6 +103,8 @@ class RunReport(ZooCallback):
             self.plan.lock.take()
             if self.plan.checkpoint is None:
                 self.begin_anew()
+            else:
+                self.go_on(trainer, images_seen=module.images_seen)
             sweep(self.run.path)
             mark_run(self.run.path)
             write_atomically(self.run.config, yaml.safe_dump(dict(self.settings), sort_keys=False))
@@ -113,6 +116,12 @@ class RunReport(ZooCallback):
         if not self.plan.again or self.run.result.exists():
             self.run.refuse_second_run()
         self.run.metrics.unlink(missing_ok=True)
+
+    def go_on(self, trainer: Trainer, *, images_seen: int) -> None:
+        """Forgets what was logged beyond the checkpoint: only now, for a training that is refused goes on from none."""
+        for logger in trainer.loggers:
+            if isinstance(logger, JsonlLogger):
+                logger.resume_at(images_seen)
 
     def announce(self, model: AdversarialModule, *, data: ImageDataModule) -> None:
         """Prints what is about to be trained."""

@@ -20,6 +20,7 @@ from zoo.experiments.measures import study_table
 from zoo.runs.children import Children
 from zoo.runs.folder import RESULT_FILE, RunDir, write_atomically
 from zoo.runs.record import read_result
+from zoo.runs.state import in_use
 from zoo.runs.study import SCHEMA_VERSION, STUDY_FILE, read_study, validate_study
 from zoo.runs.text import print_table, say
 from zoo.training.words import TAKEN, Words
@@ -214,8 +215,11 @@ def commands_of(
 
 
 def set_aside(run: Path) -> None:
-    """Renames what a member left that was killed before its first checkpoint: it can only begin anew."""
-    if RunDir(run).holds_run:
+    """Renames what a member left that was killed before its first checkpoint: it can only begin anew.
+
+    One that another process trains at this moment stays: `fit` refuses it.
+    """
+    if RunDir(run).holds_run and not in_use(RunDir(run)):
         beside = next(path for i in count(1) if not (path := run.with_name(f"{run.name}.stopped-{i}")).exists())
         run.rename(beside)
         say(f"{run.name} was stopped before its first checkpoint and begins anew; what it left lies in {beside}")

@@ -135,6 +135,18 @@ def cluster_plugins(given: list[Any]) -> list[ClusterEnvironment]:
     return [SLURMEnvironment(auto_requeue=False)] if SLURMEnvironment.detect() else []
 
 
+def take_epochs(trainer: Any) -> int | None:
+    """Takes `max_epochs` off the Trainer's options, in place, for our own budget; None: no limit.
+
+    Lightning refuses a negative one itself, and makes 1,000 of null.
+    """
+    asked: int | None = trainer.get("max_epochs")
+    if asked is not None and asked < 0:
+        return None
+    trainer["max_epochs"] = -1
+    return asked
+
+
 def listed(given: Any) -> list[Any]:
     """Loggers, plugins or callbacks of the settings as a list; none for null, true and false."""
     if given is None or isinstance(given, bool):

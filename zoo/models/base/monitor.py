@@ -103,14 +103,21 @@ class MonitoredModule(ResumableModule):
         """Whether this step's losses go to the loggers; a paper whose curve is of G's updates asks for those."""
         return self.discriminator_steps % self.log_every == 0
 
-    def assert_finite(self) -> None:
-        """Raises NonFiniteLossError, on every rank, if a loss of any rank was nan or infinite since the last call."""
+    def assert_finite(self, *, weights: bool = False) -> None:
+        """Raises NonFiniteLossError, on every rank, if a loss of any rank was nan or infinite since the last call.
+
+        With `weights` also if a weight is: the last update may have made it so, from a loss that was finite.
+        """
         finite = self._watch is None or bool(self._watch == 0)
+        lost = "a loss"
+        if finite and weights:
+            tensors = [tensor for tensor in self.state_dict().values() if tensor.is_floating_point()]
+            finite, lost = all(bool(tensor.isfinite().all()) for tensor in tensors), "a weight"
         if not self.trainer.strategy.reduce_boolean_decision(finite, all=True):
             callback = self.trainer.checkpoint_callback
             last = getattr(callback, "last_path", None) or "none was written yet"
             raise NonFiniteLossError(
-                f"a loss became nan or infinite at or shortly before images_seen={self.images_seen} "
+                f"{lost} became nan or infinite at or shortly before images_seen={self.images_seen} "
                 f"(discriminator step {self.discriminator_steps}); last good checkpoint: {last}"
             )
         self._watch = None

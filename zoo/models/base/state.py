@@ -6,7 +6,7 @@ stream is a function of (seed, `images_seen`), so the counters are the position.
 """
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import torch
 from lightning.pytorch import LightningModule
@@ -99,6 +99,8 @@ class ResumableModule(LightningModule):
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        if self._trainer is not None and self.trainer.training:
+            self.keep_own_rates(checkpoint)
         state = checkpoint.get("zoo")
         if state is None:
             return
@@ -110,6 +112,23 @@ class ResumableModule(LightningModule):
                 f"the checkpoint was written by {len(state['random_states'])} devices and is resumed on {world_size}: "
                 "training goes on with the same images, but with fresh latents"
             )
+
+    def keep_own_rates(self, checkpoint: dict[str, Any]) -> None:
+        """Puts what this module's settings say of its optimizers into a checkpoint of other settings, in place.
+
+        An optimizer takes learning rate, decays and the like from its stored state: a run that goes on with another
+        `lr` would keep the one of before, and its record would name the new one. A checkpoint of the same settings is
+        left alone.
+        """
+        before, now = checkpoint.get("hyper_parameters") or {}, dict(self.hparams)
+        if all(name in before and before[name] == value for name, value in now.items()):
+            return
+        optimizers = cast(list[torch.optim.Optimizer], self.configure_optimizers())
+        for state, optimizer in zip(checkpoint["optimizer_states"], optimizers, strict=True):
+            for group, own in zip(state["param_groups"], optimizer.param_groups, strict=True):
+                for name in own.keys() & group.keys() - {"params"}:
+                    if type(own[name]) in (int, float, tuple):  # not what says how torch computes
+                        group[name] = own[name]
 
     def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
         super()._save_to_state_dict(destination, prefix, keep_vars)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from lightning.pytorch import Trainer
+from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Timer
 
 from zoo.models.base.module import AdversarialModule
@@ -35,11 +35,18 @@ class Every:
 
 
 class StopAtBudget(ZooCallback):
-    """Stops training once `images` real images were seen or `generator_steps` updates of G were made."""
+    """Stops training once `images` real images were seen, `generator_steps` updates of G or `epochs` passes were made.
 
-    def __init__(self, *, images: int | None = None, generator_steps: int | None = None) -> None:
+    Where a resumed run has no pass of its `max_epochs` left, Lightning ends it before any callback hears of it, as with
+    a time that is up (see `TimeLimit`). So passes are counted here, and Lightning has no limit of them.
+    """
+
+    def __init__(
+        self, *, images: int | None = None, generator_steps: int | None = None, epochs: int | None = None
+    ) -> None:
         self.images = images
         self.generator_steps = generator_steps
+        self.epochs = epochs
 
     def spent(self, module: AdversarialModule) -> bool:
         """Whether the budget is used up."""
@@ -47,12 +54,22 @@ class StopAtBudget(ZooCallback):
             self.generator_steps is not None and module.generator_steps >= self.generator_steps
         )
 
+    def passed(self, trainer: Trainer) -> bool:
+        """Whether all passes were made; until its end, the last one is not."""
+        passes: Any = trainer.fit_loop.epoch_progress.current
+        return self.epochs is not None and bool(passes.processed >= self.epochs)
+
     def begin(self, trainer: Trainer, module: AdversarialModule) -> None:
-        if self.spent(module):  # a finished run that is resumed makes no further update
+        if self.spent(module) or self.passed(trainer):  # a finished run that is resumed makes no further update
             trainer.should_stop = True
 
     def after_batch(self, trainer: Trainer, module: AdversarialModule) -> None:
         if self.spent(module):
+            trainer.should_stop = True
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """After the last pass nothing begins."""
+        if self.passed(trainer):
             trainer.should_stop = True
 
 

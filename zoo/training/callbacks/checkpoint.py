@@ -94,14 +94,14 @@ class CounterCheckpoint(ZooCallback, Checkpoint):
             self.save(trainer, module, best=True)
 
     def save(self, trainer: Trainer, module: AdversarialModule, *, best: bool = False) -> None:
-        """Writes `last.ckpt`, unless it is there already; a module whose losses are no longer finite is not saved.
+        """Writes `last.ckpt`, unless it is there already; a module of losses or weights not finite is not saved.
 
         Its other names come before: a run that is killed between two of them is resumed from the `last.ckpt` of
         before, and makes them again.
         """
         if self.last_saved == module.images_seen:
             return
-        module.assert_finite()
+        module.assert_finite(weights=True)
         names = ["best.ckpt"] * best
         names += [f"{name_at(module.images_seen)}.ckpt"] * self.keep_due.crossed(module.images_seen)
         first, *others = (*names, "last.ckpt")

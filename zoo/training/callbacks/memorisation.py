@@ -60,10 +60,11 @@ class MemorisationWatch(ZooCallback):
         self.due = Every(every)
         self.n = n
         self.warned = False
+        self.looked_at = 0  # images seen by then
         self.reals: tuple[ImageArray, ImageArray] | None = None
 
     def begin(self, trainer: Trainer, module: AdversarialModule) -> None:
-        self.due.last = module.images_seen
+        self.due.last = self.looked_at = module.images_seen
         if not trainer.is_global_zero or self.due.images is None:
             return
         data = data_of(trainer)
@@ -89,8 +90,14 @@ class MemorisationWatch(ZooCallback):
         if (self.due.due(module.images_seen) or trainer.should_stop) and self.reals is not None:
             self.look(trainer, module, *self.reals)
 
+    def end(self, trainer: Trainer, module: AdversarialModule) -> None:
+        """A limit of time or of passes was met, which no batch told of."""
+        if self.looked_at != module.images_seen and self.reals is not None:
+            self.look(trainer, module, *self.reals)
+
     def look(self, trainer: Trainer, module: AdversarialModule, train: ImageArray, held_out: ImageArray) -> None:
         """Measures, logs, and warns where it is due."""
+        self.looked_at = module.images_seen
         scores = score_sets(module, train, held_out)
         values = {"r_v": scores.r_v} | {
             f"score_of_{name}": float(part.mean()) for name, part in scores._asdict().items()

@@ -12,8 +12,8 @@ from zoo.nn.augment import augment, parse_policy
 def augment_discriminator(module: AdversarialModule, policy: str) -> RemovableHandle:
     """From now on D sees augmented images while it trains: reals, samples, and what its penalties are taken at.
 
-    It is a hook on D (where D has several heads, on their common `trunk`), and acts in training mode alone. The draws
-    come from the module's latent stream, which every checkpoint carries.
+    It is a hook on D (see `entrance_of`), and acts in training mode alone. The draws come from the module's latent
+    stream, which every checkpoint carries.
 
     A gradient penalty, or R1, then holds the gradient of D(T(x)) with respect to the image x before T. As T is affine
     in x for a given draw, T of an interpolate is the same interpolate of T of both ends.
@@ -46,5 +46,13 @@ def augment_discriminator(module: AdversarialModule, policy: str) -> RemovableHa
         images = augment(images * 2 - 1 if unit else images, names, generator=module.latent_generator)
         return ((images / 2 + 0.5 if unit else images).view_as(x), *rest)
 
-    entrance = getattr(module.D, "trunk", module.D)
-    return entrance.register_forward_pre_hook(hook)
+    return entrance_of(module).register_forward_pre_hook(hook)
+
+
+def entrance_of(module: AdversarialModule) -> nn.Module:
+    """What every image passes first: D; where D has several heads, their `trunk`; D's first layer, where G matches
+    features, which are those of a part of D that is called by itself."""
+    if getattr(getattr(module, "techniques", None), "feature_matching", False):
+        return next(module.D.children())
+    entrance: nn.Module = getattr(module.D, "trunk", module.D)
+    return entrance
