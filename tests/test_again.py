@@ -1,5 +1,6 @@
 """The same command line again, one process in a run's folder, and a job of SLURM that comes back."""
 
+import json
 import os
 import shutil
 import signal
@@ -127,6 +128,18 @@ def test_what_is_refused_leaves_the_log_whole(tmp_path: Path, capsys: pytest.Cap
     assert before == {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
     zoo(*earlier, "--images", "64")
     assert [row["images_seen"] for row in rows_of(tmp_path / "run") if "loss_generator" in row] == [16, 32, 48, 64]
+
+
+def test_figures_of_a_future_that_was_given_up_are_forgotten(tmp_path: Path) -> None:
+    """The training from an earlier checkpoint, with other settings, comes to as many images."""
+    zoo("--images", "96", "--run_dir", "run", "--keep.archive_every", "48")
+    taken = {"images_seen": 96, "values": {"fd": 1.0}, "protocols": {}}
+    first = {"checkpoint": "images-000000048.ckpt", **taken, "images_seen": 48}
+    record = {**read_result(tmp_path / "run"), "tests": [first, {"checkpoint": "last.ckpt", **taken}]}
+    (tmp_path / "run/result.json").write_text(json.dumps(record))
+    earlier = "run/checkpoints/images-000000048.ckpt"
+    zoo("--images", "96", "--run_dir", "run", "--ckpt_path", earlier, "--model.lr", "1e-3")
+    assert read_result(tmp_path / "run")["tests"] == [first]
 
 
 def test_auto_begins_anew_what_has_no_checkpoint(tmp_path: Path, whole: Path) -> None:

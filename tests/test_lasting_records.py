@@ -1,6 +1,7 @@
 """What a run has measured is recorded, whatever became of its files, of its checkpoints and of the clock meanwhile."""
 
 import json
+import os
 import shutil
 import time
 from collections.abc import Callable
@@ -90,6 +91,23 @@ class TestClock:
         assert [test["checkpoint"] for test in record["tests"]] == ["last.ckpt"]
         usual = datetime.fromisoformat(end_in_words("2020-01-01T00:00:00+00:00", seconds=5))
         assert abs(usual.timestamp() - time.time()) < 60
+
+
+def test_figures_are_not_taken_where_they_cannot_be_recorded(
+    run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They were measured first, which may take an hour."""
+    access = os.access
+    monkeypatch.setattr(
+        "os.access", lambda path, mode, **o: access(path, mode, **o) and (Path(path), mode) != (run, os.W_OK)
+    )
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    with pytest.raises(SystemExit):
+        zoo("test", "--run_dir", str(run), *FEW)
+    out = capsys.readouterr()
+    assert f"{run} cannot be written to, and `test` records its figures there" in out.err
+    assert "fd_lenet" not in out.out
+    assert before == {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
 
 
 @pytest.mark.parametrize(("way", "content"), [("last", b"\xff"), ("auto", b'{"schema": 2}')])

@@ -1,5 +1,7 @@
 """The same command line again: what there is to do of a run that was started before."""
 
+import os
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn, cast
@@ -72,12 +74,17 @@ def leave(run: RunDir, *, images: int) -> NoReturn:
 
 
 def refuse_damaged_record(run: RunDir, *, paper: str) -> None:
-    """Before `test` measures what could not be recorded: raises RecordError for a result.json that cannot be used."""
+    """Before `test` measures what could not be recorded: raises RecordError for a result.json that cannot be used, and
+    for a folder that cannot be written to."""
+    if run.path.is_dir() and not os.access(run.path, os.W_OK):
+        raise RecordError(
+            f"{run.path} cannot be written to, and `test` records its figures there: make it writable, or copy it"
+        )
     try:
         if run.result.exists():
             read_result(run.result)
     except RecordError as error:
-        way = f"{' '.join(called_as(paper, 'fit'))} --run_dir {run.path} --ckpt_path last"
+        way = f"{' '.join(called_as(paper, 'fit'))} --run_dir {shlex.quote(str(run.path))} --ckpt_path last"
         raise RecordError(f"{error}. `{way}` writes it anew and keeps this one beside it") from error
 
 

@@ -1,6 +1,7 @@
 """One process that trains, measures or predicts: what it starts from, and how it ends."""
 
 import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -75,4 +76,4 @@ def goes_on(plan: Plan, paper: str) -> str:
     run = RunDir(plan.run_dir)
     if not run.last_checkpoint.is_file():
         return "it has no checkpoint yet, so there is nothing to go on from"
-    return f"go on with: {' '.join(called_as(paper, 'fit'))} --run_dir {run.path} --ckpt_path last"
+    return f"go on with: {' '.join(called_as(paper, 'fit'))} --run_dir {shlex.quote(str(run.path))} --ckpt_path last"

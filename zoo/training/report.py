@@ -95,9 +95,11 @@ class RunReport(ZooCallback):
         self.plan = plan
         self.settings = settings
         self.stopwatch = Stopwatch()
+        self.went_on_at = 0  # images seen when this part of the training began
 
     def begin(self, trainer: Trainer, module: AdversarialModule) -> None:
         self.stopwatch.start()
+        self.went_on_at = module.images_seen
         if trainer.is_global_zero:
             RunDir.create(self.run.path, resume=True)
             self.plan.lock.take()
@@ -251,8 +253,13 @@ class RunReport(ZooCallback):
             return nothing
 
     def still_holds(self, test: Mapping[str, Any]) -> bool:
-        """Whether a checkpoint is the one that `test` measured: training that goes on writes another best and last."""
-        return bool(self.images_of(test["checkpoint"]) == test["images_seen"])
+        """Whether a checkpoint is the one that `test` measured: training that goes on writes another best and last.
+
+        One of beyond where this part began is not, whatever images it has seen: what was measured is of a future that
+        was not gone on with.
+        """
+        seen = test["images_seen"]
+        return bool(seen <= self.went_on_at and self.images_of(test["checkpoint"]) == seen)
 
     def names_of(self, checkpoint: Path | None, *, images: int) -> list[str]:
         """Names under which this run keeps a checkpoint that was measured: where the last is the best, it has two."""
