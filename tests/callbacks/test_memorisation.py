@@ -8,6 +8,7 @@ from registry import small_data, small_model
 from toys import ToyData, ToyGAN, fit, same, state_of
 
 from zoo.data import ImageArray, ImageDataModule
+from zoo.errors import DataNotFoundError
 from zoo.models.base.module import AdversarialModule
 from zoo.training.callbacks import CounterCheckpoint, MemorisationWatch
 from zoo.training.callbacks.memorisation import Scores, evenly_spaced, score_sets
@@ -74,6 +75,17 @@ def test_without_held_out_images_it_says_so(capsys: pytest.CaptureFixture[str]) 
 
     fit(ToyGAN(), MemorisationWatch(every=16), data=TrainOnly(), images=32)
     assert "--data.train_images" in capsys.readouterr().err
+
+
+def test_test_images_that_are_not_there_are_no_held_out_ones(capsys: pytest.CaptureFixture[str]) -> None:
+    class WithoutTest(Split):
+        def _load(self, name: str) -> ImageArray:
+            if name == "test":
+                raise DataNotFoundError("Toy", looked_for=["t10k-images-idx3-ubyte"], reason="")
+            return super()._load(name)
+
+    fit(ToyGAN(), MemorisationWatch(every=16), data=WithoutTest(), images=32)
+    assert "no warning comes when D memorises" in capsys.readouterr().err
 
 
 def test_it_looks_at_the_end_of_a_training_that_no_budget_ends(tmp_path: Path) -> None:

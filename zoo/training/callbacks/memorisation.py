@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from zoo.data import ImageArray, ImageDataModule
 from zoo.data.base import Split
+from zoo.errors import DataNotFoundError
 from zoo.models.base.module import AdversarialModule
 from zoo.nn.modes import in_eval_mode
 from zoo.training.callbacks.base import ZooCallback, data_of
@@ -76,12 +77,15 @@ class MemorisationWatch(ZooCallback):
             )
 
     def compared(self, data: ImageDataModule) -> tuple[ImageArray, ImageArray] | None:
-        """As many training and held-out images; None where there are too few."""
+        """As many training and held-out images; None where there are too few, or their files are not there."""
         names: tuple[Split, ...] = ("validation", "test")
         name = next((name for name in names if name in data.splits), None)
         if name is None:
             return None
-        train, held_out = data.split("train"), data.split(name)
+        try:
+            train, held_out = data.split("train"), data.split(name)
+        except DataNotFoundError:  # of the test images: training itself needs none of them
+            return None
         n = min(self.n, len(train), len(held_out))
         n -= n % (BLOCK if n >= BLOCK else FEWEST)  # groups of the minibatch statistic stay whole
         return (evenly_spaced(train, n), evenly_spaced(held_out, n)) if n else None
