@@ -15,7 +15,7 @@ from jsonargparse import Namespace
 from lightning.pytorch import Trainer
 from toys import same, state_of
 
-from zoo.runs.folder import RunDir
+from zoo.runs.folder import RunDir, at_images
 from zoo.runs.lock import RunLock
 from zoo.runs.record import read_metrics, read_result
 from zoo.runs.state import in_use
@@ -137,9 +137,11 @@ def test_figures_of_a_future_that_was_given_up_are_forgotten(tmp_path: Path) -> 
     first = {"checkpoint": "images-000000048.ckpt", **taken, "images_seen": 48}
     record = {**read_result(tmp_path / "run"), "tests": [first, {"checkpoint": "last.ckpt", **taken}]}
     (tmp_path / "run/result.json").write_text(json.dumps(record))
-    earlier = "run/checkpoints/images-000000048.ckpt"
-    zoo("--images", "96", "--run_dir", "run", "--ckpt_path", earlier, "--model.lr", "1e-3")
+    earlier = ["--run_dir", "run", "--ckpt_path", "run/checkpoints/images-000000048.ckpt"]
+    zoo("--images", "96", *earlier, "--model.lr", "1e-3")
     assert read_result(tmp_path / "run")["tests"] == [first]
+    zoo("--images", "64", *earlier)
+    assert list(at_images(tmp_path / "run/grids", ".png"))[-1] == 64  # a film of the run ends there
 
 
 def test_auto_begins_anew_what_has_no_checkpoint(tmp_path: Path, whole: Path) -> None:

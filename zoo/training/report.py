@@ -19,7 +19,7 @@ from zoo.runs import schema
 from zoo.runs.checkpoints import read_checkpoint
 from zoo.runs.clock import end_in_words, now_in_words
 from zoo.runs.environment import describe_commit, describe_hardware, describe_versions
-from zoo.runs.folder import RunDir, set_aside, sweep, write_atomically
+from zoo.runs.folder import RunDir, at_images, set_aside, sweep, write_atomically
 from zoo.runs.record import (
     RESULT_SCHEMA,
     overridden,
@@ -120,10 +120,13 @@ class RunReport(ZooCallback):
         self.run.metrics.unlink(missing_ok=True)
 
     def go_on(self, trainer: Trainer, *, images_seen: int) -> None:
-        """Forgets what was logged beyond the checkpoint: only now, for a training that is refused goes on from none."""
+        """Forgets what was logged and drawn beyond the checkpoint: only now, for a training may still be refused."""
         for logger in trainer.loggers:
             if isinstance(logger, JsonlLogger):
                 logger.resume_at(images_seen)
+        for at, grid in at_images(self.run.grids, ".png").items():
+            if at > images_seen:
+                grid.unlink()
 
     def announce(self, model: AdversarialModule, *, data: ImageDataModule) -> None:
         """Prints what is about to be trained."""
