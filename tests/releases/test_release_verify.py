@@ -6,10 +6,12 @@ from PIL import Image
 
 from zoo.__main__ import main
 from zoo.errors import ReleaseError
+from zoo.experiments.suite import EvaluationSettings
 from zoo.metrics.features import sha256_of
 from zoo.releases.card import GRID_FILE, origin_of, read_card, refuse_to_replace
+from zoo.releases.complete import complete
 from zoo.releases.export import export
-from zoo.releases.find import checked, read_index
+from zoo.releases.find import add_to_index, checked, read_index
 from zoo.releases.release import Release
 from zoo.releases.verify import verify
 
@@ -190,3 +192,48 @@ def test_a_grid_that_is_no_picture_is_refused_though_its_hash_is_right(folder):
     change(folder, grid=read_card(folder)["grid"] | {"sha256": sha256_of(folder / GRID_FILE)})
     with pytest.raises(ReleaseError, match=r"grid\.png cannot be read as a picture"):
         verdicts(folder, figures=False)
+
+
+@pytest.fixture
+def listed(released, tmp_path, monkeypatch):
+    """A copy where it is listed, with a card that lacks a figure."""
+    out = tmp_path / "releases"
+    shutil.copytree(released, out)
+    folder = out / "dcgan.digits"
+    card = read_card(folder)
+    lacking = {key: {n: v for n, v in card[key].items() if not n.startswith("kd_")} for key in ("figures", "protocols")}
+    change(folder, **lacking)
+    add_to_index(out, "dcgan.digits")
+    few = EvaluationSettings(extractors=["lenet"], test_samples=150)
+    monkeypatch.setattr("zoo.releases.complete.settings_for", lambda data: few)
+    return folder
+
+
+def test_what_a_card_lacks_is_added(released, listed):
+    before = read_card(listed)
+    claims = list(complete(Release(listed), data_dir=None))
+    assert [claim.text.split(" ")[0] for claim in claims if claim.verdict == "added"] == ["kd_lenet150"]
+    assert {claim.verdict for claim in claims} == {"holds", "added"}
+    after, whole = read_card(listed), read_card(released / "dcgan.digits")
+    assert after["figures"] == pytest.approx(whole["figures"])
+    assert list(after["figures"]) == list(whole["figures"])
+    assert (after["protocols"], after["protocol_texts"]) == (whole["protocols"], whole["protocol_texts"])
+    assert {name: after["figures"][name] for name in before["figures"]} == before["figures"]
+    assert "kd_lenet150" in (listed / "README.md").read_text()
+    assert checked(listed, read_index(str(listed.parent))["dcgan.digits"]) == listed
+    content = (listed / "card.json").read_bytes()
+    assert {claim.verdict for claim in complete(Release(listed), data_dir=None)} == {"holds"}
+    assert (listed / "card.json").read_bytes() == content
+
+
+def test_nothing_is_added_to_a_card_that_does_not_hold_nor_to_a_copy(listed, folder):
+    card = read_card(listed)
+    change(listed, figures=card["figures"] | {"fd_lenet150": card["figures"]["fd_lenet150"] * 1.02})
+    with pytest.raises(ReleaseError, match="is not listed by an index beside it"):
+        list(complete(Release(listed), data_dir=None))
+    add_to_index(listed.parent, "dcgan.digits")
+    content = (listed / "card.json").read_bytes()
+    assert {claim.verdict for claim in complete(Release(listed), data_dir=None)} == {"holds", "fails"}
+    assert (listed / "card.json").read_bytes() == content
+    with pytest.raises(ReleaseError, match="complete a release where it was exported"):
+        list(complete(Release(folder), data_dir=None))

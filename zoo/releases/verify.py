@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from typing import Literal, NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal, NamedTuple
 
 from zoo.errors import DataNotFoundError
 from zoo.experiments.measures import MEASURES
+from zoo.experiments.suite import Measurement
 from zoo.models.base.module import AdversarialModule
 from zoo.releases.card import GRID_FILE
 from zoo.releases.claims import grid_difference, measure, open_data, settings_of
@@ -16,7 +17,7 @@ from zoo.releases.release import Release
 GREY_LEVELS = 1  # processors differ in the last bit, and so may a pixel's rounding
 RELATIVE, ERRORS = 0.01, 0.1  # of a value and of its own error: what such pixels may do to it
 
-Verdict = Literal["holds", "fails", "not checked"]
+Verdict = Literal["holds", "fails", "not checked", "added"]
 
 
 class Claim(NamedTuple):
@@ -61,7 +62,11 @@ def verify_figures(release: Release, module: AdversarialModule, *, data_dir: str
         where = f"{card['data']['name']} does not lie here (--data_dir DIR names its folder)"
         yield Claim(f"{', '.join(card['protocols'])}: {where}", "not checked")
         return
-    taken = measure(module, data, settings_of(card["evaluation"]))
+    yield from compared(card, measure(module, data, settings_of(card["evaluation"])))
+
+
+def compared(card: Mapping[str, Any], taken: Measurement) -> Iterator[Claim]:
+    """The figures of a card beside those of a measurement."""
     for name, claimed in card["figures"].items():
         if MEASURES.is_attached(name):
             continue
