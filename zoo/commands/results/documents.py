@@ -7,6 +7,7 @@ from typing import Any
 
 from zoo.commands.references import with_references
 from zoo.commands.results.results import not_run, results
+from zoo.commands.results.side_by_side import side_by_side
 from zoo.commands.results.tables import (
     Line,
     for_readme,
@@ -49,7 +50,7 @@ def documents(root: Path) -> dict[Path, str]:
     runs = list(runs_of(root / "reproductions"))
     wanted: dict[Path, str] = {}
     short: list[Line] = []
-    long = "\n"
+    long = side_by_side(root / "zoo/releases/shipped") + "\n"
     for script in (root / f"reproductions/{paper}.py" for paper in papers()):
         recipes = script_of(script.stem).recipes
         own: list[Line] = [line for line in reached if line[0].paper == script.stem]
