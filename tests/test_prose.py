@@ -264,6 +264,19 @@ def test_which_recipes_on_images_choose_no_best_checkpoint() -> None:
     assert "chooses it, as nearly all recipes on images do" in text_of("README.md")
 
 
+def test_every_recipe_of_photographs_measures_draws_and_chooses_while_training() -> None:
+    assert "Photographs have precision and recall at each evaluation" in text_of("docs/measures.md")
+    settings = [
+        (paper, name, recipe.config["evaluation"].get("every"), recipe.config["keep"].get(kept))
+        for paper in MODELS
+        for name, recipe in script_of(paper).recipes.items()
+        for kept in ("monitor", "grid_every")
+        if recipe.config["data"]["class_path"].rpartition(".")[2] in ("CIFAR10", "CelebA", "ImageFolder")
+    ]
+    assert len(settings) >= 2 * 60
+    assert [entry for entry in settings if not all(entry)] == []
+
+
 def test_what_fine_tuning_to_nines_takes() -> None:
     text, study = text_of("README.md"), record("dcgan-study-finetune")
     shares = [

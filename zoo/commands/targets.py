@@ -59,8 +59,8 @@ EXACT, FLIPS = "--trainer.precision=32-true", "--data.horizontal_flip=true"
 TF32 = (EXACT, "--matmul_precision=high")  # of narrow networks, which a GPU trains faster without casts
 KEPT = ("--keep.grid_every=25000", "--keep.checkpoint_every=25000")
 RARELY = ("--evaluation.every=250000",)
-#: An evaluation of photographs takes two minutes of a core: as often as leaves it under a tenth of the training, for
-#: slow networks (some 30 images a second), at 64x64, and for fast ones.
+#: An evaluation of photographs takes half a minute to two of a core: as often as leaves it under a tenth of the
+#: training, for slow networks (some 30 images a second), at 64x64, and for fast ones.
 OFTEN, AT_64, FEWER = ("--evaluation.every=50000", *KEPT), ("--evaluation.every=150000", *KEPT), (*RARELY, *KEPT)
 SELDOM = ("--evaluation.every=100000", "--keep.grid_every=100000", "--keep.checkpoint_every=100000", *TF32)
 #: InfoGAN's lambda is 1; so told, it drew a few images of CIFAR-10 over and over, whatever the noise, with its own
