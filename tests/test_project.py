@@ -76,6 +76,7 @@ def test_the_zoo_command_explains_itself_and_its_errors(tmp_path: Path) -> None:
     assert unknown.stderr == "error: there is no command 'paperss': did you mean 'papers'? (`zoo` lists all)\n"
     records = run_zoo("records", str(ROOT / "reproductions/records")).stdout
     assert "gan mnist" in records
+    assert "robustness.json: benchmark robustness, " in records
     failed = run_zoo("records", str(tmp_path))
     assert failed.returncode == 1
     assert failed.stderr.startswith("error: no records")

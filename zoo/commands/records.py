@@ -5,15 +5,17 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from zoo.commands.benchmark.members import MEASURED
+from zoo.commands.benchmark.record import FILE, is_benchmark, read_record
 from zoo.errors import ZooError
-from zoo.experiments.measures import study_table
+from zoo.experiments.measures import MEASURES, study_table
 from zoo.runs.folder import CONFIG_FILE, METRICS_FILE, RESULT_FILE, of_wandb
 from zoo.runs.record import read_result
 from zoo.runs.study import STUDY_FILE, is_study, read_study
 from zoo.runs.text import say
 from zoo.training.scripts import folder_of_scripts
 
-OF_RUNS = (CONFIG_FILE, METRICS_FILE, RESULT_FILE, STUDY_FILE, "benchmark.json")  # what lies in their folders
+OF_RUNS = (CONFIG_FILE, METRICS_FILE, RESULT_FILE, STUDY_FILE, FILE)  # what lies in their folders
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,6 +36,9 @@ def run(arguments: argparse.Namespace) -> None:
             for group, name, best, last, runs in study_table(study):
                 say(f"  {group:24} {name:24} best {best or '-'}, last {last or '-'} ({runs} runs)")
             continue
+        if is_benchmark(file):
+            tell_benchmark(file)
+            continue
         record = read_result(file)
         data = f"{record['dataset']['name']} ({record['dataset']['images']:,})"
         say(f"{file}: {record['paper']} {record['recipe']}, {record['images_seen']:,} images of {data}")
@@ -43,6 +48,18 @@ def run(arguments: argparse.Namespace) -> None:
                 "" if measure["better"] == "neither" else f"best {digits(best['value'])} at {best['images_seen']:,}, "
             )
             say(f"  {name:24} {chosen}last {digits(last['value'])}")
+
+
+def tell_benchmark(file: Path) -> None:
+    """The runs of each objective, and the best of them."""
+    benchmark = read_record(file)
+    trained = [member for member in benchmark.members if member.state in MEASURED]
+    say(f"{file}: benchmark {benchmark.name}, {len(trained)} of {len(benchmark.members)} runs trained to their end")
+    choose = max if MEASURES.better(benchmark.measure) == "higher" else min
+    for label, members in benchmark.groups.items():
+        values = [v for m in members if m in trained and (v := m.value(benchmark.measure, "last")) is not None]
+        best = digits(choose(values)) if values else "-"
+        say(f"  {label:24} {benchmark.measure:24} last, best of {len(values)} runs {best}")
 
 
 def records_in(folder: Path) -> set[Path]:

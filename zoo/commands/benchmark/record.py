@@ -44,6 +44,12 @@ SCHEMA = {
 }
 
 
+def is_benchmark(path: Path) -> bool:
+    """Whether a JSON file is a benchmark's record."""
+    content = read_json(path)
+    return isinstance(content, dict) and {"members", "curve"} <= content.keys()
+
+
 @dataclass(frozen=True)
 class BenchmarkRecord:
     """A benchmark as far as it came.

@@ -11,6 +11,7 @@ from zoo.runs.folder import CONFIG_FILE, METRICS_FILE, RESULT_FILE, RunDir, of_w
 from zoo.runs.plain import read_settings
 from zoo.runs.record import read_metrics, read_result
 from zoo.runs.study import is_study, read_study
+from zoo.training.benchmark import PAPER
 
 SECTIONS = ("model", "data", "evaluation", "keep", "trainer")  # settings that are groups of settings
 UNKNOWN = "unknown paper"  # of a run without a record and without a checkpoint
@@ -65,7 +66,13 @@ def runs_at(path: Path) -> Iterator[Path]:
 
 
 def read_record_file(path: Path) -> list[ComparedRun]:
-    """The run of a committed record, or the members of a study's."""
+    """The run of a committed record, or the members of a study's or of a benchmark's, as far as they were measured."""
+    from zoo.commands.benchmark import record as benchmark  # which reads runs by this package's means
+    from zoo.commands.benchmark.members import MEASURED
+
+    if benchmark.is_benchmark(path):
+        members = [m for m in benchmark.read_record(path).members if m.record is not None and m.state in MEASURED]
+        return [ComparedRun(path.parent / path.stem / m.name, PAPER, dict(m.record or {})) for m in members]
     if is_study(path):
         records = read_study(path)["records"]
         return [ComparedRun(path.parent / path.stem / name, r["paper"], r) for name, r in records.items()]
