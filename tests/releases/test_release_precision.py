@@ -37,17 +37,17 @@ def test_int8_rounds_a_matrix_by_rows_and_a_kernel_to_half_precision():
     assert ((back["G.0.weight"] - STATE["G.0.weight"]).abs() <= step / 2 * 1.0001).all()
 
 
-def test_int8_has_a_step_for_every_32_of_a_row_where_rows_have_such_groups():
+def test_int8_has_a_step_for_every_96_of_a_row_where_rows_have_such_groups():
     generator = torch.Generator().manual_seed(0)
-    matrix = torch.randn(3, 96, generator=generator) * torch.tensor([1.0, 1e-2, 30.0]).repeat_interleave(32)
+    matrix = torch.randn(3, 288, generator=generator) * torch.tensor([1.0, 1e-2, 30.0]).repeat_interleave(96)
     packed = pack({"w": matrix}, "int8")
-    assert (packed["w"].dtype, packed["w"].shape) == (torch.int8, (3, 96))
+    assert (packed["w"].dtype, packed["w"].shape) == (torch.int8, (3, 288))
     assert (packed["w:scale"].dtype, packed["w:scale"].shape) == (torch.float16, (3, 3))
-    step = matrix.unflatten(1, (3, 32)).abs().amax(2) / 127
-    worst = (unpack(packed)["w"] - matrix).abs().unflatten(1, (3, 32)).amax(2)
+    step = matrix.unflatten(1, (3, 96)).abs().amax(2) / 127
+    worst = (unpack(packed)["w"] - matrix).abs().unflatten(1, (3, 96)).amax(2)
     assert (worst <= 0.57 * step).all()  # half a step; the scale's own rounding, 127 times, for the largest
     assert (worst >= 0.3 * step).all()
-    assert torch.equal(unpack(pack({"w": torch.zeros(2, 64)}, "int8"))["w"], torch.zeros(2, 64))
+    assert torch.equal(unpack(pack({"w": torch.zeros(2, 96)}, "int8"))["w"], torch.zeros(2, 96))
 
 
 def test_int8_of_earlier_releases_with_a_step_for_each_row_is_read():

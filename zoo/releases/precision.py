@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 SCALE = ":scale"  # beside a matrix of 8 or 4 bits: the value of one step, for each group of a row or for all of it
-OF_8, GROUP, LARGE = 32, 64, 1 << 20  # weights that share a scale of 8 bits, of 4; entries from which a matrix has 4
+OF_8, GROUP, LARGE = 96, 64, 1 << 20  # weights that share a scale of 8 bits, of 4; entries from which a matrix has 4
 
 
 def pack(tensors: Mapping[str, Tensor], precision: str) -> dict[str, Tensor]:
@@ -17,7 +17,7 @@ def pack(tensors: Mapping[str, Tensor], precision: str) -> dict[str, Tensor]:
     Args:
         tensors: by name, as a module's state_dict holds them.
         precision: "float32"; "float16" rounds weights of two or more dimensions; "int8" rounds matrices to 255 steps
-            of the largest magnitude of every 32 in a row (of the row, where it has no such groups), and kernels to
+            of the largest magnitude of every 96 in a row (of the row, where it has no such groups), and kernels to
             float16; "int4" is the same, but for matrices of a million weights and more: 15 steps of the largest
             magnitude of every 64 in a row. Biases, gains, statistics and integers stay exact.
     """
