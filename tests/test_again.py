@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from jsonargparse import Namespace
 from lightning.pytorch import Trainer
 from toys import same, state_of
 
@@ -22,7 +21,6 @@ from zoo.runs.state import in_use
 from zoo.training import reproduce
 from zoo.training.callbacks import StopAtBudget
 from zoo.training.scripts import script_of
-from zoo.training.trainer import TWO_PLAYERS, processes, settle_devices
 
 BATCH = 16
 TINY = ["--model.width", "2", "--data.batch_size", str(BATCH), "--keep.monitor", "null", "--evaluation.every", "null"]
@@ -364,47 +362,3 @@ def test_a_job_of_two_tasks_comes_back(tmp_path: Path, shared_cache: Path) -> No
     whole = run.with_name("whole") / "checkpoints/last.ckpt"
     assert same(state_of(whole), state_of(run / "checkpoints/last.ckpt"))
     assert sorted(path.name for path in run.parent.iterdir()) == ["job-21234", "whole"]
-
-
-def test_several_nodes_need_a_launcher(capsys: pytest.CaptureFixture[str]) -> None:
-    assert status("--images", "96", "--run_dir", "run", "--trainer.num_nodes", "2") == 1
-    said = capsys.readouterr().err
-    assert "needs what starts a process on each node" in said
-    assert "On this node alone: --trainer.num_nodes 1" in said
-
-
-def settled(*, named: int = 1, given: tuple[str, ...] = (), alone: bool = False, **earlier: Any) -> Any:
-    """(devices, nodes, strategy, processes) by --devices, on top of the trainer's settings of an earlier `fit`."""
-    trainer = Namespace(**{"devices": "auto", "num_nodes": 1, "strategy": "auto"} | earlier)
-    settle_devices(Namespace(devices=named, trainer=trainer), given=given, alone=alone)
-    return trainer.devices, trainer.num_nodes, trainer.strategy, processes(trainer)
-
-
-def test_a_run_of_several_devices_goes_on_with_as_many_or_with_those_that_are_named(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setenv("MASTER_ADDR", "host")  # a launcher
-    monkeypatch.setenv("NODE_RANK", "0")
-    four: dict[str, Any] = {"devices": 4, "strategy": TWO_PLAYERS}
-    assert settled() == (1, 1, "auto", 1)
-    assert settled(named=4, given=("devices",)) == (4, 1, TWO_PLAYERS, 4)
-    assert settled(**four) == (4, 1, TWO_PLAYERS, 4)
-    assert settled(named=2, given=("devices",), **four) == (2, 1, TWO_PLAYERS, 2)
-    assert settled(named=1, given=("devices",), **four) == (1, 1, "auto", 1)
-    assert settled(named=1, given=("devices",), num_nodes=2, **four) == (1, 2, TWO_PLAYERS, 2)
-    assert settled(num_nodes=2, **four) == (4, 2, TWO_PLAYERS, 8)
-    assert settled(num_nodes=2, alone=True, **four) == (1, 1, "auto", 1)  # predict
-    assert settled(alone=True, devices=[3]) == ([3], 1, "auto", 1)
-    assert settled(given=("trainer.strategy",), devices=1, strategy=TWO_PLAYERS)[2] == TWO_PLAYERS
-    assert settled(devices="0,1") == ("0,1", 1, TWO_PLAYERS, 2)
-
-
-def test_the_batch_of_a_device_is_looked_at_also_where_the_trainers_option_says_how_many(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    options = ["--model.fmap_base", "16", "--model.batch_sizes", "{4: 24}", "--trainer.accelerator", "cpu"]
-    arguments = ["fit", "--recipe", "digits", *options, "--trainer.devices", "2", "--model.group_size", "8"]
-    with pytest.raises(SystemExit) as stop:
-        reproduce("pggan", script_of("pggan").recipes, arguments=arguments)
-    assert stop.value.code == 1
-    assert "a device's batch of 12 images" in capsys.readouterr().err

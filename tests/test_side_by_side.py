@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import pytest
 from pages import tables
 
 from zoo.commands.results.side_by_side import side_by_side, table
@@ -38,6 +39,13 @@ def test_a_release_of_an_earlier_checkpoint_says_what_the_end_had() -> None:
     assert stylegan["images"] == stylegan["of"]
     ema = read_card(SHIPPED / "stylegan.celeba64")["files"]["G_ema"]
     assert stylegan["numbers in G"] == f"{ema['parameters']:,}"
+
+
+@pytest.mark.parametrize(("card", "shown"), [("1 cores of X", "1 core of X"), ("11 cores of X", "11 cores of X")])
+def test_one_core_is_no_cores(card: str, shown: str) -> None:
+    release = card_of("dcgan.mnist")
+    head, (row,) = table([{**release, "training": {**release["training"], "hardware": card}}])
+    assert row[head.index("hardware")] == shown
 
 
 def test_what_a_card_lacks_is_empty_and_what_all_lack_is_no_column() -> None:

@@ -180,6 +180,17 @@ def described(card: Mapping[str, Any]) -> str:
     return f"{card['summary']}; this one with other settings: `{own}`" if own else str(card["summary"])
 
 
+def images_of_training(card: Mapping[str, Any]) -> int:
+    """Images seen when training ended; a release of its best checkpoint has seen fewer."""
+    training = card["training"]
+    return int(max([training["images_seen"], *(m["last"]["images_seen"] for m in training["measures"].values())]))
+
+
+def hardware_of(card: Mapping[str, Any]) -> str:
+    """What it was trained on; early cards say "1 cores of"."""
+    return re.sub(r"^1 cores ", "1 core ", card["training"]["hardware"])
+
+
 def figures_line(card: Mapping[str, Any]) -> str:
     """The figures in one line."""
     return ", ".join(f"{key} {card['figures'][key]:.4g}" for key in card["protocols"])

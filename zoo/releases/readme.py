@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from zoo.nn.reference import Reference
-from zoo.releases.card import GRID_FILE, described
+from zoo.releases.card import GRID_FILE, described, hardware_of, images_of_training
 from zoo.runs.text import duration, encodable
 
 README_FILE = "README.md"
@@ -23,9 +23,8 @@ def readme_of(card: Mapping[str, Any], reference: Reference, *, address: str | N
     """
     name, data, training = card["name"], card["data"], card["training"]
     sizes = [f"- `{net}.safetensors`: {entry['parameters']:,} numbers" for net, entry in card["files"].items()]
-    seen, run = training["images_seen"], f"{duration(training['wall_time_s'])} on {training['hardware']}"
-    run = run.replace(" on 1 cores ", " on 1 core ")  # as cards had it
-    whole = max([seen, *(measure["last"]["images_seen"] for measure in training["measures"].values())])
+    seen, run = training["images_seen"], f"{duration(training['wall_time_s'])} on {hardware_of(card)}"
+    whole = images_of_training(card)
     took = f"in {run}" if whole == seen else f"of a training of {whole:,} images that took {run}"
     place = address or name
     shape = "x".join(map(str, card["image_shape"]))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.experiments.measures import MEASURES
-from zoo.releases.card import CARD_FILE, read_card
+from zoo.releases.card import CARD_FILE, hardware_of, images_of_training, read_card
 from zoo.runs.tables import markdown
 from zoo.runs.text import duration, number
 
@@ -56,7 +56,7 @@ def row(card: Mapping[str, Any], wanted: Sequence[str]) -> tuple[str, ...]:
     """One release."""
     figures, training = card["figures"], card["training"]
     first = next(name for name in wanted if name in figures)
-    last = max([training["images_seen"], *(m["last"]["images_seen"] for m in training["measures"].values())])
+    last = images_of_training(card)
     ended = training["tests"].get("last", {}).get(first)
     generator = card["files"].get("G_ema", card["files"]["G"])
     return (
@@ -66,7 +66,7 @@ def row(card: Mapping[str, Any], wanted: Sequence[str]) -> tuple[str, ...]:
         f"{training['images_seen']:,}",
         f"{last:,}",
         duration(training["wall_time_s"]),
-        training["hardware"].replace("1 cores ", "1 core "),
+        hardware_of(card),
         f"{generator['parameters']:,}",
         card["protocols"][first],
     )
