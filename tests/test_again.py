@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from lightning.pytorch import Trainer
 from toys import same, state_of
 
@@ -82,6 +83,18 @@ def test_auto_begins_goes_on_and_has_nothing_to_do(
     assert before == {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
     zoo("--images", "112", "--run_dir", "run", "--ckpt_path", "auto")  # a larger budget is something to do
     assert read_result(tmp_path / "run")["images_seen"] == 112
+
+
+def test_phases_stay_where_a_larger_budget_is_asked_for(tmp_path: Path) -> None:
+    """The network that had grown to 32x32 would have been one of 16x16 again."""
+    sizes = ["--model.fmap_base", "64", "--model.fmap_max", "4", "--model.z_dim", "4", "--data.batch_size", "16"]
+    few = [*sizes, "--model.batch_sizes", "null", "--evaluation.every", "null", "--keep.monitor", "null"]
+    for images in (96, 192):
+        own = ["--images", str(images), "--scale_phases", "true", "--run_dir", "run", "--ckpt_path", "auto"]
+        reproduce("pggan", script_of("pggan").recipes, arguments=["fit", "--recipe", "digits", *few, *own])
+        model = yaml.safe_load((tmp_path / "run/config.yaml").read_text())["model"]
+        assert 3 * (model["stabilise_images"] + model["fade_images"]) == 48
+    assert read_result(tmp_path / "run")["images_seen"] == 192
 
 
 def test_auto_has_nothing_to_do_where_the_time_is_up(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -220,13 +220,32 @@ class TestMatmulPrecision:
         asked_for.clear()
         zoo("dcgan", "fit", "--ckpt_path", "last", "--images", "256", "--run_dir", str(run))
         assert set(asked_for) == {"medium"}
-
-    def test_predict_is_exact(self, asked_for: list[str], run: Path) -> None:
-        zoo("dcgan", "predict", "--run_dir", str(run), "--samples", "1", "--matmul_precision", "medium")
+        asked_for.clear()
+        zoo("dcgan", "predict", "--run_dir", str(run), "--samples", "1")
         assert set(asked_for) == {"highest"}
 
     def test_float32_is_not_mentioned(self, finished: Path) -> None:
         assert read_result(finished)["precision"] == "32-true"
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["test", "--images", "500"], "--images does nothing in test: leave it out"),
+        (["test", "--keep.monitor=null"], "--keep.monitor does nothing in test"),
+        (["test", "--evaluation.samples", "500"], "(or do you mean --evaluation.test_samples?)"),
+        (["predict", "--init_from", "dcgan.mnist"], "--init_from does nothing in predict"),
+        (["predict", "--evaluation.test_samples", "5"], "(or do you mean --samples?)"),
+        (["fit", "--ckpt_path", "last", "--samples", "5"], "(or do you mean --evaluation.samples?)"),
+    ],
+)
+def test_options_of_another_subcommand_are_refused(
+    run: Path, capsys: pytest.CaptureFixture[str], words: list[str], says: str
+) -> None:
+    """Two thousand samples were asked for and fifty thousand drawn, without a word."""
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    assert says in refused(capsys, "dcgan", words[0], "--run_dir", str(run), *words[1:])
+    assert before == {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
 
 
 def test_the_help_names_the_run_options(capsys: pytest.CaptureFixture[str]) -> None:

@@ -65,20 +65,47 @@ def refuse_senseless(settings: Any, model_class: type[AdversarialModule], *, sou
         refuse_model(model_class, settings.model.as_dict())
 
 
-def refuse_unheard(config: Any, *, given: Collection[str], fitting: bool) -> None:
+#: Options of training alone, by their beginnings.
+OF_FIT = (
+    *("images", "generator_steps", "scale_phases", "matmul_precision", "wandb_artifacts"),
+    *("init_from", "freeze_d", "lr_scale", "augment", "keep", "evaluation.every", "evaluation.samples"),
+)
+#: What a subcommand has no use for, in the same way.
+UNHEARD = {
+    "fit": ("samples",),
+    "test": (*OF_FIT, "samples"),
+    "predict": (*OF_FIT, "evaluation", "wandb"),
+}
+#: What may be meant instead.
+MEANT = {
+    ("test", "evaluation.samples"): "--evaluation.test_samples",
+    ("test", "samples"): "--evaluation.test_samples",
+    ("fit", "samples"): "--evaluation.samples",
+    ("predict", "evaluation.samples"): "--samples",
+    ("predict", "evaluation.test_samples"): "--samples",
+}
+
+
+def refuse_unheard(config: Any, *, given: Collection[str], subcommand: str) -> None:
     """Raises UsageError for an option on the command line that another one has the say of, or that nothing would hear.
 
     Args:
         config: the parsed settings, with a data set.
         given: options on the command line.
-        fitting: whether it is a training.
+        subcommand: fit, test or predict.
     """
+    for option in given:
+        if any(option == name or option.startswith(f"{name}.") for name in UNHEARD[subcommand]):
+            meant = MEANT.get((subcommand, option))
+            raise UsageError(
+                f"--{option} does nothing in {subcommand}: leave it out" + f" (or do you mean {meant}?)" * bool(meant)
+            )
     for name, by in (("root", "data_dir"), ("seed", "seed_everything")):
         typed = next((option for option in (f"data.{name}", f"data.init_args.{name}") if option in given), None)
         own = config.data.init_args.get(name)
         if typed is not None and config[by] is not None and own != config[by]:
             raise UsageError(f"--{typed} {own}: it is set by --{by}, which is {config[by]}: leave one of them out")
-    if fitting and "keep.monitor" in given and config.keep.monitor and config.evaluation.every is None:
+    if subcommand == "fit" and "keep.monitor" in given and config.keep.monitor and config.evaluation.every is None:
         raise UsageError(
             f"--keep.monitor {config.keep.monitor} chooses a checkpoint by what is measured while training, and "
             "nothing is: set --evaluation.every, images between two evaluations"

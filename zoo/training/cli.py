@@ -143,13 +143,13 @@ class ReproductionCLI(LightningCLI):
         torch.set_flush_denormal(fitting)
         if config.data is None:
             raise UsageError(f"no data set: name one with --data ({', '.join(DATASETS)})")
-        refuse_unheard(config, given=self.plan.words.given, fitting=fitting)
+        refuse_unheard(config, given=self.plan.words.given, subcommand=self.subcommand)
         if config.data_dir is not None:
             config.data.init_args.root = config.data_dir
         config.data.init_args.seed = config.seed_everything
         if self.source is not None:
             match_data(config, self.source, given=self.plan.named)
-        follow_the_settings(config, self.kind)
+        follow_the_settings(config, self.kind, goes_on=self.plan.goes_on)
         if config.devices > 1 and self.subcommand == "predict":
             raise UsageError("predict writes its images from one device: leave --devices out")
         settle_devices(config, given=self.plan.words.given, alone=self.subcommand == "predict")

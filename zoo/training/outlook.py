@@ -18,7 +18,7 @@ GROWN_BY = 0.5  # of the budget: when the final resolution is in, if the phases 
 ROUNDING = 1.5  # images that a doubling of scaled phases is longer or shorter, at most
 
 
-def follow_the_settings(config: Any, kind: type[AdversarialModule]) -> None:
+def follow_the_settings(config: Any, kind: type[AdversarialModule], *, goes_on: bool = False) -> None:
     """Makes settings follow from others, in place.
 
     The number of samples stands in the name of a measure: the monitored one follows --evaluation.samples. The phases of
@@ -27,12 +27,14 @@ def follow_the_settings(config: Any, kind: type[AdversarialModule]) -> None:
     Args:
         config: the settings.
         kind: the paper's module.
+        goes_on: whether the run has begun: its phases stay, whatever its budget is now; a network that has grown would
+            be small again with longer ones.
 
     Raises:
         UsageError: phases cannot be scaled.
     """
     config.keep.monitor = monitored(config.keep.monitor, samples=config.evaluation.samples)
-    if config.scale_phases:
+    if config.scale_phases and not goes_on:
         scale_phases(config, kind)
 
 

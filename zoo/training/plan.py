@@ -78,6 +78,11 @@ class Plan:
         return self.words.subcommand
 
     @property
+    def goes_on(self) -> bool:
+        """Whether this is a run that has begun, so that its settings are the base."""
+        return self.checkpoint is not None and RunDir(self.run_dir).config.is_file()
+
+    @property
     def named(self) -> set[str]:
         """The options that somebody chose: those on the command line, and what a file of --config says otherwise than
         the recipe (and the weights to start from). All else may be made to suit the data."""

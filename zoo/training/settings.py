@@ -45,7 +45,7 @@ class Budget:
     generator_steps: int | None = None
     """Budget: updates of the generator."""
     scale_phases: bool = False
-    """Growing networks: scale the phases so that half the budget is at full resolution."""
+    """Growing networks: scale the phases so that half the budget is at full resolution (when a run begins)."""
 
 
 @dataclass
