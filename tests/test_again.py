@@ -153,6 +153,9 @@ def test_figures_of_a_future_that_was_given_up_are_forgotten(tmp_path: Path) -> 
     assert read_result(tmp_path / "run")["tests"] == [first]
     zoo("--images", "64", *earlier)
     assert list(at_images(tmp_path / "run/grids", ".png"))[-1] == 64  # a film of the run ends there
+    kept = {file.name for file in (tmp_path / "run/checkpoints").glob("images-*")}
+    given_up = {f"images-000000096.ckpt.given_up-{i}" for i in (1, 2)}
+    assert kept == {"images-000000048.ckpt", *given_up}  # what is drawn over the checkpoints is of one training
 
 
 def test_auto_begins_anew_what_has_no_checkpoint(tmp_path: Path, whole: Path) -> None:

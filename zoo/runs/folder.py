@@ -187,17 +187,17 @@ def moved_aside(folder: Path) -> Iterator[None]:
     shutil.rmtree(aside, ignore_errors=True)
 
 
-def set_aside(path: Path) -> Path:
+def set_aside(path: Path, *, for_being: str = "damaged") -> Path:
     """Renames what cannot be used, so that it is not lost where another is written: result.json.damaged-1.
 
     Raises:
         RecordError: it cannot be renamed.
     """
-    aside = next(aside for i in count(1) if not (aside := path.with_name(f"{path.name}.damaged-{i}")).exists())
+    aside = next(aside for i in count(1) if not (aside := path.with_name(f"{path.name}.{for_being}-{i}")).exists())
     try:
         return path.rename(aside)
     except OSError as error:
-        raise RecordError(f"{path} is damaged and cannot be renamed to {aside.name}: {error}") from error
+        raise RecordError(f"{path} is {for_being} and cannot be renamed to {aside.name}: {error}") from error
 
 
 def end_last_line(path: Path) -> None:

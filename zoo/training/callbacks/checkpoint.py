@@ -14,7 +14,8 @@ from zoo.errors import CheckpointError
 from zoo.models.base.module import AdversarialModule
 from zoo.runs import schema
 from zoo.runs.checkpoints import read_checkpoint
-from zoo.runs.folder import name_at, replacing
+from zoo.runs.folder import at_images, name_at, replacing, set_aside
+from zoo.runs.text import say
 from zoo.training.callbacks.base import ZooCallback
 from zoo.training.callbacks.budget import Every
 
@@ -63,15 +64,29 @@ class CounterCheckpoint(ZooCallback, Checkpoint):
         self.last_due.last = self.keep_due.last = module.images_seen
         if module.images_seen and self.best_value is not None and not trainer.strategy.broadcast(self.has_best(module)):
             self.best_value = None
+        self.give_up_later(module)
+
+    @rank_zero_only
+    def give_up_later(self, module: AdversarialModule) -> None:
+        """Renames kept checkpoints beyond an earlier one that training goes on from: figures over the checkpoints of a
+        run would show two trainings. One beyond `last.ckpt`, of a run that was killed, is made again as it was."""
+        later = [file for at, file in at_images(self.folder, ".ckpt").items() if at > module.images_seen]
+        if module.images_seen and later and self.images_of("last.ckpt") != module.images_seen:
+            aside = [set_aside(file, for_being="given_up").name for file in later]
+            say(f"note: kept of a training that is given up, in {self.folder}: {', '.join(aside)}")
+
+    def images_of(self, name: str) -> int | None:
+        """What a checkpoint of the folder has seen; None where there is none, or a damaged one."""
+        try:
+            return int(read_checkpoint(self.folder / name)["state_dict"].get("images_seen", 0))
+        except CheckpointError:
+            return None
 
     @rank_zero_only
     def has_best(self, module: AdversarialModule) -> bool:
         """Whether `best.ckpt` is of this training: not of another folder, nor of a future that is not gone on with."""
-        try:
-            best = read_checkpoint(self.folder / "best.ckpt")["state_dict"].get("images_seen", 0)
-        except CheckpointError:  # none, or a damaged one
-            return False
-        return bool(best <= module.images_seen)
+        best = self.images_of("best.ckpt")
+        return best is not None and best <= module.images_seen
 
     def after_batch(self, trainer: Trainer, module: AdversarialModule) -> None:
         due = self.last_due.due(module.images_seen)
