@@ -15,6 +15,7 @@ from zoo.runs.statistics import (
     mean_and_deviation,
     probability_of_improvement,
     rank,
+    rank_correlation,
     ranks,
 )
 
@@ -67,6 +68,20 @@ def test_probability_of_improvement_is_mann_whitneys() -> None:
     assert probability_of_improvement([1.0, INF], [INF, INF], better="lower").value == 0.75  # two that diverged tie
     sure = probability_of_improvement([1.0, 2.0], [3.0, 4.0], better="lower")
     assert sure == (1.0, 1.0, 1.0)
+
+
+def test_rank_correlation_is_spearmans() -> None:
+    random = np.random.default_rng(0)
+    x = np.round(random.standard_normal(40), 1)  # with ties
+    y = x + random.standard_normal(40)
+    y[3] = math.inf
+    found = rank_correlation(list(x), list(y))
+    assert found.value == pytest.approx(stats.spearmanr(x, y).statistic, abs=1e-12)
+    assert -1 < found.low < found.value < found.high < 1
+    assert rank_correlation([1, 2, 3], [9, 8, 7]) == (-1, -1, -1)
+    assert all(math.isnan(end) for end in rank_correlation([1, 1, 1], [9, 8, 7]))
+    assert rank_correlation([1, 2], [1, 2])[0] == 1
+    assert math.isnan(rank_correlation([1, 2], [1, 2])[1])
 
 
 def test_ranks() -> None:

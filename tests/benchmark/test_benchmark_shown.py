@@ -13,9 +13,21 @@ from zoo.commands.benchmark.figures import curves, expected, figures, standings
 from zoo.commands.benchmark.members import Outcome
 from zoo.commands.benchmark.page import captions, findings, page, write
 from zoo.commands.benchmark.record import PLACE, BenchmarkRecord, keep, of_folder, read_record, write_record
-from zoo.commands.benchmark.tables import as_text, at_equal_cost, beats, costs, reached, searched, tables
+from zoo.commands.benchmark.tables import (
+    as_text,
+    at_equal_cost,
+    beats,
+    best_settings,
+    correlation,
+    costs,
+    reached,
+    searched,
+    tables,
+    what_matters,
+)
 from zoo.errors import RecordError
 from zoo.runs.record import read_result
+from zoo.runs.statistics import rank_correlation
 from zoo.training.benchmark import entries
 
 # Tables.
@@ -91,6 +103,31 @@ def test_the_table_of_a_search() -> None:
     assert row[1] == "4 finished, 1 diverged"
     assert row[2].startswith("3.8 [")  # of one: (1 + 2 + 3 + 4 + 9) / 5, 9 of the untrained network
     assert row[3].startswith("2 [")  # of two of five: (4 * 1 + 3 * 2 + 2 * 3 + 1 * 4) / 10
+
+
+def test_the_settings_of_a_search() -> None:
+    """The best come first; a setting that all share is no column, and one that an objective lacks is an empty cell."""
+    values = [5.0, 1.0, 4.0, 2.0, math.inf, 3.0]
+    lrs = [0.5, 0.1, 0.4, 0.2, 0.6, 0.3]
+    members = []
+    for i, (value, lr) in enumerate(zip(values, lrs, strict=True)):
+        (one,) = played("r1", [value if value < math.inf else None])
+        members.append(replace(one, name=f"r1-{i}", settings={"lr": lr, "weight": -lr, "beta2": 0.9}))
+        members.append(replace(one, name=f"wgan-{i}", label="wgan", settings={"lr": 1 + i}))
+    record = benchmark_of(*members)
+    table = best_settings(record)
+    assert table.head == ("objective", "fd_lenet", "lr", "weight")
+    assert table.rows == [
+        ["r1", "1", "0.1", "-0.1"],
+        ["r1", "2", "0.2", "-0.2"],
+        ["wgan", "1", "2", ""],
+        ["wgan", "2", "4", ""],
+    ]
+    (_, lr, weight), (_, other, none) = what_matters(record).rows
+    assert (lr, weight, none) == ("1 [1, 1]", "-1 [-1, -1]", "")
+    assert other == correlation(rank_correlation(range(1, 7), values))
+    assert not what_matters(benchmark_of(*members[:8])).rows  # of four runs a correlation says nothing
+    assert not best_settings(benchmark_of(*(replace(member, settings={}) for member in members))).rows
 
 
 def test_a_search_without_the_untrained_networks_is_shown_where_it_finds_something() -> None:

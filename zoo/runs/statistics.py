@@ -120,6 +120,28 @@ def rank(values: npt.ArrayLike) -> Array:
     return np.asarray(below + (equal + 1) / 2)
 
 
+def rank_correlation(x: Sequence[float], y: Sequence[float]) -> Interval:
+    """Spearman's correlation of pairs, ties with the mean of their ranks, and its bootstrap interval over the pairs.
+
+    All are nan where x or y has one value alone; the ends are nan of fewer than three pairs.
+    """
+    pairs = np.stack([np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)])  # [2, n]
+    value = float(correlation_of_ranks(pairs))
+    if pairs.shape[1] < 3 or math.isnan(value):
+        return Interval(value, math.nan, math.nan)
+    drawn = pairs[:, resamples(pairs.shape[1], np.random.default_rng(SEED))]  # [2, RESAMPLES, n]
+    resampled = correlation_of_ranks(drawn)
+    return interval(value, resampled[np.isfinite(resampled)])  # without those that drew one value alone
+
+
+def correlation_of_ranks(pairs: Array) -> Array:
+    """Correlation of the ranks of pairs[0] and pairs[1] along their last axis; nan where all ranks of one are alike."""
+    x, y = rank(pairs)
+    x, y = x - x.mean(-1, keepdims=True), y - y.mean(-1, keepdims=True)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray((x * y).sum(-1) / np.sqrt((x * x).sum(-1) * (y * y).sum(-1)))
+
+
 def expected_best(values: npt.ArrayLike, k: int, *, better: Better = "lower") -> Array:
     """Mean of the best of k of n runs along the last axis, drawn without replacement: what a search of k finds.
 

@@ -19,12 +19,15 @@ from zoo.runs.statistics import (
     bootstrap,
     mean_and_deviation,
     probability_of_improvement,
+    rank_correlation,
     ranks,
 )
 from zoo.runs.tables import Table
 from zoo.runs.text import duration, lined_up, number
 
 TRIALS = (1, 2, 4, 8)  # of a search whose best is reported
+FEWEST_PAIRS = 5  # runs of a group whose settings are correlated with what came out
+SHOWN = 2  # settings of each group that are shown as the best found
 CLOCK_TITLES = {"images_seen": "images", "generator_steps": "updates of G", "seconds": "wall time"}
 
 
@@ -35,6 +38,8 @@ def tables(record: BenchmarkRecord) -> list[Table]:
         at_equal_cost(record),
         beats(record),
         searched(record),
+        best_settings(record),
+        what_matters(record),
         other_measures(record),
         costs(record),
     )
@@ -209,9 +214,66 @@ def searched(record: BenchmarkRecord) -> Table:
     return Table("How much a search finds", note, head, rows)
 
 
+def best_settings(record: BenchmarkRecord) -> Table:
+    """The settings of each group's best runs, where settings were drawn."""
+    names = drawn(record)
+    sign = -1 if direction(record.measure) == "higher" else 1
+    rows = []
+    for label, members in record.groups.items() if names else ():
+        reached = [(m.value(record.measure, "last"), m) for m in members if m.state in MEASURED]
+        measured = [(value, m) for value, m in reached if value is not None]
+        for value, member in sorted(measured, key=lambda pair: sign * pair[0])[:SHOWN]:
+            settings = (str(member.settings[name]) if name in member.settings else "" for name in names)
+            rows.append([label, number(value), *settings])
+    note = (
+        f"The {SHOWN} best runs of each, of one seed each: a setting to begin with, not one that was shown to be the "
+        "best. An empty cell: the objective has no such setting."
+    )
+    return Table("The best settings found", note, ("objective", record.measure, *names), rows)
+
+
+def what_matters(record: BenchmarkRecord) -> Table:
+    """How far each of the settings that were drawn goes along with what came out, group by group."""
+    names = drawn(record)
+    sign = -1.0 if direction(record.measure) == "higher" else 1.0
+    rows = []
+    for label, members in record.groups.items() if names else ():
+        cells = []
+        for name in names:
+            values = [(m.settings.get(name), m.value(record.measure, "last")) for m in members]
+            pairs = [(x, sign * y) for x, y in values if x is not None and y is not None]
+            known = len(pairs) >= FEWEST_PAIRS and len({x for x, _ in pairs}) > 1
+            cells.append(correlation(rank_correlation(*zip(*pairs, strict=True))) if known else "")
+        rows.append([label, *cells])
+    note = (
+        "Spearman's rank correlation of the setting with the result, with 95 % bootstrap intervals: above 0, larger "
+        "values came out worse; below 0, better. A setting whose best lies in the middle of its range shows none. "
+        "A run that diverged counts as the worst."
+    )
+    return Table(
+        "Which setting matters", note, ("objective", *names), rows if any(any(row[1:]) for row in rows) else []
+    )
+
+
+def correlation(found: Interval) -> str:
+    """ "-0.68 [-0.91, -0.2]"."""
+    value, low, high = (f"{round(x, 2) + 0:g}" for x in found)
+    return f"{value} [{low}, {high}]"
+
+
+def drawn(record: BenchmarkRecord) -> list[str]:
+    """Names of the settings in which members of a group differ, in the order of their first mention."""
+    found = {}
+    for members in record.groups.values():
+        for name in dict.fromkeys(name for member in members for name in member.settings):
+            if len({member.settings.get(name) for member in members}) > 1:
+                found[name] = True
+    return list(found)
+
+
 def is_search(record: BenchmarkRecord) -> bool:
     """Whether the members of a group have different settings, drawn at random."""
-    return any(len({str(dict(m.settings)) for m in members}) > 1 for members in record.groups.values())
+    return bool(drawn(record))
 
 
 def other_measures(record: BenchmarkRecord) -> Table:
