@@ -13,18 +13,8 @@ from zoo.commands.benchmark.figures import curves, expected, figures, standings
 from zoo.commands.benchmark.members import Outcome
 from zoo.commands.benchmark.page import captions, findings, page, write
 from zoo.commands.benchmark.record import PLACE, BenchmarkRecord, keep, of_folder, read_record, write_record
-from zoo.commands.benchmark.tables import (
-    as_text,
-    at_equal_cost,
-    beats,
-    best_settings,
-    correlation,
-    costs,
-    reached,
-    searched,
-    tables,
-    what_matters,
-)
+from zoo.commands.benchmark.search import best_settings, chosen, correlation, ranged, searched, what_matters
+from zoo.commands.benchmark.tables import as_text, at_equal_cost, beats, costs, reached, tables
 from zoo.errors import RecordError
 from zoo.runs.record import read_result
 from zoo.runs.statistics import rank_correlation
@@ -128,6 +118,26 @@ def test_the_settings_of_a_search() -> None:
     assert other == correlation(rank_correlation(range(1, 7), values))
     assert not what_matters(benchmark_of(*members[:8])).rows  # of four runs a correlation says nothing
     assert not best_settings(benchmark_of(*(replace(member, settings={}) for member in members))).rows
+
+
+def test_the_figures_of_a_search() -> None:
+    """The setting on the axis is one that all members have, drawn from a range; one that diverged is shown, too."""
+    members = []
+    for objective, own in (("r1", {"weight": 2.0}), ("wgan", {})):
+        for i, member in enumerate(played(objective, [5.0, 1.0, 4.0, None])):
+            members.append(replace(member, settings={**own, "lr": 10.0**-i, "n_critic": (5, 1)[i % 2]}))
+    record = benchmark_of(*members)
+    assert (ranged(record), chosen(record)) == ("lr", "n_critic")
+    drawings = dict(figures(record))
+    assert list(drawings) == ["search", "settings"] == [name for name, _ in captions(record)]
+    lines = [ax.get_lines() for ax in drawings["settings"].axes[:2]]
+    assert [[line.get_xdata()[0] for line in own] for own in lines] == [[1.0, 0.1, 0.01, 0.001]] * 2
+    assert [line.get_markerfacecolor() == "white" for line in lines[0]] == [True, False] * 2
+    assert lines[0][3].get_ydata()[0] == pytest.approx(1.2 * 5)  # above the worst
+    without = benchmark_of(*(replace(m, settings={"lr": m.settings["lr"]}) for m in members))
+    assert (ranged(without), chosen(without)) == ("lr", None)
+    assert "settings" in dict(figures(without))
+    assert list(dict(figures(benchmark_of(*played("r1", [1.0, 2.0], settings=True))))) == ["search"]
 
 
 def test_a_search_without_the_untrained_networks_is_shown_where_it_finds_something() -> None:

@@ -1,4 +1,4 @@
-"""The figures of a benchmark: curves with bands, what a search finds, a heat map, samples."""
+"""The figures of a benchmark: curves with bands, what a search finds and where, a heat map, samples."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
+from zoo.commands.benchmark.cells import direction, finite
 from zoo.commands.benchmark.members import MEASURED, Outcome, worst
-from zoo.commands.benchmark.record import BenchmarkRecord
-from zoo.commands.benchmark.tables import CLOCK_TITLES, clocks_of, direction, finite, is_search, short
+from zoo.commands.benchmark.record import ENDED, BenchmarkRecord
+from zoo.commands.benchmark.search import chosen, is_search, ranged
+from zoo.commands.benchmark.tables import CLOCK_TITLES, clocks_of, short
 from zoo.experiments.measures import measures_of
 from zoo.experiments.pictures.drawing import Array, new_figure
 from zoo.runs.statistics import Interval, best_of, interquartile_mean, rank
@@ -18,6 +20,7 @@ from zoo.runs.text import number as written
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
 
 #: Okabe and Ito's colours, which the colour-blind tell apart; styles and markers tell lines apart in grey.
 COLOURS = (
@@ -48,6 +51,8 @@ def figures(record: BenchmarkRecord) -> Iterator[tuple[str, Any]]:
     if is_search(record):
         if measured:
             yield "search", search(record)
+            if name := ranged(record):
+                yield "settings", settings(record, name)
         return
     if any(line_of(member, clock, record.curve) for member in record.members for clock in clocks_of(record)):
         yield "curves", curves(record)
@@ -87,16 +92,16 @@ def curves(record: BenchmarkRecord) -> Any:
         ax.set_xlabel({**CLOCK_TITLES, "seconds": "wall time, s"}[clock])
         ax.set_ylabel(f"{record.curve} ({direction(record.curve)} is better)")
         ax.grid(alpha=0.25, which="both")
-        whole_numbers(ax)
+        whole_numbers(ax.xaxis, ax.yaxis)
     key(axes[0][0])
     return figure
 
 
-def whole_numbers(ax: Axes) -> None:
+def whole_numbers(*axes: Axis) -> None:
     """Ticks as 50,000 and 60 instead of powers; of a log scale those at 1, 2 and 5 times a power of ten."""
     from matplotlib.ticker import LogLocator, NullFormatter
 
-    for axis in (ax.xaxis, ax.yaxis):
+    for axis in axes:
         if axis.get_scale() == "log":
             axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             axis.set_minor_formatter(NullFormatter())
@@ -141,7 +146,7 @@ def search(record: BenchmarkRecord) -> Any:
         ax.set_yscale("log")
         ax.set_ylim(bottom, top)
         ax.grid(alpha=0.25)
-        whole_numbers(ax)
+        whole_numbers(ax.xaxis, ax.yaxis)
     for ax in panels[len(found) :]:
         ax.axis("off")
     figure.supxlabel("k, runs with settings drawn at random", fontsize=10)
@@ -154,6 +159,42 @@ def expected(record: BenchmarkRecord, label: str) -> list[tuple[int, Interval]]:
     values = record.finds(label)
     found = [(k, best_of(values, k, better=direction(record.measure))) for k in range(1, len(values) + 1)]
     return [(k, best) for k, best in found if np.isfinite(best.value)]
+
+
+def settings(record: BenchmarkRecord, name: str) -> Any:
+    """What came out at each value of the setting drawn from a range: a panel for each objective, filled where the one
+    drawn of a few values has its lowest; a run that diverged stands at the edge."""
+    choice = chosen(record)
+    found = {label: [m for m in members if m.state in ENDED] for label, members in record.groups.items()}
+    values = [m.value(record.measure, "last") for members in found.values() for m in members]
+    ends = [value for value in values if value is not None and np.isfinite(value)]
+    bottom, top = min(ends) / 1.2, max(ends) * 1.2
+    lowest = min(m.settings[choice] for m in record.members) if choice else None
+    rows = -(-len(found) // 2)
+    figure, axes = new_figure(rows, 2, width=WIDTH, height=1.75 * rows)
+    panels = [ax for row in axes for ax in row]
+    for number, (ax, label) in enumerate(zip(panels, found, strict=False)):
+        if number:
+            ax.sharex(panels[0])
+            ax.sharey(panels[0])
+        colour, marker = style(number)["color"], style(number)["marker"]
+        for member in found[label]:
+            y = member.value(record.measure, "last")
+            face = colour if choice is None or member.settings[choice] == lowest else "white"
+            if y is not None:
+                x, y = member.settings[name], np.clip(y, bottom, top)
+                ax.plot(x, y, marker=marker, color=colour, markerfacecolor=face)
+        ax.set_title(short(record, label), fontsize=9, loc="left")
+        ax.set_xscale("log")
+        ax.set_yscale("log")
+        ax.set_ylim(bottom / 1.1, top * 1.1)
+        ax.grid(alpha=0.25)
+        whole_numbers(ax.yaxis)
+    for ax in panels[len(found) :]:
+        ax.axis("off")
+    figure.supxlabel(f"{name} (filled: {choice} {lowest})" if choice else name, fontsize=10)
+    figure.supylabel(f"{record.measure} ({direction(record.measure)} is better)", fontsize=10)
+    return figure
 
 
 def heat(record: BenchmarkRecord) -> Any:

@@ -6,9 +6,11 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from zoo.commands.benchmark.cells import direction
 from zoo.commands.benchmark.members import MEASURED
 from zoo.commands.benchmark.record import PLACE, BenchmarkRecord, read_record, shared
-from zoo.commands.benchmark.tables import CLOCK_TITLES, clocks_of, direction, is_search, short, tables
+from zoo.commands.benchmark.search import chosen, is_search, ranged
+from zoo.commands.benchmark.tables import CLOCK_TITLES, clocks_of, short, tables
 from zoo.errors import ZooError
 from zoo.runs.folder import write_atomically
 from zoo.runs.statistics import Interval, probability_of_improvement, ranks
@@ -113,6 +115,10 @@ def captions(record: BenchmarkRecord) -> Iterator[tuple[str, str]]:
                 "that diverged counts as its untrained network."
             ),
         )
+        if name := ranged(record):
+            which = f", filled where {chosen(record)} has its lowest value" if chosen(record) else ""
+            at_edge = "one that diverged is at the edge"
+            yield "settings", f"What came out at each {name}: a mark for each run{which}; {at_edge}."
         return
     *first, last = (CLOCK_TITLES[clock] for clock in clocks_of(record))
     yield (

@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-import math
-from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from zoo.commands.benchmark.members import CLOCKS, MEASURED, STATES, Outcome, worst
+from zoo.commands.benchmark.cells import between, direction, finite, states
+from zoo.commands.benchmark.members import CLOCKS, MEASURED, Outcome, worst
 from zoo.commands.benchmark.record import BenchmarkRecord
-from zoo.experiments.measures import MEASURES, measures_of
+from zoo.commands.benchmark.search import best_settings, searched, what_matters
+from zoo.experiments.measures import measures_of
 from zoo.runs.measures import Better
 from zoo.runs.record import hardware
 from zoo.runs.statistics import (
-    Interval,
-    best_of,
     bootstrap,
     mean_and_deviation,
     probability_of_improvement,
-    rank_correlation,
     ranks,
 )
 from zoo.runs.tables import Table
 from zoo.runs.text import duration, lined_up, number
 
-TRIALS = (1, 2, 4, 8)  # of a search whose best is reported
-FEWEST_PAIRS = 5  # runs of a group whose settings are correlated with what came out
-SHOWN = 2  # settings of each group that are shown as the best found
 CLOCK_TITLES = {"images_seen": "images", "generator_steps": "updates of G", "seconds": "wall time"}
 
 
@@ -52,11 +46,6 @@ def as_text(record: BenchmarkRecord) -> str:
     parts = [f"{record.name}: {record.summary}"]
     parts += [f"{table.title}\n{lined_up([table.head, *table.rows])}" for table in shown if table.rows]
     return "\n\n".join(parts)
-
-
-def direction(measure: str) -> Better:
-    """Which values of a measure are better."""
-    return MEASURES.better(measure) or "lower"
 
 
 def reached(record: BenchmarkRecord) -> Table:
@@ -84,24 +73,6 @@ def reached(record: BenchmarkRecord) -> Table:
     )
     head = ("objective", "runs", "best", "last", "IQM of last", "rank")
     return Table(f"{record.measure} ({direction(record.measure)} is better)", note, head, rows)
-
-
-def finite(values: Sequence[float]) -> list[float]:
-    """Those of runs that did not diverge."""
-    return [value for value in values if math.isfinite(value)]
-
-
-def states(members: Sequence[Outcome]) -> str:
-    """ "5 finished", "3 finished, 1 collapsed, 1 diverged"."""
-    found = Counter(member.state for member in members)
-    return ", ".join(f"{found[state]} {state}" for state in STATES if found[state])
-
-
-def between(found: Interval) -> str:
-    """ "9.8 [9.1, 10.4]"; an end that is not finite in words."""
-    if math.isnan(found.low):
-        return number(found.value)
-    return f"{number(found.value)} [{number(found.low)}, {number(found.high)}]"
 
 
 def at_equal_cost(record: BenchmarkRecord) -> Table:
@@ -194,86 +165,6 @@ def short(record: BenchmarkRecord, label: str) -> str:
     """The objective, where it names one group alone; else the label."""
     objective = record.objectives[label]
     return objective if list(record.objectives.values()).count(objective) == 1 else label
-
-
-def searched(record: BenchmarkRecord) -> Table:
-    """What a search of k draws of the settings finds, where settings were drawn."""
-    if not is_search(record):
-        return Table("", "", (), [])
-    rows = []
-    for label, members in record.groups.items():
-        values = record.finds(label)
-        trials = [k for k in TRIALS if k <= len(values)]
-        cells = [between(best_of(values, k, better=direction(record.measure))) if k in trials else "" for k in TRIALS]
-        rows.append([label, states(members), *cells])
-    note = (
-        "The expected best of k runs with settings drawn at random (Lucic et al. 2018), in closed form over all draws "
-        "without replacement, with 95 % bootstrap intervals. A run that diverged counts as its untrained network."
-    )
-    head = ("objective", "runs", *(f"best of {k}" for k in TRIALS))
-    return Table("How much a search finds", note, head, rows)
-
-
-def best_settings(record: BenchmarkRecord) -> Table:
-    """The settings of each group's best runs, where settings were drawn."""
-    names = drawn(record)
-    sign = -1 if direction(record.measure) == "higher" else 1
-    rows = []
-    for label, members in record.groups.items() if names else ():
-        reached = [(m.value(record.measure, "last"), m) for m in members if m.state in MEASURED]
-        measured = [(value, m) for value, m in reached if value is not None]
-        for value, member in sorted(measured, key=lambda pair: sign * pair[0])[:SHOWN]:
-            settings = (str(member.settings[name]) if name in member.settings else "" for name in names)
-            rows.append([label, number(value), *settings])
-    note = (
-        f"The {SHOWN} best runs of each, of one seed each: a setting to begin with, not one that was shown to be the "
-        "best. An empty cell: the objective has no such setting."
-    )
-    return Table("The best settings found", note, ("objective", record.measure, *names), rows)
-
-
-def what_matters(record: BenchmarkRecord) -> Table:
-    """How far each of the settings that were drawn goes along with what came out, group by group."""
-    names = drawn(record)
-    sign = -1.0 if direction(record.measure) == "higher" else 1.0
-    rows = []
-    for label, members in record.groups.items() if names else ():
-        cells = []
-        for name in names:
-            values = [(m.settings.get(name), m.value(record.measure, "last")) for m in members]
-            pairs = [(x, sign * y) for x, y in values if x is not None and y is not None]
-            known = len(pairs) >= FEWEST_PAIRS and len({x for x, _ in pairs}) > 1
-            cells.append(correlation(rank_correlation(*zip(*pairs, strict=True))) if known else "")
-        rows.append([label, *cells])
-    note = (
-        "Spearman's rank correlation of the setting with the result, with 95 % bootstrap intervals: above 0, larger "
-        "values came out worse; below 0, better. A setting whose best lies in the middle of its range shows none. "
-        "A run that diverged counts as the worst."
-    )
-    return Table(
-        "Which setting matters", note, ("objective", *names), rows if any(any(row[1:]) for row in rows) else []
-    )
-
-
-def correlation(found: Interval) -> str:
-    """ "-0.68 [-0.91, -0.2]"."""
-    value, low, high = (f"{round(x, 2) + 0:g}" for x in found)
-    return f"{value} [{low}, {high}]"
-
-
-def drawn(record: BenchmarkRecord) -> list[str]:
-    """Names of the settings in which members of a group differ, in the order of their first mention."""
-    found = {}
-    for members in record.groups.values():
-        for name in dict.fromkeys(name for member in members for name in member.settings):
-            if len({member.settings.get(name) for member in members}) > 1:
-                found[name] = True
-    return list(found)
-
-
-def is_search(record: BenchmarkRecord) -> bool:
-    """Whether the members of a group have different settings, drawn at random."""
-    return bool(drawn(record))
 
 
 def other_measures(record: BenchmarkRecord) -> Table:
