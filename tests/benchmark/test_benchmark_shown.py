@@ -295,3 +295,4 @@ def test_the_page_is_written_from_the_records(place: Place, tmp_path: Path) -> N
         assert f"](../reproductions/records/benchmark/{link})" in text
         assert (tmp_path / PLACE / link).is_file()
     assert page([read_record(tmp_path / PLACE / "digits.json")]) == text
+    assert write(tmp_path) == []  # nothing is said to be written that stays as it was

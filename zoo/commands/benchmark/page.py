@@ -59,9 +59,9 @@ def write(root: Path) -> list[Path]:
             f"{root / PLACE} holds no record of a benchmark: `zoo benchmark --preset NAME --keep` puts one there"
         )
     records = [read_record(file) for file in files]
-    changed = []
-    for record in records:
-        changed += draw(record, root / PLACE)
+    before = {file: file.read_bytes() for file in (root / PLACE).glob("*.png")}
+    drawn = [file for record in records for file in draw(record, root / PLACE)]
+    changed = [file for file in drawn if file.read_bytes() != before.get(file)]
     text = page(records)
     path = root / PAGE
     if not path.is_file() or path.read_text(encoding="utf-8") != text:
