@@ -1,7 +1,9 @@
 """ImageFolder and the decoding of image files, against PIL called by hand."""
 
 import os
+import struct
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -104,6 +106,24 @@ def test_sixteen_bit_image_is_refused(tmp_path: Path) -> None:
     Image.fromarray(np.full((8, 8), 1000, dtype=np.uint16)).save(tmp_path / "in" / "deep.png")
     with pytest.raises(ValueError, match=r"deep\.png.*8 bits"):
         make(tmp_path / "in").split("train")
+
+
+@pytest.mark.parametrize("kind", [2, 4, 6])  # PNG's colours, grey and colours with transparency
+@pytest.mark.parametrize("lazy", [False, True])
+def test_sixteen_bit_colours_are_refused_too(kind: int, lazy: bool, tmp_path: Path) -> None:
+    """Pillow reads their upper bytes alone, which makes an image half a level darker."""
+
+    def part(name: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+
+    row = b"\0" + np.full(12 * {2: 3, 4: 2, 6: 4}[kind], 0x01FF, dtype=">u2").tobytes()
+    head = part(b"IHDR", struct.pack(">IIBBBBB", 12, 8, 16, kind, 0, 0, 0))
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "deep.png").write_bytes(
+        b"\x89PNG\r\n\x1a\n" + head + part(b"IDAT", zlib.compress(8 * row)) + part(b"IEND", b"")
+    )
+    with pytest.raises(ValueError, match=r"deep\.png.*16 bits a channel"):
+        make(tmp_path / "in", on_the_fly=lazy).split("train")
 
 
 def test_photographs_stand_upright(tmp_path: Path) -> None:
