@@ -2,6 +2,7 @@
 
 import os
 import struct
+import warnings
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -60,6 +61,21 @@ def test_class_folders_give_labels(tmp_path: Path, write_image: WriteImage) -> N
     plain = make(tmp_path / "in", labelled=False)
     assert plain.split("train").labels is None
     assert plain.num_classes is None
+
+
+def test_images_held_out_by_name_are_said_to_be(tmp_path: Path, write_image: WriteImage) -> None:
+    """Of folders that are no classes the first are trained on, and the others held out."""
+    for k, kind in enumerate(("ant", "bee")):
+        for i in range(4):
+            write_image(tmp_path / "in" / kind / f"{i}.png", value=(k, i, 0))
+    with pytest.warns(UserWarning, match="train_images=4 trains on the first images by name and holds out the last"):
+        train = make(tmp_path / "in", labelled=False, train_images=4).split("train")
+    assert not train.images[:, 0].any()  # ants alone
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert make(tmp_path / "in", train_images=4).split("train").images[:, 0].any()
+        make(tmp_path / "in", labelled=False).split("train")
+        make(tmp_path / "in", labelled=False, train_images=8).split("train")
 
 
 def test_split_folders(tmp_path: Path, write_image: WriteImage) -> None:

@@ -292,8 +292,8 @@ def refuse_idle(arguments: argparse.Namespace, measured: str) -> None:
     for option in OF_FEATURES_ALONE if measures and set(measures) <= set(OF_PIXELS) else ():
         if getattr(arguments, option):
             raise EvaluationError(
-                f"--{option} changes nothing of {', '.join(measures)}, which look at pixels: leave it out, or ask for fd "
-                "or another measure of features too"
+                f"--{option} changes nothing of {', '.join(measures)}, which look at pixels: leave it out, or ask for "
+                "fd or another measure of features too"
             )
 
 
