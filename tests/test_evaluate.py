@@ -282,6 +282,40 @@ def test_a_module_of_the_users_own(folders, tmp_path, monkeypatch, capsys):
     assert "fd_tiny120" in capsys.readouterr().out
 
 
+EXTRACTOR = """
+from zoo.metrics import EfficientNetExtractor, FeatureExtractor, Features
+
+class Brightness(FeatureExtractor):
+    sha256, dim, num_classes, resize = "0" * 64, 2, 0, "none"
+
+    def __init__(self, name="brightness"):
+        super().__init__()
+        self.name = name
+
+    def extract(self, images):
+        means = images.float().mean((1, 2, 3))
+        return Features(__import__("torch").stack([means, means.square()], 1) * SCALE, means.new_zeros(len(images), 0))
+
+def inception():
+    return Brightness("inception")
+"""
+
+
+def test_an_extractor_of_the_users_own_is_asked_anew(folders, tmp_path, monkeypatch):
+    """Its figures were taken against features that an earlier state of its code had made of the reals."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for name, scale in (("extractor_before", 2), ("extractor_after", 1)):
+        (tmp_path / f"{name}.py").write_text(f"SCALE = {scale}\n{EXTRACTOR}")
+        run(
+            *("--real", folders[0], "--fake", folders[0], "--features", f"{name}:Brightness", "--measures", "fd"),
+            *("--json", tmp_path / "a.json"),
+        )
+        values = json.loads((tmp_path / "a.json").read_text())["values"]
+        assert values["fd_brightness200"]["value"] == pytest.approx(0, abs=1e-2)
+    with pytest.raises(ZooError, match="goes by 'inception'"):
+        run("--real", folders[0], "--fake", folders[0], "--features", "extractor_after:inception")
+
+
 def test_each_figure_is_printed_with_all_of_its_protocol(folders, capsys):
     run("--real", folders[0], "--fake", folders[1], "--features", "lenet", "--measures", "fd,pr,ndb")
     printed = capsys.readouterr().out
