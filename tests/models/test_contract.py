@@ -1,7 +1,8 @@
 """The contract of a paper's file: its page's example runs, and every paper keeps it."""
 
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 import torch
@@ -138,6 +139,7 @@ def test_classes_that_no_image_shows_are_refused(paper: str, settings: dict[str,
             module.refuse_absent_classes(CIFAR10(classes=classes))
     for all_of_them in (None, list(range(10))):
         module.refuse_absent_classes(CIFAR10(classes=all_of_them))
+    module.refuse_absent_classes(cast("Any", SimpleNamespace(classes=10)))  # data of the user's own
     MODELS["gan"]().refuse_absent_classes(CIFAR10(classes=[3]))  # without labels
 
 

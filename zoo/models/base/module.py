@@ -193,9 +193,10 @@ class AdversarialModule(MonitoredModule, SamplingModule):
     def refuse_absent_classes(self, data: "ImageDataModule | None") -> None:
         """Raises UnsupportedSettingError where samples would be drawn of classes that the data leave out."""
         kept = getattr(data, "classes", None)
-        if data is not None and kept is not None and len(set(kept)) < (self.num_classes or 1):
+        if data is not None and isinstance(kept, list | tuple) and len(set(kept)) < (self.num_classes or 1):
+            name = getattr(data, "name", type(data).__name__)
             raise UnsupportedSettingError(
-                f"{data.name} is cut down to the classes {list(kept)}, and this {type(self).__name__} draws samples of "
+                f"{name} is cut down to the classes {list(kept)}, and this {type(self).__name__} draws samples of "
                 f"all {self.num_classes}, which measures would count: leave data.classes out, take a model without "
                 "labels, or put the images of these classes into folders (--data ImageFolder)"
             )
