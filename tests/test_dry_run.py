@@ -1,6 +1,7 @@
 """What `fit --dry_run` says, that it writes nothing, and the images that are decoded on the fly."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from zoo.data import ImageFolder
 from zoo.data.arrays import in_blocks
 from zoo.data.growing import GrowingStream, pyramid
 from zoo.errors import UsageError
+from zoo.experiments import cgan, dcgan, gan
 from zoo.experiments.infogan import predict_codes
 from zoo.nn.schedules import GrowthSchedule
 from zoo.training import dry_run, reproduce
@@ -212,6 +214,38 @@ def test_decoded_on_the_fly_it_is_the_same_training(folder: Path, tmp_path: Path
         assert torch.equal(x, other)
     assert fly.fingerprint != kept.fingerprint
     assert len({array.fingerprint for array in pyramid(fly, start=8, final=32).values()}) == 3
+
+
+def test_papers_measure_against_images_that_are_decoded_on_the_fly(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """GAN's and CGAN's log-likelihood and DCGAN's neighbours ended in a traceback: they took them for a tensor."""
+    for split in ("train", "validation", "test"):
+        for k in range(10):
+            (tmp_path / split / str(k)).mkdir(parents=True)
+            Image.new("L", (28, 28), 25 * k).save(tmp_path / split / str(k) / "x.png")
+    monkeypatch.setattr(cgan, "label_accuracy", lambda images, labels: 0.5)
+    for paper in (gan, cgan):
+        monkeypatch.setattr(
+            paper, "parzen_measures", lambda x, *, validation, test, **_: {"sums": validation + 2 * test}
+        )
+    noise = torch.rand(1_000, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+    module: Any = SimpleNamespace(
+        network="mnist",
+        num_classes=10,
+        image_shape=(1, 28, 28),
+        sample=lambda n, *, seed, labels=None: noise[:n, :, :size, :size],
+        _trainer=None,
+    )
+    for experiment, size in ((gan, 28), (cgan, 28), (dcgan, 4)):
+        kept, fly = (
+            ImageFolder(root=str(tmp_path), resolution=size, channels=1, on_the_fly=on_the_fly)
+            for on_the_fly in (False, True)
+        )
+        kept.extractor = fly.extractor = "lenet"
+        found, others = (experiment.measure(module, data, seed=0).values for data in (kept, fly))
+        assert found.keys() == others.keys() > set()
+        assert all(torch.equal(torch.as_tensor(found[name]), torch.as_tensor(others[name])) for name in found)
 
 
 def test_papers_measure_and_start_on_images_that_are_decoded_on_the_fly(folder: Path) -> None:

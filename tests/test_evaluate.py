@@ -244,6 +244,9 @@ def test_bad_requests_are_one_clear_error(folders, tmp_path):
         ((*real, *fake, "--features", "lenet", "--device", "cuda:77"), "--device cuda:77"),
         ((*real, *fake, "--features", "lenet", "--presets", "train50k"), "leave --features out"),
         ((*real, *fake, "--presets", "train50k", "--reals", 5), "presets settle which reals they take"),
+        ((*real, *fake, "--features", "lenet", "--measures", "swd"), "--features changes nothing of swd, which look"),
+        ((*real, *fake, "--presets", "train50k", "--measures", "swd,ndb"), "--presets changes nothing of swd, ndb"),
+        ((*real, *fake, "--features_weights", empty / "x", "--measures", "swd"), "--features_weights changes nothing"),
         ((*real, *fake, "--features", "lenet", "--split", "test"), "--split changes nothing of .* two folders"),
         ((*real, *fake, "--features", "lenet", "--seeds", "0,1"), "--seeds changes nothing of"),
         ((*real, *fake, "--features", "lenet", "--data", "MNIST"), "--data changes nothing of"),
@@ -277,6 +280,40 @@ def test_a_module_of_the_users_own(folders, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("zoo.metrics.measures.ALL", {"is": "", "fd": ""})
     run("--real", folders[0], "--fake", folders[1], "--features", "my_features:Tiny", "--measures", "all")
     assert "fd_tiny120" in capsys.readouterr().out
+
+
+EXTRACTOR = """
+from zoo.metrics import EfficientNetExtractor, FeatureExtractor, Features
+
+class Brightness(FeatureExtractor):
+    sha256, dim, num_classes, resize = "0" * 64, 2, 0, "none"
+
+    def __init__(self, name="brightness"):
+        super().__init__()
+        self.name = name
+
+    def extract(self, images):
+        means = images.float().mean((1, 2, 3))
+        return Features(__import__("torch").stack([means, means.square()], 1) * SCALE, means.new_zeros(len(images), 0))
+
+def inception():
+    return Brightness("inception")
+"""
+
+
+def test_an_extractor_of_the_users_own_is_asked_anew(folders, tmp_path, monkeypatch):
+    """Its figures were taken against features that an earlier state of its code had made of the reals."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for name, scale in (("extractor_before", 2), ("extractor_after", 1)):
+        (tmp_path / f"{name}.py").write_text(f"SCALE = {scale}\n{EXTRACTOR}")
+        run(
+            *("--real", folders[0], "--fake", folders[0], "--features", f"{name}:Brightness", "--measures", "fd"),
+            *("--json", tmp_path / "a.json"),
+        )
+        values = json.loads((tmp_path / "a.json").read_text())["values"]
+        assert values["fd_brightness200"]["value"] == pytest.approx(0, abs=1e-2)
+    with pytest.raises(ZooError, match="goes by 'inception'"):
+        run("--real", folders[0], "--fake", folders[0], "--features", "extractor_after:inception")
 
 
 def test_each_figure_is_printed_with_all_of_its_protocol(folders, capsys):

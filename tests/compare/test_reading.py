@@ -219,6 +219,17 @@ def test_records_that_are_none_are_one_error(tmp_path: Path, bad: str) -> None:
     assert any("cannot be used" in note for note in runs[0].notes)
 
 
+def test_a_file_that_is_no_record_costs_the_others_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Such as the figures of `zoo evaluate --json`, kept beside the runs."""
+    for name in ("a", "z"):
+        make_run(tmp_path / name)
+    (tmp_path / "figures.json").write_text('{"schema": 1, "subject": {}, "values": {}}')
+    with pytest.raises(ZooError, match=r"figures\.json"):
+        records.run(argparse.Namespace(folder=str(tmp_path)))
+    printed = capsys.readouterr().out
+    assert all(f"{name}/result.json: gan digits" in printed for name in ("a", "z"))
+
+
 def test_a_value_that_was_not_finite_stands_in_the_list_of_records(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

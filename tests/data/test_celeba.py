@@ -72,6 +72,15 @@ def test_half_size_images_are_scaled_and_announced(tmp_path: Path, write_image: 
     assert np.array_equal(half.images[0].numpy(), expected(file, box=(18, 28, 72, 82), side=64))
 
 
+def test_a_square_that_is_enlarged_is_announced(faces: Path) -> None:
+    with pytest.warns(UserWarning, match=r"square of 108 pixels is enlarged to 128.*takes up to 178"):
+        CelebA(root=str(faces), resolution=128).split("train")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        CelebA(root=str(faces), resolution=128, crop=128).split("train")
+        CelebA(root=str(faces), resolution=178, crop=None).split("train")
+
+
 def test_other_sizes_are_refused(faces: Path, write_image: WriteImage) -> None:
     folder = faces / "celeba" / "img_align_celeba"
     write_image(folder / NAMES[3], 177, 218)

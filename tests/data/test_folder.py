@@ -1,7 +1,10 @@
 """ImageFolder and the decoding of image files, against PIL called by hand."""
 
 import os
+import struct
+import warnings
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -60,6 +63,21 @@ def test_class_folders_give_labels(tmp_path: Path, write_image: WriteImage) -> N
     assert plain.num_classes is None
 
 
+def test_images_held_out_by_name_are_said_to_be(tmp_path: Path, write_image: WriteImage) -> None:
+    """Of folders that are no classes the first are trained on, and the others held out."""
+    for k, kind in enumerate(("ant", "bee")):
+        for i in range(4):
+            write_image(tmp_path / "in" / kind / f"{i}.png", value=(k, i, 0))
+    with pytest.warns(UserWarning, match="train_images=4 trains on the first images by name and holds out the last"):
+        train = make(tmp_path / "in", labelled=False, train_images=4).split("train")
+    assert not train.images[:, 0].any()  # ants alone
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert make(tmp_path / "in", train_images=4).split("train").images[:, 0].any()
+        make(tmp_path / "in", labelled=False).split("train")
+        make(tmp_path / "in", labelled=False, train_images=8).split("train")
+
+
 def test_split_folders(tmp_path: Path, write_image: WriteImage) -> None:
     for k, name in enumerate(("train", "val", "test")):
         write_image(tmp_path / "in" / name / "x.png", value=(k, 0, 0))
@@ -104,6 +122,24 @@ def test_sixteen_bit_image_is_refused(tmp_path: Path) -> None:
     Image.fromarray(np.full((8, 8), 1000, dtype=np.uint16)).save(tmp_path / "in" / "deep.png")
     with pytest.raises(ValueError, match=r"deep\.png.*8 bits"):
         make(tmp_path / "in").split("train")
+
+
+@pytest.mark.parametrize("kind", [2, 4, 6])  # PNG's colours, grey and colours with transparency
+@pytest.mark.parametrize("lazy", [False, True])
+def test_sixteen_bit_colours_are_refused_too(kind: int, lazy: bool, tmp_path: Path) -> None:
+    """Pillow reads their upper bytes alone, which makes an image half a level darker."""
+
+    def part(name: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+
+    row = b"\0" + np.full(12 * {2: 3, 4: 2, 6: 4}[kind], 0x01FF, dtype=">u2").tobytes()
+    head = part(b"IHDR", struct.pack(">IIBBBBB", 12, 8, 16, kind, 0, 0, 0))
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "deep.png").write_bytes(
+        b"\x89PNG\r\n\x1a\n" + head + part(b"IDAT", zlib.compress(8 * row)) + part(b"IEND", b"")
+    )
+    with pytest.raises(ValueError, match=r"deep\.png.*16 bits a channel"):
+        make(tmp_path / "in", on_the_fly=lazy).split("train")
 
 
 def test_photographs_stand_upright(tmp_path: Path) -> None:

@@ -113,6 +113,22 @@ def test_photographs_are_compared_as_they_are_shown(tmp_path: Path) -> None:
     assert make(tmp_path / "in", crop="none").split("train").images.shape == (2, 3, 12, 8)
 
 
+@pytest.mark.parametrize("turned", [(5, 7), (6, 8)])
+def test_a_tiff_that_is_stored_lying_has_the_size_that_it_is_shown_in(turned: tuple[int, int], tmp_path: Path) -> None:
+    """Pillow turns these by itself."""
+    (tmp_path / "in").mkdir()
+    Image.new("RGB", (8, 12)).save(tmp_path / "in" / "a.tif")
+    for k, orientation in enumerate(turned):
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        Image.new("RGB", (12, 8)).save(tmp_path / "in" / f"b{k}.tif", exif=exif)
+    assert read_folder(str(tmp_path / "in"), resolution=None, skip_broken=False)[0].images.shape == (3, 3, 12, 8)
+    assert make(tmp_path / "in", crop="none").split("train").images.shape == (3, 3, 12, 8)
+    Image.new("RGB", (12, 8)).save(tmp_path / "in" / "a.tif")
+    with pytest.raises(ZooError, match=r"a\.tif, 12 x 8"):
+        make(tmp_path / "in", crop="none").split("train")
+
+
 def test_skip_broken_leaves_out_whatever_cannot_be_used(tmp_path: Path) -> None:
     write(tmp_path / "in" / "b.png", 1)
     Image.fromarray(np.full((8, 8), 1000, dtype=np.uint16)).save(tmp_path / "in" / "a.png")

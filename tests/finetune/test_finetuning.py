@@ -2,7 +2,8 @@
 
 import inspect
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -12,14 +13,15 @@ from command_line import refused, zoo
 from jsonargparse import Namespace
 from lightning.pytorch import Callback
 from PIL import Image
-from registry import SMALL, small_data
+from registry import SMALL, small_data, small_model
 from test_adapt import trained
 from toys import fit, same, state_of
 
-from zoo.data import Digits
+from zoo.data import Digits, ImageFolder
 from zoo.errors import RecordError, UnsupportedSettingError
 from zoo.experiments.pictures.layout import tiles_of
 from zoo.models import MODELS
+from zoo.runs.folder import RunDir
 from zoo.runs.record import read_metrics, read_result, validate_result
 from zoo.training.callbacks import CounterCheckpoint, MemorisationWatch
 from zoo.training.finetune.adapt import rebuild, transfer
@@ -27,6 +29,7 @@ from zoo.training.finetune.augment import augment_discriminator
 from zoo.training.finetune.freeze import freeze_discriminator
 from zoo.training.finetune.learning_rate import ScaledLearningRate
 from zoo.training.finetune.origin import recipe_of, source_name
+from zoo.training.finetune.report import FinetuneReport
 from zoo.training.finetune.settings import match_data
 from zoo.training.plan import make_plan
 from zoo.training.scripts import script_of
@@ -75,6 +78,15 @@ def assert_before_after(run: Path) -> None:
     assert np.array_equal(shown, np.broadcast_to(before[0], shown.shape))
     texts = both[top:, : left - 8]
     assert [bool((texts[k * tile : k * tile + 64] < 128).any()) for k in range(5)] == [True, True, False, True, False]
+
+
+def test_fine_tuning_begins_on_images_that_are_decoded_on_the_fly(folder: Path, tmp_path: Path) -> None:
+    """They are no tensor: the report that shows some of them ended in a traceback."""
+    report = FinetuneReport(RunDir(tmp_path), transfer=None, frozen=[])
+    data = ImageFolder(root=str(folder), resolution=8, on_the_fly=True)
+    report.begin(cast("Any", SimpleNamespace(is_global_zero=True, datamodule=data)), small_model("gan"))
+    assert report.reals is not None
+    assert report.reals.shape == (8, 3, 8, 8)
 
 
 def test_fine_tuning_leaves_its_record_and_resumes_to_the_bit(

@@ -1,7 +1,8 @@
 """The contract of a paper's file: its page's example runs, and every paper keeps it."""
 
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from pages import ROOT, blocks
 from registry import small_data, small_model
 from toys import Recorder, fit, same, state_of
 
+from zoo.data import CIFAR10
 from zoo.errors import UnsupportedSettingError
 from zoo.models import MODELS, AdversarialModule
 from zoo.training.callbacks import CounterCheckpoint
@@ -115,6 +117,37 @@ def test_one_class_without_labels_is_of_cgan_alone(paper: str, settings: dict[st
         return
     with pytest.raises(UnsupportedSettingError, match=r"faces has no classes, .* is made for 1"):
         module.check_data("faces", image_shape=module.image_shape, num_classes=None)
+
+
+@pytest.mark.parametrize(
+    ("paper", "settings"),
+    [
+        ("cgan", {"network": "convolutional", "width": 2}),
+        ("dcgan", {"network": "mnist_conditional"}),
+        ("wgan_gp", {"network": "cifar10_resnet", "width": 2, "num_classes": 10}),
+        ("pggan", {"resolution": 4, "fmap_base": 16, "fmap_max": 2, "num_classes": 10}),
+    ],
+)
+def test_classes_that_no_image_shows_are_refused(paper: str, settings: dict[str, Any]) -> None:
+    """Samples are drawn of all ten, and measures counted those that nothing had taught."""
+    module = MODELS[paper](**settings)
+    module.check_data("ten", image_shape=module.image_shape, num_classes=10)
+    with pytest.raises(UnsupportedSettingError, match=r"three has 3 classes, .* is made for 10"):
+        module.check_data("three", image_shape=module.image_shape, num_classes=3)
+    for classes in ([3, 5], [3, 3, 5]):
+        with pytest.raises(UnsupportedSettingError, match=r"CIFAR10 is cut down to the classes \[3, .*of all 10"):
+            module.refuse_absent_classes(CIFAR10(classes=classes))
+    for all_of_them in (None, list(range(10))):
+        module.refuse_absent_classes(CIFAR10(classes=all_of_them))
+    module.refuse_absent_classes(cast("Any", SimpleNamespace(classes=10)))  # data of the user's own
+    MODELS["gan"]().refuse_absent_classes(CIFAR10(classes=[3]))  # without labels
+
+
+def test_a_training_on_some_classes_of_a_conditional_model_does_not_begin() -> None:
+    data = small_data("cgan")
+    data.classes = [0]  # type: ignore[attr-defined]
+    with pytest.raises(UnsupportedSettingError, match="cut down to the classes"):
+        fit(small_model("cgan"), data=data, images=8)
 
 
 @pytest.mark.parametrize("paper", MODELS)

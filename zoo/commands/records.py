@@ -7,7 +7,7 @@ from pathlib import Path
 
 from zoo.commands.benchmark.members import MEASURED
 from zoo.commands.benchmark.record import FILE, is_benchmark, read_record
-from zoo.errors import ZooError
+from zoo.errors import RecordError, ZooError
 from zoo.experiments.measures import MEASURES, study_table
 from zoo.runs.folder import CONFIG_FILE, METRICS_FILE, RESULT_FILE, of_wandb
 from zoo.runs.record import read_result
@@ -29,25 +29,34 @@ def run(arguments: argparse.Namespace) -> None:
     files = sorted(records_in(folder))
     if not files:
         raise ZooError(f"no records (*.json) under {folder}: name a folder of runs or reproductions/records")
+    left_out = []
     for file in files:
-        if is_study(file):
-            study = read_study(file)
-            say(f"{file}: study {study['study']}, {len(study['records'])} runs")
-            for group, name, best, last, runs in study_table(study):
-                say(f"  {group:24} {name:24} best {best or '-'}, last {last or '-'} ({runs} runs)")
-            continue
-        if is_benchmark(file):
-            tell_benchmark(file)
-            continue
-        record = read_result(file)
-        data = f"{record['dataset']['name']} ({record['dataset']['images']:,})"
-        say(f"{file}: {record['paper']} {record['recipe']}, {record['images_seen']:,} images of {data}")
-        for name, measure in record["measures"].items():
-            best, last = measure["best"], measure["last"]
-            chosen = (
-                "" if measure["better"] == "neither" else f"best {digits(best['value'])} at {best['images_seen']:,}, "
-            )
-            say(f"  {name:24} {chosen}last {digits(last['value'])}")
+        try:
+            tell(file)
+        except RecordError as error:  # a file of something else, such as `zoo evaluate --json`: the others stand
+            left_out.append(str(error))
+    if left_out:
+        raise ZooError("\n".join(left_out))
+
+
+def tell(file: Path) -> None:
+    """What one record says. Raises RecordError where it is none."""
+    if is_study(file):
+        study = read_study(file)
+        say(f"{file}: study {study['study']}, {len(study['records'])} runs")
+        for group, name, best, last, runs in study_table(study):
+            say(f"  {group:24} {name:24} best {best or '-'}, last {last or '-'} ({runs} runs)")
+        return
+    if is_benchmark(file):
+        tell_benchmark(file)
+        return
+    record = read_result(file)
+    data = f"{record['dataset']['name']} ({record['dataset']['images']:,})"
+    say(f"{file}: {record['paper']} {record['recipe']}, {record['images_seen']:,} images of {data}")
+    for name, measure in record["measures"].items():
+        best, last = measure["best"], measure["last"]
+        chosen = "" if measure["better"] == "neither" else f"best {digits(best['value'])} at {best['images_seen']:,}, "
+        say(f"  {name:24} {chosen}last {digits(last['value'])}")
 
 
 def tell_benchmark(file: Path) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -197,6 +198,13 @@ class ImageDataModule(LightningDataModule):
         n = len(train) if self.train_images is None else self.train_images
         if n > len(train) or (name == "validation" and n == len(train)):
             raise DataError(f"{self.name}: train_images={n} of {len(train)} leaves no images for {name!r}")
+        if n < len(train) and not self.mixed:
+            warnings.warn(
+                f"{self.name}: train_images={n} trains on the first images by name and holds out the last: where names "
+                "or folders tell kinds of images, those are of other kinds than these. Folders train and validation, "
+                "or folders that are classes (data.labelled), hold out some of each",
+                stacklevel=2,
+            )
         return train.slice(0, n) if name == "train" else train.slice(n, len(train))
 
     def _load(self, name: Split) -> ImageArray:

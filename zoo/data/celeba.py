@@ -92,6 +92,12 @@ class CelebA(ImageDataModule):
                 f"full-size images",
                 stacklevel=2,
             )
+        elif width < side:
+            warnings.warn(
+                f"{self.name}: the square of {width} pixels is enlarged to {side}: images are blurred, and so is what "
+                f"figures compare with; a larger crop (data.crop) takes up to {SIZE[0]} pixels",
+                stacklevel=2,
+            )
         return Preparation(
             self.channels, square=width, resolution=side, size=size, top=top, interpolation=self.interpolation
         )

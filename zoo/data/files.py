@@ -57,10 +57,10 @@ class Preparation:
     interpolation: str = "lanczos"
 
     def __call__(self, image: Image.Image) -> UInt8Array:
+        refuse_deep(image)  # first: once a file is loaded, nothing says how deep it is
         width, height = size_as_shown(image)
         if self.size is not None and (width, height) != self.size:
             raise DataError(f"it is {width} x {height} pixels, the others {self.size[0]} x {self.size[1]}")
-        refuse_deep(image)
         if self.square is None and self.resolution is not None and width != height:
             raise DataError(f"it is not square ({width} x {height}); crop='center' cuts a square out of it")
         image = ImageOps.exif_transpose(image) if orientation(image) != UPRIGHT else image
@@ -92,16 +92,23 @@ class Preparation:
 
 
 def refuse_deep(image: Image.Image) -> None:
-    """Raises DataError for pixels of more than 8 bits a channel."""
+    """Raises DataError for pixels of more than 8 bits a channel: of colours Pillow drops the lower ones, unrounded."""
     if image.mode.startswith(("I", "F")):
         raise DataError(f"it has pixels of mode {image.mode}; convert it to 8 bits a channel first")
+    if image.format in ("PNG", "TIFF") and ";16" in str(getattr(image, "tile", "")):  # the others round
+        raise DataError("it has 16 bits a channel; convert it to 8 bits a channel first")
 
 
 def size_as_shown(image: Image.Image) -> tuple[int, int]:
     """(width, height) as the image is to be shown: a camera held upright stores it lying, and says so."""
     if image.width == image.height:  # however it is turned, and to ask that of a PNG costs its decoding
         return image.size
-    return (image.height, image.width) if orientation(image) in (5, 6, 7, 8) else image.size
+    if orientation(image) not in (5, 6, 7, 8):
+        return image.size
+    if image.format == "TIFF":  # which Pillow turns itself: some versions as it is opened, all as it is loaded
+        image.load()
+        return image.size
+    return image.height, image.width
 
 
 UPRIGHT = 1

@@ -50,7 +50,7 @@ def measure(module: CGAN, data: ImageDataModule, *, seed: int) -> Measured:
     images, labels = sample_classes(module, 1_000, seed=seed)
     values, what = {"accuracy_lenet": label_accuracy(images, labels)}, "label accuracy by LeNet"
     if {"validation", "test"} <= set(data.splits) and module.image_shape == (1, 28, 28):
-        validation, test = (data.split(name).images.flatten(1).float() / 255 for name in ("validation", "test"))
+        validation, test = (data.split(name).images[:].flatten(1).float() / 255 for name in ("validation", "test"))
         samples = images.add(1).div(2).clamp(0, 1).flatten(1)
         rank, world_size = (module.global_rank, module.trainer.world_size) if module._trainer else (0, 1)
         values |= parzen_measures(samples, validation=validation, test=test, rank=rank, world_size=world_size)

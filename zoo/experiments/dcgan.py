@@ -20,7 +20,7 @@ def measure(module: DCGAN, data: ImageDataModule, *, seed: int) -> Measured:
     samples = [module.sample(500, labels=labels, seed=mix_seed(seed, "1nn", i)).cpu() for i in range(100)]
     test = data.split("test")
     assert test.labels is not None
-    real = test.images.float().div(127.5).sub(1).flatten(1)
+    real = test.images[:].float().div(127.5).sub(1).flatten(1)
     nearest = nearest_rows(real, torch.cat(samples).flatten(1))
     error = (labels.repeat(100)[nearest] != test.labels).double().mean()
     protocol = {"measure": "1-NN error", "n_fake": 50_000, "n_test": len(test), "seed": seed}

@@ -19,7 +19,7 @@ def measure(module: GAN, data: ImageDataModule, *, seed: int) -> Measured:
     if module.network != "mnist" or not {"validation", "test"} <= set(data.splits):
         return NOTHING
     samples = torch.cat([module.sample(500, seed=mix_seed(seed, "parzen", i)) for i in range(20)])
-    validation, test = (unit_vectors(data.split(name).images) for name in ("validation", "test"))
+    validation, test = (unit_vectors(data.split(name).images[:]) for name in ("validation", "test"))
     samples = samples.cpu().add(1).div(2).clamp(0, 1).flatten(1)
     rank, world_size = (module.global_rank, module.trainer.world_size) if module._trainer else (0, 1)
     values = parzen_measures(samples, validation=validation, test=test, rank=rank, world_size=world_size)

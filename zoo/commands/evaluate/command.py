@@ -277,14 +277,24 @@ IDLE = {
     "a data set's own images": ("weights", "batchnorm", "seeds", "skip_broken"),
     "a generator": ("resolution", "skip_broken"),
 }
+OF_FEATURES_ALONE = ("presets", "features", "features_weights")
 UNSAID = {"split": "train", "batchnorm": "reestimated", "seeds": "0", "skip_broken": False}  # others: None
 
 
 def refuse_idle(arguments: argparse.Namespace, measured: str) -> None:
     """Raises EvaluationError for an option that would change nothing, or the figures' names alone."""
+    from zoo.metrics.measures import OF_PIXELS
+
     for option in IDLE[measured]:
         if getattr(arguments, option) != UNSAID.get(option):
             raise EvaluationError(f"--{option} changes nothing of the figures of {measured}: leave it out")
+    measures = words(arguments.measures)
+    for option in OF_FEATURES_ALONE if measures and set(measures) <= set(OF_PIXELS) else ():
+        if getattr(arguments, option):
+            raise EvaluationError(
+                f"--{option} changes nothing of {', '.join(measures)}, which look at pixels: leave it out, or ask for "
+                "fd or another measure of features too"
+            )
 
 
 def check_writable(file: str | None, option: str, suffixes: tuple[str, ...]) -> Path | None:

@@ -31,10 +31,13 @@ def load_extractors(names: list[str], weights: str | None, *, image_shape: tuple
 
 
 def users_extractor(where: str, *, image_shape: tuple[int, ...]) -> FeatureExtractor:
-    """The extractor or torch module that PACKAGE:NAME is, or makes when it is called without arguments."""
+    """The extractor or torch module that PACKAGE:NAME is, or makes when it is called without arguments.
+
+    What it makes of the reals is computed at each call, since a cache could not know it from what it was before.
+    """
     from torch import nn
 
-    from zoo.metrics.features import FeatureExtractor, ModuleExtractor
+    from zoo.metrics.features import RESERVED, FeatureExtractor, ModuleExtractor
 
     package, _, name = where.partition(":")
     sys.path.insert(0, str(Path.cwd()))
@@ -46,6 +49,13 @@ def users_extractor(where: str, *, image_shape: tuple[int, ...]) -> FeatureExtra
     finally:
         sys.path.remove(str(Path.cwd()))
     if isinstance(net, FeatureExtractor):
+        if not type(net).__module__.startswith("zoo."):
+            net.lasting = False  # as of any module of the user's: its code may change under the same name
+            if net.name.partition("-")[0] in RESERVED:
+                raise EvaluationError(
+                    f"--features {where} goes by {net.name!r}, and its figures would by those of another network: "
+                    f"choose a name that is none of {', '.join(RESERVED)}"
+                )
         return net
     if not isinstance(net, nn.Module):
         raise EvaluationError(f"--features {where} is a {type(net).__name__}, not a torch module")

@@ -7,7 +7,7 @@ A paper subclasses `AdversarialModule`, sets `G` and `D`, and writes `discrimina
 import inspect
 from collections.abc import Mapping
 from types import FrameType
-from typing import Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import torch
 from lightning.pytorch.core.optimizer import LightningOptimizer
@@ -19,6 +19,9 @@ from zoo.models.base.ranges import refuse_wrong
 from zoo.models.base.refusals import refuse_unusable_settings
 from zoo.models.base.sampling import SamplingModule
 from zoo.nn.schedules import GrowthSchedule
+
+if TYPE_CHECKING:
+    from zoo.data import ImageDataModule
 
 Batch = tuple[Tensor, Tensor | None]
 
@@ -185,6 +188,18 @@ class AdversarialModule(MonitoredModule, SamplingModule):
     def setup(self, stage: str) -> None:
         if stage == "fit":
             refuse_unusable_settings(self.trainer)
+            self.refuse_absent_classes(getattr(self.trainer, "datamodule", None))
+
+    def refuse_absent_classes(self, data: "ImageDataModule | None") -> None:
+        """Raises UnsupportedSettingError where samples would be drawn of classes that the data leave out."""
+        kept = getattr(data, "classes", None)
+        if data is not None and isinstance(kept, list | tuple) and len(set(kept)) < (self.num_classes or 1):
+            name = getattr(data, "name", type(data).__name__)
+            raise UnsupportedSettingError(
+                f"{name} is cut down to the classes {list(kept)}, and this {type(self).__name__} draws samples of "
+                f"all {self.num_classes}, which measures would count: leave data.classes out, take a model without "
+                "labels, or put the images of these classes into folders (--data ImageFolder)"
+            )
 
     def check_data(
         self,
@@ -208,7 +223,7 @@ class AdversarialModule(MonitoredModule, SamplingModule):
                 f"{name} gives images of shape {image_shape}, {kind} takes {self.image_shape} (channels, height, "
                 "width): set data.resolution, or model.resolution and model.channels, so that they agree"
             )
-        if self.num_classes is not None and not 0 < (num_classes or 0) <= self.num_classes:
+        if self.num_classes is not None and num_classes != self.num_classes:  # of fewer, some would have no image
             raise UnsupportedSettingError(
                 f"{name} has {num_classes or 'no'} classes, {kind} is made for {self.num_classes}: set "
                 "model.num_classes to the number of the data's classes, or choose labelled data"

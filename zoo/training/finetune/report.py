@@ -46,7 +46,7 @@ class FinetuneReport(ZooCallback):
             return
         self.averaged = module.G_ema is not None
         reals = data_of(trainer).split("train").images
-        if reals.ndim == 4 and len(reals) >= COLUMNS:
+        if len(reals.shape) == 4 and len(reals) >= COLUMNS:
             self.reals = reals[:COLUMNS]
         if self.transfer is not None:
             write_atomically(self.run.path / TRANSFER_FILE, json.dumps(vars(self.transfer), indent=1) + "\n")
