@@ -12,6 +12,7 @@ from torch import Tensor
 
 from zoo.errors import DataError, RecordError
 from zoo.models import MODELS
+from zoo.models.networks.stylegan_sampling import StyleSampling
 from zoo.models.trained import FinishedRun
 from zoo.releases.card import described, figures_line
 from zoo.releases.find import locate, names_release
@@ -56,7 +57,12 @@ def metadata_of(graph: GeneratorGraph, name_or_path: str, *, loaded: str | None 
         loaded: the checkpoint that was loaded of a run's folder; None: what `load_model` makes of `name_or_path`.
     """
     module, choices = graph.module, graph.choices
-    reference, names = MODELS[module.paper].reference, class_names(loaded or name_or_path)
+    reference, constants = MODELS[module.paper].reference, constants_of(graph)
+    names = [] if module.num_classes is None else class_names(loaded or name_or_path)
+    origin = origin_of(name_or_path)
+    fixed = [name for name, value in constants.items() if value is not None]
+    if fixed and "figures" in origin:
+        origin["figures"] += f" (taken without the constants of this file: {', '.join(fixed)})"
     inputs = {name: entry_of(value) for name, value in flat(graph.example(2, seed=0)).items()}
     if "labels" in inputs:
         inputs["labels"]["classes"] = module.num_classes
@@ -67,14 +73,14 @@ def metadata_of(graph: GeneratorGraph, name_or_path: str, *, loaded: str | None 
         "range": [0, 255] if choices.pixels == "uint8" else [-1, 1],
     }
     return {
-        **origin_of(name_or_path),
+        **origin,
         "title": f"Generator of {type(module).__name__}, {reference.title}",
         "paper": f"{reference.short}, {reference.url}",
         "images_seen": str(module.images_seen),
         "prior": json.dumps([without_none(part._asdict()) for part in module.prior]),
         "inputs": json.dumps(inputs),
         "output": json.dumps({"images": output}),
-        "constants": json.dumps(constants_of(graph)),
+        "constants": json.dumps(constants),
         **({"class_names": json.dumps(names)} if names else {}),
         "made_by": f"lightning-gan-zoo {VERSION}, torch {torch.__version__}",
     }
@@ -97,10 +103,10 @@ def constants_of(graph: GeneratorGraph) -> dict[str, Any]:
     constants: dict[str, Any] = {}
     if choices.label is not None:
         constants["label"] = choices.label
-    if module.has_truncation and choices.truncation != "input":
+    if isinstance(module, StyleSampling) and module.config >= "C" and choices.truncation != "input":
         constants["truncation_psi"] = choices.truncation
-        if choices.noise != "input":
-            constants["noise"] = choices.noise
+    if isinstance(module, StyleSampling) and module.config >= "E" and choices.noise != "input":
+        constants["noise"] = choices.noise
     return constants
 
 
