@@ -142,6 +142,10 @@ def test_mixing_says_which_styles_come_from_where(monkeypatch, said, tmp_path, k
         (["traverse", "dcgan.digits"], "has no codes to vary"),
         (["mix", "dcgan.digits"], "no styles to mix"),
         (["sample", "dcgan.moon"], "there is no release 'dcgan.moon'"),
+        (["sample", "~nobody_here/run"], "begins with ~ and no home directory is known"),
+        (["sample", "dcgan.digits", "--out", "~nobody_here/x.png"], "begins with ~ and no home directory is known"),
+        (["sample", "dcgan.digits", "--device", "meta"], "--device meta cannot be used"),
+        (["export", "nowhere"], "nowhere holds no run (no config.yaml): name the folder of a run\n"),
     ],
 )
 def test_what_a_model_cannot_draw_is_said_in_one_line(zoo, capsys, arguments, text):
@@ -160,6 +164,16 @@ def test_labels_are_gone_through_again_and_again():
     assert seven.equal(module.sample(4, labels=torch.tensor([7, 1, 7, 1]), seed=3))
     with pytest.raises(EvaluationError, match="labels are from 0 to 9"):
         samples(module, 4, seed=3, labels=[10])
+
+
+def test_labels_are_whole_numbers_of_any_type():
+    module = small_model("cgan").eval()
+    expected = module.sample(2, labels=torch.tensor([7, 1]), seed=3)
+    for labels in (torch.tensor([7, 1], dtype=torch.int32), torch.tensor([7, 1], dtype=torch.uint8), [7, 1]):
+        assert expected.equal(module.sample(2, labels=labels, seed=3))
+    for labels in (torch.tensor([7.0, 1.0]), torch.tensor([True, False]), torch.tensor([[7, 1]]), [7, 10]):
+        with pytest.raises(ValueError, match=r"labels must be 2 whole numbers in 0\.\.9"):
+            module.sample(2, labels=labels)
 
 
 def test_ways_keep_to_the_prior():
