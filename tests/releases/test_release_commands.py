@@ -166,6 +166,32 @@ def test_labels_are_gone_through_again_and_again():
         samples(module, 4, seed=3, labels=[10])
 
 
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        ("interpolate dcgan.digits --stops 3", "--stops is of a film"),
+        ("directions dcgan.digits --by attributes --count 3", "--count does nothing for --by attributes"),
+        ("directions dcgan.digits --out x.gif --steps 3", "--steps does nothing for a film, which has 48 frames"),
+        ("directions cgan.mnist --by classes --reach 1", "--reach does nothing for --by classes of a conditional"),
+        ("directions cgan.mnist --by classes --samples 1", "--samples does nothing for --by classes of a cond"),
+        ("sample cgan.mnist -n 2 --labels 1,2,3", "--labels names 3 classes for 2 images"),
+    ],
+)
+def test_an_option_that_would_do_nothing_is_refused(zoo, capsys, monkeypatch, tmp_path, words, text):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit):
+        zoo(*words.split())
+    assert text in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_film_of_fewer_ways_says_how_many(zoo, monkeypatch, tmp_path):
+    """It said 9 where 4 were shown: a film that is too large shows fewer."""
+    monkeypatch.setattr("zoo.experiments.pictures.film.write_film", lambda make, path: len(make(0.5).frames))
+    told = zoo("interpolate", "dcgan.digits", "--steps", 1, "--stops", 2, "--out", tmp_path / "x.gif")
+    assert told.startswith("3 closed ways of 9, to be smaller, through 2 latents, 2 frames")
+
+
 def test_labels_are_whole_numbers_of_any_type():
     module = small_model("cgan").eval()
     expected = module.sample(2, labels=torch.tensor([7, 1]), seed=3)
@@ -326,7 +352,13 @@ def test_files_of_another_call_do_not_stand_among_the_samples(zoo, tmp_path, cap
     zoo("sample", "dcgan.digits", "-n", 3, "--files", "--out", tmp_path / "files", "--seed", 1)
     with pytest.raises(SystemExit):
         zoo("sample", "dcgan.digits", "-n", 2, "--files", "--out", tmp_path / "files")
-    assert "holds 1 other PNG files (000002.png)" in capsys.readouterr().err
+    assert "holds 1 other images (000002.png)" in capsys.readouterr().err
+    for other in ("0000001.png", "photo.JPG"):  # that are not written over, and read with the samples
+        (tmp_path / other).mkdir()
+        (tmp_path / other / other).touch()
+        with pytest.raises(SystemExit):
+            zoo("sample", "dcgan.digits", "-n", 3, "--files", "--out", tmp_path / other)
+        assert f"holds 1 other images ({other})" in capsys.readouterr().err
 
 
 def test_labels_of_more_than_64_bits_are_refused(zoo, capsys):
