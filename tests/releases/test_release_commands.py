@@ -132,6 +132,9 @@ def test_mixing_says_which_styles_come_from_where(monkeypatch, said, tmp_path, k
     assert said["rows"] == ["", "destination", "destination"]
     assert said["shape"] == (3, 4)
     assert out.is_file()
+    kept = out.read_bytes()
+    drawn(monkeypatch, model, "mix", "--layers", kind, "--rows", 2, "--columns", 3, "--truncation", 0, "--out", out)
+    assert out.read_bytes() != kept
 
 
 @pytest.mark.parametrize(
