@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 from registry import small_model
 
+from zoo import load_pretrained
 from zoo.__main__ import main
 from zoo.commands.picture import draw_blocks, framed
 from zoo.commands.sampling import between, bounded_columns, in_rows, mixed_styles, samples, traversals, ways
@@ -193,6 +194,30 @@ def test_a_film_of_fewer_ways_says_how_many(zoo, monkeypatch, tmp_path):
     monkeypatch.setattr("zoo.experiments.pictures.film.write_film", lambda make, path: len(make(0.5).frames))
     told = zoo("interpolate", "dcgan.digits", "--steps", 1, "--stops", 2, "--out", tmp_path / "x.gif")
     assert told.startswith("3 closed ways of 9, to be smaller, through 2 latents, 2 frames")
+
+
+def test_a_release_of_a_name_that_the_package_has_is_used_by_its_folder(
+    zoo, released, finished_run, tmp_path, monkeypatch
+):
+    """Its README and its export said "dcgan.mnist", which loads the package's, without a word."""
+    card = Release(released / "dcgan.digits").card
+    figures = {key: card[key] for key in ("evaluation", "figures", "protocols", "protocol_texts")}
+    monkeypatch.setattr("zoo.releases.export.figures_entry", lambda run, module: figures)
+    told = zoo("export", finished_run.dir.path, "--name", "dcgan.mnist", "--out", tmp_path / "my own")
+    assert f"python -m zoo sample '{tmp_path}/my own/dcgan.mnist'" in told
+    assert "its name alone, dcgan.mnist, is that of a release of the package" in told
+    text = (tmp_path / "my own/dcgan.mnist/README.md").read_text()
+    assert 'zoo.load_pretrained("./dcgan.mnist")' in text
+    assert "zoo verify ./dcgan.mnist`" in text
+    monkeypatch.chdir(tmp_path / "my own")
+    assert load_pretrained("./dcgan.mnist").images_seen == 192
+    monkeypatch.setenv("ZOO_RELEASES", str(tmp_path / "my own"))
+    monkeypatch.chdir(tmp_path)
+    assert load_pretrained("dcgan.mnist").images_seen > 192
+    assert "not listed, since the package has others of these names: dcgan.mnist at ZOO_RELEASES" in zoo("releases")
+    told = zoo("export", finished_run.dir.path, "--name", "dcgan.own", "--out", tmp_path / "my own")
+    assert "its name alone" not in told
+    assert 'zoo.load_pretrained("dcgan.own")' in (tmp_path / "my own/dcgan.own/README.md").read_text()
 
 
 def test_labels_are_whole_numbers_of_any_type():

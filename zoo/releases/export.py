@@ -40,7 +40,7 @@ from zoo.releases.claims import (
     settings_for,
     settings_of,
 )
-from zoo.releases.find import add_to_index, one_at_a_time
+from zoo.releases.find import add_to_index, one_at_a_time, own_address
 from zoo.releases.precision import pack, unpack
 from zoo.releases.readme import README_FILE, readme_of
 from zoo.releases.release import Release
@@ -165,7 +165,8 @@ def write_release(
         }
         card = {key: card[key] for key in CARD_SCHEMA}  # in this order
         write_card(part, card)
-        write_atomically(part / README_FILE, readme_of(card, type(module).reference))
+        readme = readme_of(card, type(module).reference, address=own_address(out / name))
+        write_atomically(part / README_FILE, readme)
         with one_at_a_time(out), moved_aside(out / name):
             part.rename(out / name)
             add_to_index(out, name)
