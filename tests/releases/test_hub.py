@@ -166,6 +166,16 @@ def test_a_folder_of_releases_is_pushed_and_found_by_zoo_releases(hub, token, re
     assert "also lists wgan.mnist, which would be lost" in refused(monkeypatch, capsys, "push", released, "--to", REPO)
 
 
+def test_what_is_to_be_private_is_not_sent_where_all_can_see_it(hub, token, released, files, monkeypatch, capsys):
+    hub.put(REPO, files)
+    told = refused(monkeypatch, capsys, "push", released / NAME, "--to", REPO, "--private")
+    assert f"{ADDRESS} is there already and is seen by everybody, so nothing was sent" in told
+    assert len(hub.repositories[REPO]) == 1
+    hub.private.add(REPO)
+    run(monkeypatch, capsys, "push", released / NAME, "--to", REPO, "--private")
+    assert len(hub.repositories[REPO]) == 2
+
+
 @pytest.mark.parametrize("file", ["G.safetensors", "grid.png"])
 def test_what_is_not_what_the_card_says_is_not_read(hub, files, file):
     hub.put(REPO, files | {file: b"\x80\x04cos\nsystem\n"})

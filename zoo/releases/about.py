@@ -58,7 +58,8 @@ def metadata_of(graph: GeneratorGraph, name_or_path: str, *, loaded: str | None 
     """
     module, choices = graph.module, graph.choices
     reference, constants = MODELS[module.paper].reference, constants_of(graph)
-    names = [] if module.num_classes is None else class_names(loaded or name_or_path)
+    names = class_names(loaded or name_or_path)
+    names = names if len(names) <= (module.num_classes or 0) else []  # of data whose classes it does not tell apart
     origin = origin_of(name_or_path)
     fixed = [name for name, value in constants.items() if value is not None]
     if fixed and "figures" in origin:

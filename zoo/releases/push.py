@@ -24,7 +24,7 @@ class Destination:
 
     Args:
         address: OWNER/NAME or hf://OWNER/NAME; it is made where it does not exist.
-        private: whether only its owner may see a repository that is made.
+        private: whether only its owner may see the repository; one that all can see is refused then.
         licence: the Hub's name of a licence, for the model card; None says none.
 
     Raises:
@@ -95,6 +95,11 @@ class Destination:
         from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 
         head = self._head()
+        if self.private and head is not None and not head.private:
+            raise ReleaseError(
+                f"{self.place} is there already and is seen by everybody, so nothing was sent: make it private in its "
+                "settings, name another repository, or leave --private out"
+            )
         present = {entry.rfilename for entry in head.siblings or []} if head else set()
         if present - OF_ANYBODY and mark not in present:
             some = ", ".join(sorted(present - OF_ANYBODY)[:3])
