@@ -264,7 +264,7 @@ def test_a_readme_says_nothing_that_the_file_has_not(paper, settings, choices, c
     metadata = metadata_of(GeneratorGraph(module, choices), "a.model")
     assert json.loads(metadata["constants"]) == constants
     fixed = [name for name, value in constants.items() if value is not None]
-    without = f" (taken without the constants of this file: {', '.join(fixed)})" if fixed else ""
+    without = f" (without the constants of this file: {', '.join(fixed)})" if fixed else ""
     text = readme_of_export("file.pt2", metadata, form="torch-export")
     assert f"- figures: fd 12{without}\n" in text
     assert ("- classes: zero, one" in text) == ("class_names" in metadata) == classes

@@ -14,7 +14,7 @@ from zoo.errors import DataError, RecordError
 from zoo.models import MODELS
 from zoo.models.networks.stylegan_sampling import StyleSampling
 from zoo.models.trained import FinishedRun
-from zoo.releases.card import described, figures_line
+from zoo.releases.card import batchnorm_of, described, figures_line
 from zoo.releases.find import locate, names_release
 from zoo.releases.portable import GeneratorGraph, flat
 from zoo.releases.release import Release
@@ -28,13 +28,14 @@ def origin_of(name_or_path: str) -> dict[str, str]:
     """Name, data and licence of what `load_model` loads, as far as they are known."""
     if names_release(name_or_path):
         card = Release(locate(name_or_path)).card
-        data = card["data"]
+        data, statistics = card["data"], batchnorm_of(card)
+        other = "" if statistics is None else f"; G's BatchNorm with other statistics than here, {statistics}"
         return {
             "name": card["name"],
             "summary": described(card),
             "data": f"{data['name']}, {data['images']:,} images",
             "data_licence": data["licence"],
-            "figures": figures_line(card),
+            "figures": figures_line(card) + other,
         }
     path = Path(name_or_path).expanduser()
     folder = path if path.is_dir() else path.resolve().parent.parent
@@ -63,7 +64,7 @@ def metadata_of(graph: GeneratorGraph, name_or_path: str, *, loaded: str | None 
     origin = origin_of(name_or_path)
     fixed = [name for name, value in constants.items() if value is not None]
     if fixed and "figures" in origin:
-        origin["figures"] += f" (taken without the constants of this file: {', '.join(fixed)})"
+        origin["figures"] += f" (without the constants of this file: {', '.join(fixed)})"
     inputs = {name: entry_of(value) for name, value in flat(graph.example(2, seed=0)).items()}
     if "labels" in inputs:
         inputs["labels"]["classes"] = module.num_classes
