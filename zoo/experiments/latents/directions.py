@@ -90,7 +90,7 @@ def unmoved(space: Space, points: Points) -> Tensor:
 
 def apart_from(known: Tensor, values: Tensor) -> Tensor:
     """Values [N, d] less what a linear map of `known` [N, K] says of them."""
-    fit = torch.linalg.pinv(known.T @ known, hermitian=True) @ (known.T @ values)
+    fit: Tensor = torch.linalg.pinv(known.T @ known, hermitian=True) @ (known.T @ values)
     return values - known @ fit
 
 
