@@ -62,7 +62,8 @@ class FakeHub(http.server.BaseHTTPRequestHandler):
             self.file(*found.groups())
         elif (found := API.fullmatch(self.path)) and (commits := self.commits(found[1])) is not None:
             files = [{"rfilename": name} for name in (commits[-1] if commits else {})]
-            self.answer({"id": found[1], "sha": sha_of(len(commits)), "siblings": files})
+            private = found[1] in self.private
+            self.answer({"id": found[1], "sha": sha_of(len(commits)), "siblings": files, "private": private})
         else:
             self.refuse("RepoNotFound", 404 if self.known else 401)
 

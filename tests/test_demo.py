@@ -101,6 +101,12 @@ def test_a_release_is_shown_as_zoo_sample_draws_it(name: str) -> None:
         assert np.abs(pixels(moved, side=tiles.shape[1]).astype(int) - tiles[3]).max() > 20
 
 
+def test_there_are_as_many_labels_as_classes() -> None:
+    one, ten = MODELS["cgan"](num_classes=1), small_model("cgan")
+    assert Scene("cgan.small", one, labels=["cat", "dog"]).labels == ["0"]  # the page had both, and refused the second
+    assert Scene("cgan.small", ten, labels=["cat", "dog"]).labels == ["cat", "dog", *"23456789"]
+
+
 def test_a_code_of_a_single_category_is_a_category() -> None:
     small: dict[str, Any] = {"network": "celeba", "resolution": 16, "width": 2, "noise": 3, "codes": 1, "continuous": 1}
     scene = Scene("infogan.small", InfoGAN(**small, categories=1).eval())

@@ -154,6 +154,11 @@ def test_styles_and_codes_in_motion_begin_with_the_picture() -> None:
     frames = list(mixing_loop(stylegan, **settings, stops=2, steps=2))
     assert len(frames) == 4
     torch.testing.assert_close(frames[0], mixed_styles(stylegan, **settings).clamp(-1, 1), atol=1e-4, rtol=1e-4)
+    settings["truncation_psi"] = 0.0  # all styles are the average
+    still = mixed_styles(stylegan, **settings)
+    torch.testing.assert_close(still[1:, 1:], still[1, 1].expand(2, 3, *still.shape[2:]), atol=1e-4, rtol=1e-4)
+    first = next(mixing_loop(stylegan, **settings, stops=2, steps=2))
+    torch.testing.assert_close(first, still.clamp(-1, 1), atol=1e-4, rtol=1e-4)
     names, images = code_loop(small_model("infogan").eval(), rows=2, frames=4, seed=0)
     assert names == ["c1", "c2", "c3"]
     assert images.shape == (4, 2, 3, 1, 28, 28)

@@ -82,6 +82,34 @@ def test_pca_of_a_linear_generators_activations_gives_them_too() -> None:
     assert found.strengths.tolist() == pytest.approx([16 / 30, 9 / 30, 4 / 30, 1 / 30], abs=0.03)
 
 
+class Labelled(Deep):
+    """The same with a label, which changes the activations more than z does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.num_classes = 3
+        self.of_label = 10 * torch.randn(3, 64, generator=torch.Generator().manual_seed(4))
+
+    def generate(self, z: Tensor, y: Tensor | None) -> Tensor:
+        G: Any = self.G
+        images: Tensor = G[2:](G[0](z) + self.of_label[y])
+        return images
+
+
+def test_pca_of_a_conditional_model_is_of_what_follows_from_z() -> None:
+    """Axes along which labels differ were carried over to z, which knows none: the directions were chance's."""
+    module = Labelled()
+    found = principal(space_of(module), k=4, samples=4000)
+    assert min(alignment(found.vectors, module.right.T)) > 0.99
+    space = space_of(CGAN())  # its second layer takes the one-hot label alone
+    points = space.draw(30, seed=0)
+    activations = space.activations(points)
+    assert activations.shape == (30, 200 + 1000)  # both hidden layers, where they meet
+    other = points.x.clone()
+    other[1:, space.dim :] = torch.rand(29, 2400)  # what dropout drops, which no direction moves
+    assert activations.equal(space.activations(points._replace(x=other)))
+
+
 def test_batchnorm_behind_the_first_layer_counts() -> None:
     module = ToyGAN(batchnorm=True).eval()
     norm: Any = module.G[1]
@@ -203,7 +231,16 @@ def test_bounded_entries_stay_in_their_range_and_categories_are_kept() -> None:
     assert found.points.x.abs().max() <= 1
     assert codes.categorical.sum(2).eq(1).all()
     assert codes.categorical.amax(2).eq(1).all()
-    assert closed_form(space, k=3).vectors[:, layout.noise : layout.noise + layout.categories].abs().max() < 1e-6
+    points = space.draw(200, seed=0)
+    attributes = attributes_of(space.pictures(points))
+    categories = layout.codes_of(points.x).categorical[:, 0].argmax(1)
+    for directions in (
+        closed_form(space, k=3),
+        principal(space, k=3, samples=200),
+        along_attributes(space, points, attributes),
+        towards_classes(space, points, (categories > 4).long()),
+    ):
+        assert directions.vectors[:, layout.noise : layout.noise + layout.categories].abs().max() < 1e-6
 
 
 def test_directions_and_projections_of_a_model_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from fake_hub import TOKEN, FakeHub, sha_of
 import zoo
 from zoo.__main__ import main
 from zoo.errors import ReleaseError, UsageError
-from zoo.releases.find import release_folder
+from zoo.releases.find import add_to_index, release_folder
 from zoo.releases.hub import repository
 from zoo.releases.push import Destination
 from zoo.releases.release import Release
@@ -166,6 +166,16 @@ def test_a_folder_of_releases_is_pushed_and_found_by_zoo_releases(hub, token, re
     assert "also lists wgan.mnist, which would be lost" in refused(monkeypatch, capsys, "push", released, "--to", REPO)
 
 
+def test_what_is_to_be_private_is_not_sent_where_all_can_see_it(hub, token, released, files, monkeypatch, capsys):
+    hub.put(REPO, files)
+    told = refused(monkeypatch, capsys, "push", released / NAME, "--to", REPO, "--private")
+    assert f"{ADDRESS} is there already and is seen by everybody, so nothing was sent" in told
+    assert len(hub.repositories[REPO]) == 1
+    hub.private.add(REPO)
+    run(monkeypatch, capsys, "push", released / NAME, "--to", REPO, "--private")
+    assert len(hub.repositories[REPO]) == 2
+
+
 @pytest.mark.parametrize("file", ["G.safetensors", "grid.png"])
 def test_what_is_not_what_the_card_says_is_not_read(hub, files, file):
     hub.put(REPO, files | {file: b"\x80\x04cos\nsystem\n"})
@@ -229,6 +239,19 @@ def test_a_push_that_cannot_be_is_one_error(hub, released, monkeypatch, capsys, 
     shutil.copytree(folder, tmp_path / "damaged")
     (tmp_path / "damaged" / "D.safetensors").write_bytes(b"")
     assert "was swapped" in refused(monkeypatch, capsys, "push", tmp_path / "damaged", "--to", REPO)
+    shutil.copytree(folder, tmp_path / "all" / NAME)
+    card = json.loads((folder / "card.json").read_text())
+    card["hyperparameters"]["width"] = 16
+    (tmp_path / "all" / NAME / "card.json").write_text(json.dumps(card))
+    add_to_index(tmp_path / "all", NAME)
+    told = refused(monkeypatch, capsys, "push", tmp_path / "all", "--to", REPO)
+    assert "does not describe the weights beside it" in told
+    (tmp_path / "all" / NAME).rename(tmp_path / "all" / "dcgan.mnist")
+    (tmp_path / "all" / "index.json").unlink()
+    add_to_index(tmp_path / "all", "dcgan.mnist")
+    told = refused(monkeypatch, capsys, "push", tmp_path / "all", "--to", REPO)
+    assert "dcgan.mnist of " in told
+    assert "would not be found there: the package has other releases of that name" in told
     monkeypatch.setenv("HF_TOKEN", "hf_of_nobody")
     assert f"{ADDRESS}: " in refused(monkeypatch, capsys, "push", folder, "--to", REPO)
     monkeypatch.setattr(sys.modules["huggingface_hub"].constants, "HF_HUB_OFFLINE", True)

@@ -243,6 +243,33 @@ def test_a_readme_of_a_file_of_any_name_can_be_written(described):
     assert odd in [node.value for node in ast.walk(ast.parse(line)) if isinstance(node, ast.Constant)]
 
 
+@pytest.mark.parametrize(
+    ("paper", "settings", "choices", "constants", "classes"),
+    [
+        ("dcgan", {}, Choices(), {}, False),  # of labelled data, to which it is blind
+        ("cgan", {}, Choices(), {}, True),
+        ("cgan", {}, Choices(label=1), {"label": 1}, True),
+        ("stylegan", {"config": "A"}, Choices(), {}, False),
+        ("stylegan", {"config": "C"}, Choices(), {"truncation_psi": None}, False),
+        ("stylegan", {}, Choices(truncation="input"), {"noise": "const"}, False),
+        ("stylegan", {}, Choices(truncation="input", noise="input"), {}, False),
+        ("stylegan", {}, Choices(truncation=0.5, noise="none"), {"truncation_psi": 0.5, "noise": "none"}, False),
+    ],
+)
+def test_a_readme_says_nothing_that_the_file_has_not(paper, settings, choices, constants, classes, monkeypatch):
+    """Neither classes, noise and truncation of a model without, nor the release's figures as those of a psi of 0.5."""
+    monkeypatch.setattr("zoo.releases.about.origin_of", lambda model: {"name": "a.model", "figures": "fd 12"})
+    monkeypatch.setattr("zoo.releases.about.class_names", lambda model: ["zero", "one"])
+    module = MODELS[paper](**SMALL[paper].model | TINY.get(paper, {}) | settings).eval()
+    metadata = metadata_of(GeneratorGraph(module, choices), "a.model")
+    assert json.loads(metadata["constants"]) == constants
+    fixed = [name for name, value in constants.items() if value is not None]
+    without = f" (without the constants of this file: {', '.join(fixed)})" if fixed else ""
+    text = readme_of_export("file.pt2", metadata, form="torch-export")
+    assert f"- figures: fd 12{without}\n" in text
+    assert ("- classes: zero, one" in text) == ("class_names" in metadata) == classes
+
+
 def test_where_a_file_comes_from_is_told_as_far_as_it_is_known(tmp_path):
     (tmp_path / "weights").mkdir()
     (tmp_path / "config.yaml").write_text("model: of something else")

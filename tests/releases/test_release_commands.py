@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 from registry import small_model
 
+from zoo import load_pretrained
 from zoo.__main__ import main
 from zoo.commands.picture import draw_blocks, framed
 from zoo.commands.sampling import between, bounded_columns, in_rows, mixed_styles, samples, traversals, ways
@@ -132,6 +133,9 @@ def test_mixing_says_which_styles_come_from_where(monkeypatch, said, tmp_path, k
     assert said["rows"] == ["", "destination", "destination"]
     assert said["shape"] == (3, 4)
     assert out.is_file()
+    kept = out.read_bytes()
+    drawn(monkeypatch, model, "mix", "--layers", kind, "--rows", 2, "--columns", 3, "--truncation", 0, "--out", out)
+    assert out.read_bytes() != kept
 
 
 @pytest.mark.parametrize(
@@ -142,6 +146,10 @@ def test_mixing_says_which_styles_come_from_where(monkeypatch, said, tmp_path, k
         (["traverse", "dcgan.digits"], "has no codes to vary"),
         (["mix", "dcgan.digits"], "no styles to mix"),
         (["sample", "dcgan.moon"], "there is no release 'dcgan.moon'"),
+        (["sample", "~nobody_here/run"], "begins with ~ and no home directory is known"),
+        (["sample", "dcgan.digits", "--out", "~nobody_here/x.png"], "begins with ~ and no home directory is known"),
+        (["sample", "dcgan.digits", "--device", "meta"], "--device meta cannot be used"),
+        (["export", "nowhere"], "nowhere holds no run (no config.yaml): name the folder of a run\n"),
     ],
 )
 def test_what_a_model_cannot_draw_is_said_in_one_line(zoo, capsys, arguments, text):
@@ -160,6 +168,66 @@ def test_labels_are_gone_through_again_and_again():
     assert seven.equal(module.sample(4, labels=torch.tensor([7, 1, 7, 1]), seed=3))
     with pytest.raises(EvaluationError, match="labels are from 0 to 9"):
         samples(module, 4, seed=3, labels=[10])
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        ("interpolate dcgan.digits --stops 3", "--stops is of a film"),
+        ("directions dcgan.digits --by attributes --count 3", "--count does nothing for --by attributes"),
+        ("directions dcgan.digits --out x.gif --steps 3", "--steps does nothing for a film, which has 48 frames"),
+        ("directions cgan.mnist --by classes --reach 1", "--reach does nothing for --by classes of a conditional"),
+        ("directions cgan.mnist --by classes --samples 1", "--samples does nothing for --by classes of a cond"),
+        ("sample cgan.mnist -n 2 --labels 1,2,3", "--labels names 3 classes for 2 images"),
+    ],
+)
+def test_an_option_that_would_do_nothing_is_refused(zoo, capsys, monkeypatch, tmp_path, words, text):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit):
+        zoo(*words.split())
+    assert text in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_film_of_fewer_ways_says_how_many(zoo, monkeypatch, tmp_path):
+    """It said 9 where 4 were shown: a film that is too large shows fewer."""
+    monkeypatch.setattr("zoo.experiments.pictures.film.write_film", lambda make, path: len(make(0.5).frames))
+    told = zoo("interpolate", "dcgan.digits", "--steps", 1, "--stops", 2, "--out", tmp_path / "x.gif")
+    assert told.startswith("3 closed ways of 9, to be smaller, through 2 latents, 2 frames")
+
+
+def test_a_release_of_a_name_that_the_package_has_is_used_by_its_folder(
+    zoo, released, finished_run, tmp_path, monkeypatch
+):
+    """Its README and its export said "dcgan.mnist", which loads the package's, without a word."""
+    card = Release(released / "dcgan.digits").card
+    figures = {key: card[key] for key in ("evaluation", "figures", "protocols", "protocol_texts")}
+    monkeypatch.setattr("zoo.releases.export.figures_entry", lambda run, module: figures)
+    told = zoo("export", finished_run.dir.path, "--name", "dcgan.mnist", "--out", tmp_path / "my own")
+    assert f"python -m zoo sample '{tmp_path}/my own/dcgan.mnist'" in told
+    assert "its name alone, dcgan.mnist, is that of a release of the package" in told
+    text = (tmp_path / "my own/dcgan.mnist/README.md").read_text()
+    assert 'zoo.load_pretrained("./dcgan.mnist")' in text
+    assert "zoo verify ./dcgan.mnist`" in text
+    monkeypatch.chdir(tmp_path / "my own")
+    assert load_pretrained("./dcgan.mnist").images_seen == 192
+    monkeypatch.setenv("ZOO_RELEASES", str(tmp_path / "my own"))
+    monkeypatch.chdir(tmp_path)
+    assert load_pretrained("dcgan.mnist").images_seen > 192
+    assert "not listed, since the package has others of these names: dcgan.mnist at ZOO_RELEASES" in zoo("releases")
+    told = zoo("export", finished_run.dir.path, "--name", "dcgan.own", "--out", tmp_path / "my own")
+    assert "its name alone" not in told
+    assert 'zoo.load_pretrained("dcgan.own")' in (tmp_path / "my own/dcgan.own/README.md").read_text()
+
+
+def test_labels_are_whole_numbers_of_any_type():
+    module = small_model("cgan").eval()
+    expected = module.sample(2, labels=torch.tensor([7, 1]), seed=3)
+    for labels in (torch.tensor([7, 1], dtype=torch.int32), torch.tensor([7, 1], dtype=torch.uint8), [7, 1]):
+        assert expected.equal(module.sample(2, labels=labels, seed=3))
+    for labels in (torch.tensor([7.0, 1.0]), torch.tensor([True, False]), torch.tensor([[7, 1]]), [7, 10]):
+        with pytest.raises(ValueError, match=r"labels must be 2 whole numbers in 0\.\.9"):
+            module.sample(2, labels=labels)
 
 
 def test_ways_keep_to_the_prior():
@@ -312,7 +380,13 @@ def test_files_of_another_call_do_not_stand_among_the_samples(zoo, tmp_path, cap
     zoo("sample", "dcgan.digits", "-n", 3, "--files", "--out", tmp_path / "files", "--seed", 1)
     with pytest.raises(SystemExit):
         zoo("sample", "dcgan.digits", "-n", 2, "--files", "--out", tmp_path / "files")
-    assert "holds 1 other PNG files (000002.png)" in capsys.readouterr().err
+    assert "holds 1 other images (000002.png)" in capsys.readouterr().err
+    for other in ("0000001.png", "photo.JPG"):  # that are not written over, and read with the samples
+        (tmp_path / other).mkdir()
+        (tmp_path / other / other).touch()
+        with pytest.raises(SystemExit):
+            zoo("sample", "dcgan.digits", "-n", 3, "--files", "--out", tmp_path / other)
+        assert f"holds 1 other images ({other})" in capsys.readouterr().err
 
 
 def test_labels_of_more_than_64_bits_are_refused(zoo, capsys):

@@ -241,7 +241,7 @@ def test_processes_that_list_releases_at_once_lose_none(tmp_path, monkeypatch):
         "draw_grid": lambda module, path: path.touch(),
         "constructor_arguments": lambda module: {},
         "write_card": lambda folder, card: (folder / "card.json").write_text(card["name"]),
-        "readme_of": lambda card, reference: "",
+        "readme_of": lambda card, reference, address: "",
     }.items():
         monkeypatch.setattr(exporting, name, stand_in)
     monkeypatch.setattr(exporting, "CARD_SCHEMA", {"name": None})

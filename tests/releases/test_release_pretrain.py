@@ -88,7 +88,10 @@ def test_what_is_left_to_do_depends_on_what_lies_there(finished_run, tmp_path):
     shutil.copytree(finished_run.dir.path, copy)
     assert words(steps(DIGITS, folder=copy, **options)) == ["test", "test", "export"]
     (copy / "result.json").unlink()  # cut off in its training
-    assert next(steps(DIGITS, folder=copy, **options)) == ["fit", "dcgan", f"--run_dir={copy}", "--ckpt_path=last"]
+    resumed = ["fit", "dcgan", f"--run_dir={copy}", "--ckpt_path=last"]
+    assert next(steps(DIGITS, folder=copy, **options)) == resumed
+    limit = "--trainer.max_time=00:00:05:00"  # a run that goes on, too, has the time that --minutes says
+    assert next(steps(DIGITS, folder=copy, **options | {"minutes": 5})) == [*resumed, limit]
 
 
 def test_figures_that_were_taken_are_not_taken_again(tmp_path):

@@ -12,6 +12,7 @@ from zoo.metrics.protocol import protocol_hash, value_name
 from zoo.models import MODELS
 from zoo.models.dcgan import DCGAN
 from zoo.models.trained import FinishedRun
+from zoo.releases.about import origin_of
 from zoo.releases.card import described
 from zoo.releases.export import export, settings_of_test
 from zoo.releases.find import SHIPPED
@@ -127,6 +128,20 @@ def test_what_is_shipped_says_what_its_card_says(folder):
     assert (folder / "README.md").read_text() == readme_of(card, MODELS[card["paper"]].reference)
 
 
+def test_figures_of_other_statistics_than_sample_has_are_said_to_be(released):
+    """Of dcgan.cifar10 `sample` gives images that differ from those that were measured by 4 grey levels on average."""
+    note = "other statistics in G's BatchNorm than these files hold: estimated again from samples"
+    release = Release(released / "dcgan.digits")
+    text = (release.folder / "README.md").read_text()
+    assert note in text
+    assert "`python -m zoo evaluate dcgan.digits --batchnorm running` measures those" in text
+    told = origin_of(str(release.folder))["figures"]
+    assert told.endswith("; G's BatchNorm with other statistics than here, estimated again from samples")
+    as_it_is = Release(SHIPPED / "pggan.mnist")  # without BatchNorm
+    assert "BatchNorm" not in readme_of(as_it_is.card, MODELS["pggan"].reference)
+    assert "BatchNorm" not in origin_of("pggan.mnist")["figures"]
+
+
 def test_a_readme_says_the_words_of_its_card_whatever_they_are(released):
     card = Release(released / "dcgan.digits").card
     command = ["zoo", "fit", "dcgan", "--data.split", "MY_FOLDER", "--note", "of\udcff"]
@@ -139,4 +154,4 @@ def test_a_readme_says_the_words_of_its_card_whatever_they_are(released):
     assert "- on MY_FOLDER, 5,000 images" in text
     assert "--data.split MY_FOLDER" in text
     assert b"'of\\udcff'" in text.encode()
-    assert text.count("hf://a/b") == 3
+    assert text.count("hf://a/b") == 4

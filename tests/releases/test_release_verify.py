@@ -3,6 +3,7 @@ import shutil
 
 import pytest
 from PIL import Image
+from registry import small_model
 
 from zoo.__main__ import main
 from zoo.errors import ReleaseError
@@ -10,7 +11,7 @@ from zoo.experiments.suite import EvaluationSettings
 from zoo.metrics.features import sha256_of
 from zoo.releases.card import GRID_FILE, origin_of, read_card, refuse_to_replace
 from zoo.releases.complete import complete
-from zoo.releases.export import export
+from zoo.releases.export import export, write_release
 from zoo.releases.find import add_to_index, checked, read_index
 from zoo.releases.release import Release
 from zoo.releases.verify import verify
@@ -101,6 +102,16 @@ def test_rounding_that_shows_is_refused_and_leaves_nothing(finished_run, tmp_pat
     monkeypatch.setattr("zoo.releases.export.unpack", lambda part: {k: 50 * v.float() for k, v in part.items()})
     with pytest.raises(ReleaseError, match=r"changes the images of dcgan\.digits by .* grey levels"):
         export(finished_run, tmp_path / "out", precision="int8")
+    assert not (tmp_path / "out").exists()
+
+
+def test_weights_that_half_precision_cannot_hold_are_refused(tmp_path):
+    """D's became infinite, and the release was written and listed, though nothing loads it."""
+    module = small_model("dcgan").eval()
+    weights = next(weights for weights in module.D.parameters() if weights.ndim >= 2)
+    weights.data.flatten()[0] = 1e5
+    with pytest.raises(ReleaseError, match=r"float16 cannot hold D\..*, which is too large: use float32"):
+        write_release(module, tmp_path / "out", name="a.b", precision="float16", fields=dict)
     assert not (tmp_path / "out").exists()
 
 

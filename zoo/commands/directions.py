@@ -42,10 +42,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     model_argument.add_model_arguments(parser, out="directions.png", film=True)
     add = parser.add_argument
     add("--by", choices=tuple(WAYS), default="sefa", help="how they are found (default: %(default)s)")
-    add("--count", type=positive, default=5, help="directions, of sefa and pca (default: %(default)s)")
-    add("--samples", type=positive, default=2, help="images that are moved along each (default: %(default)s)")
-    add("--steps", type=positive, default=7, help="images on each way (default: %(default)s)")
-    add("--reach", type=finite, default=2.0, help="how far, in deviations of the samples (default: %(default)s)")
+    add("--count", type=positive, help="directions, of sefa and pca (default: 5)")
+    add("--samples", type=positive, help="images that are moved along each (default: 2; in a film: 5)")
+    add("--steps", type=positive, help="images on each way, of a picture (default: 7)")
+    add("--reach", type=finite, help="how far, in deviations of the samples (default: 2)")
     add("--space", choices=("z", "w"), help="default: w where the model has it")
     add("--save", metavar="FILE", help="also write the directions there (.safetensors)")
 
@@ -54,13 +54,15 @@ def run(arguments: argparse.Namespace) -> None:
     """Finds directions, says what they change, and draws them."""
     from zoo.experiments.latents.space import space_of
 
-    if arguments.reach <= 0:
+    if arguments.reach is not None and arguments.reach <= 0:
         raise UsageError(f"--reach must be above 0, not {arguments.reach:g}")
     module = model_argument.load(arguments)
+    labelled = arguments.by == "classes" and (module.num_classes or 1) > 1
+    settle(arguments, labelled=labelled)
     out = picture_file(arguments.out)
     save = output_file(arguments.save, option="--save", suffixes=(".safetensors",)) if arguments.save else None
     space = space_of(module, arguments.space)
-    if arguments.by == "classes" and (module.num_classes or 1) > 1:
+    if labelled:
         draw_labels(space, out, arguments)
         return
     found = find(space, by=arguments.by, count=arguments.count, seed=arguments.seed)
@@ -68,6 +70,27 @@ def run(arguments: argparse.Namespace) -> None:
     draw(space, found, out, arguments)
     if save is not None:
         write(space, found, save, arguments)
+
+
+def settle(arguments: argparse.Namespace, *, labelled: bool) -> None:
+    """Puts defaults where nothing was given.
+
+    Raises:
+        UsageError: an option that would change nothing.
+    """
+    film = is_film(arguments.out)
+    defaults = {"count": 5, "samples": 5 if film else 2, "steps": 7, "reach": 2.0}
+    here = f"--by {arguments.by}" + " of a conditional model" * labelled
+    idle = dict.fromkeys(("count", "samples", "reach") if labelled else (), here)
+    if arguments.by not in ("sefa", "pca"):
+        idle["count"] = here
+    if film:
+        idle["steps"] = f"a film, which has {FRAMES} frames"
+    for name, default in defaults.items():
+        if getattr(arguments, name) is None:
+            setattr(arguments, name, default)
+        elif name in idle:
+            raise UsageError(f"--{name} does nothing for {idle[name]}: leave it out")
 
 
 def find(space: Space, *, by: str, count: int, seed: int, samples: int | None = None) -> Directions:
@@ -167,7 +190,7 @@ def draw(space: Space, found: Directions, out: Path, arguments: argparse.Namespa
         write_picture(captioned(images, title=title, columns=columns, rows=rows), out)
         say(f"{len(found.names)} directions: {out}")
         return
-    points = space.draw(max(5, arguments.samples), seed=arguments.seed)
+    points = space.draw(arguments.samples, seed=arguments.seed)
     steps = reach * torch.sin(2 * torch.pi * torch.arange(FRAMES) / FRAMES)
     frames = varied(space, points, found, steps=steps).transpose(0, 2).transpose(1, 2)  # [frames, k, N, C, H, W]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from shlex import quote
 
 from zoo.commands import model_argument
 from zoo.commands.output import output_file
@@ -67,7 +68,16 @@ def make_release(arguments: argparse.Namespace) -> None:
         make_smaller(arguments)
         return
     folder = release_of_run(arguments, Path(arguments.out or "releases").expanduser())
-    say(f"release {folder}\nuse it  python -m zoo sample {folder}")
+    tell(folder)
+
+
+def tell(folder: Path) -> None:
+    """Says what was made, and how it is used."""
+    from zoo.releases.find import own_address
+
+    say(f"release {folder}\nuse it  python -m zoo sample {quote(str(folder))}")
+    if own_address(folder) is not None:
+        say(f"its name alone, {folder.name}, is that of a release of the package: name the folder, or give it a --name")
 
 
 def release_of_run(arguments: argparse.Namespace, out: Path) -> Path:
@@ -110,7 +120,7 @@ def make_smaller(arguments: argparse.Namespace) -> None:
         precision=arguments.precision,
         data_dir=arguments.data_dir,
     )
-    say(f"release {folder}\nuse it  python -m zoo sample {folder}")
+    tell(folder)
 
 
 def make_file(arguments: argparse.Namespace) -> None:

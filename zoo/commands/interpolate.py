@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from zoo.commands import model_argument
 from zoo.commands.output import is_film, picture_file
+from zoo.errors import UsageError
 from zoo.runs.text import finite, positive, say
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rows", type=positive, help="ways (default: 4; in a film, beside each other: 9)")
     parser.add_argument("--steps", type=positive, help="images between two latents (default: 10; in a film: 24)")
     parser.add_argument("--truncation", type=finite, metavar="PSI", help="for models with the truncation trick")
-    parser.add_argument("--stops", type=positive, default=4, help="film: latents on a way (default: %(default)s)")
+    parser.add_argument("--stops", type=positive, help="film: latents on a way (default: 4)")
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -30,6 +31,8 @@ def run(arguments: argparse.Namespace) -> None:
     out = picture_file(arguments.out)
     if is_film(out):
         film(module, out, arguments)
+    elif arguments.stops is not None:
+        raise UsageError("--stops is of a film (--out x.gif), and a picture goes from one latent to another")
     else:
         picture(module, out, arguments)
 
@@ -58,14 +61,17 @@ def film(module: AdversarialModule, out: Path, arguments: argparse.Namespace) ->
     from zoo.commands.sampling import closed_ways
     from zoo.experiments.pictures.film import Film, loop, tiled, write_film
 
-    n, steps = arguments.rows or 9, arguments.steps or 24
-    settings = {"n": n, "stops": arguments.stops, "steps": steps, "seed": arguments.seed}
+    n, steps, stops = arguments.rows or 9, arguments.steps or 24, arguments.stops or 4
+    settings = {"n": n, "stops": stops, "steps": steps, "seed": arguments.seed}
     frames = list(closed_ways(module, **settings, truncation_psi=arguments.truncation))
     columns = max(1, round(n**0.5))
+    kept = n
 
     def draw(share: float) -> Film:
+        nonlocal kept
         kept = n if share == 1 else max(1, int(n * share) // columns * columns)
         return loop([tiled(frame[:kept], columns=columns) for frame in frames])
 
     size = write_film(draw, out)
-    say(f"{n} closed ways through {arguments.stops} latents, {len(frames)} frames, {size / 2**20:.1f} MB: {out}")
+    fewer = f" of {n}, to be smaller" if kept < n else ""
+    say(f"{kept} closed ways{fewer}, through {stops} latents, {len(frames)} frames, {size / 2**20:.1f} MB: {out}")

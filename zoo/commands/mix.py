@@ -7,7 +7,7 @@ from functools import partial
 
 from zoo.commands import model_argument
 from zoo.commands.output import is_film, picture_file
-from zoo.runs.text import positive, say
+from zoo.runs.text import finite, positive, say
 
 PACE = 60  # milliseconds of a film's frame
 
@@ -20,6 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--layers", choices=("coarse", "middle", "fine"), default="coarse", help=styles)
     add("--rows", type=positive, default=4, help="destinations, at the left (default: %(default)s)")
     add("--columns", type=positive, default=6, help="sources, at the top (default: %(default)s)")
+    add("--truncation", type=finite, metavar="PSI", help="of all styles (default: none)")
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -38,7 +39,12 @@ def run(arguments: argparse.Namespace) -> None:
         columns=["", *["source"] * arguments.columns],
     )
     titles = ["", *["destination"] * arguments.rows]
-    settings = {"columns": arguments.columns, "kind": kind, "seed": arguments.seed}
+    settings = {
+        "columns": arguments.columns,
+        "kind": kind,
+        "seed": arguments.seed,
+        "truncation_psi": arguments.truncation,
+    }
 
     def film(share: float) -> Film:
         rows = max(1, int(arguments.rows * share))

@@ -104,7 +104,8 @@ def steps(target: Target, *, data_dir: str, folder: Path, out: Path, minutes: in
     limit = f"--trainer.max_time={days:02}:{hours:02}:{rest:02}:00"
     if not run.result.is_file():
         if run.last_checkpoint.is_file():
-            yield ["fit", target.paper, f"--run_dir={folder}", "--ckpt_path=last"]
+            longer = [limit] if minutes else []  # else as it began
+            yield ["fit", target.paper, f"--run_dir={folder}", "--ckpt_path=last", *longer]
         else:
             start = ["fit", target.paper, f"--data_dir={data_dir}", f"--run_dir={folder}"]
             yield [*start, limit, *options]

@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("model", metavar="MODEL", help="a release (dcgan.mnist), a run's folder, or a folder of releases")
     add("--to", required=True, metavar="OWNER/NAME", help="the repository; it is made where there is none")
-    add("--private", action="store_true", help="a repository that is made is seen by its owner alone")
+    add("--private", action="store_true", help="the repository is to be seen by its owner alone")
     add("--license", metavar="ID", help="for the model card: a name that the Hub has for it, like cc-by-sa-3.0")
     add("--checkpoint", choices=("last", "best"), help="of a run (default: last)")
     add_release_options(parser)

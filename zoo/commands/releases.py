@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from zoo.errors import ReleaseError
-from zoo.releases.find import list_pretrained, locate, release_folder
+from zoo.releases.find import SETTING, hidden, list_pretrained, locate, release_folder
 from zoo.runs.text import say
 
 if TYPE_CHECKING:
@@ -38,6 +38,11 @@ def run(arguments: argparse.Namespace) -> None:
         shape, seen = "x".join(map(str, card["image_shape"])), f"{card['training']['images_seen']:,}"
         rows.append((name, shape, card["data"]["name"], seen, f"{size:.1f}", card["precision"], figures_line(card)))
     say(lined_up(rows).rstrip())
+    if others := hidden():
+        say(
+            f"not listed, since the package has others of these names: {', '.join(others)} at {SETTING} (load them by "
+            "their folders, or export them with another --name)"
+        )
     if picture is not None:
         from zoo.commands.picture import draw_blocks
 

@@ -26,6 +26,8 @@ def run(arguments: argparse.Namespace) -> None:
     from zoo.commands.sampling import in_rows, samples, write_files, write_grid
 
     labels = None if arguments.labels is None else labels_of(arguments.labels, arguments.model)
+    if labels is not None and len(labels) > arguments.n:
+        raise UsageError(f"--labels names {len(labels)} classes for {arguments.n} images: ask for as many (-n)")
     model = model_argument.load(arguments)
     out = (
         folder_for(arguments.n, arguments.out or "samples")
@@ -44,16 +46,24 @@ def folder_for(n: int, name: str) -> Path:
     """The folder that n images are written into.
 
     Raises:
-        UsageError: as `output_folder`, or other PNG files lie there: whoever reads the folder would count them in.
+        UsageError: as `output_folder`, or other images lie there: whoever reads the folder would count them in.
     """
+    from zoo.data.listing import EXTENSIONS
+
     out = output_folder(name)
-    ours = (file for file in out.glob("[0-9]" * 6 + "*.png") if file.stem.isdecimal() and int(file.stem) < n)
-    if others := sorted({*out.glob("*.png")} - {*ours}):
+    images = (file for file in out.iterdir() if file.suffix.lower() in EXTENSIONS)
+    if others := sorted(file for file in images if not is_ours(file.name, n)):
         raise UsageError(
-            f"--out {name} holds {len(others)} other PNG files ({shown(others[0].name)}), which pass for samples: "
+            f"--out {name} holds {len(others)} other images ({shown(others[0].name)}), which pass for samples: "
             "remove them, or name another folder"
         )
     return out
+
+
+def is_ours(name: str, n: int) -> bool:
+    """Whether a file is named as one of n images are."""
+    stem = name.removesuffix(".png")
+    return stem.isdecimal() and int(stem) < n and name == f"{int(stem):06d}.png"
 
 
 def labels_of(text: str, model: str) -> list[int]:

@@ -170,7 +170,9 @@ def with_codes(module: AdversarialModule) -> InfoGAN:
     return module
 
 
-def mixed_styles(module: AdversarialModule, *, rows: int, columns: int, kind: str, seed: int) -> Tensor:
+def mixed_styles(
+    module: AdversarialModule, *, rows: int, columns: int, kind: str, seed: int, truncation_psi: float | None = None
+) -> Tensor:
     """StyleGAN's style mixing: [rows + 1, columns + 1, C, H, W] in [-1, 1], sources on top, destinations at the left.
 
     kind: "coarse", "middle" or "fine", the layers whose style comes from the source.
@@ -180,11 +182,21 @@ def mixed_styles(module: AdversarialModule, *, rows: int, columns: int, kind: st
     styled = with_styles(module)
     sources, destinations = range(seed, seed + columns), range(seed + 1000, seed + 1000 + rows)
     layers = [layers_of(styled, kind)] * rows
-    return style_mixing(styled, sources=sources, destinations=destinations, layers=layers)
+    return style_mixing(
+        styled, sources=sources, destinations=destinations, layers=layers, truncation_psi=truncation_psi
+    )
 
 
 def mixing_loop(
-    module: AdversarialModule, *, rows: int, columns: int, kind: str, seed: int, stops: int = 3, steps: int = 20
+    module: AdversarialModule,
+    *,
+    rows: int,
+    columns: int,
+    kind: str,
+    seed: int,
+    truncation_psi: float | None = None,
+    stops: int = 3,
+    steps: int = 20,
 ) -> Iterator[Tensor]:
     """`mixed_styles` with sources on closed ways through `stops` latents, stops * steps frames; the first is its."""
     from zoo.experiments.pictures.growing import latents
@@ -198,6 +210,7 @@ def mixing_loop(
         destinations=range(seed + 1000, seed + 1000 + rows),
         layers=layers_of(styled, kind),
         t=eased(steps),
+        truncation_psi=truncation_psi,
     )
 
 

@@ -4,6 +4,7 @@ Seeds stand for latents: seed s is the first latent of a generator seeded by s. 
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Literal
 
 import torch
@@ -77,7 +78,12 @@ def run_figures(module: StyleGAN, run: FinishedRun) -> Drawings:
 
 @torch.no_grad()
 def style_mixing(
-    module: StyleGAN, *, sources: Sequence[int], destinations: Sequence[int], layers: Sequence[Sequence[int]]
+    module: StyleGAN,
+    *,
+    sources: Sequence[int],
+    destinations: Sequence[int],
+    layers: Sequence[Sequence[int]],
+    truncation_psi: float | None = None,
 ) -> Tensor:
     """Figure 3: sources along the top, destinations at the left; each image is its destination with styles of a source.
 
@@ -86,23 +92,30 @@ def style_mixing(
         sources: seeds of the columns.
         destinations: seeds of the rows.
         layers: for each destination, the synthesis layers whose style comes from the source.
+        truncation_psi: of all styles; None does not truncate.
 
     Returns:
         [destinations + 1, sources + 1, C, H, W] in [-1, 1], white in the upper left corner.
     """
     columns = latents(module, sources)
-    top = module.images_from(columns, noise="const")  # [columns, C, H, W]
+    top = module.images_from(columns, truncation_psi=truncation_psi, noise="const")  # [columns, C, H, W]
     rows = [torch.cat([torch.ones_like(top[:1]), top])]
     for seed, chosen in zip(destinations, layers, strict=True):
         row = latents(module, [seed])
-        mixed = module.style_mix(row, columns, chosen)[0]
-        rows.append(torch.cat([module.images_from(row, noise="const"), mixed]))
+        mixed = module.style_mix(row, columns, chosen, truncation_psi=truncation_psi)[0]
+        rows.append(torch.cat([module.images_from(row, truncation_psi=truncation_psi, noise="const"), mixed]))
     return torch.stack(rows)
 
 
 @torch.no_grad()
 def mixing_loop(
-    module: StyleGAN, *, sources: Sequence[Tensor], destinations: Sequence[int], layers: Sequence[int], t: Tensor
+    module: StyleGAN,
+    *,
+    sources: Sequence[Tensor],
+    destinations: Sequence[int],
+    layers: Sequence[int],
+    t: Tensor,
+    truncation_psi: float | None = None,
 ) -> Iterator[Tensor]:
     """Figure 3 in motion: the sources go from one set of latents to the next, straight in W, and back to the first.
 
@@ -112,12 +125,14 @@ def mixing_loop(
         destinations: seeds of the rows, which stay.
         layers: the synthesis layers whose style comes from the source.
         t: times between two sets, from 0 on.
+        truncation_psi: of all styles; None does not truncate.
 
     Yields:
         As `style_mixing` returns, len(sources) * len(t) times.
     """
-    stops = [module.styles(z.to(module.device)) for z in sources]  # [columns, layers, w_dim] each
-    w_rows = module.styles(latents(module, destinations))
+    styles = partial(module.styles, truncation_psi=truncation_psi)
+    stops = [styles(z.to(module.device)) for z in sources]  # [columns, layers, w_dim] each
+    w_rows = styles(latents(module, destinations))
     left = module.render(w_rows, noise="const")
     chosen = torch.tensor([layer in layers for layer in range(w_rows.shape[1])], device=w_rows.device)[:, None]
     for i, start in enumerate(stops):

@@ -86,7 +86,7 @@ class FinishedRun:
         self.models = models
         self._data = data
         if not self.dir.config.is_file() and not self.dir.result.is_file():
-            raise UsageError(f"{path} holds no run (no config.yaml): name the folder of a run with --run_dir")
+            raise UsageError(f"{path} holds no run (no config.yaml): name the folder of a run")
 
     @property
     def record_alone(self) -> bool:

@@ -12,8 +12,9 @@ from torch import Tensor
 
 from zoo.errors import DataError, RecordError
 from zoo.models import MODELS
+from zoo.models.networks.stylegan_sampling import StyleSampling
 from zoo.models.trained import FinishedRun
-from zoo.releases.card import described, figures_line
+from zoo.releases.card import batchnorm_of, described, figures_line
 from zoo.releases.find import locate, names_release
 from zoo.releases.portable import GeneratorGraph, flat
 from zoo.releases.release import Release
@@ -27,13 +28,14 @@ def origin_of(name_or_path: str) -> dict[str, str]:
     """Name, data and licence of what `load_model` loads, as far as they are known."""
     if names_release(name_or_path):
         card = Release(locate(name_or_path)).card
-        data = card["data"]
+        data, statistics = card["data"], batchnorm_of(card)
+        other = "" if statistics is None else f"; G's BatchNorm with other statistics than here, {statistics}"
         return {
             "name": card["name"],
             "summary": described(card),
             "data": f"{data['name']}, {data['images']:,} images",
             "data_licence": data["licence"],
-            "figures": figures_line(card),
+            "figures": figures_line(card) + other,
         }
     path = Path(name_or_path).expanduser()
     folder = path if path.is_dir() else path.resolve().parent.parent
@@ -56,7 +58,13 @@ def metadata_of(graph: GeneratorGraph, name_or_path: str, *, loaded: str | None 
         loaded: the checkpoint that was loaded of a run's folder; None: what `load_model` makes of `name_or_path`.
     """
     module, choices = graph.module, graph.choices
-    reference, names = MODELS[module.paper].reference, class_names(loaded or name_or_path)
+    reference, constants = MODELS[module.paper].reference, constants_of(graph)
+    names = class_names(loaded or name_or_path)
+    names = names if len(names) <= (module.num_classes or 0) else []  # of data whose classes it does not tell apart
+    origin = origin_of(name_or_path)
+    fixed = [name for name, value in constants.items() if value is not None]
+    if fixed and "figures" in origin:
+        origin["figures"] += f" (without the constants of this file: {', '.join(fixed)})"
     inputs = {name: entry_of(value) for name, value in flat(graph.example(2, seed=0)).items()}
     if "labels" in inputs:
         inputs["labels"]["classes"] = module.num_classes
@@ -67,14 +75,14 @@ def metadata_of(graph: GeneratorGraph, name_or_path: str, *, loaded: str | None 
         "range": [0, 255] if choices.pixels == "uint8" else [-1, 1],
     }
     return {
-        **origin_of(name_or_path),
+        **origin,
         "title": f"Generator of {type(module).__name__}, {reference.title}",
         "paper": f"{reference.short}, {reference.url}",
         "images_seen": str(module.images_seen),
         "prior": json.dumps([without_none(part._asdict()) for part in module.prior]),
         "inputs": json.dumps(inputs),
         "output": json.dumps({"images": output}),
-        "constants": json.dumps(constants_of(graph)),
+        "constants": json.dumps(constants),
         **({"class_names": json.dumps(names)} if names else {}),
         "made_by": f"lightning-gan-zoo {VERSION}, torch {torch.__version__}",
     }
@@ -97,10 +105,10 @@ def constants_of(graph: GeneratorGraph) -> dict[str, Any]:
     constants: dict[str, Any] = {}
     if choices.label is not None:
         constants["label"] = choices.label
-    if module.has_truncation and choices.truncation != "input":
+    if isinstance(module, StyleSampling) and module.config >= "C" and choices.truncation != "input":
         constants["truncation_psi"] = choices.truncation
-        if choices.noise != "input":
-            constants["noise"] = choices.noise
+    if isinstance(module, StyleSampling) and module.config >= "E" and choices.noise != "input":
+        constants["noise"] = choices.noise
     return constants
 
 

@@ -21,6 +21,10 @@ CARD_FILE, INDEX_FILE, GRID_FILE = "card.json", "index.json", "grid.png"
 NETWORKS = ("G", "G_ema", "D")
 PRECISIONS = ("float32", "float16", "int8", "int4")
 FORMAT = 1
+BATCHNORM = {
+    "reestimated": "estimated again from samples",
+    "batch": "those of each batch",
+}  # of an evaluation, in words
 NAME = re.compile(r"[a-z0-9_]+\.[a-z0-9_]+")
 
 
@@ -189,6 +193,13 @@ def images_of_training(card: Mapping[str, Any]) -> int:
 def hardware_of(card: Mapping[str, Any]) -> str:
     """What it was trained on; early cards say "1 cores of"."""
     return re.sub(r"^1 cores ", "1 core ", card["training"]["hardware"])
+
+
+def batchnorm_of(card: Mapping[str, Any]) -> str | None:
+    """Which statistics G's BatchNorm had for the figures, in words; None where those that `sample` takes."""
+    texts = (card["protocol_texts"][key] for key in card["protocols"].values())
+    modes = (str(text.get("batchnorm")).partition("(")[0].strip() for text in texts)
+    return next((BATCHNORM[mode] for mode in modes if mode in BATCHNORM), None)
 
 
 def figures_line(card: Mapping[str, Any]) -> str:

@@ -12,7 +12,7 @@ from zoo.metrics.features import sha256_of
 from zoo.models import MODELS
 from zoo.releases.card import CARD_FILE, INDEX_FILE, write_card
 from zoo.releases.claims import measure, open_data, settings_for, settings_of
-from zoo.releases.find import add_to_index, one_at_a_time, read_index
+from zoo.releases.find import add_to_index, one_at_a_time, own_address, read_index
 from zoo.releases.readme import README_FILE, readme_of
 from zoo.releases.release import Release
 from zoo.releases.verify import Claim, compared
@@ -54,7 +54,8 @@ def complete(release: Release, *, data_dir: str | None) -> Iterator[Claim]:
             card | completed(card, taken) | {"evaluation": {**card["evaluation"], "extractors": settings.extractors}}
         )
         write_card(release.folder, content)
-        write_atomically(release.folder / README_FILE, readme_of(content, MODELS[card["paper"]].reference))
+        readme = readme_of(content, MODELS[card["paper"]].reference, address=own_address(release.folder))
+        write_atomically(release.folder / README_FILE, readme)
         add_to_index(out, release.folder.name)
     for name in new:
         yield Claim(f"{name} {taken.latest[name]:.6g}", "added")

@@ -40,7 +40,7 @@ from zoo.releases.claims import (
     settings_for,
     settings_of,
 )
-from zoo.releases.find import add_to_index, one_at_a_time
+from zoo.releases.find import add_to_index, one_at_a_time, own_address
 from zoo.releases.precision import pack, unpack
 from zoo.releases.readme import README_FILE, readme_of
 from zoo.releases.release import Release
@@ -130,11 +130,13 @@ def write_release(
         before: what an earlier rounding has changed already, as the card says it.
 
     Raises:
-        ReleaseError: rounding that changes the images.
+        ReleaseError: rounding that changes the images, or weights that are too large for these bits.
     """
     trained = module.sample(GRID_IMAGES, seed=GRID_SEED)
     files = {network: pack(part, precision) for network, part in by_network(module).items()}
     rounded = {key: value for part in files.values() for key, value in unpack(part).items()}
+    if large := [key for key, value in rounded.items() if value.is_floating_point() and not value.isfinite().all()]:
+        raise ReleaseError(f"--precision {precision} cannot hold {large[0]}, which is too large: use float32")
     module.load_state_dict(module.state_dict() | rounded)
     largest, mean = grey_levels(trained, module.sample(GRID_IMAGES, seed=GRID_SEED))
     rounding = {"largest": before["largest"] + largest, "mean": round(before["mean"] + mean, 4)}
@@ -165,7 +167,8 @@ def write_release(
         }
         card = {key: card[key] for key in CARD_SCHEMA}  # in this order
         write_card(part, card)
-        write_atomically(part / README_FILE, readme_of(card, type(module).reference))
+        text = readme_of(card, type(module).reference, address=own_address(out / name))
+        write_atomically(part / README_FILE, text)
         with one_at_a_time(out), moved_aside(out / name):
             part.rename(out / name)
             add_to_index(out, name)

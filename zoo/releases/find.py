@@ -38,6 +38,18 @@ def list_pretrained() -> list[str]:
     return shipped + sorted(name for name in elsewhere if name not in shipped)
 
 
+def hidden() -> list[str]:
+    """Names at ZOO_RELEASES that stand for other releases there than those of the package, which are found first."""
+    shipped, elsewhere = read_index(str(SHIPPED)), read_index(os.environ[SETTING]) if os.environ.get(SETTING) else {}
+    return sorted(name for name in elsewhere.keys() & shipped.keys() if elsewhere[name] != shipped[name])
+
+
+def own_address(folder: Path) -> str | None:
+    """What a release in a folder is loaded by, where its name stands for one of the package; else None."""
+    here = folder.parent.resolve() == SHIPPED.resolve()
+    return None if here or folder.name not in read_index(str(SHIPPED)) else f"./{folder.name}"
+
+
 def names_at_hand() -> str:
     """The names for an error about something else: without those of ZOO_RELEASES, where they cannot be read."""
     try:

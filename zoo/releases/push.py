@@ -8,7 +8,7 @@ from typing import Any
 
 from zoo.errors import ReleaseError, UsageError
 from zoo.releases.card import CARD_FILE, INDEX_FILE, NETWORKS, files_of
-from zoo.releases.find import checked, read_index
+from zoo.releases.find import SHIPPED, checked, read_index
 from zoo.releases.hub import LIBRARY, in_our_words, repository
 from zoo.releases.model_card import collection_card, model_card
 from zoo.releases.readme import README_FILE
@@ -24,7 +24,7 @@ class Destination:
 
     Args:
         address: OWNER/NAME or hf://OWNER/NAME; it is made where it does not exist.
-        private: whether only its owner may see a repository that is made.
+        private: whether only its owner may see the repository; one that all can see is refused then.
         licence: the Hub's name of a licence, for the model card; None says none.
 
     Raises:
@@ -65,16 +65,24 @@ class Destination:
         """Sends a folder of releases, which ZOO_RELEASES=hf://OWNER/NAME then finds; as `push`.
 
         Raises:
-            ReleaseError: also for a folder that lists none, and a repository that lists releases which it lacks.
+            ReleaseError: also for a folder that lists none, or one of a name that the package has for another, and for
+                a repository that lists releases which it lacks.
         """
         index = read_index(str(folder))
         if not index:
             raise ReleaseError(f"{folder / INDEX_FILE} lists no release: `zoo export RUN --out {folder}` makes one")
+        shipped = read_index(str(SHIPPED))
+        if taken := sorted(name for name, sha256 in index.items() if shipped.get(name, sha256) != sha256):
+            raise ReleaseError(
+                f"{', '.join(taken)} of {folder} would not be found there: the package has other releases of that "
+                "name, which come first; export with another --name, or push it alone"
+            )
         files: dict[str, Path | bytes] = {INDEX_FILE: folder / INDEX_FILE}
         cards = []
         for name, sha256 in index.items():
             release = Release(checked(folder / name, sha256))
             release.check_files()
+            release.module()
             files |= {f"{name}/{file}": release.folder / file for file in (*files_of(release.card), CARD_FILE)}
             cards.append(release.card)
         files[README_FILE] = collection_card(cards, self.place, licence=self.licence).encode()
@@ -87,6 +95,11 @@ class Destination:
         from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 
         head = self._head()
+        if self.private and head is not None and not head.private:
+            raise ReleaseError(
+                f"{self.place} is there already and is seen by everybody, so nothing was sent: make it private in its "
+                "settings, name another repository, or leave --private out"
+            )
         present = {entry.rfilename for entry in head.siblings or []} if head else set()
         if present - OF_ANYBODY and mark not in present:
             some = ", ".join(sorted(present - OF_ANYBODY)[:3])

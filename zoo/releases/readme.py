@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from zoo.nn.reference import Reference
-from zoo.releases.card import GRID_FILE, described, hardware_of, images_of_training
+from zoo.releases.card import GRID_FILE, batchnorm_of, described, hardware_of, images_of_training
 from zoo.runs.text import duration, encodable
 
 README_FILE = "README.md"
@@ -50,7 +50,7 @@ def readme_of(card: Mapping[str, Any], reference: Reference, *, address: str | N
 {figures_table(card)}
 
 `python -m zoo verify {place}` computes these again. Figures of different protocols may not be ranked.
-
+{batchnorm_note(card, place)}
 ## Use it
 
 ```python
@@ -70,6 +70,18 @@ onnxruntime) runs, with the lines that do it.
 - `card.json`: all of the above and the sha256 of each file, by which they are checked before they are read.
 """
     return encodable(text)
+
+
+def batchnorm_note(card: Mapping[str, Any], place: str) -> str:
+    """What tells the images that were measured from those that `sample` gives; nothing where they are the same."""
+    statistics = batchnorm_of(card)
+    if statistics is None:
+        return ""
+    return (
+        f"\nThey were taken with other statistics in G's BatchNorm than these files hold: {statistics}. Images\n"
+        "of `sample`, and of exported files, are with the averages of the training, which lag behind the weights:\n"
+        f"`python -m zoo evaluate {place} --batchnorm running` measures those.\n"
+    )
 
 
 def figures_table(card: Mapping[str, Any]) -> str:

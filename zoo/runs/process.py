@@ -131,9 +131,12 @@ def orderly() -> Iterator[None]:
                 complain(one_line(error))
             raise SystemExit(1) from None
         except (MemoryError, RuntimeError) as error:
-            if not is_out_of_memory(error):
+            if "determine home directory" in str(error):  # pathlib's words for ~nobody/runs
+                complain("a path begins with ~ and no home directory is known for it: write the folder out")
+            elif is_out_of_memory(error):
+                complain(f"not enough memory: ask for less at once (fewer or smaller images). {first_line(error)}")
+            else:
                 raise
-            complain(f"not enough memory: ask for less at once (fewer or smaller images). {first_line(error)}")
             raise SystemExit(1) from None
         except Interrupted as stop:
             if process_rank() == 0:

@@ -44,7 +44,8 @@ class Scene:
         self.name, self.module, self.space = name, module, space_of(module)
         self.side = module.image_shape[-1]
         classes = module.num_classes or 0
-        self.labels = list(labels) or [str(k) for k in range(classes)]
+        names = list(labels) if len(labels) <= classes else []  # of data whose classes it does not tell apart
+        self.labels = [*names, *(str(k) for k in range(len(names), classes))]
         layers = self.space.module.G_ema.synthesis.layers if isinstance(self.space, StyleSpace) else 0
         codes: dict[str, int | None] = {}
         if isinstance(module, InfoGAN):

@@ -243,7 +243,7 @@ def device_of(arguments: argparse.Namespace) -> Any:
 
     try:
         device = torch.device(arguments.device)
-        torch.zeros(1, device=device)
+        torch.zeros(1, device=device).cpu()  # "meta" has no numbers to give back
     except (RuntimeError, AssertionError) as error:
         raise EvaluationError(f"--device {arguments.device} cannot be used: {str(error).splitlines()[0]}") from error
     return device

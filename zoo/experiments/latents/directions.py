@@ -65,18 +65,33 @@ def closed_form(space: Space, *, k: int) -> Directions:
 def principal(space: Space, *, k: int, samples: int = SAMPLES, seed: int = 0) -> Directions:
     """GANSpace: the principal axes of activations, carried over to latents by linear regression (eq. 2 and 3).
 
-    The latents' direction u_j minimises sum |x_j u_j - z|^2 over the samples' coordinates x_j along axis j.
+    The latents' direction u_j minimises sum |x_j u_j - z|^2 over the samples' coordinates x_j along axis j. What
+    labels and categories do is taken off first: along what they tell apart, the latents that move have no direction.
     """
     points = space.draw(samples, seed=seed)
     activations = space.activations(points).double()
-    activations = activations - activations.mean(0)
+    activations = apart_from(unmoved(space, points), activations)
     vectors = space.vectors(points.x).double()
-    vectors = vectors - vectors.mean(0)
+    vectors = (vectors - vectors.mean(0)) * space.continuous()
     _, values, axes = torch.svd_lowrank(activations, q=min(k + 10, *activations.shape), niter=4)
     coordinates = activations @ axes[:, :k]  # [samples, k], uncorrelated
     basis = (coordinates.T @ vectors) / coordinates.square().sum(0)[:, None].clamp_min(1e-12)
     shares = values[:k].square() / activations.square().sum()
     return directions_of(space, basis, shares, [f"{i + 1}" for i in range(len(basis))])
+
+
+def unmoved(space: Space, points: Points) -> Tensor:
+    """What tells points apart that no direction moves, [N, K]: a constant, their label, their categories."""
+    parts = [torch.ones_like(points.x[:, :1])]
+    if points.y is not None:
+        parts.append(F.one_hot(points.y).to(points.x))
+    return torch.cat([*parts, space.vectors(points.x)[:, ~space.continuous()]], 1).double()
+
+
+def apart_from(known: Tensor, values: Tensor) -> Tensor:
+    """Values [N, d] less what a linear map of `known` [N, K] says of them."""
+    fit: Tensor = torch.linalg.pinv(known.T @ known, hermitian=True) @ (known.T @ values)
+    return values - known @ fit
 
 
 @torch.no_grad()
@@ -115,7 +130,7 @@ def area_under_roc(scores: Tensor, positive: Tensor) -> float:
 
 @torch.no_grad()
 def along_attributes(space: Space, points: Points, attributes: Mapping[str, Tensor]) -> Directions:
-    """The direction that each attribute [N] of the samples grows along, by ridge regression.
+    """The direction that each attribute [N] of the samples grows along, by ridge regression; categories stay.
 
     The ridge is a tenth of the mean variance of a coordinate: it keeps to what samples vary in, which counts in W,
     where a few axes have most of the variance. Strengths are squared correlations.
@@ -127,7 +142,7 @@ def along_attributes(space: Space, points: Points, attributes: Mapping[str, Tens
     vectors, shares = [], []
     for values in attributes.values():
         a = values.double() - values.double().mean()
-        vectors.append(torch.linalg.solve(covariance + ridge, x.T @ a / len(x)))
+        vectors.append(torch.linalg.solve(covariance + ridge, x.T @ a / len(x)) * space.continuous().cpu())
         shares.append(torch.corrcoef(torch.stack([a, x @ vectors[-1]]))[0, 1].square().nan_to_num())
     return oriented(
         directions_of(space, torch.stack(vectors), torch.stack(shares), list(attributes)), torch.stack(vectors)

@@ -58,6 +58,10 @@ class Space(ABC):
     def moved(self, x: Tensor, by: Tensor) -> Tensor:
         """x [N, ...] with `by` [N, dim] added."""
 
+    def continuous(self) -> Tensor:
+        """Which entries of a vector directions move, bool [dim]: all but one-hot codes, between which nothing lies."""
+        return torch.ones(self.dim, dtype=torch.bool, device=self.module.device)
+
     @abstractmethod
     def first_layer(self) -> Tensor:
         """Weights of the first layer that sees a vector, [outputs, dim]."""
@@ -107,20 +111,40 @@ class LatentSpace(Space):
         return torch.cat([x[:, : self.dim] + by, x[:, self.dim :]], 1)
 
     def first_layer(self) -> Tensor:
-        """As `first_of` finds it; columns of one-hot codes are 0, since nothing lies between two categories."""
+        """As `first_of` finds it; columns of one-hot codes are 0."""
         points = self.draw(4, seed=0)
         weights = effective_weights(*first_of(self.calls(points), points.x, dim=self.dim))[:, : self.dim]
-        return weights * continuous_columns(self.module).to(weights)
+        return weights * self.continuous().to(weights)
+
+    def continuous(self) -> Tensor:
+        return continuous_columns(self.module).to(self.module.device)
 
     def activations(self, points: Points) -> Tensor:
-        """Input of the second layer with a matrix or kernels, behind the first one's nonlinearity."""
-        calls = self.calls(points)
-        first, _ = first_of(calls, points.x, dim=self.dim)
-        later = calls[next(i for i, call in enumerate(calls) if call is first) + 1 :]
-        second = next((call for call in later if call.net.weight.ndim >= 2 and call.x.is_floating_point()), None)
+        """Input of the second layer with a matrix or kernels, behind the first one's nonlinearity.
+
+        A layer that is given the same whatever z is, as cGAN's of the label alone, is none of those. What stands beside
+        z is the first point's in all: they differ by z, and by the label.
+        """
+        points = points._replace(
+            x=torch.cat([points.x[:, : self.dim], points.x[:1, self.dim :].expand(len(points.x), -1)], 1)
+        )
+        few = Points(points.x[:4], None if points.y is None else points.y[:4])
+        calls, turned = self.calls(few), self.calls(few._replace(x=few.x.flip(0)))
+        first, _ = first_of(calls, few.x, dim=self.dim)
+        behind = next(i for i, call in enumerate(calls) if call is first) + 1
+        second = next(
+            (
+                i
+                for i in range(behind, len(calls))
+                if calls[i].net.weight.ndim >= 2
+                and calls[i].x.is_floating_point()
+                and not calls[i].x.equal(turned[i].x)
+            ),
+            None,
+        )
         if second is None:
             raise EvaluationError(f"{type(self.module).__name__} has one layer only, and no activations behind it")
-        return second.x[-len(points.x) :].flatten(1).float()
+        return self.calls(points)[second].x[-len(points.x) :].flatten(1).float()
 
     @torch.no_grad()
     def calls(self, points: Points) -> list[Call]:

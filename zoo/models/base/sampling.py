@@ -94,7 +94,7 @@ class SamplingModule(LightningModule):
 
         Args:
             n: number of images.
-            labels: int64 [n] for conditional papers (default: drawn uniformly); unconditional papers refuse them.
+            labels: whole numbers [n] for conditional papers (default: drawn uniformly); unconditional ones refuse them.
             seed: makes the result a function of weights, n and seed; None draws from torch's global generator.
             truncation_psi: for the papers that have the truncation trick; the others refuse it.
             ema: use the averaged weights, where the paper keeps them.
@@ -129,9 +129,13 @@ class SamplingModule(LightningModule):
         """Latents [n, z_dim] and labels [n] (drawn uniformly where not given; None if unconditional) of `sample`."""
         if labels is not None and self.num_classes is None:
             raise ValueError(f"{type(self).__name__} is unconditional: leave labels out")
-        if labels is not None and (labels.shape != (n,) or ((labels < 0) | (labels >= (self.num_classes or 0))).any()):
+        if labels is not None:
+            labels = torch.as_tensor(labels)
+            whole = not (labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool)
             most = (self.num_classes or 0) - 1  # below 0, an index would count from the end
-            raise ValueError(f"labels must be {n} whole numbers in 0..{most}, one for each image")
+            if labels.shape != (n,) or not whole or ((labels < 0) | (labels > most)).any():
+                raise ValueError(f"labels must be {n} whole numbers in 0..{most}, one for each image")
+            labels = labels.long()
         generator = None if seed is None else torch.Generator().manual_seed(seed)
         z = self.latents(n, generator=generator)
         if labels is None and self.num_classes is not None:
