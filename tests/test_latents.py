@@ -13,6 +13,8 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from toys import SHAPE, ToyGAN
 
 from zoo.__main__ import parser
+from zoo.commands.project import read_images
+from zoo.data import Digits
 from zoo.errors import DataError, EvaluationError, UsageError
 from zoo.experiments.latents.attributes import attributes_of, effects
 from zoo.experiments.latents.directions import (
@@ -208,6 +210,15 @@ def test_a_sample_projects_back_onto_itself() -> None:
     assert found.distance.max() < 1e-5 < found.distance_before.min()
     typical = project(space, target, extractor=None, settings=Settings(candidates=50, steps=60, truncation=10.0))
     assert typical.points.x.norm() < 0.5 * truth.x.norm()
+
+
+def test_a_digit_in_a_file_is_framed_as_it_is_in_training(tmp_path: Path) -> None:
+    """Stretched to 32x32 it was larger than any that the model had seen."""
+    digit, framed = (Digits(resolution=side).split("train").images[:1] for side in (28, 32))
+    Image.fromarray(digit[0, 0].numpy()).save(tmp_path / "digit.png")
+    read = read_images([str(tmp_path / "digit.png")], (1, 32, 32))
+    torch.testing.assert_close(read, framed.float() / 127.5 - 1)
+    assert read_images([str(tmp_path / "digit.png")], (1, 64, 64))[0, 0].max() > 0.5  # no frame at other sizes
 
 
 def test_images_are_projected_with_the_labels_that_they_are_given() -> None:

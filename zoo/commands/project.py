@@ -80,11 +80,14 @@ def own(space: Space, arguments: argparse.Namespace) -> Tensor:
 def read_images(files: list[str], image_shape: tuple[int, ...]) -> Tensor:
     """Images [N, C, H, W] in [-1, 1]: the central square, at the model's size and in its channels.
 
+    For a grey model of 32x32 an image of 28x28 is a digit of MNIST: it gets the black border that they have there.
+
     Raises:
         DataError: a file that is absent or no image.
     """
     import numpy as np
     import torch
+    import torch.nn.functional as F
 
     from zoo.data.files import Opener, Preparation
     from zoo.data.listing import ImageFiles
@@ -96,7 +99,9 @@ def read_images(files: list[str], image_shape: tuple[int, ...]) -> Tensor:
             raise DataError(f"there is no image {file}")
         listed = ImageFiles(file.parent, (file.name,), None, None, source="")
         with Opener(listed).image(file.name) as image:
-            images.append(torch.from_numpy(np.array(prepare(image))))
+            digit = (channels, side) == (1, 32) and image.size == (28, 28)
+            pixels = torch.from_numpy(np.array(Preparation(1, "short", 28)(image) if digit else prepare(image)))
+        images.append(F.pad(pixels, (2, 2, 2, 2)) if digit else pixels)
     return torch.stack(images).float() / 127.5 - 1
 
 
