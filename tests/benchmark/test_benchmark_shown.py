@@ -13,7 +13,15 @@ from zoo.commands.benchmark.figures import curves, expected, figures, standings
 from zoo.commands.benchmark.members import Outcome
 from zoo.commands.benchmark.page import captions, findings, page, write
 from zoo.commands.benchmark.record import PLACE, BenchmarkRecord, keep, of_folder, read_record, write_record
-from zoo.commands.benchmark.search import best_settings, chosen, correlation, ranged, searched, what_matters
+from zoo.commands.benchmark.search import (
+    best_settings,
+    chosen,
+    correlation,
+    ranged,
+    searched,
+    what_mattered,
+    what_matters,
+)
 from zoo.commands.benchmark.tables import as_text, at_equal_cost, beats, costs, reached, tables
 from zoo.errors import RecordError
 from zoo.runs.record import read_result
@@ -116,6 +124,9 @@ def test_the_settings_of_a_search() -> None:
     (_, lr, weight), (_, other, none) = what_matters(record).rows
     assert (lr, weight, none) == ("1 [1, 1]", "-1 [-1, -1]", "")
     assert other == correlation(rank_correlation(range(1, 7), values))
+    assert what_mattered(record).startswith(
+        "Larger lr came out worse for r1; larger weight came out better for r1: these"
+    )
     assert not what_matters(benchmark_of(*members[:8])).rows  # of four runs a correlation says nothing
     assert not best_settings(benchmark_of(*(replace(member, settings={}) for member in members))).rows
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from zoo.commands.benchmark.cells import between, direction, states
 from zoo.commands.benchmark.members import MEASURED
 from zoo.commands.benchmark.record import BenchmarkRecord
-from zoo.runs.statistics import Interval, best_of, rank_correlation
+from zoo.runs.statistics import LEVEL, Interval, best_of, rank_correlation
 from zoo.runs.tables import Table
 from zoo.runs.text import number
 
@@ -53,25 +53,46 @@ def best_settings(record: BenchmarkRecord) -> Table:
 
 def what_matters(record: BenchmarkRecord) -> Table:
     """How far each of the settings that were drawn goes along with what came out, group by group."""
-    names = drawn(record)
-    sign = -1.0 if direction(record.measure) == "higher" else 1.0
-    rows = []
-    for label, members in record.groups.items() if names else ():
-        cells = []
-        for name in names:
-            values = [(m.settings.get(name), m.value(record.measure, "last")) for m in members]
-            pairs = [(x, sign * y) for x, y in values if x is not None and y is not None]
-            known = len(pairs) >= FEWEST_PAIRS and len({x for x, _ in pairs}) > 1
-            cells.append(correlation(rank_correlation(*zip(*pairs, strict=True))) if known else "")
-        rows.append([label, *cells])
+    names, known = drawn(record), correlations(record)
+    rows = [
+        [label, *(correlation(known[label, name]) if (label, name) in known else "" for name in names)]
+        for label in record.groups
+    ]
     note = (
         "Spearman's rank correlation of the setting with the result, with 95 % bootstrap intervals: above 0, larger "
         "values came out worse; below 0, better. A setting whose best lies in the middle of its range shows none. "
         "A run that diverged counts as the worst."
     )
-    return Table(
-        "Which setting matters", note, ("objective", *names), rows if any(any(row[1:]) for row in rows) else []
-    )
+    return Table("Which setting matters", note, ("objective", *names), rows if known else [])
+
+
+def correlations(record: BenchmarkRecord) -> dict[tuple[str, str], Interval]:
+    """Rank correlation of a setting with how bad a run came out, by group and setting, where enough runs tell."""
+    sign = -1.0 if direction(record.measure) == "higher" else 1.0
+    found = {}
+    for label, members in record.groups.items():
+        for name in drawn(record):
+            values = [(m.settings.get(name), m.value(record.measure, "last")) for m in members]
+            pairs = [(x, sign * y) for x, y in values if x is not None and y is not None]
+            if len(pairs) >= FEWEST_PAIRS and len({x for x, _ in pairs}) > 1:
+                found[label, name] = rank_correlation(*zip(*pairs, strict=True))
+    return found
+
+
+def what_mattered(record: BenchmarkRecord) -> str:
+    """A sentence on the settings whose correlations are away from 0; "" where too few runs tell of any."""
+    known = correlations(record)
+    told = []
+    for name in drawn(record):
+        own = {label: c for (label, setting), c in known.items() if setting == name}
+        better, worse = [k for k, c in own.items() if c.high < 0], [k for k, c in own.items() if c.low > 0]
+        told += [f"larger {name} came out better for {', '.join(better)}"] if better else []
+        told += [f"larger {name} came out worse for {', '.join(worse)}"] if worse else []
+    if not known:
+        return ""
+    by_luck = f"By luck alone about {max(1, round((1 - LEVEL) * len(known)))} of these {len(known)} would be"
+    away = f"{'; '.join(told)}: these rank correlations are away from 0." if told else ""
+    return f"{away[0].upper()}{away[1:]} {by_luck}." if told else "No setting's rank correlation is away from 0."
 
 
 def correlation(found: Interval) -> str:
