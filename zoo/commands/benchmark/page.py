@@ -148,8 +148,8 @@ def findings(record: BenchmarkRecord) -> Iterator[str]:
     places = ranks(values, better=direction(record.measure))
     if len(places) > 1:
         yield ranking(record, values, places)
-    if told := what_mattered(record):
-        yield told
+    if mattered := what_mattered(record):
+        yield mattered
     bad = {
         state: [m.name for m in record.members if m.state == state]
         for state in ("collapsed", "diverged", "failed", "running", "stopped", "missing", "other settings")
