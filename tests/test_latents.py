@@ -1,21 +1,15 @@
 """Latent spaces: directions and projections where the truth is known, attributes by closed forms, every paper."""
 
-import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from PIL import Image
 from registry import SMALL, small_model
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from toys import SHAPE, ToyGAN
 
-from zoo.__main__ import parser
-from zoo.commands.project import read_images
-from zoo.data import Digits
-from zoo.errors import DataError, EvaluationError, UsageError
+from zoo.errors import EvaluationError
 from zoo.experiments.latents.attributes import attributes_of, effects
 from zoo.experiments.latents.directions import (
     along_attributes,
@@ -32,11 +26,6 @@ from zoo.experiments.latents.space import Points, effective_weights, first_of, s
 from zoo.models.cgan import CGAN
 from zoo.models.dcgan import DCGAN
 from zoo.models.gan import GAN
-
-
-def run(*arguments: object) -> None:
-    command = parser(str(arguments[0])).parse_args([str(a) for a in arguments])
-    command.run(command)
 
 
 class Linear(ToyGAN):
@@ -212,15 +201,6 @@ def test_a_sample_projects_back_onto_itself() -> None:
     assert typical.points.x.norm() < 0.5 * truth.x.norm()
 
 
-def test_a_digit_in_a_file_is_framed_as_it_is_in_training(tmp_path: Path) -> None:
-    """Stretched to 32x32 it was larger than any that the model had seen."""
-    digit, framed = (Digits(resolution=side).split("train").images[:1] for side in (28, 32))
-    Image.fromarray(digit[0, 0].numpy()).save(tmp_path / "digit.png")
-    read = read_images([str(tmp_path / "digit.png")], (1, 32, 32))
-    torch.testing.assert_close(read, framed.float() / 127.5 - 1)
-    assert read_images([str(tmp_path / "digit.png")], (1, 64, 64))[0, 0].max() > 0.5  # no frame at other sizes
-
-
 def test_images_are_projected_with_the_labels_that_they_are_given() -> None:
     space = space_of(small_model("cgan"))
     target = space.pictures(space.draw(3, seed=9))
@@ -273,21 +253,6 @@ def test_directions_and_projections_of_a_model_on_a_gpu(monkeypatch: pytest.Monk
         assert nearest.images.shape == target.shape
 
 
-def test_the_network_that_compares_images_is_where_the_model_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Seen(Exception):
-        pass
-
-    def project(space: object, targets: Tensor, *, extractor: nn.Module, **_: object) -> None:
-        raise Seen(targets.device.type, next(extractor.parameters()).device.type)
-
-    monkeypatch.setattr("zoo.experiments.latents.project.project", project)
-    monkeypatch.setattr("zoo.commands.model_argument.load", lambda arguments: GAN(width=16).to("meta"))
-    Image.new("L", (28, 28)).save("grey.png")
-    with pytest.raises(Seen) as seen:
-        run("project", "gan.mnist", "grey.png")
-    assert seen.value.args == ("meta", "meta")
-
-
 def test_pictures_are_made_some_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     space, sizes = space_of(Linear()), []
     points = space.draw(5, seed=0)
@@ -310,24 +275,6 @@ def test_the_space_between_two_classes() -> None:
         between_classes(space_of(small_model("dcgan")), classes=2, steps=2, seed=0)
 
 
-def test_ways_between_classes_are_called_by_both(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of more classes than are drawn, the last way leads on; where there is one, the classifier's are looked for."""
-    drawn: dict[str, Any] = {}
-    monkeypatch.setattr("zoo.experiments.pictures.captions.captioned", lambda images, **texts: drawn.update(texts))
-    monkeypatch.setattr("zoo.experiments.pictures.captions.write_picture", lambda picture, out: None)
-    monkeypatch.setattr("zoo.releases.weights.class_names", lambda model: [])
-    for classes, last in ((3, "2 to 0"), (12, "9 to 10")):
-        model = CGAN(network="convolutional", resolution=8, width=2, num_classes=classes).eval()
-        monkeypatch.setattr("zoo.commands.model_argument.load", lambda arguments, model=model: model)
-        run("directions", "some.model", "--by", "classes", "--steps", 2)
-        assert drawn["rows"][-1] == last
-    alone = CGAN(network="convolutional", resolution=8, width=2, num_classes=1).eval()
-    monkeypatch.setattr("zoo.commands.model_argument.load", lambda arguments: alone)
-    monkeypatch.setattr("zoo.commands.directions.classified", lambda images: torch.zeros(len(images), dtype=torch.long))
-    with pytest.raises(EvaluationError, match="not of several classes"):
-        run("directions", "some.model", "--by", "classes")
-
-
 def test_w_and_its_layers() -> None:
     module = small_model("stylegan")
     w, wplus, z = (space_of(module, name) for name in ("w", "w+", "z"))
@@ -339,83 +286,3 @@ def test_w_and_its_layers() -> None:
     assert found.points.x.ndim == 3
     with pytest.raises(EvaluationError, match=r"has no space w\+"):
         space_of(small_model("gan"), "w+")
-
-
-def test_the_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run("directions", "wgan.mnist", "--count", 2, "--save", "found.safetensors")
-    text = capsys.readouterr().out
-    assert text.splitlines()[0].split() == ["sefa", "stretch", "thickness", "slant", "width", "height"]
-    from safetensors import safe_open
-
-    with safe_open("found.safetensors", "pt") as file:
-        assert file.get_tensor("vectors").shape == (2, 100)
-        assert json.loads(file.metadata()["names"]) == ["1", "2"]
-    Image.new("RGB", (50, 30), "white").save("white.png")
-    run("project", "wgan.mnist", "white.png", "--steps", 5, "--starts", 1, "--features", "pixels")
-    assert "white.png: distance" in capsys.readouterr().out
-    run("neighbours", "wgan.mnist", "--data", "Digits", "--features", "pixels", "-n", 2, "-k", 2)
-    assert "median distance" in capsys.readouterr().out
-    run("directions", "cgan.mnist", "--by", "classes", "--steps", 3, "--out", "classes.png")
-    for name in ("directions.png", "projection.png", "neighbours.png", "classes.png"):
-        with Image.open(name) as picture:
-            assert picture.width > 200
-
-
-def test_what_cannot_be_projected_or_found_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "text.png").write_text("no image")
-    for arguments, error, message in (
-        (("project", "wgan.mnist"), UsageError, "name images, or --own N"),
-        (("project", "wgan.mnist", "mine.png", "--out", "./mine.png"), UsageError, "is one of the images"),
-        (("project", "wgan.mnist", "absent.png"), DataError, "there is no image absent.png"),
-        (("project", "wgan.mnist", tmp_path / "text.png"), DataError, "text.png"),
-        (("project", "wgan.mnist", "--own", 1, "--space", "w"), EvaluationError, "has no space w"),
-        (("project", "wgan.mnist", "--own", 1, "--labels", "3"), EvaluationError, "unconditional"),
-        (("project", "cgan.mnist", "--own", 1, "--labels", "3,4"), UsageError, "2 for 1 images"),
-        (("project", "cgan.mnist", "--own", 1, "--labels", "99"), EvaluationError, "labels are from 0 to 9"),
-        (("directions", "wgan.mnist", "--reach", "-1"), UsageError, "--reach must be above 0"),
-        (("directions", "dcgan.celeba64", "--by", "classes"), EvaluationError, "no classifier of this package"),
-        (("directions", "cgan.mnist", "--by", "classes", "--out", "x.gif"), UsageError, "drawn as .png"),
-        (("neighbours", "wgan.mnist", "--out", "x.gif"), UsageError, "is .png"),
-    ):
-        with pytest.raises(error, match=message):
-            run(*arguments)
-    assert not list(Path().glob("*.png")) or [p.name for p in Path().glob("*.png")] == ["text.png"]
-
-
-# --- on shipped releases ---
-
-
-@pytest.mark.slow
-def test_thickness_and_slant_move_monotonically_along_what_is_found_on_mnist() -> None:
-    """On 128 fresh samples of four models: along the attribute's direction its mean rises at each of six steps, by more
-    than two deviations in all; and among the closed form's ten directions one does so without having been asked to."""
-    from zoo.releases.weights import load_model
-
-    for name in ("dcgan.mnist", "wgan_gp.mnist", "pggan.mnist", "stylegan.mnist"):
-        space = space_of(load_model(name))
-        points = space.draw(1500, seed=1)
-        samples = attributes_of(space.pictures(points))
-        fresh = space.draw(128, seed=2)
-        steps = torch.linspace(-2, 2, 7)
-        asked = along_attributes(space, points, {key: samples[key] for key in ("thickness", "slant")})
-        for key, images in zip(asked.names, varied(space, fresh, asked, steps=steps), strict=True):
-            effect = effects(images, samples)[key]
-            assert effect.monotone, (name, key)
-            assert effect.change > 1.5, (name, key, effect)
-        unasked = varied(space, fresh, closed_form(space, k=10), steps=steps)
-        changes = [effects(images, samples) for images in unasked]
-        assert any(e[key].monotone and abs(e[key].change) > 1 for e in changes for key in ("thickness", "slant")), name
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["dcgan.mnist", "stylegan.mnist"])
-def test_samples_of_a_release_come_back(name: str) -> None:
-    from zoo.metrics.extractors import load_extractor
-    from zoo.releases.weights import load_model
-
-    space = space_of(load_model(name))
-    target = space.pictures(space.draw(4, seed=77))
-    found = project(space, target, extractor=load_extractor("lenet"))
-    error = (found.images - target).square().flatten(1).mean(1).sqrt()
-    assert error.max() < 0.12, error
-    assert (found.distance < 0.1 * found.distance_before).all()
