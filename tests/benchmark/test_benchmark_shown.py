@@ -17,9 +17,9 @@ from zoo.commands.benchmark.search import (
     best_settings,
     chosen,
     correlation,
+    in_words,
     ranged,
     searched,
-    what_mattered,
     what_matters,
 )
 from zoo.commands.benchmark.tables import as_text, at_equal_cost, beats, costs, reached, tables
@@ -124,9 +124,7 @@ def test_the_settings_of_a_search() -> None:
     (_, lr, weight), (_, other, none) = what_matters(record).rows
     assert (lr, weight, none) == ("1 [1, 1]", "-1 [-1, -1]", "")
     assert other == correlation(rank_correlation(range(1, 7), values))
-    assert what_mattered(record).startswith(
-        "Larger lr came out worse for r1; larger weight came out better for r1: these"
-    )
+    assert in_words(record).startswith("Larger lr came out worse for r1; larger weight came out better for r1: these")
     assert not what_matters(benchmark_of(*members[:8])).rows  # of four runs a correlation says nothing
     assert not best_settings(benchmark_of(*(replace(member, settings={}) for member in members))).rows
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from zoo.commands.benchmark.cells import direction
 from zoo.commands.benchmark.members import MEASURED
 from zoo.commands.benchmark.record import PLACE, BenchmarkRecord, read_record, shared
-from zoo.commands.benchmark.search import chosen, is_search, ranged, what_mattered
+from zoo.commands.benchmark.search import chosen, in_words, is_search, ranged
 from zoo.commands.benchmark.tables import CLOCK_TITLES, clocks_of, short, tables
 from zoo.errors import ZooError
 from zoo.runs.folder import write_atomically
@@ -148,7 +148,7 @@ def findings(record: BenchmarkRecord) -> Iterator[str]:
     places = ranks(values, better=direction(record.measure))
     if len(places) > 1:
         yield ranking(record, values, places)
-    if mattered := what_mattered(record):
+    if mattered := in_words(record):
         yield mattered
     bad = {
         state: [m.name for m in record.members if m.state == state]

@@ -69,9 +69,9 @@ def what_matters(record: BenchmarkRecord) -> Table:
 def correlations(record: BenchmarkRecord) -> dict[tuple[str, str], Interval]:
     """Rank correlation of a setting with how bad a run came out, by group and setting, where enough runs tell."""
     sign = -1.0 if direction(record.measure) == "higher" else 1.0
-    found = {}
+    found, names = {}, drawn(record)
     for label, members in record.groups.items():
-        for name in drawn(record):
+        for name in names:
             values = [(m.settings.get(name), m.value(record.measure, "last")) for m in members]
             pairs = [(x, sign * y) for x, y in values if x is not None and y is not None]
             if len(pairs) >= FEWEST_PAIRS and len({x for x, _ in pairs}) > 1:
@@ -79,7 +79,7 @@ def correlations(record: BenchmarkRecord) -> dict[tuple[str, str], Interval]:
     return found
 
 
-def what_mattered(record: BenchmarkRecord) -> str:
+def in_words(record: BenchmarkRecord) -> str:
     """A sentence on the settings whose correlations are away from 0; "" where too few runs tell of any."""
     known = correlations(record)
     told = []
