@@ -10,6 +10,7 @@ from PIL import Image
 
 from zoo.commands.benchmark.cells import direction, finite
 from zoo.commands.benchmark.members import MEASURED, Outcome, worst
+from zoo.commands.benchmark.pace import paced
 from zoo.commands.benchmark.record import ENDED, BenchmarkRecord
 from zoo.commands.benchmark.search import chosen, is_search, ranged
 from zoo.commands.benchmark.tables import CLOCK_TITLES, clocks_of, short
@@ -74,6 +75,7 @@ def curves(record: BenchmarkRecord) -> Any:
 
     Of the seeds that were trained to their end, where there are any: the others would end the line where they did.
     """
+    record = paced(record)
     clocks = clocks_of(record)  # one below the other, so that a phone shows them large
     figure, axes = new_figure(len(clocks), 1, width=WIDTH, height=11 / 3 * len(clocks))
     for ax, clock in zip((row[0] for row in axes), clocks, strict=True):

@@ -8,8 +8,9 @@ import numpy as np
 
 from zoo.commands.benchmark.cells import between, direction, finite, states
 from zoo.commands.benchmark.members import CLOCKS, MEASURED, Outcome, worst
+from zoo.commands.benchmark.pace import pace, paced
 from zoo.commands.benchmark.record import BenchmarkRecord
-from zoo.commands.benchmark.search import best_settings, searched, what_matters
+from zoo.commands.benchmark.search import best_settings, is_search, searched, what_matters
 from zoo.experiments.measures import measures_of
 from zoo.runs.measures import Better
 from zoo.runs.record import hardware
@@ -23,6 +24,11 @@ from zoo.runs.tables import Table
 from zoo.runs.text import duration, lined_up, number
 
 CLOCK_TITLES = {"images_seen": "images", "generator_steps": "updates of G", "seconds": "wall time"}
+#: What `paced` did, in words.
+PACE = (
+    "Wall time is of the machine of these runs, at each objective's pace where nothing else slowed it down: the lower "
+    "quartile of the stretches from one evaluation to the next, of its fastest run."
+)
 
 
 def tables(record: BenchmarkRecord) -> list[Table]:
@@ -77,6 +83,7 @@ def reached(record: BenchmarkRecord) -> Table:
 
 def at_equal_cost(record: BenchmarkRecord) -> Table:
     """The measure while training where every group had the same images, updates of G, and time."""
+    record = paced(record)
     budgets = {clock: budget(record, clock) for clock in clocks_of(record)}
     clocks = [clock for clock in budgets if budgets[clock] is not None]
     rows = []
@@ -94,11 +101,12 @@ def at_equal_cost(record: BenchmarkRecord) -> Table:
         "the runs that had not diverged until there. At equal images, five updates of D for one of G leave a fifth of "
         "the updates of G; at equal updates of G, they take five times the images. "
     )
-    note += (
-        "Wall time is of the machine of these runs, measurements included, and of whatever else ran beside them."
-        if "seconds" in clocks_of(record)
-        else f"Wall time is left out: these runs are of several machines ({'; '.join(machines(record))})."
-    )
+    if "seconds" not in clocks_of(record):
+        note += f"Wall time is left out: these runs are of several machines ({'; '.join(machines(record))})."
+    elif is_search(record):
+        note += "Wall time is of the machine of these runs, and of whatever else ran beside them."
+    else:
+        note += PACE
     return Table("At equal cost", note, ("objective", *titles), rows if clocks else [])
 
 
@@ -188,20 +196,31 @@ def costs(record: BenchmarkRecord) -> Table:
         for member in members:
             if member.record is not None:
                 by_hardware.setdefault(hardware(member.record), []).append(member)
-        rows += [[label, *cost_of(alike), name] for name, alike in sorted(by_hardware.items())]
-    head = ("objective", "images", "updates of D", "updates of G", "wall time, mean", "images/s, mean", "hardware")
+        for name, alike in sorted(by_hardware.items()):
+            rows.append([label, *cost_of(alike), speed_of(alike, disturbed=is_search(record)), name])
+    speed = "images/s, mean" if is_search(record) else "images/s, undisturbed"
+    head = ("objective", "images", "updates of D", "updates of G", "wall time, mean", speed, "hardware")
     note = (
-        "Measurements included; in the first run on a machine also the pass of the reals through the feature network."
+        "Measurements included; in the first run on a machine also the pass of the reals through the feature network, "
+        "and in wall times what else ran beside."
     )
     return Table("What a run costs", note, head, rows)
 
 
 def cost_of(members: Sequence[Outcome]) -> Iterator[str]:
-    """The cells of one group's members of one machine."""
+    """The cells of one group's members of one machine, but for the speed."""
     results = [member.record for member in members if member.record is not None]
     for name in ("images_seen", "discriminator_steps", "generator_steps"):
         yield " to ".join(
             f"{value:,}" for value in sorted({min(r[name] for r in results), max(r[name] for r in results)})
         )
     yield duration(sum(r["wall_time_s"] for r in results) / len(results))
-    yield f"{sum(r['images_per_second'] for r in results) / len(results):,.0f}"
+
+
+def speed_of(members: Sequence[Outcome], *, disturbed: bool) -> str:
+    """Images per second: the mean of what was, or at the pace of the least disturbed run; "" where none has one."""
+    if disturbed:
+        speeds = [member.record["images_per_second"] for member in members if member.record is not None]
+        return f"{sum(speeds) / len(speeds):,.0f}"
+    seconds = pace(members)
+    return f"{1 / seconds:,.0f}" if seconds else ""

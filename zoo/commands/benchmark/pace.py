@@ -1,0 +1,54 @@
+"""Wall time without what else the machine did: each group at the pace of its least disturbed run. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+
+from zoo.commands.benchmark.members import MEASURED, Outcome
+from zoo.commands.benchmark.record import BenchmarkRecord
+from zoo.commands.benchmark.search import is_search
+
+UNDISTURBED = 0.25  # share of a run's stretches that nothing need have slowed down
+
+
+def paced(record: BenchmarkRecord) -> BenchmarkRecord:
+    """The record with the `seconds` of its curves as images seen x the pace of the group.
+
+    Runs of a benchmark take hours, beside other work and beside each other; what they lost by that would count against
+    their objective. Work beside a run can only slow it down. The members of a search differ in what an image costs
+    them (n_critic), so that theirs stay as they are, as do those of a group without a pace.
+    """
+    if is_search(record):
+        return record
+    paces = {label: pace(members) for label, members in record.groups.items()}
+    return replace(record, members=[at_pace(member, paces[member.label]) for member in record.members])
+
+
+def pace(members: Sequence[Outcome]) -> float | None:
+    """Seconds per image of the least disturbed of the runs that were trained to their end, measurements included."""
+    found = [own for member in members if member.state in MEASURED if (own := pace_of(member)) is not None]
+    return min(found, default=None)
+
+
+def pace_of(member: Outcome) -> float | None:
+    """Seconds per image of a run: the lower quartile of its stretches from one evaluation to the next."""
+    points = [(x, y) for x, y in zip(*columns(member), strict=False) if x is not None and y is not None]
+    stretches = [(t - s) / (b - a) for (a, s), (b, t) in pairwise(points) if b > a]
+    return float(np.quantile(stretches, UNDISTURBED)) if stretches else None
+
+
+def columns(member: Outcome) -> tuple[Sequence[float | None], Sequence[float | None]]:
+    """Images seen and seconds of a member's curve; empty of one without."""
+    return member.curve.get("images_seen", ()), member.curve.get("seconds", ())
+
+
+def at_pace(member: Outcome, pace: float | None) -> Outcome:
+    """A member whose seconds are those of its images at a pace."""
+    if pace is None or "seconds" not in member.curve:
+        return member
+    seconds = [None if images is None else images * pace for images in member.curve["images_seen"]]
+    return replace(member, curve={**member.curve, "seconds": seconds})
