@@ -9,7 +9,7 @@ from lightning.pytorch import Callback, Trainer
 from torch import Tensor, nn
 
 from zoo.data import ImageArray, ImageDataModule
-from zoo.metrics.batchnorm import batchnorm_statistics
+from zoo.metrics.batchnorm import batchnorm_statistics, estimated
 from zoo.models.base.module import AdversarialModule
 from zoo.nn.losses import bce_discriminator_loss, gradient_penalty, non_saturating_generator_loss
 from zoo.runs.checkpoints import AtomicCheckpointIO
@@ -142,4 +142,8 @@ def draw_few(patch: pytest.MonkeyPatch) -> None:
     def few(network: nn.Module, mode: Any, draw: Any, *, draws: int) -> Any:
         return batchnorm_statistics(network, mode, draw, draws=min(draws, 1))
 
+    def few_of_release(network: nn.Module, draw: Any, *, draws: int) -> Any:
+        return estimated(network, draw, draws=min(draws, 1))
+
     patch.setattr("zoo.metrics.evaluator.batchnorm_statistics", few)
+    patch.setattr("zoo.releases.statistics.estimated", few_of_release)

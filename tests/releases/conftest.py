@@ -39,6 +39,6 @@ def released(finished_run: FinishedRun, tmp_path_factory: pytest.TempPathFactory
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ZOO_CACHE", str(shared_cache))
         draw_few(patch)
-        patch.setattr("zoo.releases.export.settings_for", lambda data: few)
+        patch.setattr("zoo.releases.figures.settings_for", lambda data: few)
         export(finished_run, out, precision="float16")
     return out

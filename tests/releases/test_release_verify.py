@@ -123,7 +123,7 @@ def test_an_export_that_breaks_off_leaves_the_earlier_release(released, finished
     def fail(*arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("zoo.releases.export.measure", fail)
+    monkeypatch.setattr("zoo.releases.figures.measure", fail)
     with pytest.raises(KeyboardInterrupt):
         export(finished_run, out, precision="float16")
     assert sorted(path.name for path in out.iterdir()) == before

@@ -56,6 +56,18 @@ def batchnorm_statistics(
 
 
 @torch.no_grad()
+def estimated(G: nn.Module, draw: Callable[[int], object], *, draws: int) -> dict[_BatchNorm, tuple[Tensor, Tensor]]:
+    """The re-estimated mean and variance of every BatchNorm layer below G, as `batchnorm_statistics` sets them.
+
+    Raises:
+        EvaluationError: draws < 1.
+    """
+    with batchnorm_statistics(G, "reestimated", draw, draws=draws):
+        layers = [m for m in G.modules() if isinstance(m, _BatchNorm)]
+        return {m: (m.running_mean, m.running_var) for m in layers if m.running_mean is not None}  # type: ignore[misc]
+
+
+@torch.no_grad()
 def _reestimate(
     layers: list[_BatchNorm],
     before: list[tuple[Tensor | None, Tensor | None]],

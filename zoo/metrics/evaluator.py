@@ -38,7 +38,7 @@ from zoo.metrics.real_statistics import (
 )
 from zoo.metrics.reals import MIRRORED, reference_of
 from zoo.metrics.result import EvalResult
-from zoo.metrics.sampling import Sampler, block_seed, refuse_other_shape, undisturbed
+from zoo.metrics.sampling import Sampler, refuse_other_shape, sample_block, undisturbed
 
 if TYPE_CHECKING:
     from zoo.data import ImageArray, ImageDataModule
@@ -241,12 +241,8 @@ class Evaluator:
         return self._reals[split, n]
 
     def _sample(self, module: Sampler, *, stream: str, block: int) -> Tensor:
-        seed = block_seed(self.seed, stream, block)
-        if getattr(module, "G_ema", None) is not None:
-            averaged: Any = module  # papers with averaged weights add the keyword to their sample()
-            images: Tensor = averaged.sample(self.block, seed=seed, ema=self.weights == "ema")
-            return images
-        return module.sample(self.block, seed=seed)
+        ema = self.weights == "ema"
+        return sample_block(module, self.block, seed=self.seed, stream=stream, block=block, ema=ema)
 
     def _start(self, device: torch.device) -> tuple[list[FeatureMeasures], PixelMeasures | None]:
         """Fresh metrics that already hold the reals (on process 0; the sums over the processes do the

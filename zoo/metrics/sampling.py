@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -37,6 +37,25 @@ def refuse_other_shape(module: Sampler, reals: Tensor, *, name: str) -> None:
 def block_seed(seed: int, stream: str, block: int) -> int:
     """The seed of one block of fakes: 48 bits that differ between evaluations, streams and blocks."""
     return int.from_bytes(hashlib.sha256(f"{seed}/{stream}/{block}".encode()).digest()[:6], "big")
+
+
+def sample_block(module: Sampler, n: int, *, seed: int, stream: str, block: int, ema: bool) -> Tensor:
+    """Block number `block` of a stream of fakes: n images [n, C, H, W] in [-1, 1].
+
+    Args:
+        module: whose they are.
+        n: images in a block.
+        seed: of the evaluation.
+        stream: "fake" of those that are measured, "batchnorm" of those that statistics are estimated from.
+        block: its number.
+        ema: of the averaged weights, where the module has any.
+    """
+    own = block_seed(seed, stream, block)
+    if getattr(module, "G_ema", None) is not None:
+        averaged: Any = module  # papers with averaged weights add the keyword to their sample()
+        images: Tensor = averaged.sample(n, seed=own, ema=ema)
+        return images
+    return module.sample(n, seed=own)
 
 
 @contextmanager

@@ -99,6 +99,9 @@ CARD_SCHEMA: dict[str, Any] = {
     "protocol_texts": schema.map_of(schema.json_object),  # hash -> protocol
     "versions": schema.map_of(schema.text),
 }
+OPTIONAL: dict[str, Any] = {
+    "statistics": schema.text,  # hash of the protocol whose statistics of BatchNorm these files hold
+}
 
 
 def read_card(folder: Path) -> dict[str, Any]:
@@ -152,7 +155,8 @@ def check_card(card: Any, path: Path) -> None:
             _format("format", card["format"])  # first: another format has other fields
         named = isinstance(card, dict) and isinstance(card.get("data"), dict) and "class_names" in card["data"]
         data = CARD_SCHEMA["data"] | ({"class_names": schema.list_of(schema.text)} if named else {})
-        schema.check("", card, schema=CARD_SCHEMA | {"data": data})
+        own = {key: check for key, check in OPTIONAL.items() if isinstance(card, dict) and key in card}
+        schema.check("", card, schema=CARD_SCHEMA | {"data": data} | own)
         for network in card["files"]:
             _network(f"files.{network}", network)
         schema.require(
@@ -162,6 +166,9 @@ def check_card(card: Any, path: Path) -> None:
             known = card["protocol_texts"]
             schema.require(key in known, field=f"protocols.{figure}", wants="among protocol_texts", value=key)
             schema.require(figure in card["figures"], field="protocols", wants="of the card's figures", value=figure)
+        if "statistics" in card:
+            value, known = card["statistics"], card["protocol_texts"]
+            schema.require(value in known, field="statistics", wants="among protocol_texts", value=value)
     except RecordError as error:
         raise ReleaseError(f"{path}: {error}") from error
 
@@ -197,6 +204,8 @@ def hardware_of(card: Mapping[str, Any]) -> str:
 
 def batchnorm_of(card: Mapping[str, Any]) -> str | None:
     """Which statistics G's BatchNorm had for the figures, in words; None where those that `sample` takes."""
+    if "statistics" in card:
+        return None
     texts = (card["protocol_texts"][key] for key in card["protocols"].values())
     modes = (str(text.get("batchnorm")).partition("(")[0].strip() for text in texts)
     return next((BATCHNORM[mode] for mode in modes if mode in BATCHNORM), None)

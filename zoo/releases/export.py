@@ -11,10 +11,6 @@ from torch import Tensor
 
 from zoo.data import DATASETS
 from zoo.errors import ReleaseError, UsageError
-from zoo.experiments.measures import MEASURES
-from zoo.experiments.suite import Measurement, measured_as_in
-from zoo.metrics.alike import rule
-from zoo.metrics.extractors import EXTRACTORS
 from zoo.metrics.features import sha256_of
 from zoo.models.base.module import AdversarialModule
 from zoo.models.base.state import COUNTERS
@@ -25,6 +21,7 @@ from zoo.releases.card import (
     GRID_FILE,
     NAME,
     NETWORKS,
+    OPTIONAL,
     PRECISIONS,
     origin_of,
     refuse_to_replace,
@@ -37,20 +34,19 @@ from zoo.releases.claims import (
     grey_levels,
     measure,
     open_data,
-    settings_for,
     settings_of,
 )
+from zoo.releases.figures import figures_entry, figures_of, recorded_figures
 from zoo.releases.find import add_to_index, one_at_a_time, own_address
 from zoo.releases.precision import pack, unpack
 from zoo.releases.readme import README_FILE, readme_of
 from zoo.releases.release import Release
+from zoo.releases.statistics import hold_statistics, protocol_of
 from zoo.runs.environment import describe_versions
 from zoo.runs.folder import DAY_S, moved_aside, sweep, temporary_name, write_atomically
 from zoo.runs.record import hardware, without_folders
 from zoo.runs.tensors import write_tensors
 
-EVALUATION = ("extractors", "batchnorm", "real_images", "test_samples", "samples")  # settings that a card holds
-UNUSUAL = {"split": "train", "mirror_reals": False, "across_papers": False}  # held where they are something else
 EXACT = {"largest": 0.0, "mean": 0.0}  # weights that were not rounded
 MEAN_GREY_LEVELS = 1.0  # rounding that changes images by more, on average, is refused
 
@@ -121,6 +117,9 @@ def write_release(
 ) -> Path:
     """Rounds a module's weights, in place, and writes and lists the release.
 
+    G's BatchNorm gets the statistics that the figures were taken with, so that the release gives the images that were
+    measured.
+
     Args:
         module: whose weights are released.
         out: folder of releases.
@@ -145,6 +144,11 @@ def write_release(
             f"--precision {precision} changes the images of {name} by {rounding['mean']:.2f} grey levels on average "
             f"(at most {MEAN_GREY_LEVELS:g}): use more bits (float16, float32)"
         )
+    told = fields()
+    if key := protocol_of(told):
+        told["statistics"] = key
+        for entry, value in hold_statistics(module, told["protocol_texts"][key]).items():
+            files[network_of(entry)][entry] = value
     out.mkdir(parents=True, exist_ok=True)
     sweep(out, older_s=DAY_S)
     part = temporary_name(out / f".{name}")
@@ -162,10 +166,10 @@ def write_release(
             "precision": precision,
             "rounding": rounding,
             "grid": {"sha256": sha256_of(part / GRID_FILE), "images": GRID_IMAGES, "seed": GRID_SEED},
-            **fields(),
+            **told,
             "versions": describe_versions(),
         }
-        card = {key: card[key] for key in CARD_SCHEMA}  # in this order
+        card = {key: card[key] for key in (*CARD_SCHEMA, *OPTIONAL) if key in card}  # in this order
         write_card(part, card)
         text = readme_of(card, type(module).reference, address=own_address(out / name))
         write_atomically(part / README_FILE, text)
@@ -214,9 +218,14 @@ def by_network(module: AdversarialModule) -> dict[str, dict[str, Tensor]]:
     parts: dict[str, dict[str, Tensor]] = {}
     for key, value in module.state_dict().items():
         if key not in COUNTERS:
-            network = key.split(".")[0]
-            parts.setdefault(network if network in NETWORKS else "G", {})[key] = value
+            parts.setdefault(network_of(key), {})[key] = value
     return parts
+
+
+def network_of(key: str) -> str:
+    """The network that an entry of the state_dict belongs to."""
+    network = key.split(".")[0]
+    return network if network in NETWORKS else "G"
 
 
 def write_files(files: dict[str, dict[str, Tensor]], folder: Path) -> dict[str, dict[str, Any]]:
@@ -268,83 +277,4 @@ def training_entry(record: dict[str, Any], module: AdversarialModule, checkpoint
         "commands": [without_folders(command) for command in record["commands"]],
         "measures": {name: {"best": m["best"], "last": m["last"]} for name, m in record["measures"].items()},
         "tests": {name: tests[name] for name in ("best", "last") if name in tests},
-    }
-
-
-def figures_entry(run: FinishedRun, module: AdversarialModule) -> dict[str, Any]:
-    """The figures of the released weights, their protocols, and the settings they were taken with."""
-    settings = settings_for(measured_as_in(run.config, run.data))
-    taken = measure(module, run.data, settings)
-    return {
-        "evaluation": {name: getattr(settings, name) for name in EVALUATION}
-        | {name: value for name, usual in UNUSUAL.items() if (value := getattr(settings, name)) != usual},
-        **figures_of(taken),
-    }
-
-
-def figures_of(taken: Measurement) -> dict[str, Any]:
-    """The card's entries of what was measured."""
-    return {"figures": taken.latest, "protocols": taken.hashes, "protocol_texts": taken.protocols}
-
-
-def recorded_figures(run: FinishedRun, checkpoint: str, *, precision: str) -> dict[str, Any]:
-    """As `figures_entry`, out of the record: what `test` found at this checkpoint, in seconds.
-
-    Raises:
-        UsageError: rounded weights, or no `test` of this checkpoint.
-    """
-    if precision != "float32":
-        raise UsageError(
-            f"--figures record are of the weights as trained, and --precision {precision} rounds them: leave "
-            "--precision out, or measure again (--figures measure)"
-        )
-    tests = {test["checkpoint"].removesuffix(".ckpt"): test for test in run.record["tests"]}
-    if checkpoint not in tests:
-        raise UsageError(
-            f"{run.dir.result} has no figures of {checkpoint}.ckpt: take them with `zoo test {run.record['paper']} "
-            f"--run_dir {run.dir.path} --ckpt_path {checkpoint}`, or at the export (--figures measure)"
-        )
-    test, known = tests[checkpoint], run.record["protocols"]
-    texts = {key: known[key] for key in dict.fromkeys(test["protocols"].values())}
-    used: dict[str, Any] = run.config.get("evaluation") or {}
-    used = used | settings_of_test(test, texts, images=run.record["dataset"]["images"])
-    settings = {name: used.get(name) for name in EVALUATION}
-    settings |= {name: value for name, usual in UNUSUAL.items() if (value := used.get(name, usual)) != usual}
-    return {
-        "evaluation": {name: value for name, value in settings.items() if value is not None},
-        "figures": test["values"],
-        "protocols": test["protocols"],
-        "protocol_texts": texts,
-    }
-
-
-def settings_of_test(test: Mapping[str, Any], texts: Mapping[str, Mapping[str, Any]], *, images: int) -> dict[str, Any]:
-    """The settings that `test` was given, as its protocols say: others than its run was trained with, perhaps.
-
-    Args:
-        test: of the record.
-        texts: protocols by hash.
-        images: of the training split.
-
-    Returns:
-        fields of `EvaluationSettings`; none where no network's features were measured.
-    """
-    names = [name for name in test["protocols"] if (found := MEASURES.find(name)) and found.measure.name == "fd"]
-    of_features = [text for text in (texts[test["protocols"][name]] for name in names) if "extractor" in text]
-    if not of_features:
-        return {}
-    one, networks = of_features[0], [str(text["extractor"]).partition("-")[0] for text in of_features]
-    full = all(
-        name in EXTRACTORS and EXTRACTORS[name].samples == text["n_fake"]
-        for name, text in zip(networks, of_features, strict=True)
-    )
-    whole = one["split"] == "train" and one["n_real"] == images
-    return {
-        "extractors": networks,
-        "batchnorm": str(one["batchnorm"]).partition(" ")[0],
-        "real_images": None if whole else one["n_real"],
-        "test_samples": None if full else one["n_fake"],
-        "split": one["split"],
-        "mirror_reals": bool(one.get("reals")),
-        "across_papers": one["weights"] == rule({}, batchnorm="", batchnorm_samples=0)["weights"],
     }

@@ -13,6 +13,7 @@ from zoo.models.base.module import AdversarialModule
 from zoo.releases.card import GRID_FILE
 from zoo.releases.claims import grid_difference, measure, open_data, settings_of
 from zoo.releases.release import Release
+from zoo.releases.statistics import difference
 
 GREY_LEVELS = 1  # processors differ in the last bit, and so may a pixel's rounding
 RELATIVE, ERRORS = 0.01, 0.1  # of a value and of its own error: what such pixels may do to it
@@ -63,6 +64,10 @@ def verify_figures(release: Release, module: AdversarialModule, *, data_dir: str
         yield Claim(f"{', '.join(card['protocols'])}: {where}", "not checked")
         return
     yield from compared(card, measure(module, data, settings_of(card["evaluation"])))
+    if "statistics" in card:
+        off = difference(module, card["protocol_texts"][card["statistics"]])
+        text = f"G's BatchNorm has the statistics of these figures (largest difference {off:.2g} standard deviations)"
+        yield Claim(text, "holds" if off <= RELATIVE else "fails")
 
 
 def compared(card: Mapping[str, Any], taken: Measurement) -> Iterator[Claim]:
