@@ -1,6 +1,7 @@
 """`zoo directions`, `project` and `neighbours`, and what they find in releases."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from zoo.experiments.latents.project import project
 from zoo.experiments.latents.space import space_of
 from zoo.models.cgan import CGAN
 from zoo.models.gan import GAN
+from zoo.releases.find import SHIPPED
 
 
 def run(*arguments: object) -> None:
@@ -71,13 +73,23 @@ def test_what_cannot_be_projected_or_found_is_refused(tmp_path: Path) -> None:
         (("project", "cgan.mnist", "--own", 1, "--labels", "3,4"), UsageError, "2 for 1 images"),
         (("project", "cgan.mnist", "--own", 1, "--labels", "99"), EvaluationError, "labels are from 0 to 9"),
         (("directions", "wgan.mnist", "--reach", "-1"), UsageError, "--reach must be above 0"),
-        (("directions", "dcgan.celeba64", "--by", "classes"), EvaluationError, "no classifier of this package"),
+        (("directions", "dcgan.celeba64", "--by", "classes"), EvaluationError, "classifiers of this package know"),
         (("directions", "cgan.mnist", "--by", "classes", "--out", "x.gif"), UsageError, "drawn as .png"),
         (("neighbours", "wgan.mnist", "--out", "x.gif"), UsageError, "is .png"),
     ):
         with pytest.raises(error, match=message):
             run(*arguments)
     assert not list(Path().glob("*.png")) or [p.name for p in Path().glob("*.png")] == ["text.png"]
+
+
+def test_a_classifier_is_asked_about_the_classes_that_it_knows(tmp_path: Path) -> None:
+    """The classifier of digits saw one in every grey image, and CIFAR-10's an animal in every small one in colour."""
+    other = shutil.copytree(SHIPPED / "wgan.mnist", tmp_path / "wgan.mnist")
+    card = json.loads((other / "card.json").read_text())
+    (other / "card.json").write_text(json.dumps(card | {"data": card["data"] | {"class": "ImageFolder"}}))
+    with pytest.raises(EvaluationError, match=r"trained on ImageFolder, and .* know the classes of MNIST, Digits"):
+        run("directions", other, "--by", "classes")
+    assert not Path("directions.png").exists()
 
 
 def test_the_network_that_compares_images_is_where_the_model_is(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,6 +113,7 @@ def test_ways_between_classes_are_called_by_both(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("zoo.experiments.pictures.captions.captioned", lambda images, **texts: drawn.update(texts))
     monkeypatch.setattr("zoo.experiments.pictures.captions.write_picture", lambda picture, out: None)
     monkeypatch.setattr("zoo.releases.weights.class_names", lambda model: [])
+    monkeypatch.setattr("zoo.releases.weights.trained_on", lambda model: "MNIST")
     for classes, last in ((3, "2 to 0"), (12, "9 to 10")):
         model = CGAN(network="convolutional", resolution=8, width=2, num_classes=classes).eval()
         monkeypatch.setattr("zoo.commands.model_argument.load", lambda arguments, model=model: model)

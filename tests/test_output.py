@@ -42,6 +42,28 @@ def test_an_output_that_cannot_be_is_refused_in_one_line(tmp_path: Path) -> None
     assert (tmp_path / "file").read_text() == "here before"
 
 
+def test_a_command_that_is_refused_makes_no_folder(tmp_path: Path) -> None:
+    for command in (
+        ("neighbours", "absent.model", "--out", tmp_path / "a" / "x.png"),
+        ("export", "absent.model", "--to", "torch-export", "--out", tmp_path / "a" / "x.pt2"),
+        ("film", tmp_path / "absent", "--out", tmp_path / "a" / "x.gif"),
+        ("project", "gan.mnist", tmp_path / "absent.png", "--out", tmp_path / "a" / "x.png"),
+        ("directions", "gan.mnist", "--space", "w", "--out", tmp_path / "a" / "x.png"),
+    ):
+        with pytest.raises(ZooError):
+            run(*command)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_is_made_for_what_is_written(tmp_path: Path) -> None:
+    out = tmp_path / "a" / "b"
+    run("sample", "gan.mnist", "-n", 2, "--out", out / "x.png")
+    run("directions", "gan.mnist", "--count", 1, "--out", out / "c" / "x.png", "--save", out / "d" / "x.safetensors")
+    run("export", "gan.mnist", "--to", "torch-export", "--out", out / "e" / "x.pt2")
+    found = sorted(str(path.relative_to(out)) for path in out.rglob("*") if path.is_file())
+    assert found == ["c/x.png", "d/x.safetensors", "e/x.pt2", "e/x.pt2.md", "x.png"]
+
+
 @pytest.mark.parametrize("command", ["sample", "interpolate", "neighbours", "directions", "project", "traverse", "mix"])
 def test_a_seed_has_64_bits(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     for seed in ("9223372036854775808", "-9223372036854775809", "1.5", "x"):

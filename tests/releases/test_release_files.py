@@ -22,7 +22,7 @@ from zoo.releases.card import read_card
 from zoo.releases.export import write_release
 from zoo.releases.find import add_to_index, list_pretrained, release_folder
 from zoo.releases.release import Release
-from zoo.releases.weights import load_model, open_weights
+from zoo.releases.weights import load_model, open_weights, trained_on
 
 NAME = "dcgan.digits"
 
@@ -61,6 +61,8 @@ def test_a_release_gives_the_trained_module_but_for_the_rounding(releases, finis
     assert not module.training
     assert module.images_seen == trained.images_seen == 192
     assert (module.discriminator_steps, module.generator_steps) == (3, 3)
+    statistics = {name: v for name, v in module.state_dict().items() if name[0] == "G" and "running" in name}
+    trained.load_state_dict(trained.state_dict() | statistics)  # those of the figures: see test_release_statistics.py
     for name, value in trained.state_dict().items():
         expected = value.half().float() if value.is_floating_point() and value.ndim > 1 else value
         assert torch.equal(module.state_dict()[name], expected), name
@@ -68,12 +70,18 @@ def test_a_release_gives_the_trained_module_but_for_the_rounding(releases, finis
     assert 0 < difference.max() < 0.05
 
 
-def test_a_run_and_its_checkpoint_load_as_releases_do(finished_run):
+def test_a_run_and_its_checkpoint_load_as_releases_do(finished_run, releases):
+    """Drawing nothing from the caller's random numbers."""
     folder, seen = finished_run.dir.path, finished_run.module().sample(4, seed=1)
+    before = torch.get_rng_state()
+    assert trained_on(NAME) == "Digits"
     for name in (folder, folder / "checkpoints" / "last.ckpt"):
         module = zoo.load_pretrained(str(name))
         assert not module.training
         assert torch.equal(module.sample(4, seed=1), seen)
+        assert trained_on(str(name)) == "Digits"
+    zoo.load_pretrained(NAME)
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_the_card_tells_where_the_release_comes_from(folder, finished_run):

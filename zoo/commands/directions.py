@@ -65,6 +65,8 @@ def run(arguments: argparse.Namespace) -> None:
     if labelled:
         draw_labels(space, out, arguments)
         return
+    if arguments.by == "classes":
+        refuse_unknown_classes(arguments.model)
     found = find(space, by=arguments.by, count=arguments.count, seed=arguments.seed)
     say(table(space, found, arguments))
     draw(space, found, out, arguments)
@@ -110,6 +112,22 @@ def find(space: Space, *, by: str, count: int, seed: int, samples: int | None = 
     return towards_classes(space, points, classified(images), names=CIFAR10 if images.shape[1] == 3 else ())
 
 
+def refuse_unknown_classes(model: str) -> None:
+    """Raises EvaluationError where a model's images are of classes that no classifier of this package knows.
+
+    A model whose data nobody knows is taken by the shape of its images.
+    """
+    from zoo.releases.weights import trained_on
+
+    data = trained_on(model)
+    if data is not None and data not in KNOWN:
+        raise EvaluationError(
+            f"{model} was trained on {data}, and the classifiers of this package know the classes of "
+            f"{', '.join(KNOWN)} alone: take --by attributes, sefa or pca"
+        )
+
+
+KNOWN = ("MNIST", "Digits", "CIFAR10")  # data sets whose classes a classifier of this package was trained on
 CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
 
@@ -124,7 +142,7 @@ def classified(images: Tensor) -> Tensor:
 
     if images.shape[1] == 3 and images.shape[-1] != 32:
         raise EvaluationError(
-            "no classifier of this package knows the classes of such images, only digits and CIFAR-10's: take "
+            "no classifier of this package knows the classes of such images, only of digits and of CIFAR-10: take "
             "--by attributes, sefa or pca"
         )
     extractor = load_extractor("lenet" if images.shape[1] == 1 else "resnet")

@@ -147,6 +147,7 @@ def make_file(arguments: argparse.Namespace) -> None:
     graph = GeneratorGraph(load_model(model), choices)
     metadata = metadata_of(graph, arguments.model, loaded=model)
     write = write_onnx if arguments.to == "onnx" else write_program
+    out.parent.mkdir(parents=True, exist_ok=True)
     difference = write(graph, out, metadata)
     readme = out.with_name(f"{out.name}.md")  # a name that no other file has: README.onnx leaves README.md alone
     write_atomically(readme, readme_of_export(out.name, metadata, form=arguments.to))

@@ -14,7 +14,9 @@ FILMS = SUFFIXES
 
 
 def output_file(name: str, *, option: str = "--out", suffixes: Sequence[str] = (".png",)) -> Path:
-    """A file that can be written, in a folder that is made where it is not there.
+    """A file that can be written, in a folder that whoever writes it makes where it is not there.
+
+    Nothing is made here: what follows may yet be refused.
 
     Raises:
         UsageError: a suffix that promises another format, a folder of that name, or a folder that cannot be written.
@@ -26,7 +28,7 @@ def output_file(name: str, *, option: str = "--out", suffixes: Sequence[str] = (
         require("imageio_ffmpeg", purpose=f"{option} {name}: an MP4")
     if path.is_dir():
         raise UsageError(f"{option} {name} is a folder: name a file in it")
-    output_folder(str(path.parent), option=f"{option} {name}:")
+    refuse_unwritable(path.parent, option=f"{option} {name}:", name=str(path.parent))
     if path.exists() and not (path.is_file() and os.access(path, os.W_OK)):
         raise UsageError(f"{option} {name} cannot be written over: name another file")
     return path
@@ -53,9 +55,18 @@ def output_folder(name: str, *, option: str = "--out") -> Path:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"{option} {name} cannot be made a folder ({error.strerror}): name another place") from error
-    if not os.access(path, os.W_OK | os.X_OK):
-        raise UsageError(f"{option} {name}: nothing can be written into that folder; name another place")
+    refuse_unwritable(path, option=option, name=name)
     return path
+
+
+def refuse_unwritable(folder: Path, *, option: str, name: str) -> None:
+    """Raises UsageError where a folder is none, cannot be made, or nothing can be written into it."""
+    folder = folder.absolute()
+    there = next(place for place in (folder, *folder.parents) if os.path.lexists(place))
+    if not there.is_dir():
+        raise UsageError(f"{option} {name} cannot be made a folder ({there} is none): name another place")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise UsageError(f"{option} {name}: nothing can be written into {there}; name another place")
 
 
 def integers(text: str, *, option: str) -> list[int]:

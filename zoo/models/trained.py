@@ -5,6 +5,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from zoo.data import ImageDataModule
 from zoo.data.named import dataset_of
 from zoo.errors import CheckpointError, DataError, RecordError, UnsupportedSettingError, UsageError
@@ -55,7 +57,8 @@ def load_module(path: Path, *, models: Mapping[str, type[AdversarialModule]]) ->
     try:
         settings = current_settings(paper, settings)
         check_compatible(content, outline(models[paper], settings), path)  # sizes are compared before any is made
-        module = build(models[paper], settings)
+        with torch.random.fork_rng(devices=[]):  # the initial weights are overwritten, but drawing them counts
+            module = build(models[paper], settings)
     except UnsupportedSettingError as error:
         raise CheckpointError(f"{path}: {models[paper].__name__} refuses its hyper_parameters: {error}") from error
     module.load_state_dict(content["state_dict"])

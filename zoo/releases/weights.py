@@ -62,16 +62,29 @@ def load_model(name_or_path: str) -> AdversarialModule:
     return load_module(path / "checkpoints" / "last.ckpt" if path.is_dir() else path, models=TRAINED).eval()
 
 
+def trained_on(name_or_path: str) -> str | None:
+    """The data set that what `load_model` loads was trained on, a name in `zoo.data.DATASETS`; None if nothing says."""
+    if names_release(name_or_path):
+        return str(Release(locate(name_or_path)).card["data"]["class"])
+    checkpoint = checkpoint_of(name_or_path)
+    return next((kind for kind in DATASETS if isinstance(checkpoint.get(kind), dict)), None)
+
+
+def checkpoint_of(path: str) -> dict[str, Any]:
+    """The content of a checkpoint, or of the last one of a run."""
+    place = Path(path).expanduser()
+    return read_checkpoint(place / "checkpoints" / "last.ckpt" if place.is_dir() else place)
+
+
 def class_names(name_or_path: str) -> list[str]:
     """The names of the classes of what `load_model` loads, by number; none where nothing says them."""
     if names_release(name_or_path):
         return list(Release(locate(name_or_path)).card["data"].get("class_names", []))
-    path = Path(name_or_path).expanduser()
-    checkpoint = read_checkpoint(path / "checkpoints" / "last.ckpt" if path.is_dir() else path)
+    checkpoint = checkpoint_of(name_or_path)
     states = (checkpoint[kind] for kind in DATASETS if isinstance(checkpoint.get(kind), dict))
     names = next((state["class_names"] for state in states if "class_names" in state), None) or []
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise CheckpointError(
-            f"{path}: its names of classes are no texts: take another checkpoint, or numbers as labels"
+            f"{name_or_path}: its names of classes are no texts: take another checkpoint, or numbers as labels"
         )
     return names

@@ -41,13 +41,14 @@ def reason_unread(error: BaseException) -> str:
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], *, metadata: Mapping[str, str] | None = None) -> None:
-    """Writes a .safetensors file in one step.
+    """Writes a .safetensors file in one step, in a folder that is made where it is not there.
 
     Raises:
         OSError: as the disk or the folder has it; safetensors' own `save_file` makes an error of its own kind of it.
     """
     from safetensors.torch import save
 
+    path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as temporary:
         texts = None if metadata is None else {key: encodable(text) for key, text in metadata.items()}
         temporary.write_bytes(save(dict(tensors), texts))
