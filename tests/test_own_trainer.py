@@ -196,6 +196,15 @@ def test_lightnings_average_is_refused() -> None:
         fit(ToyGAN(), EMAWeightAveraging(), images=8)
 
 
+def test_batchnorm_of_several_cpus_is_refused() -> None:
+    """Its first layer ended the training in each process."""
+    module = ToyGAN(batchnorm=True)
+    module.trainer = toy_trainer(strategy="ddp_find_unused_parameters_true", devices=2, sync_batchnorm=True)
+    with pytest.raises(UnsupportedSettingError, match="sync_batchnorm is of GPUs"):
+        module.setup("fit")
+    assert fit(ToyGAN(batchnorm=True), images=8, sync_batchnorm=True).global_step == 2  # alone
+
+
 def test_a_compiled_module_is_refused() -> None:
     with pytest.raises(UnsupportedSettingError, match="compile_networks"):
         toy_trainer(images=8).fit(torch.compile(ToyGAN(), backend="eager"), datamodule=ToyData())  # type: ignore[arg-type]

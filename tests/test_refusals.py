@@ -1,6 +1,7 @@
 """What a reproduction's command line refuses: in one line, and before anything is made."""
 
 import urllib.error
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -132,9 +133,17 @@ def test_options_that_nothing_would_hear_are_refused(
             "manual optimization, which ignores it",
         ),
         (["--trainer.callbacks+=BatchSizeFinder"], "--data.batch_size"),
+        (["--trainer.callbacks+=BackboneFinetuning"], "--freeze_d"),
+        (["--trainer.callbacks+=ModelPruning", "--trainer.callbacks.pruning_fn=l1_unstructured"], "other names"),
+        (["--trainer.accelerator=cpu", "--trainer.devices=[0]"], "should be an int > 0"),
+        pytest.param(
+            ["--trainer.accelerator=tpu"],
+            "Requirement 'torch_xla",
+            marks=pytest.mark.skipif(find_spec("torch_xla") is not None, reason="this machine has it"),
+        ),
     ],
 )
-def test_what_lightning_does_to_one_player_is_refused(
+def test_what_lightning_cannot_do_here_is_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], says: str
 ) -> None:
     """They ended in a traceback, made short epochs, left images out, or wrote checkpoints that had seen none."""

@@ -56,10 +56,12 @@ _AVERAGES = "it averages D as well, at the updates of both; pggan and stylegan s
 
 #: Callbacks of Lightning's that cannot do their work on two players, and what to do instead.
 REFUSED_CALLBACKS: dict[str, str] = {
+    "BackboneFinetuning": "there is no backbone; --freeze_d keeps layers of D as they are",
     "BatchSizeFinder": "the record would name another batch; `fit --dry_run` says what --data.batch_size takes",
     "EarlyStopping": f"no loss of two players tells when to stop; {_BUDGET}, and --keep.monitor keeps the best",
     "EMAWeightAveraging": _AVERAGES,
     "GradientAccumulationScheduler": f"{_MANUAL}; a larger batch is --data.batch_size",
+    "ModelPruning": "its masks give weights other names, by which no checkpoint is read",
     "StochasticWeightAveraging": _AVERAGES,
     "WeightAveraging": _AVERAGES,
 }

@@ -23,6 +23,10 @@ def refuse_unusable_settings(trainer: Trainer) -> None:
             "plain ddp fails on a two-player module, since each loss leaves the other player's parameters unused: "
             "use --trainer.strategy ddp_find_unused_parameters_true"
         )
+    if getattr(strategy, "_layer_sync", None) and strategy.root_device.type == "cpu":
+        raise UnsupportedSettingError(
+            "sync_batchnorm is of GPUs: on CPUs leave it out, and each process normalises by its own share of the batch"
+        )
     if any(isinstance(callback, WeightAveraging) for callback in trainer.callbacks):
         raise UnsupportedSettingError(
             "WeightAveraging averages D as well, at the updates of both, and its checkpoints forget the images seen: "
