@@ -132,9 +132,8 @@ class GrowingModule(AdversarialModule):
 
     def suits(self, shape: tuple[int, ...]) -> bool:
         """Squares of the stage's resolution, or of the final one, which are brought to it."""
-        return tuple(shape) in (
-            (self.image_shape[0], side, side) for side in (self.stage.resolution, self.growth.final)
-        )
+        sides = (self.stage.resolution, self.growth.final)
+        return tuple(shape) in [(self.image_shape[0], side, side) for side in sides]
 
     def preprocess(self, x: Tensor) -> Tensor:
         """uint8 [N, C, H, W] to float [N, C, r, r] in [-1, 1], as sharp as the layers that are in (section 2).

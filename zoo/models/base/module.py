@@ -141,7 +141,7 @@ class AdversarialModule(MonitoredModule, SamplingModule):
             raise UnsupportedSettingError(
                 f"{type(self).__name__}.configure_optimizers must return two optimizers: D's, then G's"
             )
-        return tuple(cast(list[LightningOptimizer], optimizers))  # type: ignore[return-value]
+        return optimizers[0], optimizers[1]
 
     def descend(
         self,
@@ -240,22 +240,23 @@ class AdversarialModule(MonitoredModule, SamplingModule):
         return any(isinstance(layer, nn.BatchNorm1d) for layer in self.modules())
 
     def setup(self, stage: str) -> None:
+        trainer = cast(Any, self.trainer)
         if stage == "fit":
-            refuse_unusable_settings(self.trainer)
+            refuse_unusable_settings(trainer)
             refuse_unusable_module(self)
-            data = getattr(self.trainer, "datamodule", None)
+            data = getattr(trainer, "datamodule", None)
             self.refuse_absent_classes(data)
             if isinstance(data, ImageDataModule):
                 self.check_data(
                     data.name,
                     image_shape=data.image_shape,
                     num_classes=data.num_classes,
-                    devices=self.trainer.world_size,
+                    devices=trainer.world_size,
                     batch_size=data.batch_size,
                 )
-            if self.trainer.log_every_n_steps not in (0, 50):  # 50 is Lightning's own, which nobody asked for
-                self.log_every = self.trainer.log_every_n_steps
-        if stage == "test" and all(type(one).__module__.startswith("lightning.") for one in self.trainer.callbacks):
+            if trainer.log_every_n_steps not in (0, 50):  # 50 is Lightning's own, which nobody asked for
+                self.log_every = trainer.log_every_n_steps
+        if stage == "test" and all(type(one).__module__.startswith("lightning.") for one in trainer.callbacks):
             rank_zero_warn(
                 "nothing is measured: samples are, by the callback Evaluation of zoo.training.callbacks, by `zoo test` "
                 "and by `zoo evaluate`"

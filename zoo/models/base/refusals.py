@@ -1,7 +1,9 @@
 """Trainer settings that a two-player module cannot be trained with."""
 
+from typing import Any
+
 import torch
-from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch import LightningModule
 from lightning.pytorch.callbacks import WeightAveraging
 from lightning.pytorch.strategies import DDPStrategy
 from torch import nn
@@ -14,8 +16,12 @@ from zoo.errors import UnsupportedSettingError
 PRECISIONS = ("32-true", "32", "bf16-mixed", "bf16")
 
 
-def refuse_unusable_settings(trainer: Trainer) -> None:
-    """Raises UnsupportedSettingError for settings that manual optimization ignores, that give nan, or that fail."""
+def refuse_unusable_settings(trainer: Any) -> None:
+    """Raises UnsupportedSettingError for settings that manual optimization ignores, that give nan, or that fail.
+
+    Args:
+        trainer: a Trainer, many of whose attributes have no type.
+    """
     refuse_precision(trainer.precision)
     strategy = trainer.strategy
     if isinstance(strategy, DDPStrategy) and not strategy._ddp_kwargs.get("find_unused_parameters"):
@@ -62,7 +68,7 @@ def refuse_swapped_players(optimizers: list[torch.optim.Optimizer], *, D: nn.Mod
         raise UnsupportedSettingError("configure_optimizers returns G's optimizer first: the first one is to be D's")
 
 
-def refuse_foreign_stream(trainer: Trainer) -> None:
+def refuse_foreign_stream(trainer: Any) -> None:
     """Raises UnsupportedSettingError for a stream without its data set: it would begin anew at each pass and resume."""
     if trainer.datamodule is None and isinstance(trainer.train_dataloader, ImageStream | GrowingStream):
         raise UnsupportedSettingError(

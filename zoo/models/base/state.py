@@ -125,9 +125,8 @@ class ResumableModule(LightningModule):
         before, now = checkpoint.get("hyper_parameters") or {}, dict(self.hparams)
         if all(name in before and before[name] == value for name, value in now.items()):
             return
-        optimizers, _, _ = _configure_optimizers(
-            self.configure_optimizers()
-        )  # in any of the forms that Lightning takes
+        made: Any = self.configure_optimizers()  # in any of the forms that Lightning takes
+        optimizers, _, _ = _configure_optimizers(made)
         for state, optimizer in zip(checkpoint["optimizer_states"], optimizers, strict=True):
             for group, own in zip(state["param_groups"], optimizer.param_groups, strict=True):
                 for name in own.keys() & group.keys() - {"params"}:
