@@ -103,6 +103,13 @@ def test_devices_of_the_trainer_and_its_limit_of_time_are_told(capsys: pytest.Ca
 
 
 @pytest.mark.usefixtures("quick")
+def test_nobody_is_told_of_loaders_of_their_own(capsys: pytest.CaptureFixture[str]) -> None:
+    """GAN asks for the training images where a foreign loader gives the batches, and this one is ours."""
+    zoo("gan", "fit", "--recipe", "digits", "--model.width=16", "--evaluation.every=null", "--images=200", "--dry_run")
+    assert "start_from" not in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("quick")
 def test_passes_of_the_trainer_are_a_budget(capsys: pytest.CaptureFixture[str]) -> None:
     options = ["--model.width", "2", "--data.batch_size", "16", "--evaluation.every", "null", "--keep.monitor", "null"]
     zoo(

@@ -1,14 +1,17 @@
 """What a reproduction's command line refuses: in one line, and before anything is made."""
 
 import urllib.error
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 from command_line import refused
+from parsers import parser_of
 
 from zoo.training.plan import make_plan
 from zoo.training.scripts import script_of
+from zoo.training.trainer import refuse_unusable_options
 from zoo.training.words import Words
 
 
@@ -114,6 +117,47 @@ def test_options_that_nothing_would_hear_are_refused(
     short = ["--images", "16", "--model.width", "2", "--evaluation.every", "null"]
     assert says in refused(capsys, "dcgan", "fit", "--recipe", "digits", "--run_dir", "run", *short, *options)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--trainer.limit_train_batches", "1"], "limit_train_batches 1 cannot be"),  # one batch; 1.0 is all of them
+        (["--trainer.limit_predict_batches", "1"], "the number of images is --samples"),
+        (["--trainer.callbacks+=EarlyStopping", "--trainer.callbacks.monitor=loss_discriminator"], "--keep.monitor"),
+        (["--trainer.callbacks+=ModelCheckpoint", "--trainer.callbacks.monitor=fid"], "--keep.monitor"),
+        (["--trainer.callbacks+=EMAWeightAveraging"], "averages D as well"),
+        (["--trainer.callbacks+=StochasticWeightAveraging", "--trainer.callbacks.swa_lrs=0.1"], "averages D as well"),
+        (
+            ["--trainer.callbacks+=GradientAccumulationScheduler", "--trainer.callbacks.scheduling={1: 2}"],
+            "manual optimization, which ignores it",
+        ),
+        (["--trainer.callbacks+=BatchSizeFinder"], "--data.batch_size"),
+        (["--trainer.callbacks+=BackboneFinetuning"], "--freeze_d"),
+        (["--trainer.callbacks+=ModelPruning", "--trainer.callbacks.pruning_fn=l1_unstructured"], "other names"),
+        (["--trainer.accelerator=cpu", "--trainer.devices=[0]"], "should be an int > 0"),
+        pytest.param(
+            ["--trainer.accelerator=tpu"],
+            "Requirement 'torch_xla",
+            marks=pytest.mark.skipif(find_spec("torch_xla") is not None, reason="this machine has it"),
+        ),
+    ],
+)
+def test_what_lightning_cannot_do_here_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], says: str
+) -> None:
+    """They ended in a traceback, made short epochs, left images out, or wrote checkpoints that had seen none."""
+    text = refused(capsys, "dcgan", "fit", "--recipe", "digits", "--run_dir", "run", *options)
+    assert says in text
+    assert text.count("\n") == 1
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("options", [["--trainer.limit_val_batches=1.0"], ["--trainer.overfit_batches=0"], []])
+def test_options_of_no_effect_may_say_so(options: list[str]) -> None:
+    """As do the callbacks that only look on, and those that keep without a measure."""
+    look_on = ["--trainer.callbacks+=LearningRateMonitor", "--trainer.callbacks+=ModelCheckpoint"]
+    refuse_unusable_options(parser_of("dcgan", "fit").parse_args(["--data=Digits", *look_on, *options]).trainer)
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ MODELS: list[Case] = [
     (["dcgan", "--recipe", "mnist_conditional", "--model.width=8"], "one width"),
     (["dcgan", "--model.network=imagenet32", "--model.resolution=64"], "imagenet32"),
     *model("gan", "momentum_start", 5, -1),
+    *model("gan", "betas", "[1.5, 0.9]", "[0.5, -1]"),
     *model("gan", "momentum_epochs", 0, 1),
     *model("gan", "images_per_epoch", 0),
     *model("gan", "lr_decay", 0, -1, 0.99),

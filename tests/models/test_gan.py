@@ -106,6 +106,8 @@ def test_epochs_of_the_momentum_are_counted_in_images(settings: dict[str, Any], 
 class Digits28(ToyData):
     """16 random images in the shape of MNIST."""
 
+    native_resolution = 28
+
     def __init__(self) -> None:
         super().__init__(n=16, batch_size=8)
         images = torch.randint(256, (16, 1, 28, 28), generator=torch.Generator().manual_seed(3), dtype=torch.uint8)

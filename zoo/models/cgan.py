@@ -10,12 +10,13 @@ Here: the two-player game of equation 2, in which both players see the label y, 
 """
 
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from zoo.data.base import ImageDataModule
 from zoo.errors import UnsupportedSettingError
 from zoo.models.base.module import AdversarialModule
 from zoo.models.base.sampling import Columns
@@ -23,9 +24,6 @@ from zoo.nn.layers import Maxout, uniform_
 from zoo.nn.losses import bce_discriminator_loss, non_saturating_generator_loss
 from zoo.nn.reference import Reference
 from zoo.nn.schedules import SGDSchedule
-
-if TYPE_CHECKING:
-    from zoo.data.base import ImageDataModule
 
 Network = Literal["mnist", "convolutional"]
 
@@ -263,13 +261,13 @@ class CGAN(AdversarialModule):
         super().check_data(name, num_classes=num_classes or (1 if self.num_classes == 1 else None), **others)
 
     def setup(self, stage: str) -> None:
-        super().setup(stage)
-        data: ImageDataModule | None = getattr(self.trainer, "datamodule", None)
-        if stage == "fit" and data is not None and self.num_classes not in (1, data.num_classes):
+        data = getattr(self.trainer, "datamodule", None)
+        if stage == "fit" and isinstance(data, ImageDataModule) and self.num_classes not in (1, data.num_classes):
             raise UnsupportedSettingError(
                 f"{data.name} has {data.num_classes or 'no'} classes, the model is conditional on {self.num_classes}: "
                 f"set --model.num_classes {data.num_classes or 1}"
             )
+        super().setup(stage)
 
     # Equation 2. The fakes carry the labels of the reals they are shown with.
 

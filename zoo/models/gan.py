@@ -10,11 +10,13 @@ As extensions, narrower networks, and MNIST's for images in colour.
 
 import math
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import torch
+from lightning.pytorch.utilities.rank_zero import rank_zero_warn
 from torch import Tensor, nn
 
+from zoo.data.base import ImageDataModule
 from zoo.errors import UnsupportedSettingError
 from zoo.models.base.module import AdversarialModule, Batch
 from zoo.models.base.sampling import Columns
@@ -22,9 +24,6 @@ from zoo.nn.layers import Maxout, uniform_
 from zoo.nn.losses import bce_discriminator_loss, non_saturating_generator_loss
 from zoo.nn.reference import Reference
 from zoo.nn.schedules import SGDSchedule
-
-if TYPE_CHECKING:
-    from zoo.data.base import ImageDataModule
 
 Network = Literal["mnist", "cifar10_fully_connected", "cifar10_convolutional", "mnist_rgb32", "mnist_rgb64"]
 SHAPES = {"mnist": (1, 28, 28), "mnist_rgb64": (3, 64, 64)}  # of images, where it is not the next
@@ -208,6 +207,8 @@ class GAN(AdversarialModule):
         momentum_first_epoch: int = 1,
         width: int | None = None,
     ) -> None:
+        if not all(0 <= beta < 1 for beta in betas):
+            raise UnsupportedSettingError(f"betas={betas} must be 0 or more and below 1")
         super().__init__(image_shape=SHAPES.get(network, RGB32), z_dim=100)
         self.save_hyperparameters()
         self.network = network
@@ -313,9 +314,14 @@ class GAN(AdversarialModule):
         return self.network != "cifar10_convolutional"
 
     def before_first_image(self) -> None:
-        datamodule: ImageDataModule | None = getattr(self.trainer, "datamodule", None)
-        if datamodule is not None:
-            self.start_from(datamodule.split("train").images)
+        data = getattr(self.trainer, "datamodule", None)
+        if isinstance(data, ImageDataModule):
+            self.start_from(data.split("train").images)
+        elif not self.started():
+            rank_zero_warn(
+                "GAN takes its generator's first bias, or the contrast that samples are shown with, from the training "
+                "images, and the loader is none of zoo.data's: call start_from(images) of the module before training"
+            )
 
     @torch.no_grad()
     def start_from(self, images: Tensor) -> None:
@@ -332,9 +338,21 @@ class GAN(AdversarialModule):
         else:
             decoded = images[:]  # also those that are decoded on the fly
             mean = decoded.float().mean(0).div(255).clamp(1e-7, 1 - 1e-7).flatten()
-            output = self.G[-2]  # type: ignore[index]
-            if not output.bias.any():
+            output = self.output
+            if output is not None and not output.bias.any():
                 output.bias.copy_(torch.logit(mean))
+
+    def started(self) -> bool:
+        """Whether `start_from` has nothing to set, or has set it."""
+        if self.normalised:
+            return bool(self.brightness.any())
+        return self.output is None or bool(self.output.bias.any())
+
+    @property
+    def output(self) -> nn.Linear | None:
+        """G's last layer, of MNIST's networks; None of another G that somebody put in their place."""
+        last = self.G[-2] if isinstance(self.G, nn.Sequential) and len(self.G) > 1 else None
+        return last if isinstance(last, nn.Linear) and last.out_features == math.prod(self.image_shape) else None
 
 
 def contrast_normalise(x: Tensor, *, scale: float = NORM) -> Tensor:

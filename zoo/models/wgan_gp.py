@@ -151,7 +151,6 @@ class WGANGP(AdversarialModule):
             architecture=self.architecture,
             batchnorm_D=batchnorm_D,
         )
-        self.batchnorm_D = any(isinstance(layer, nn.BatchNorm2d) for layer in self.D.modules())
         decay = 1e-3 if self.architecture is not None and self.architecture.D.normalisation else 0.0
         self.weight_decay = decay if weight_decay is None else weight_decay
         if not in_plane:
@@ -191,6 +190,11 @@ class WGANGP(AdversarialModule):
     def generator_is_due(self) -> bool:
         """Never, where the generator is fixed."""
         return not self.fixed_generator and super().generator_is_due()
+
+    @property
+    def batchnorm_D(self) -> bool:
+        """Whether D, or another that was put in its place, normalises by the images of its batch."""
+        return any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in self.D.modules())
 
     def outputs(self, x: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
         """D of reals and of samples: two passes where BatchNorm would mix them, otherwise in one."""

@@ -226,7 +226,11 @@ class ReproductionCLI(LightningCLI):
                 default_root_dir=self.run.path,  # Lightning looks there for checkpoints of its own
                 **kwargs,
             )
-        except (ValueError, RuntimeError) as error:  # tasks of SLURM that do not match, a device that is not there
+        except (
+            TypeError,
+            ValueError,
+            RuntimeError,
+        ) as error:  # a list of CPUs, tasks of SLURM that do not match, a device that is not there
             raise UsageError(str(error)) from error
 
     def progress(self) -> list[Any]:

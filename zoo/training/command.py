@@ -106,6 +106,7 @@ def quieten() -> None:
         "You have overridden `on_after_batch_transfer`",  # the module knows the scale it trains on
         "Be aware that when using `ckpt_path`",  # test and predict have no use for fit's callbacks
         r"Found \d+ module\(s\) in eval mode at the start",  # frozen BatchNorm layers
+        "GAN takes its generator's first bias",  # the batches of a dry run are no data set
         "(?s).*JSONARGPARSE_DEPRECATION_WARNINGS",  # Lightning's calls, not ours
         "(?s).*deprecated in v4",
         "`isinstance.treespec, LeafSpec.` is deprecated",

@@ -46,6 +46,10 @@ def train(
         raise ConnectionError(f"another process of this run ended, so this one ends too: {way}") from error
     except MisconfigurationException as error:
         raise UsageError(str(error)) from error
+    except ModuleNotFoundError as error:  # of a callback or an accelerator
+        if "Requirement" not in str(error):
+            raise
+        raise UsageError(" ".join(str(error).split())) from error
     except DataNotFoundError as error:
         if error.data == ImageFolder.name:
             raise

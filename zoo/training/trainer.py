@@ -34,7 +34,7 @@ REFUSED: dict[str, tuple[tuple[Any, ...], str]] = {
     "fast_dev_run": ((None, False, 0), "it would leave no record; a short run is --images 64"),
     "barebones": ((False,), "it would leave no record; a short run is --images 64"),
     "limit_train_batches": ((None, 1.0), f"{_STREAM}; fewer images are --data.train_images"),
-    "overfit_batches": ((None, 0.0), f"{_STREAM}; fewer images are --data.train_images"),
+    "overfit_batches": ((None, 0, 0.0), f"{_STREAM}; fewer images are --data.train_images"),
     "limit_val_batches": ((None, 1.0), _EVALUATION),
     "limit_test_batches": ((None, 1.0), "the number of samples is --evaluation.test_samples"),
     "limit_predict_batches": ((None, 1.0), "the number of images is --samples"),
@@ -52,6 +52,20 @@ REFUSED: dict[str, tuple[tuple[Any, ...], str]] = {
     "logger": ((None, False), "name a logger's class: it is told beside the record, which is always written"),
 }
 
+_AVERAGES = "it averages D as well, at the updates of both; pggan and stylegan sample with an average of G"
+
+#: Callbacks of Lightning's that cannot do their work on two players, and what to do instead.
+REFUSED_CALLBACKS: dict[str, str] = {
+    "BackboneFinetuning": "there is no backbone; --freeze_d keeps layers of D as they are",
+    "BatchSizeFinder": "the record would name another batch; `fit --dry_run` says what --data.batch_size takes",
+    "EarlyStopping": f"no loss of two players tells when to stop; {_BUDGET}, and --keep.monitor keeps the best",
+    "EMAWeightAveraging": _AVERAGES,
+    "GradientAccumulationScheduler": f"{_MANUAL}; a larger batch is --data.batch_size",
+    "ModelPruning": "its masks give weights other names, by which no checkpoint is read",
+    "StochasticWeightAveraging": _AVERAGES,
+    "WeightAveraging": _AVERAGES,
+}
+
 
 def refuse_unusable_options(trainer: Any) -> None:
     """Raises UsageError or UnsupportedSettingError for the first of the parsed options that cannot have its effect."""
@@ -59,8 +73,10 @@ def refuse_unusable_options(trainer: Any) -> None:
         value = trainer.get(name)
         if name == "logger" and value not in (True, "true"):
             continue
-        if value not in taken:
+        if not any(value == one and type(value) is type(one) for one in taken):  # 1 is one batch, 1.0 are all
             raise UsageError(f"--trainer.{name} {value} cannot be: {instead}")
+    for callback in listed(trainer.get("callbacks")):
+        refuse_callback(callback)
     every = trainer.get("log_every_n_steps")
     if every is not None and every < 1:
         raise UsageError(f"--trainer.log_every_n_steps must be 1 or more, not {every}")
@@ -71,6 +87,20 @@ def refuse_unusable_options(trainer: Any) -> None:
         raise UsageError(
             f"--trainer.strategy {strategy} cannot train two players that are updated in turn: leave it out (with "
             f"more than one device it is {TWO_PLAYERS})"
+        )
+
+
+def refuse_callback(callback: Any) -> None:
+    """Raises UsageError for a parsed callback of Lightning's that cannot have its effect."""
+    package, _, name = str(callback.get("class_path")).rpartition(".")
+    if not package.startswith("lightning.pytorch"):
+        return
+    if name in REFUSED_CALLBACKS:
+        raise UsageError(f"--trainer.callbacks {name} cannot be: {REFUSED_CALLBACKS[name]}")
+    if name == "ModelCheckpoint" and (callback.get("init_args") or {}).get("monitor") is not None:
+        raise UsageError(
+            "--trainer.callbacks ModelCheckpoint with a monitor cannot be: it knows no measure here, and would keep "
+            "nothing; --keep.monitor MEASURE keeps best.ckpt"
         )
 
 

@@ -127,8 +127,13 @@ class GrowingModule(AdversarialModule):
         self.log_extra(resolution=self.stage.resolution, alpha=self.stage.alpha)
 
     def after_generator_update(self) -> None:
-        images = self.stage.batch_size * self.n_critic
+        images = (self.batch_images or self.stage.batch_size) * self.n_critic
         update_average(self.G_ema, self.G, beta=0.5 ** (images / self.ema_half_life))
+
+    def suits(self, shape: tuple[int, ...]) -> bool:
+        """Squares of the stage's resolution, or of the final one, which are brought to it."""
+        sides = (self.stage.resolution, self.growth.final)
+        return tuple(shape) in [(self.image_shape[0], side, side) for side in sides]
 
     def preprocess(self, x: Tensor) -> Tensor:
         """uint8 [N, C, H, W] to float [N, C, r, r] in [-1, 1], as sharp as the layers that are in (section 2).

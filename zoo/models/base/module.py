@@ -7,21 +7,25 @@ A paper subclasses `AdversarialModule`, sets `G` and `D`, and writes `discrimina
 import inspect
 from collections.abc import Mapping
 from types import FrameType
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import Any, ClassVar, cast
 
 import torch
 from lightning.pytorch.core.optimizer import LightningOptimizer
+from lightning.pytorch.utilities.rank_zero import rank_zero_warn
 from torch import Tensor, nn
 
+from zoo.data.base import ImageDataModule
 from zoo.errors import UnsupportedSettingError
 from zoo.models.base.monitor import MonitoredModule
 from zoo.models.base.ranges import refuse_wrong
-from zoo.models.base.refusals import refuse_unusable_settings
+from zoo.models.base.refusals import (
+    refuse_foreign_stream,
+    refuse_swapped_players,
+    refuse_unusable_module,
+    refuse_unusable_settings,
+)
 from zoo.models.base.sampling import SamplingModule
 from zoo.nn.schedules import GrowthSchedule
-
-if TYPE_CHECKING:
-    from zoo.data import ImageDataModule
 
 Batch = tuple[Tensor, Tensor | None]
 
@@ -43,6 +47,7 @@ class AdversarialModule(MonitoredModule, SamplingModule):
         D: the discriminator or critic.
         G_ema: the average of G's weights, of the papers that sample with it; else None.
         growth: the schedule, of the papers whose networks grow; else None.
+        batch_images: reals of D's last update, over all devices.
     """
 
     D: nn.Module
@@ -68,6 +73,7 @@ class AdversarialModule(MonitoredModule, SamplingModule):
         self.num_classes = num_classes
         self.G_ema = None
         self.growth = None
+        self.batch_images = 0
 
     def uses_remedy(self, symptom: str) -> bool:
         """Whether what `remedies` names against a symptom is done already: then nobody is told to."""
@@ -125,8 +131,17 @@ class AdversarialModule(MonitoredModule, SamplingModule):
         self.report(losses)
 
     def both_optimizers(self) -> tuple[LightningOptimizer, LightningOptimizer]:
-        """The optimizers of D and of G, as `configure_optimizers` returned them."""
-        return tuple(cast(list[LightningOptimizer], self.optimizers()))  # type: ignore[return-value]
+        """The optimizers of D and of G, as `configure_optimizers` returned them.
+
+        Raises:
+            UnsupportedSettingError: it returned one, or more than two.
+        """
+        optimizers = self.optimizers()
+        if not isinstance(optimizers, list) or len(optimizers) != 2:
+            raise UnsupportedSettingError(
+                f"{type(self).__name__}.configure_optimizers must return two optimizers: D's, then G's"
+            )
+        return optimizers[0], optimizers[1]
 
     def descend(
         self,
@@ -156,7 +171,8 @@ class AdversarialModule(MonitoredModule, SamplingModule):
     def count_discriminator_step(self, x: Tensor) -> None:
         """Advances the clock by one update of D on the local reals x, and runs the paper's hook."""
         self.discriminator_steps += 1
-        self.images_seen += x.shape[0] * self.trainer.world_size
+        self.batch_images = x.shape[0] * self.trainer.world_size
+        self.images_seen += self.batch_images
         self.after_discriminator_update()
 
     @torch.no_grad()
@@ -177,20 +193,89 @@ class AdversarialModule(MonitoredModule, SamplingModule):
     def test_step(self, batch: object, batch_idx: int) -> None:
         """Nothing: the evaluation callback measures samples, which no test set feeds."""
 
-    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+    def on_after_batch_transfer(self, batch: object, dataloader_idx: int) -> object:
+        """In training, a batch of any loader becomes (x in the paper's scale, labels or None)."""
         if not self.trainer.training:
             return batch
-        x, y = batch
+        x, y = self.taken_apart(batch)
         if y is None and (self.num_classes or 1) > 1:
             raise UnsupportedSettingError(f"num_classes is {self.num_classes}, and the data have no labels")
         return self.preprocess(x), y
 
-    def setup(self, stage: str) -> None:
-        if stage == "fit":
-            refuse_unusable_settings(self.trainer)
-            self.refuse_absent_classes(getattr(self.trainer, "datamodule", None))
+    def taken_apart(self, batch: object) -> Batch:
+        """Images and labels of a batch: (x, y), (x,) or x alone, with x uint8 [N, C, H, W] (points: float32 [N, 2]).
 
-    def refuse_absent_classes(self, data: "ImageDataModule | None") -> None:
+        Raises:
+            UnsupportedSettingError: another form, type or shape, which would train on something else in silence.
+        """
+        parts = (batch,) if isinstance(batch, Tensor) else batch
+        kind, dtype = type(self).__name__, torch.float32 if len(self.image_shape) == 1 else torch.uint8
+        if not isinstance(parts, list | tuple) or len(parts) not in (1, 2) or not isinstance(parts[0], Tensor):
+            raise UnsupportedSettingError(
+                f"{kind} takes batches (images, labels) or images alone, not {type(batch).__name__}"
+            )
+        x, y = (*parts, None)[:2]
+        if x.dtype != dtype:
+            scaled = " and scales them itself: leave ToTensor and Normalize out" if dtype == torch.uint8 else ""
+            raise UnsupportedSettingError(f"{kind} takes {dtype}{scaled}, and the loader gives {x.dtype}")
+        if not self.suits(x.shape[1:]):
+            raise UnsupportedSettingError(
+                f"{kind} takes images of shape {self.image_shape} (channels, height, width), and the loader gives "
+                f"{tuple(x.shape[1:])}"
+            )
+        if len(x) == 1 and self.compares_images:
+            raise UnsupportedSettingError(
+                f"the BatchNorm of this {kind} compares the images of a batch, and the loader gives a batch of 1: set "
+                "its drop_last"
+            )
+        return x, y
+
+    def suits(self, shape: tuple[int, ...]) -> bool:
+        """Whether a real of this shape may be trained on."""
+        return tuple(shape) == tuple(self.image_shape)
+
+    @property
+    def compares_images(self) -> bool:
+        """Whether a layer needs two images in a batch."""
+        return any(isinstance(layer, nn.BatchNorm1d) for layer in self.modules())
+
+    def setup(self, stage: str) -> None:
+        trainer = cast(Any, self.trainer)
+        if stage == "fit":
+            refuse_unusable_settings(trainer)
+            refuse_unusable_module(self)
+            data = getattr(trainer, "datamodule", None)
+            self.refuse_absent_classes(data)
+            if isinstance(data, ImageDataModule):
+                self.check_data(
+                    data.name,
+                    image_shape=data.image_shape,
+                    num_classes=data.num_classes,
+                    devices=trainer.world_size,
+                    batch_size=data.batch_size,
+                )
+            if trainer.log_every_n_steps not in (0, 50):  # 50 is Lightning's own, which nobody asked for
+                self.log_every = trainer.log_every_n_steps
+        if stage == "test" and all(type(one).__module__.startswith("lightning.") for one in trainer.callbacks):
+            rank_zero_warn(
+                "nothing is measured: samples are, by the callback Evaluation of zoo.training.callbacks, by `zoo test` "
+                "and by `zoo evaluate`"
+            )
+
+    def on_fit_start(self) -> None:
+        super().on_fit_start()
+        refuse_swapped_players(self.trainer.optimizers, D=self.D, G=self.G)
+        if self.trainer.lr_scheduler_configs:
+            rank_zero_warn(
+                "the loop steps no learning rate scheduler: do it in a hook, or set the rates in before_update, as a "
+                "function of the counters"
+            )
+
+    def on_train_start(self) -> None:
+        super().on_train_start()
+        refuse_foreign_stream(self.trainer)
+
+    def refuse_absent_classes(self, data: ImageDataModule | None) -> None:
         """Raises UnsupportedSettingError where samples would be drawn of classes that the data leave out."""
         kept = getattr(data, "classes", None)
         if data is not None and isinstance(kept, list | tuple) and len(set(kept)) < (self.num_classes or 1):
@@ -213,7 +298,7 @@ class AdversarialModule(MonitoredModule, SamplingModule):
         """Raises UnsupportedSettingError if these data, in batches of so many on so many devices, do not suit."""
         kind = type(self).__name__
         alone = batch_size is not None and batch_size // devices == 1
-        if alone and any(isinstance(layer, nn.BatchNorm1d) for layer in self.modules()):
+        if alone and self.compares_images:
             raise UnsupportedSettingError(
                 f"the BatchNorm of this {kind} compares the images of a batch, and a device's has 1: set "
                 f"data.batch_size to {2 * devices} or more"

@@ -41,7 +41,8 @@ class MonitoredModule(ResumableModule):
 
     Attributes:
         scores_are_logits: whether D's outputs are logits; False for critics and regressors.
-        log_every: discriminator steps between two logged points.
+        log_every: discriminator steps between two logged points; a Trainer's log_every_n_steps takes its place, unless
+            that is Lightning's own 50.
         latest: the values logged last.
         reported_at: `images_seen` when they were logged; -1 before.
     """

@@ -143,6 +143,6 @@ class SamplingModule(LightningModule):
         return z.to(self.device, self.dtype_G), None if labels is None else labels.to(self.device)
 
     def predict_step(self, batch: tuple[int, int], batch_idx: int) -> Tensor:
-        """`Trainer.predict` over pairs (number of images, seed): images [n, C, H, W] in [-1, 1]."""
-        n, seed = batch
+        """`Trainer.predict` over pairs (number of images, seed), one at a time: images [n, C, H, W] in [-1, 1]."""
+        n, seed = (int(value) for value in batch)  # a DataLoader makes tensors of them
         return self.sample(n, seed=seed)

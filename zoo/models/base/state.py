@@ -6,10 +6,11 @@ stream is a function of (seed, `images_seen`), so the counters are the position.
 """
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 import torch
 from lightning.pytorch import LightningModule
+from lightning.pytorch.core.optimizer import _configure_optimizers
 from lightning.pytorch.utilities.rank_zero import rank_zero_warn
 from torch import Tensor
 
@@ -30,7 +31,8 @@ class ResumableModule(LightningModule):
         discriminator_steps: updates of D so far.
         generator_steps: updates of G so far.
         images_seen: real images shown to D so far, summed over all devices. The clock of every schedule and axis.
-        seed: seed of the run; the latents of rank r are drawn from a generator seeded by (seed, r, "latents").
+        seed: seed of the run, to be set before training: the latents of rank r are drawn from a generator seeded by
+            (seed, r, "latents"), whatever `seed_everything` was told.
     """
 
     paper: ClassVar[str] = ""  # name of the model, and of its script
@@ -123,7 +125,8 @@ class ResumableModule(LightningModule):
         before, now = checkpoint.get("hyper_parameters") or {}, dict(self.hparams)
         if all(name in before and before[name] == value for name, value in now.items()):
             return
-        optimizers = cast(list[torch.optim.Optimizer], self.configure_optimizers())
+        made: Any = self.configure_optimizers()  # in any of the forms that Lightning takes
+        optimizers, _, _ = _configure_optimizers(made)
         for state, optimizer in zip(checkpoint["optimizer_states"], optimizers, strict=True):
             for group, own in zip(state["param_groups"], optimizer.param_groups, strict=True):
                 for name in own.keys() & group.keys() - {"params"}:

@@ -5,6 +5,7 @@ from typing import Any, cast
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from zoo.data import ImageDataModule
+from zoo.errors import UsageError
 from zoo.models.base.module import AdversarialModule
 
 
@@ -38,5 +39,15 @@ class ZooCallback(Callback):
 
 
 def data_of(trainer: Trainer) -> ImageDataModule:
-    """The trainer's data set."""
-    return cast(ImageDataModule, cast(Any, trainer).datamodule)
+    """The trainer's data set.
+
+    Raises:
+        UsageError: it is trained on a loader of somebody's own.
+    """
+    data = cast(Any, trainer).datamodule
+    if not isinstance(data, ImageDataModule):
+        raise UsageError(
+            "this callback compares with the training images of a data set of zoo.data, and the Trainer has none: give "
+            "it one, fit(model, datamodule=data), or leave the callback (or its `every`) out"
+        )
+    return data

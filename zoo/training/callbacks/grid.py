@@ -1,14 +1,16 @@
 """Sample grids from fixed latents, so that the same digit or face is seen growing."""
 
 from pathlib import Path
+from typing import Any, cast
 
 import torch
 from lightning.pytorch import Trainer
 
+from zoo.data import ImageDataModule
 from zoo.experiments.pictures.grids import plot_points, save_grid, save_png
 from zoo.models.base.module import AdversarialModule
 from zoo.runs.folder import name_at
-from zoo.training.callbacks.base import ZooCallback, data_of
+from zoo.training.callbacks.base import ZooCallback
 from zoo.training.callbacks.budget import Every
 from zoo.training.telling import show_image
 
@@ -66,5 +68,7 @@ class SampleGrid(ZooCallback):
             save_grid(module.sample(self.n, seed=self.seed), path, columns=side)
             return
         labels = torch.arange(classes, device=module.device).repeat(side)
-        names = data_of(trainer).split("train").class_names or tuple(map(str, range(classes)))
+        data = cast(Any, trainer).datamodule
+        known = data.split("train").class_names if isinstance(data, ImageDataModule) else None
+        names = known or tuple(map(str, range(classes)))
         save_grid(module.sample(len(labels), labels=labels, seed=self.seed), path, columns=classes, labels=names)

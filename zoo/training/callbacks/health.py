@@ -53,6 +53,8 @@ class HealthWatch(ZooCallback):
 
     def begin(self, trainer: Trainer, module: AdversarialModule) -> None:
         self.due.last = module.images_seen
+        if self.due.images is not None:
+            data_of(trainer)  # there is one, to compare with
 
     def after_batch(self, trainer: Trainer, module: AdversarialModule) -> None:
         if not trainer.is_global_zero:
