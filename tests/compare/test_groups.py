@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+import yaml
 from made_runs import PROTOCOL, make_run
 
 from zoo.__main__ import parser
@@ -118,6 +119,54 @@ def test_values_that_are_not_finite_and_other_protocols_are_left_out_and_said(tm
     notes = "\n".join(compared.run_notes)
     assert "fd_lenet2k: seeds have several protocols, the means are of the one that most have" in notes
     assert "seed 0 is there more than once: twice is left out" in notes
+
+
+def test_the_curve_of_a_group_is_of_the_protocol_that_its_means_are_of(tmp_path: Path) -> None:
+    runs = seeds(tmp_path, ends=(40.0, 44.0))
+    other = {**PROTOCOL, "n_fake": 9}
+    runs.append(
+        make_run(tmp_path / "gan2", seed=2, model={"of": "gan"}, protocol=other, values={0: 600.0, 200: 9e3, 400: 9e3})
+    )
+    (group,) = comparison(*runs).runs
+    assert [point.value for point in group.points("fd_lenet2k")] == [600, 84, 42]
+    assert [point.value for point in group.trace("loss_generator")] == pytest.approx([1.1, 1.2, 1.3, 1.4])
+
+
+def test_runs_on_other_images_are_no_seeds_of_one_another(tmp_path: Path) -> None:
+    """As two folders of images: their settings differ in nothing but where these lie."""
+
+    def on(name: str, seed: int, *, root: str, finished: bool = True) -> Path:
+        run = make_run(tmp_path / f"{name}{seed}-{root.replace('/', '')}", seed=seed, values={0: 9.0, 400: 1.0 + seed})
+        config = yaml.safe_load((run / "config.yaml").read_text())
+        config["data"] = {"class_path": "zoo.data.ImageFolder", "init_args": {"root": root}}
+        (run / "config.yaml").write_text(yaml.safe_dump(config if finished else {**config, "paper": "gan"}))  # of W&B
+        data = {"name": "ImageFolder", "fingerprint": name[0] * 64, "split": "train", "images": 300}
+        write_result(run, {**read_result(run), "dataset": data})
+        if not finished:
+            (run / "result.json").unlink()
+        return run
+
+    cats = [on("cats", 0, root="/data/cats"), on("cats", 1, root="/mnt/other/cats")]  # of two machines
+    dogs = [on("dogs", 2, root="/data/dogs"), on("dogs", 3, root="/data/dogs", finished=False)]
+    compared = comparison(*cats, *dogs)
+    assert [name for name, _ in compared.settings] == []
+    assert [(label, run.seeds) for label, run in zip(compared.labels, compared.runs, strict=True)] == [
+        ("gan on cats", "0, 1"),
+        ("gan on dogs", "2, 3"),
+    ]
+    assert [figure.cells["last"] for figure in compared.figures("fd_lenet2k")] == ["1.5 +/- 0.71 (2/4)", "3 (1/4)"]
+    for i, run in enumerate([*cats, dogs[0]]):
+        (tmp_path / f"{i}.json").write_bytes((run / "result.json").read_bytes())
+    assert [run.seeds for run in comparison(*sorted(tmp_path.glob("*.json"))).runs] == ["0, 1", "2"]
+
+
+def test_runs_of_a_group_that_saw_other_numbers_of_images_are_said_to(tmp_path: Path) -> None:
+    """As --trainer.max_time leaves them."""
+    first, second, *_ = seeds(tmp_path)
+    write_result(second, {**read_result(second), "images_seen": 1_300})
+    compared = comparison(first, second)
+    assert "its runs saw 400 to 1,300 images" in "\n".join(compared.run_notes)
+    assert "images" not in "\n".join(comparison(first).run_notes)
 
 
 def test_other_protocols_of_test_are_said_too(tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ from zoo.runs.record import hardware
 from zoo.runs.text import number, printable
 from zoo.training.scripts import reported_by
 
-PLACES = ("data.init_args.root", "data_dir", "trainer.default_root_dir", "wandb")  # where, not what
+#: Where, not what; and what the labels say, and the settings of runs that W&B holds alone.
+PLACES = ("data.init_args.root", "data_dir", "trainer.default_root_dir", "wandb", "paper")
 SECTIONS = ("", "model", "data", "evaluation", "keep", "trainer")  # the order of settings; "" are those of no section
 
 
@@ -117,15 +118,15 @@ class Comparison:
         ]
 
     def winners(self, measure: str) -> set[int]:
-        """The best run of each protocol under which at least two runs were measured."""
-        found = set()
+        """The best run of each protocol under which at least two runs were measured; several where these share it."""
+        found: set[int] = set()
         figures = self.figures(measure)
         for group in {figure.group for figure in figures} - {-1}:
             values = {f.run: self.runs[f.run].measures[measure]["best"]["value"] for f in figures if f.group == group}
             finite = {run: value for run, value in values.items() if value is not None}
             if len(finite) > 1 and self.better(measure) != "neither":
-                pick = min if self.better(measure) == "lower" else max
-                found.add(pick(finite, key=lambda run: finite[run]))
+                best = (min if self.better(measure) == "lower" else max)(finite.values())
+                found |= {run for run, value in finite.items() if value == best}
         return found
 
     @cached_property
