@@ -274,6 +274,23 @@ def test_a_point_lies_where_its_value_says(tab: Page, written: Path) -> None:
     assert tab.run(COUNT.format(f"{LARGE} path.mark.best")) == 4
 
 
+@pytest.mark.parametrize("values", [(11_950.0, 11_000.0, 11_400.0), (4e-4, 2e-4, 1.5e-4), (-1.002e9, -1.001e9, -1.0e9)])
+def test_the_labels_of_an_axis_say_where_its_ticks_are(
+    tab: Page, tmp_path: Path, values: tuple[float, float, float]
+) -> None:
+    make_run(tmp_path / "a", values=dict(zip((100, 200, 400), values, strict=True)))
+    tab.open(write_page(comparison(tmp_path), tmp_path / "page.html"), width=1280)
+    axis = (
+        f"[...document.querySelectorAll('{LARGE} svg text[text-anchor=end]')].filter((t) => +t.getAttribute('x') < 80)"
+    )
+    labels = [float(text) for text in tab.run(f"{axis}.map((t) => t.textContent)")]
+    places = [float(y) - 4 for y in tab.run(f"{axis}.map((t) => t.getAttribute('y'))")]
+    plot = f"document.querySelector('{LARGE}').plot"
+    assert places == pytest.approx([tab.run(f"{plot}.y({label!r})") for label in labels], abs=0.1)
+    assert len(set(labels)) == len(labels) >= 3
+    assert tab.run(f"{INSIDE}({LARGE!r})")
+
+
 def test_runs_are_hidden_and_shown(tab: Page, written: Path) -> None:
     tab.open(written, width=1280)
     rows = VISIBLE.format("tr[data-of-run] th")

@@ -23,7 +23,7 @@ LONG = 24  # letters of a value
 
 
 def labels_of(runs: Sequence[ComparedRun]) -> list[str]:
-    """A label for each run: runs that share one are told apart by seed where they differ in it alone, else by folder."""
+    """A label for each run: runs that share one are told apart by seed if they differ in it alone, else by folder."""
     names = [shown(", ".join([f"{run.paper} {name_of(run)}", *marks_of(run)])) for run in runs]
     seeds = [f"{name} seed {run.seeds}" for name, run in zip(names, runs, strict=True)]
     places = [
@@ -46,9 +46,9 @@ def of_one_training(runs: Sequence[ComparedRun]) -> bool:
 
 
 def settings_in_training(run: ComparedRun) -> dict[str, str]:
-    """The settings that decide what becomes of a run, but for its seeds: of its config.yaml, or what its record sets."""
-    own = settings_of(run)
-    return {k: v for k, v in own.items() if k.startswith(("model.", "data.")) and k not in NO_MARK or k in TRAINING}
+    """The settings that decide what becomes of a run, but for its seeds; of a record alone those that were set."""
+    own = {name: value for name, value in settings_of(run).items() if name not in NO_MARK}
+    return {name: value for name, value in own.items() if name.startswith(("model.", "data.")) or name in TRAINING}
 
 
 def settings_of(run: ComparedRun) -> dict[str, str]:
@@ -84,7 +84,7 @@ def name_of(run: ComparedRun) -> str:
 def marks_of(run: ComparedRun) -> list[str]:
     """What sets a run apart from its recipe, and the objective: "n_critic 1", "lr 0.0001", "augment color", "...".
 
-    Settings of model and data, and of fine-tuning; out of its config.yaml, or of a record alone out of its command lines.
+    Settings of model and data, and of fine-tuning: of its config.yaml, or of a record alone those that were set.
     """
     usual = {**recipe_settings(run.paper, run.recipe), **FINETUNING} if run.config else {}
     named = ("init_from",) if on_other_data(run) else ()  # `name_of` has it
