@@ -220,6 +220,19 @@ def test_the_csv_has_a_row_for_each_value(tmp_path: Path) -> None:
     assert all(len(row) == len(rows[0]) for row in rows)
 
 
+def test_the_csv_has_the_error_of_one_runs_value(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "a", tests={"last": 8.0}, tested="is_lenet")
+    record = read_result(run)
+    record["tests"][0]["values"]["is_lenet_std"] = 0.07
+    write_result(run, record)
+    compared = Comparison(*read_runs([run]))
+    assert compared.tested["is_lenet"][0].cells["last"] == "8 +/- 0.07 at 400"
+    (file,) = write_tables(compared, {"csv": str(tmp_path / "t.csv")})
+    with file.open(newline="") as handle:
+        row = next(r for r in csv.DictReader(handle) if r["measure"] == "is_lenet")
+    assert (row["value"], row["error"], row["deviation"], row["runs"]) == ("8.0", "0.07", "", "1")
+
+
 def test_a_record_is_not_written_over_nor_one_table_by_another(tmp_path: Path) -> None:
     run = make_run(tmp_path / "a")
     before = (run / "result.json").read_bytes()

@@ -14,7 +14,7 @@ from headless_browser import Page, browser, find_browser
 from made_runs import PROTOCOL, make_run
 from PIL import Image
 
-from zoo.commands.compare.charts import POINTS, Charts, thinned
+from zoo.commands.compare.charts import POINTS, Charts, styles_note, thinned
 from zoo.commands.compare.comparison import Comparison
 from zoo.commands.compare.page import page, write_page
 from zoo.commands.compare.pictures import evenly, first_row, grids_section, picture, positions
@@ -94,6 +94,13 @@ def test_the_data_of_the_charts(runs: Path) -> None:
     ]
     losses = [c["series"][0]["y"] for c in data["charts"] if c["title"].startswith("losses of")]
     assert losses == [[1.1, 1.2, 1.3, 1.4]] * 3 + [[1.1, 1.2]]
+
+
+def test_a_line_of_an_unknown_protocol_is_said_to_be_one(runs: Path) -> None:
+    """The run that was stopped is drawn like those of the first protocol."""
+    told = "compare lines of one style: solid <code>00000000347c</code>, dashed <code>00000000347f</code>"
+    note = styles_note(comparison(runs), "fd_lenet2k")
+    assert note == f"Protocols differ, {told}; solid too where none is recorded yet, which may be any."
 
 
 def test_a_script_element_cannot_be_ended_by_a_label(runs: Path) -> None:
