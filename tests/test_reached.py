@@ -149,6 +149,11 @@ def test_arms_of_a_study_stand_below_one_another_and_are_short_in_the_script() -
     others = [arm("C", "fd", 5, "other"), arm("D", "fd", 6, data="Digits"), arm("E", "fd", 7)]
     assert [text.count("mnist, ") for text in arm_tables([*arms, *others])] == [3, 1, 1]
 
+    mixed = [arm("A", "fd", 1, seeds=(0, 1)), arm("A", "fd", 9, "def", seeds=(2,)), arm("A", "kd", 3)]
+    first, second = arm_tables(mixed)
+    assert "| mnist, A | 1,000 | 0, 1 |  | 1 +/- 0.5 | 3 +/- 0.5 |" in first
+    assert "| mnist, A | 1,000 | 2 |  | 9 +/- 0.5 |" in second
+
     single = reached_row("mnist", "parzen_ll", "225")
     reported = (arm("A", "parzen_ll", 9, reported="225"),)
     lines: list[Line] = [single, *((result,) for result in arms), reported]

@@ -11,7 +11,7 @@ import pytest
 from zoo.commands.results.keep import keep
 from zoo.commands.results.results import of_run, of_study, results
 from zoo.errors import RecordError, UsageError, ZooError
-from zoo.experiments.measures import mean_and_std, study_table
+from zoo.experiments.measures import mean_and_std, note_on, study_table
 from zoo.models import MODELS
 from zoo.models.trained import FinishedRun
 from zoo.runs.lock import RunLock
@@ -377,4 +377,7 @@ def test_values_under_different_protocols_have_no_mean() -> None:
     with pytest.raises(RecordError, match=r"fd was taken .* old \(mnist, seed 2\), new \(mnist, seed 1\)"):
         values_of(records.values(), "fd", checkpoint="last")
     study = {"groups": dict.fromkeys(records, "A"), "records": records, "findings": {}}
-    assert study_table(study) == [["A", "fd", "2 +/- 0", "2 +/- 0", "2"], ["A", "fd", "2", "2", "1"]]
+    table = study_table(study)
+    assert table == [["A", "fd", "2 +/- 0", "2 +/- 0", "2"], ["A", "fd", "2", "2", "1"]]
+    assert note_on(table) == "note: a row for each protocol, not to be compared: fd of A"
+    assert note_on(table[:1]) == ""

@@ -124,6 +124,19 @@ def test_best_and_last_of_two_protocols_are_said_to_be(tmp_path: Path) -> None:
     assert compared.run_notes == [note]
 
 
+def test_figures_of_other_checkpoints_are_said_to_stand_in_the_csv(tmp_path: Path) -> None:
+    """They have no column, and made rows without a value."""
+    own = make_run(tmp_path / "a", tests={"images-000000200": 3.0})
+    both = make_run(tmp_path / "b", seed=1, tests={"last": 2.0, "images-000000200": 3.0})
+    compared = comparison(own, both)
+    assert [(f.run, f.cells["last"]) for f in compared.tested["fd_lenet"]] == [(1, "2 at 400")]
+    assert comparison(own).tested == {}
+    told = [note for note in compared.run_notes if "images-000000200" in note]
+    assert told == [f"gan digits seed {i}: was tested at images-000000200, too: --csv has the figures" for i in (0, 1)]
+    (file,) = write_tables(compared, {"csv": str(tmp_path / "t.csv")})
+    assert file.read_text().count("images-000000200") == 2
+
+
 def test_equal_tests_of_the_best_and_last_checkpoint_are_both_shown(tmp_path: Path) -> None:
     (figure,) = comparison(make_run(tmp_path / "a", tests={"best": 3.0, "last": 3.0})).tested["fd_lenet"]
     assert (figure.cells["best"], figure.cells["last"]) == ("3 at 400", "3 at 400")

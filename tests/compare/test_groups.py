@@ -194,6 +194,8 @@ def test_a_group_names_the_hardware_of_all_its_runs(tmp_path: Path) -> None:
     write_result(RunDir(second), {**record, "hardware": {**record["hardware"], "gpus": ["a GPU"]}})
     (made,) = (dict(comparison(first, second).circumstances)["hardware"],)
     assert made == ["abacus, 1 core; a GPU"]
+    told = [note for note in comparison(first, second).run_notes if "differ" in note]
+    assert told == ["gan digits: its runs differ in hardware (abacus, 1 core; a GPU)"]
 
 
 def test_the_page_of_groups(tmp_path: Path) -> None:

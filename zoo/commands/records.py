@@ -8,7 +8,7 @@ from pathlib import Path
 from zoo.commands.benchmark.members import MEASURED
 from zoo.commands.benchmark.record import FILE, is_benchmark, read_record
 from zoo.errors import RecordError, ZooError
-from zoo.experiments.measures import MEASURES, study_table
+from zoo.experiments.measures import MEASURES, note_on, study_table
 from zoo.runs.folder import CONFIG_FILE, METRICS_FILE, RESULT_FILE, of_wandb
 from zoo.runs.record import read_result
 from zoo.runs.study import STUDY_FILE, is_study, read_study
@@ -44,8 +44,10 @@ def tell(file: Path) -> None:
     if is_study(file):
         study = read_study(file)
         say(f"{file}: study {study['study']}, {len(study['records'])} runs")
-        for group, name, best, last, runs in study_table(study):
+        for group, name, best, last, runs in (table := study_table(study)):
             say(f"  {group:24} {name:24} best {best or '-'}, last {last or '-'} ({runs} runs)")
+        if note := note_on(table):
+            say(f"  {note}")
         return
     if is_benchmark(file):
         tell_benchmark(file)

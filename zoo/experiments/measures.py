@@ -3,6 +3,7 @@
 A paper's experiment (`zoo.experiments.<paper>`) takes them; a value that is not declared is refused where it is taken.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import mean, stdev
 from typing import Any
@@ -68,3 +69,10 @@ def study_table(record: Mapping[str, Any]) -> list[list[str]]:
                 rows.append([group, measure, *told, str(len(last))])
     n = str(len(record["records"]))
     return rows + [["all", name, "", f"{value:.4g}", n] for name, value in record["findings"].items()]
+
+
+def note_on(rows: Iterable[Sequence[str]]) -> str:
+    """What a reader of `study_table` must know of measures that have several rows in a group; "" of none."""
+    counts = Counter((group, measure) for group, measure, *_ in rows)
+    several = [f"{measure} of {group}" for (group, measure), n in counts.items() if n > 1]
+    return f"note: a row for each protocol, not to be compared: {', '.join(several)}" if several else ""

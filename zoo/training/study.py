@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from zoo.errors import UsageError, ZooError
-from zoo.experiments.measures import study_table
+from zoo.experiments.measures import note_on, study_table
 from zoo.runs.children import Children
 from zoo.runs.folder import RESULT_FILE, RunDir, write_atomically
 from zoo.runs.record import NAMED_FILES, overridden, read_result, set_by
@@ -129,7 +129,10 @@ def conclude(study: Study, *, name: str, folder: Path, paper: str) -> None:
         record = study_record(study, runs, name=name, paper=paper, before=on_members(before, alone))
         validate_study(record)
         write_atomically(folder / STUDY_FILE, json.dumps(record, indent=2) + "\n")
-        print_table(["group", "measure", "best", "last", "runs"], study_table(record))
+        table = study_table(record)
+        print_table(["group", "measure", "best", "last", "runs"], table)
+        if note := note_on(table):
+            say(note)
         say(f"record  {folder / STUDY_FILE}")
 
 

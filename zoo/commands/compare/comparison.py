@@ -91,13 +91,13 @@ class Comparison:
     @cached_property
     def tested(self) -> dict[str, list[Figure]]:
         """{measure: figures of `test` beside what the papers report}."""
-        names = dict.fromkeys(name for run in self.runs for t in run.tests.values() for name in t["values"])
+        names = dict.fromkeys(name for run in self.runs for t in at_ends(run.tests).values() for name in t["values"])
         return {name: self._tested(name) for name in names if not MEASURES.is_secondary(name)}
 
     def _tested(self, name: str) -> list[Figure]:
         found = []
         for i, run in enumerate(self.runs):
-            taken = {at: test for at, test in run.tests.items() if name in test["values"]}
+            taken = {at: test for at, test in at_ends(run.tests).items() if name in test["values"]}
             if taken:
                 keys = protocols_of(taken, name)
                 found.append((i, run, taken, next(iter(keys.values()), "")))
@@ -171,7 +171,17 @@ class Comparison:
             for figure in figures
             if figure.cells["protocol"] != figure.protocol
         ]
-        return [*map(printable, self.notes), *own, *two]
+        others = [
+            f"{label}: was tested at {printable(', '.join(at))}, too: --csv has the figures"
+            for label, run in zip(self.labels, self.runs, strict=True)
+            if (at := [name for name in run.tests if name not in at_ends(run.tests)])
+        ]
+        made = [
+            f"{label}: its runs differ in {', '.join(differing)}"
+            for label, run in zip(self.labels, self.runs, strict=True)
+            if (differing := [f"{name} ({value})" for name, value in circumstances(run) if differs(name, value)])
+        ]
+        return [*map(printable, self.notes), *own, *two, *others, *map(printable, made)]
 
 
 def section(name: str) -> int:
@@ -194,6 +204,16 @@ def circumstances(run: ComparedRun) -> Iterator[tuple[str, str]]:
         for name, value in values.items():
             found.setdefault(name, {})[value] = None
     yield from ((name, "; ".join(values)) for name, values in found.items())
+
+
+def differs(name: str, value: str) -> bool:
+    """Whether runs of a group had several values of what they were made with; commits, which say little, aside."""
+    return "; " in value and name != "commit"
+
+
+def at_ends(tests: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    """Of figures of `test` by checkpoint those of the best and of the last, which have columns."""
+    return {at: test for at, test in tests.items() if at in ("best", "last")}
 
 
 def reported(run: ComparedRun, name: str) -> str:

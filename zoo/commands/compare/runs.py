@@ -52,7 +52,8 @@ class ComparedRun:
 
     @property
     def seed(self) -> int | None:
-        return self.record["seed"] if self.record else self.config.get("seed_everything")
+        seed = self.record["seed"] if self.record else self.config.get("seed_everything")
+        return seed if type(seed) is int else None
 
     @property
     def dataset(self) -> str:
