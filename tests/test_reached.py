@@ -59,6 +59,11 @@ def test_a_run_with_other_settings_does_not_take_the_place_of_a_record(tmp_path:
     before = file.read_bytes()
     with pytest.raises(RecordError, match=r"seed0\.json is of a run with other settings \(the recipe alone\)"):
         keep(other, root)
+    data = {**read_result(kept)["dataset"], "fingerprint": "0" * 64, "images": 300}  # another folder of images
+    same = make_run(tmp_path / "c", tests={"best": 0.5, "last": 1.0})
+    write_result(RunDir(same), {**read_result(same), "dataset": data})
+    with pytest.raises(RecordError, match=r"seed0\.json is of a run on other images \(5,000 of Digits\)"):
+        keep(same, root)
     assert file.read_bytes() == before
     file.unlink()
     assert keep(other, root) == keep(other, root)  # a run that went on takes its own place

@@ -336,6 +336,17 @@ def test_the_tables_take_a_study(place: Place, tmp_path: Path) -> None:
     ]
 
 
+def test_a_committed_study_is_not_replaced_by_a_part_of_it(place: Place, tmp_path: Path) -> None:
+    place.run()
+    file = keep(place.folder, tmp_path / "root")
+    whole = json.loads(file.read_text())
+    part = {**whole, **{of: {name: whole[of][name] for name in ("a0",)} for of in ("groups", "records")}}
+    (place.folder / "study.json").write_text(json.dumps(part))
+    with pytest.raises(RecordError, match=r"holds 2 members that are not in .* \(a3, \.\.\.\): give --earlier"):
+        keep(place.folder, tmp_path / "root")
+    assert json.loads(file.read_text()) == whole
+
+
 def test_bad_input(place: Place, tmp_path: Path) -> None:
     with pytest.raises(ZooError, match="three runs"):
         study_command(Words.of(["study", "--name", "four"]), studies={"three": place.study}, paper="gan")
