@@ -125,13 +125,18 @@ def test_a_study_that_was_stopped_goes_on(place: Place) -> None:
 
 
 @pytest.mark.parametrize("grows", [True, False])
-def test_the_others_go_on_where_one_member_diverges(place: Place, *, grows: bool) -> None:
+def test_the_others_go_on_where_one_member_diverges(
+    place: Place, capsys: pytest.CaptureFixture[str], *, grows: bool
+) -> None:
     place.study = dataclasses.replace(place.study, grows=grows)
     (place.folder / "a0 diverges").touch()
     with pytest.raises(ZooError, match="member a0 of the study stopped"):
         place.run()
     assert [line.split()[:2] for line in place.log if line.startswith("fit")] == [["fit", m] for m in ("a0", "a3", "b")]
     assert place.drawn == ([["a3", "b"]] if grows else [])
+    told = capsys.readouterr().out
+    assert "begun and not trained and measured to the end, and so in no number: a0" in told
+    assert "not run yet" not in told
 
 
 def test_what_no_member_can_begin_with_is_tried_once(place: Place) -> None:

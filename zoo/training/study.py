@@ -112,7 +112,11 @@ def conclude(study: Study, *, name: str, folder: Path, paper: str) -> None:
     """Draws and tabulates what there is: all members, or those that are finished where the study grows."""
     done = [member for member in study.members if finished(folder / member)]
     if missing := [member for member in study.members if member not in done]:
-        say(f"not run yet: {', '.join(missing)}")
+        begun = [member for member in missing if RunDir(folder / member).holds_run]
+        if waiting := [member for member in missing if member not in begun]:
+            say(f"not run yet: {', '.join(waiting)}")
+        if begun:
+            say(f"begun and not trained and measured to the end, and so in no number: {', '.join(begun)}")
         if not (study.grows and done):
             return
     refuse_mixed(study, folder)
