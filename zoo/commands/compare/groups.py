@@ -21,10 +21,11 @@ from zoo.experiments.measures import MEASURES
 from zoo.runs.record import overrides, tests_of
 from zoo.runs.statistics import mean_and_deviation
 
-#: Settings in which the members of a group may differ: their seed, where they lie, and what is shown of them.
+#: Settings in which the members of a group may differ: their seed, where they lie, and what is shown of them. The paper
+#: stands in the settings of runs that W&B holds, and in the key of every group.
 SEEDS = ("seed_everything", "data.init_args.seed")
-FREE = (*SEEDS, "data.init_args.root", "data_dir", "trainer.default_root_dir", "trainer.enable_progress_bar", "wandb")
-FREE += ("paper",)  # which stands in the settings of runs that W&B holds
+PLACES = ("data.init_args.root", "data_dir", "trainer.default_root_dir")
+FREE = (*SEEDS, *PLACES, "trainer.enable_progress_bar", "wandb", "paper")
 
 
 @dataclass(frozen=True)
