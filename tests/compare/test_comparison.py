@@ -175,6 +175,14 @@ def test_settings_and_circumstances_that_differ(tmp_path: Path) -> None:
     ]
 
 
+def test_a_record_alone_has_no_settings_to_differ_in(tmp_path: Path) -> None:
+    """All of the others' settings stood there as what it lacks."""
+    runs = [make_run(tmp_path / name, model={"n_critic": i, "lr": 1}) for i, name in enumerate("ab")]
+    (tmp_path / "kept.json").write_bytes((runs[0] / "result.json").read_bytes())
+    assert comparison(runs[0], tmp_path / "kept.json").settings == []
+    assert comparison(*runs, tmp_path / "kept.json").settings == [("model.n_critic", ["0", "1", "not known"])]
+
+
 def test_the_text(tmp_path: Path) -> None:
     text = as_text(
         comparison(

@@ -53,6 +53,15 @@ def measures_of(records: Iterable[Mapping[str, Any]]) -> list[str]:
     return [name for name in names if not MEASURES.is_secondary(name)]
 
 
+def while_training(record: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The `measures` of a record. What merely describes has no best, though an older version took low values for it."""
+    found = {name: dict(measure) for name, measure in record["measures"].items()}
+    for name, measure in found.items():
+        if MEASURES.better(name) == "neither":
+            measure |= {"better": "neither", "best": measure["last"]}
+    return found
+
+
 def mean_and_std(values: Sequence[float]) -> tuple[float, float | None]:
     """Mean and standard deviation over runs (n - 1); of one run, no deviation."""
     return mean(values), stdev(values) if len(values) > 1 else None

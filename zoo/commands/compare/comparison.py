@@ -144,11 +144,13 @@ class Comparison:
 
     @cached_property
     def settings(self) -> list[tuple[str, list[str]]]:
-        """The settings in which runs differ: name, and the value of each run ("" where it has no such setting)."""
+        """The settings in which runs differ: name, and the value of each run; "" where it has no such setting, "not
+        known" of one whose settings are not here, such as a record alone."""
         flat = [dict(flatten(run.config)) for run in self.runs]
         names = dict.fromkeys(name for settings in flat for name in settings if name not in PLACES)
-        rows = [(name, [settings.get(name, "") for settings in flat]) for name in names]
-        return sorted((row for row in rows if len(set(row[1])) > 1), key=lambda row: section(row[0]))
+        rows = [(name, [own.get(name, "") if own else "not known" for own in flat]) for name in names]
+        differing = (row for row in rows if len(set(row[1]) - {"not known"}) > 1)
+        return sorted(differing, key=lambda row: section(row[0]))
 
     @cached_property
     def circumstances(self) -> list[tuple[str, list[str]]]:

@@ -10,7 +10,7 @@ from zoo.commands.compare.comparison import best_cells
 from zoo.commands.compare.runs import ComparedRun
 from zoo.commands.wandb.push import GRID, require_wandb
 from zoo.errors import RecordError
-from zoo.experiments.measures import MEASURES
+from zoo.experiments.measures import MEASURES, while_training
 from zoo.models import MODELS
 from zoo.runs.extras import require
 from zoo.runs.record import tests_of
@@ -123,7 +123,7 @@ def table(runs: Iterable[ComparedRun]) -> str:
     for run in runs:
         name = f"{run.paper} {run.recipe} {run.path.absolute().name}"
         record: dict[str, Any] = run.record or {"measures": {}}
-        for key, measure in record["measures"].items():
+        for key, measure in while_training(record).items():
             rows.append(
                 [name, key, *best_cells(measure).values(), number(measure["last"]["value"]), measure["protocol"]]
             )
