@@ -20,7 +20,7 @@ from zoo.commands.results.tables import (
     page_tables,
     short_table,
 )
-from zoo.errors import RecordError
+from zoo.errors import RecordError, ZooError
 from zoo.runs.folder import RunDir
 from zoo.runs.record import read_result, without_folders, write_result
 from zoo.training.recipes import Recipe
@@ -295,6 +295,23 @@ def test_seeds_of_a_mean_are_those_that_it_is_of_and_a_paper_reports_nothing_on_
     records |= {name: {**record, "overrides": {"--data": "Digits"}} for name, record in records.items()}
     (found,) = of_study(study)
     assert found.reported is None
+
+
+def test_a_mean_over_runs_of_other_lengths_names_none_of_them() -> None:
+    test = {"checkpoint": "last.ckpt", "values": {"parzen_ll": 9.0}, "protocols": {"parzen_ll": "p"}}
+    own = {"paper": "gan", "recipe": "mnist", "commit": "c" * 40, "commands": [], "overrides": {}}
+    records = {
+        name: {**own, "tests": [{**test, "images_seen": images}], "images_seen": images, "seed": seed}
+        for seed, (name, images) in enumerate((("a", 8), ("b", 9)))
+    }
+    study = {"paper": "gan", "study": "seeds", "groups": {"a": "GAN", "b": "GAN"}, "findings": {}, "records": records}
+    (found,) = of_study(study)
+    assert (found.images, found.seeds) == (None, (0, 1))
+    records["a"]["recipe"] = "of before"
+    with pytest.raises(
+        ZooError, match=r"group GAN of study seeds is of recipe 'of before', which gan\.py does not have"
+    ):
+        list(of_study(study))
 
 
 @pytest.mark.parametrize(("size", "variant"), [("32", "row a at 32x32"), ("128", None)])
