@@ -201,9 +201,8 @@ def mean_point(lines: Sequence[Sequence[Point]], at: int) -> Point:
 def grouped(runs: Sequence[ComparedRun]) -> list[ComparedRun]:
     """Runs of equal settings on equal data as one each, in the order of their first runs."""
     found: dict[tuple[str, ...], list[ComparedRun]] = {}
-    for run in sorted(
-        runs, key=lambda run: (not run.record, run.paper == UNKNOWN)
-    ):  # those last, they join what is known
+    known_first = sorted(runs, key=lambda run: (not run.record, run.paper == UNKNOWN))  # the others join these
+    for run in known_first:
         key = settings_of(run)
         same = [other for other in found if not run.record and may_join(run, found[other])]
         found.setdefault(same[0] if len(same) == 1 else key, []).append(run)
@@ -218,8 +217,7 @@ def grouped(runs: Sequence[ComparedRun]) -> list[ComparedRun]:
 
 
 def settings_of(run: ComparedRun) -> tuple[str, ...]:
-    """What the members of a group share: paper, the data as its record knows them, every setting but those that are
-    free."""
+    """What the members of a group share: paper, data as its record knows them, every setting but those that are free."""
     data = run.record["dataset"]["fingerprint"] if run.record else run.data_name
     if not run.config:
         own = overrides(run.record or {"commands": []}, leave_out=("--seed_everything", "--data.seed"))
