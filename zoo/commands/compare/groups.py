@@ -217,7 +217,7 @@ def grouped(runs: Sequence[ComparedRun]) -> list[ComparedRun]:
 
 
 def settings_of(run: ComparedRun) -> tuple[str, ...]:
-    """What the members of a group share: paper, data as its record knows them, every setting but those that are free."""
+    """What the members of a group share: paper, data as records know them, every setting but those that are free."""
     data = run.record["dataset"]["fingerprint"] if run.record else run.data_name
     if not run.config:
         own = overrides(run.record or {"commands": []}, leave_out=("--seed_everything", "--data.seed"))
