@@ -108,6 +108,16 @@ def test_some_papers_and_none() -> None:
         as_text(names=["vae"])
 
 
+def test_the_newest_run_of_a_recipe_says_what_it_took(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not the last one by the names of the files: seed10 stands before seed2 there."""
+    record = json.loads((folder / "records/gan-mnist-seed0.json").read_text())
+    for seed, day, seconds in ((2, 2, 60.0), (10, 3, 120.0)):
+        own = {**record, "seed": seed, "finished": f"2026-01-0{day}T00:00:00+00:00", "wall_time_s": seconds}
+        (folder / f"records/gan-mnist-seed{seed}.json").write_text(json.dumps(own))
+    monkeypatch.setattr("zoo.commands.papers.folder_of_scripts", lambda: folder)
+    assert times_of("gan") == {"mnist": "0:02:00 for 400 (1 core)"}
+
+
 def test_data_of() -> None:
     assert data_of({"data": {"class_path": "zoo.data.CelebA", "init_args": {"resolution": 64}}}) == "CelebA 64x64"
     assert data_of({}) == "none"

@@ -20,7 +20,7 @@ from zoo.commands.results.tables import (
     page_tables,
     short_table,
 )
-from zoo.errors import RecordError
+from zoo.errors import RecordError, ZooError
 from zoo.runs.folder import RunDir
 from zoo.runs.record import read_result, without_folders, write_result
 from zoo.training.recipes import Recipe
@@ -59,6 +59,11 @@ def test_a_run_with_other_settings_does_not_take_the_place_of_a_record(tmp_path:
     before = file.read_bytes()
     with pytest.raises(RecordError, match=r"seed0\.json is of a run with other settings \(the recipe alone\)"):
         keep(other, root)
+    data = {**read_result(kept)["dataset"], "fingerprint": "0" * 64, "images": 300}  # another folder of images
+    same = make_run(tmp_path / "c", tests={"best": 0.5, "last": 1.0})
+    write_result(RunDir(same), {**read_result(same), "dataset": data})
+    with pytest.raises(RecordError, match=r"seed0\.json is of a run on other images \(5,000 of Digits\)"):
+        keep(same, root)
     assert file.read_bytes() == before
     file.unlink()
     assert keep(other, root) == keep(other, root)  # a run that went on takes its own place
@@ -148,6 +153,11 @@ def test_arms_of_a_study_stand_below_one_another_and_are_short_in_the_script() -
     ]
     others = [arm("C", "fd", 5, "other"), arm("D", "fd", 6, data="Digits"), arm("E", "fd", 7)]
     assert [text.count("mnist, ") for text in arm_tables([*arms, *others])] == [3, 1, 1]
+
+    mixed = [arm("A", "fd", 1, seeds=(0, 1)), arm("A", "fd", 9, "def", seeds=(2,)), arm("A", "kd", 3)]
+    first, second = arm_tables(mixed)
+    assert "| mnist, A | 1,000 | 0, 1 |  | 1 +/- 0.5 | 3 +/- 0.5 |" in first
+    assert "| mnist, A | 1,000 | 2 |  | 9 +/- 0.5 |" in second
 
     single = reached_row("mnist", "parzen_ll", "225")
     reported = (arm("A", "parzen_ll", 9, reported="225"),)
@@ -285,6 +295,23 @@ def test_seeds_of_a_mean_are_those_that_it_is_of_and_a_paper_reports_nothing_on_
     records |= {name: {**record, "overrides": {"--data": "Digits"}} for name, record in records.items()}
     (found,) = of_study(study)
     assert found.reported is None
+
+
+def test_a_mean_over_runs_of_other_lengths_names_none_of_them() -> None:
+    test = {"checkpoint": "last.ckpt", "values": {"parzen_ll": 9.0}, "protocols": {"parzen_ll": "p"}}
+    own = {"paper": "gan", "recipe": "mnist", "commit": "c" * 40, "commands": [], "overrides": {}}
+    records = {
+        name: {**own, "tests": [{**test, "images_seen": images}], "images_seen": images, "seed": seed}
+        for seed, (name, images) in enumerate((("a", 8), ("b", 9)))
+    }
+    study = {"paper": "gan", "study": "seeds", "groups": {"a": "GAN", "b": "GAN"}, "findings": {}, "records": records}
+    (found,) = of_study(study)
+    assert (found.images, found.seeds) == (None, (0, 1))
+    records["a"]["recipe"] = "of before"
+    with pytest.raises(
+        ZooError, match=r"group GAN of study seeds is of recipe 'of before', which gan\.py does not have"
+    ):
+        list(of_study(study))
 
 
 @pytest.mark.parametrize(("size", "variant"), [("32", "row a at 32x32"), ("128", None)])

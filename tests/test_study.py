@@ -10,8 +10,8 @@ import pytest
 
 from zoo.commands.results.keep import keep
 from zoo.commands.results.results import of_run, of_study, results
-from zoo.errors import RecordError, ZooError
-from zoo.experiments.measures import mean_and_std, study_table
+from zoo.errors import RecordError, UsageError, ZooError
+from zoo.experiments.measures import mean_and_std, note_on, study_table
 from zoo.models import MODELS
 from zoo.models.trained import FinishedRun
 from zoo.runs.lock import RunLock
@@ -19,7 +19,7 @@ from zoo.runs.record import read_result
 from zoo.runs.study import read_study, values_of
 from zoo.runs.text import number
 from zoo.training.scripts import script_of
-from zoo.training.study import Member, Study, set_aside, study_command
+from zoo.training.study import Member, Study, refuse_mixed, set_aside, study_command, take_over
 from zoo.training.words import Words
 
 ROOT = Path(__file__).parents[1]
@@ -46,6 +46,7 @@ if subcommand == "fit":
     (run / "checkpoints/best.ckpt").touch()
     record = json.loads(pathlib.Path(RECORD).read_text())
     record["tests"], record["seed"] = [], int(arguments.get("--seed_everything", 0))
+    record["commands"] = [["zoo", *sys.argv[1:]]]
 else:
     record = json.loads((run / "result.json").read_text())
     name = arguments["--ckpt_path"]
@@ -124,13 +125,18 @@ def test_a_study_that_was_stopped_goes_on(place: Place) -> None:
 
 
 @pytest.mark.parametrize("grows", [True, False])
-def test_the_others_go_on_where_one_member_diverges(place: Place, *, grows: bool) -> None:
+def test_the_others_go_on_where_one_member_diverges(
+    place: Place, capsys: pytest.CaptureFixture[str], *, grows: bool
+) -> None:
     place.study = dataclasses.replace(place.study, grows=grows)
     (place.folder / "a0 diverges").touch()
     with pytest.raises(ZooError, match="member a0 of the study stopped"):
         place.run()
     assert [line.split()[:2] for line in place.log if line.startswith("fit")] == [["fit", m] for m in ("a0", "a3", "b")]
     assert place.drawn == ([["a3", "b"]] if grows else [])
+    told = capsys.readouterr().out
+    assert "begun and not trained and measured to the end, and so in no number: a0" in told
+    assert "not run yet" not in told
 
 
 def test_what_no_member_can_begin_with_is_tried_once(place: Place) -> None:
@@ -247,6 +253,57 @@ def test_findings_on_members_that_ran_elsewhere_are_kept(place: Place, tmp_path:
     assert read_study(place.folder / "study.json")["findings"] == findings
 
 
+def test_members_that_were_not_trained_alike_have_no_mean(place: Place, tmp_path: Path) -> None:
+    """A trial in the study's folder, a study that was changed in between, other data."""
+    place.run("--members", "a0", "--images", "7")
+    differ = r"a0 \(--images 7\) and a3 \(the study's options alone\) are both of the group A"
+    with pytest.raises(UsageError, match=differ):
+        place.run()
+    assert not [line for line in place.log if " a3 " in line]
+    place.run("--images", "7")
+    record = read_result(place.folder / "a3")
+    for field, value in (("overrides", {"--images": "9"}), ("dataset", {**record["dataset"], "fingerprint": "0" * 64})):
+        (place.folder / "a3/result.json").write_text(json.dumps({**record, field: value}))
+        with pytest.raises(UsageError, match="trained alike"):
+            place.run("--members", "b")
+    (place.folder / "a3/result.json").write_text(
+        json.dumps({**record, "overrides": {"--images": "7", "--compile": ""}})
+    )
+    place.run("--members", "b")
+    members = {**place.study.members, "a9": Member("A", [])}
+    place.study = dataclasses.replace(place.study, options=["--model.lr", "1"], members=members)
+    with pytest.raises(UsageError, match=r"a0 \(--images 7, without --model.lr\) and a9 \(the study"):
+        place.run("--members", "a9")
+
+
+def test_a_member_that_goes_on_with_its_own_settings_is_not_averaged_with_others(place: Place) -> None:
+    (place.folder / "power cut").touch()
+    with pytest.raises(ZooError, match="member a0"):
+        place.run("--images", "7")
+    (place.folder / "power cut").unlink()
+    record = place.folder / "a0/result.json"
+    place.run("--members", "a0")
+    record.write_text(json.dumps({**read_result(record), "overrides": {"--images": "7"}}))  # as its config.yaml has it
+    with pytest.raises(UsageError, match="trained alike"):
+        place.run()
+
+
+def test_groups_that_had_other_options_are_said_to(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    place.run("--members", "b", "--images", "7")
+    assert "not all members" not in capsys.readouterr().out
+    place.run()
+    assert "options beside the study's own: a0: the study's options alone; a3: the" in capsys.readouterr().out
+    assert (place.folder / "study.json").is_file()
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "reproductions/records").glob("*-study-*.json")), ids=lambda f: f.stem)
+def test_the_committed_studies_can_be_gone_on_with(file: Path, tmp_path: Path) -> None:
+    record = read_study(file)
+    study = script_of(record["paper"]).studies[record["study"]]
+    take_over(study, file, name=record["study"], folder=tmp_path / "study")
+    refuse_mixed(study, tmp_path / "study")
+
+
 def test_an_earlier_record_must_be_of_this_study(place: Place, tmp_path: Path) -> None:
     place.run()
     study = json.loads((place.folder / "study.json").read_text())
@@ -282,6 +339,17 @@ def test_the_tables_take_a_study(place: Place, tmp_path: Path) -> None:
         ("gan", "mnist", "B", None, "kd_x"),
         ("gan", None, None, "three", "runs"),
     ]
+
+
+def test_a_committed_study_is_not_replaced_by_a_part_of_it(place: Place, tmp_path: Path) -> None:
+    place.run()
+    file = keep(place.folder, tmp_path / "root")
+    whole = json.loads(file.read_text())
+    part = {**whole, **{of: {name: whole[of][name] for name in ("a0",)} for of in ("groups", "records")}}
+    (place.folder / "study.json").write_text(json.dumps(part))
+    with pytest.raises(RecordError, match=r"holds 2 members that are not in .* \(a3, \.\.\.\): give --earlier"):
+        keep(place.folder, tmp_path / "root")
+    assert json.loads(file.read_text()) == whole
 
 
 def test_bad_input(place: Place, tmp_path: Path) -> None:
@@ -325,4 +393,7 @@ def test_values_under_different_protocols_have_no_mean() -> None:
     with pytest.raises(RecordError, match=r"fd was taken .* old \(mnist, seed 2\), new \(mnist, seed 1\)"):
         values_of(records.values(), "fd", checkpoint="last")
     study = {"groups": dict.fromkeys(records, "A"), "records": records, "findings": {}}
-    assert study_table(study) == [["A", "fd", "2 +/- 0", "2 +/- 0", "2"], ["A", "fd", "2", "2", "1"]]
+    table = study_table(study)
+    assert table == [["A", "fd", "2 +/- 0", "2 +/- 0", "2"], ["A", "fd", "2", "2", "1"]]
+    assert note_on(table) == "note: a row for each protocol, not to be compared: fd of A"
+    assert note_on(table[:1]) == ""

@@ -181,6 +181,15 @@ def test_the_table_shows_names_as_they_are_and_neither_other_checkpoints_nor_a_b
     ]
 
 
+def test_the_table_holds_runs_that_have_not_ended(tmp_path: Path) -> None:
+    from zoo.commands.wandb.report import table
+
+    run = read_run(make_run(tmp_path / "a", finished=False))
+    assert table([run]).splitlines()[2:] == [
+        "| unknown paper digits a | fd_lenet2k | 50 | 200 | 60 | not recorded yet |"
+    ]
+
+
 @pytest.mark.usefixtures("offline")
 def test_a_report_is_refused_before_anything_is_sent(
     runs: list[Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -130,6 +130,14 @@ def test_the_settings_of_a_search() -> None:
     assert not best_settings(benchmark_of(*(replace(member, settings={}) for member in members))).rows
 
 
+def test_settings_of_runs_that_all_came_out_alike_tell_nothing() -> None:
+    """As where all diverged."""
+    members = [Outcome(f"r1-seed{i}", "r1", "r1", i, {"lr": 0.1 * i}, "diverged") for i in range(1, 7)]
+    record = benchmark_of(*members)
+    assert what_matters(record).rows == []
+    assert in_words(record) == ""
+
+
 def test_the_figures_of_a_search() -> None:
     """The setting on the axis is one that all members have, drawn from a range; one that diverged is shown, too."""
     members = []

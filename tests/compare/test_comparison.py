@@ -61,6 +61,12 @@ def test_figures_groups_and_winners(tmp_path: Path) -> None:
     assert reason.difference == "They differ in n_fake (2000 / 5000), labels (absent / uniform)"
 
 
+def test_runs_that_share_the_best_value_all_win(tmp_path: Path) -> None:
+    values = {0: 600.0, 400: 40.0}
+    runs = [make_run(tmp_path / name, seed=i, values=values) for i, name in enumerate("ab")]
+    assert comparison(*runs, make_run(tmp_path / "c", seed=2)).winners("fd_lenet2k") == {0, 1}
+
+
 def test_higher_is_better_turns_the_winner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     compared = comparison(
         make_run(tmp_path / "a", paper="gan", values={400: 60.0}),
@@ -118,6 +124,19 @@ def test_best_and_last_of_two_protocols_are_said_to_be(tmp_path: Path) -> None:
     assert compared.run_notes == [note]
 
 
+def test_figures_of_other_checkpoints_are_said_to_stand_in_the_csv(tmp_path: Path) -> None:
+    """They have no column, and made rows without a value."""
+    own = make_run(tmp_path / "a", tests={"images-000000200": 3.0})
+    both = make_run(tmp_path / "b", seed=1, tests={"last": 2.0, "images-000000200": 3.0})
+    compared = comparison(own, both)
+    assert [(f.run, f.cells["last"]) for f in compared.tested["fd_lenet"]] == [(1, "2 at 400")]
+    assert comparison(own).tested == {}
+    told = [note for note in compared.run_notes if "images-000000200" in note]
+    assert told == [f"gan digits seed {i}: was tested at images-000000200, too: --csv has the figures" for i in (0, 1)]
+    (file,) = write_tables(compared, {"csv": str(tmp_path / "t.csv")})
+    assert file.read_text().count("images-000000200") == 2
+
+
 def test_equal_tests_of_the_best_and_last_checkpoint_are_both_shown(tmp_path: Path) -> None:
     (figure,) = comparison(make_run(tmp_path / "a", tests={"best": 3.0, "last": 3.0})).tested["fd_lenet"]
     assert (figure.cells["best"], figure.cells["last"]) == ("3 at 400", "3 at 400")
@@ -154,6 +173,14 @@ def test_settings_and_circumstances_that_differ(tmp_path: Path) -> None:
         ("a.d", "{}"),
         ("e", "[1]"),
     ]
+
+
+def test_a_record_alone_has_no_settings_to_differ_in(tmp_path: Path) -> None:
+    """All of the others' settings stood there as what it lacks."""
+    runs = [make_run(tmp_path / name, model={"n_critic": i, "lr": 1}) for i, name in enumerate("ab")]
+    (tmp_path / "kept.json").write_bytes((runs[0] / "result.json").read_bytes())
+    assert comparison(runs[0], tmp_path / "kept.json").settings == []
+    assert comparison(*runs, tmp_path / "kept.json").settings == [("model.n_critic", ["0", "1", "not known"])]
 
 
 def test_the_text(tmp_path: Path) -> None:
@@ -212,6 +239,35 @@ def test_settings_that_are_not_the_recipes_stand_in_the_label(tmp_path: Path) ->
     record["commands"][0] += ["--model.n_critic=1", "--images", "9", "--keep.monitor", "x"]
     (tmp_path / "kept.json").write_text(json.dumps(record))
     assert comparison(tmp_path / "kept.json", runs[0]).labels == [one, "wgan digits"]  # a record alone: its commands
+
+
+def test_a_seed_stands_in_a_label_where_it_is_all_that_differs(tmp_path: Path) -> None:
+    def run(name: str, seed: int, **settings: Any) -> Path:
+        made = make_run(tmp_path / name, seed=seed)
+        config = yaml.safe_load((made / "config.yaml").read_text())
+        (made / "config.yaml").write_text(yaml.safe_dump({**config, **settings}))
+        return made
+
+    def named(*runs: Path) -> list[str]:
+        return comparison(*runs).labels
+
+    plain = run("plain", 0)
+    tuned = run("tuned", 1, init_from="/home/me/runs/dcgan.mnist", freeze_d=0, augment="color")
+    assert named(plain, tuned) == ["gan digits", "gan digits, augment color, init_from dcgan.mnist"]
+    longer = run("longer", 1, images=9_000)
+    assert named(plain, longer) == ["gan digits (plain)", "gan digits (longer)"]
+    looked_at = run("looked_at", 2, evaluation={"every": 7}, wandb="x")
+    assert named(plain, looked_at) == ["gan digits seed 0", "gan digits seed 2"]
+    record = json.loads((looked_at / "result.json").read_text())
+    record["dataset"]["fingerprint"] = "0" * 64  # other images
+    (looked_at / "result.json").write_text(json.dumps(record))
+    assert named(plain, looked_at) == ["gan digits (plain)", "gan digits (looked_at)"]
+    for name, seed, images in (("one", 0, "200"), ("two", 1, "400"), ("three", 2, "200")):
+        own = {**record, "seed": seed, "overrides": {"--images": images, "--model.note": "a --b"}}
+        (tmp_path / f"{name}.json").write_text(json.dumps(own))
+    one, two, three = (tmp_path / f"{name}.json" for name in ("one", "two", "three"))
+    assert named(one, three) == ["gan digits, note a --b seed 0", "gan digits, note a --b seed 2"]
+    assert named(one, two) == ["gan digits, note a --b (one.json)", "gan digits, note a --b (two.json)"]
 
 
 def test_updates_of_G_are_the_records_the_logs_or_in_proportion(tmp_path: Path) -> None:

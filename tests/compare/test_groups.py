@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+import yaml
 from made_runs import PROTOCOL, make_run
 
 from zoo.__main__ import parser
@@ -120,6 +121,54 @@ def test_values_that_are_not_finite_and_other_protocols_are_left_out_and_said(tm
     assert "seed 0 is there more than once: twice is left out" in notes
 
 
+def test_the_curve_of_a_group_is_of_the_protocol_that_its_means_are_of(tmp_path: Path) -> None:
+    runs = seeds(tmp_path, ends=(40.0, 44.0))
+    other = {**PROTOCOL, "n_fake": 9}
+    runs.append(
+        make_run(tmp_path / "gan2", seed=2, model={"of": "gan"}, protocol=other, values={0: 600.0, 200: 9e3, 400: 9e3})
+    )
+    (group,) = comparison(*runs).runs
+    assert [point.value for point in group.points("fd_lenet2k")] == [600, 84, 42]
+    assert [point.value for point in group.trace("loss_generator")] == pytest.approx([1.1, 1.2, 1.3, 1.4])
+
+
+def test_runs_on_other_images_are_no_seeds_of_one_another(tmp_path: Path) -> None:
+    """As two folders of images: their settings differ in nothing but where these lie."""
+
+    def on(name: str, seed: int, *, root: str, finished: bool = True) -> Path:
+        run = make_run(tmp_path / f"{name}{seed}-{root.replace('/', '')}", seed=seed, values={0: 9.0, 400: 1.0 + seed})
+        config = yaml.safe_load((run / "config.yaml").read_text())
+        config["data"] = {"class_path": "zoo.data.ImageFolder", "init_args": {"root": root}}
+        (run / "config.yaml").write_text(yaml.safe_dump(config if finished else {**config, "paper": "gan"}))  # of W&B
+        data = {"name": "ImageFolder", "fingerprint": name[0] * 64, "split": "train", "images": 300}
+        write_result(run, {**read_result(run), "dataset": data})
+        if not finished:
+            (run / "result.json").unlink()
+        return run
+
+    cats = [on("cats", 0, root="/data/cats"), on("cats", 1, root="/mnt/other/cats")]  # of two machines
+    dogs = [on("dogs", 2, root="/data/dogs"), on("dogs", 3, root="/data/dogs", finished=False)]
+    compared = comparison(*cats, *dogs)
+    assert [name for name, _ in compared.settings] == []
+    assert [(label, run.seeds) for label, run in zip(compared.labels, compared.runs, strict=True)] == [
+        ("gan on cats", "0, 1"),
+        ("gan on dogs", "2, 3"),
+    ]
+    assert [figure.cells["last"] for figure in compared.figures("fd_lenet2k")] == ["1.5 +/- 0.71 (2/4)", "3 (1/4)"]
+    for i, run in enumerate([*cats, dogs[0]]):
+        (tmp_path / f"{i}.json").write_bytes((run / "result.json").read_bytes())
+    assert [run.seeds for run in comparison(*sorted(tmp_path.glob("*.json"))).runs] == ["0, 1", "2"]
+
+
+def test_runs_of_a_group_that_saw_other_numbers_of_images_are_said_to(tmp_path: Path) -> None:
+    """As --trainer.max_time leaves them."""
+    first, second, *_ = seeds(tmp_path)
+    write_result(second, {**read_result(second), "images_seen": 1_300})
+    compared = comparison(first, second)
+    assert "its runs saw 400 to 1,300 images" in "\n".join(compared.run_notes)
+    assert "images" not in "\n".join(comparison(first).run_notes)
+
+
 def test_other_protocols_of_test_are_said_too(tmp_path: Path) -> None:
     runs = seeds(tmp_path)
     record = read_result(runs[2])
@@ -145,6 +194,8 @@ def test_a_group_names_the_hardware_of_all_its_runs(tmp_path: Path) -> None:
     write_result(RunDir(second), {**record, "hardware": {**record["hardware"], "gpus": ["a GPU"]}})
     (made,) = (dict(comparison(first, second).circumstances)["hardware"],)
     assert made == ["abacus, 1 core; a GPU"]
+    told = [note for note in comparison(first, second).run_notes if "differ" in note]
+    assert told == ["gan digits: its runs differ in hardware (abacus, 1 core; a GPU)"]
 
 
 def test_the_page_of_groups(tmp_path: Path) -> None:
@@ -169,6 +220,19 @@ def test_the_csv_has_a_row_for_each_value(tmp_path: Path) -> None:
     assert float(last["deviation"]) == pytest.approx(statistics.stdev(ENDS))
     assert {row["state"] for row in rows} == {"3 finished", "1 stopped, 2 missing"}
     assert all(len(row) == len(rows[0]) for row in rows)
+
+
+def test_the_csv_has_the_error_of_one_runs_value(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "a", tests={"last": 8.0}, tested="is_lenet")
+    record = read_result(run)
+    record["tests"][0]["values"]["is_lenet_std"] = 0.07
+    write_result(run, record)
+    compared = Comparison(*read_runs([run]))
+    assert compared.tested["is_lenet"][0].cells["last"] == "8 +/- 0.07 at 400"
+    (file,) = write_tables(compared, {"csv": str(tmp_path / "t.csv")})
+    with file.open(newline="") as handle:
+        row = next(r for r in csv.DictReader(handle) if r["measure"] == "is_lenet")
+    assert (row["value"], row["error"], row["deviation"], row["runs"]) == ("8.0", "0.07", "", "1")
 
 
 def test_a_record_is_not_written_over_nor_one_table_by_another(tmp_path: Path) -> None:

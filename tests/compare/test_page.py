@@ -14,7 +14,7 @@ from headless_browser import Page, browser, find_browser
 from made_runs import PROTOCOL, make_run
 from PIL import Image
 
-from zoo.commands.compare.charts import POINTS, Charts, thinned
+from zoo.commands.compare.charts import POINTS, Charts, styles_note, thinned
 from zoo.commands.compare.comparison import Comparison
 from zoo.commands.compare.page import page, write_page
 from zoo.commands.compare.pictures import evenly, first_row, grids_section, picture, positions
@@ -94,6 +94,13 @@ def test_the_data_of_the_charts(runs: Path) -> None:
     ]
     losses = [c["series"][0]["y"] for c in data["charts"] if c["title"].startswith("losses of")]
     assert losses == [[1.1, 1.2, 1.3, 1.4]] * 3 + [[1.1, 1.2]]
+
+
+def test_a_line_of_an_unknown_protocol_is_said_to_be_one(runs: Path) -> None:
+    """The run that was stopped is drawn like those of the first protocol."""
+    told = "compare lines of one style: solid <code>00000000347c</code>, dashed <code>00000000347f</code>"
+    note = styles_note(comparison(runs), "fd_lenet2k")
+    assert note == f"Protocols differ, {told}; solid too where none is recorded yet, which may be any."
 
 
 def test_a_script_element_cannot_be_ended_by_a_label(runs: Path) -> None:
@@ -272,6 +279,23 @@ def test_a_point_lies_where_its_value_says(tab: Page, written: Path) -> None:
     assert [y for _, y in points] == pytest.approx([tab.run(f"{plot}.y({v})") for v in (600, 50, 60)], abs=0.1)
     assert points[0][1] < points[2][1] < points[1][1]  # downwards on the screen is lower
     assert tab.run(COUNT.format(f"{LARGE} path.mark.best")) == 4
+
+
+@pytest.mark.parametrize("values", [(11_950.0, 11_000.0, 11_400.0), (4e-4, 2e-4, 1.5e-4), (-1.002e9, -1.001e9, -1.0e9)])
+def test_the_labels_of_an_axis_say_where_its_ticks_are(
+    tab: Page, tmp_path: Path, values: tuple[float, float, float]
+) -> None:
+    make_run(tmp_path / "a", values=dict(zip((100, 200, 400), values, strict=True)))
+    tab.open(write_page(comparison(tmp_path), tmp_path / "page.html"), width=1280)
+    axis = (
+        f"[...document.querySelectorAll('{LARGE} svg text[text-anchor=end]')].filter((t) => +t.getAttribute('x') < 80)"
+    )
+    labels = [float(text) for text in tab.run(f"{axis}.map((t) => t.textContent)")]
+    places = [float(y) - 4 for y in tab.run(f"{axis}.map((t) => t.getAttribute('y'))")]
+    plot = f"document.querySelector('{LARGE}').plot"
+    assert places == pytest.approx([tab.run(f"{plot}.y({label!r})") for label in labels], abs=0.1)
+    assert len(set(labels)) == len(labels) >= 3
+    assert tab.run(f"{INSIDE}({LARGE!r})")
 
 
 def test_runs_are_hidden_and_shown(tab: Page, written: Path) -> None:

@@ -10,6 +10,7 @@ from made_runs import START, make_run, write_rows
 
 from zoo.commands import records
 from zoo.commands.compare.comparison import Comparison
+from zoo.commands.compare.groups import grouped
 from zoo.commands.compare.page import write_page
 from zoo.commands.compare.reading import read_run, read_runs
 from zoo.commands.compare.runs import training_seconds
@@ -29,6 +30,41 @@ def test_a_finished_run(tmp_path: Path) -> None:
     assert run.tests["last"]["values"] == {"fd_lenet": 70.0}
     assert sorted(run.grids) == [0, 200, 400]
     assert run.notes == ()
+
+
+def test_what_describes_has_no_best_whatever_an_older_version_took_for_better(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The committed record has the gradient norm of the untrained critic as the best."""
+    file = Path(__file__).parents[2] / "reproductions/records/wgan_gp-mnist-seed0.json"
+    assert json.loads(file.read_text())["measures"]["critic_gradient_norm"]["better"] == "lower"
+    text = as_text(Comparison(*read_runs([file])))
+    assert "critic_gradient_norm while training (a description, not a score)" in text
+    assert text.count("0.6065") == 1  # before training
+    records.tell(file)
+    assert "  critic_gradient_norm     last 1.0795" in capsys.readouterr().out.splitlines()
+
+
+def test_a_run_that_goes_on_after_its_record_is_said_to(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "a")
+    assert not read_runs([run])[0][0].notes
+    with (run / "metrics.jsonl").open("a") as log:
+        log.write(json.dumps({"images_seen": 900, "fd_lenet2k": 3.0, "time": 1_700_000_090.0}) + "\n")
+    ((found,), _) = read_runs([run])
+    assert found.notes == ("it was gone on with: its curves reach 900 images, its figures are of its record, of 400",)
+    assert found.measures["fd_lenet2k"]["best"]["value"] == 50
+
+
+@pytest.mark.parametrize("seed", ["'3'", "[1]", "true"])
+def test_a_seed_that_is_none_is_not_known(tmp_path: Path, seed: str) -> None:
+    """As someone wrote it into a config.yaml."""
+    runs = [make_run(tmp_path / name, seed=i, finished=False) for i, name in enumerate("ab")]
+    text = (runs[1] / "config.yaml").read_text()
+    (runs[1] / "config.yaml").write_text(text.replace("seed_everything: 1", f"seed_everything: {seed}"))
+    found, _ = read_runs(runs)
+    assert [run.seed for run in found] == [0, None]
+    (group,) = grouped(found)
+    assert [member.seed for member in group.averaged] == [None, 0]
 
 
 def test_several_calls_of_test_on_one_checkpoint(tmp_path: Path) -> None:

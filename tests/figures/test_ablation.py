@@ -71,6 +71,30 @@ def test_a_measure_of_the_best_checkpoint_alone_is_in_no_row() -> None:
     assert pggan.table1_findings(runs) == pggan.table1_findings(RUNS)
 
 
+def test_rows_under_other_protocols_are_not_compared(capsys: pytest.CaptureFixture[str]) -> None:
+    """But for what follows from the rows themselves: some have BatchNorm, which is estimated again."""
+
+    def under(run: Any, **protocol: Any) -> Any:
+        (test,) = run.record["tests"]
+        taken = {**test, "protocols": {"swd10k_avg": "p"}}
+        return SimpleNamespace(record={"tests": [taken], "protocols": {"p": {"n_real": 9, **protocol}}})
+
+    runs = {
+        "a-seed0": under(RUNS["a-seed0"], dataset_fingerprint="full", batchnorm="reestimated"),
+        "a-seed1": under(RUNS["a-seed1"], dataset_fingerprint="full", batchnorm="running"),
+        "b-seed0": under(RUNS["b-seed0"], dataset_fingerprint="full", batchnorm="running"),
+    }
+    assert pggan.table1_findings(runs)["swd10k_avg, row b minus row a"] == -6
+    assert capsys.readouterr().out == ""
+    runs["b-seed0"] = under(RUNS["b-seed0"], dataset_fingerprint="official split")
+    assert "is_x" in values_by_row(runs, rows=ROWS, families=("swd", "is"))
+    assert pggan.table1_findings(runs) == {}
+    assert [*pggan.table1_figures(runs)] == []
+    assert "swd10k_avg is not compared: members were measured under protocols that differ in dataset_fingerprint" in (
+        capsys.readouterr().out
+    )
+
+
 def test_rows_stand_from_left_to_right() -> None:
     ((name, figure),) = row_figures(values_by_row(RUNS, rows=ROWS, families=("swd",)), name="rows")
     (ax,) = figure.axes  # type: ignore[union-attr]

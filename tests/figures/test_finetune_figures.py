@@ -45,6 +45,14 @@ def test_one_curve_a_member_but_the_source() -> None:
     assert set(ax.lines[1].get_ydata()) == {20.0}
 
 
+def test_without_a_distance_from_scratch_there_is_nothing_to_compare_with() -> None:
+    """All of its distances were not finite."""
+    runs = {**RUNS, "scratch": run()}
+    assert study_findings(runs) == {}
+    ((_, figure),) = study_figures(runs)
+    assert "where scratch ends" not in [text.get_text() for text in figure.axes[0].get_legend().get_texts()]  # type: ignore[union-attr]
+
+
 def arm(folder: Path, *values: float) -> Any:
     """A run with a distance at each 100 images, and grids of 3x3 grey images before and after."""
     made = run(*values)

@@ -71,6 +71,15 @@ def test_the_measures_are_drawn_over_images_with_shaded_fades(run: FinishedRun) 
         assert [text.get_text() for text in legend.get_texts()].count("new layers fade in") == 1
 
 
+def test_every_level_is_drawn(run: FinishedRun) -> None:
+    """Those of 1024x1024, and their mean: eight lines, more than there are colours."""
+    names = [f"swd2k_{side}" for side in (1024, 128, 16, 256, 32, 512, 64, "avg")]
+    run.rows[:] = [{"images_seen": n, **dict.fromkeys(names, 9.0)} for n in (0, 30)]
+    lines = figures.measures(run, GROWTH).axes[0].lines
+    assert [line.get_label() for line in lines] == names
+    assert len({(line.get_color(), line.get_linestyle()) for line in lines}) == len(names)
+
+
 @pytest.mark.parametrize("num_classes", [None, 3])
 def test_all_figures_of_a_run(run: FinishedRun, tmp_path: Path, num_classes: int | None) -> None:
     files = write(run_figures(tiny(num_classes=num_classes), run), tmp_path / "figures")

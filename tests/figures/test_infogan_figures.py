@@ -96,3 +96,12 @@ def test_an_arm_without_figures_hides_no_other() -> None:
     ((_, figure),) = code_figures(both)
     left = figure.axes[0]  # type: ignore[union-attr]
     assert [len(collection.get_offsets()) for collection in left.collections[::2]] == [1]
+
+
+def test_an_arm_of_several_protocols_has_no_median() -> None:
+    runs = {"paper-seed3": with_errors(0.3), "paper-seed4": with_errors(0.1)}
+    for run, fingerprint in zip(runs.values(), ("a", "b"), strict=True):
+        run.record["tests"][0]["protocols"] = {"code_error": fingerprint}
+        run.record["protocols"] = {fingerprint: {"dataset_fingerprint": fingerprint}}
+    assert code_findings(runs) == {"code_classes median, paper": 8.0}
+    assert [name for name, _ in code_figures(runs)] == ["code_errors"]

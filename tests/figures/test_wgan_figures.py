@@ -1,11 +1,15 @@
 """WGAN's figures with a known answer."""
 
 import math
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 
-from zoo.experiments.wgan import line_distances, trained_on_gaussians
+from zoo.experiments.wgan import against_gan_figures, line_distances, trained_on_gaussians
+from zoo.runs.folder import RunDir
 
 
 @pytest.mark.parametrize("theta", [-1.5, -0.3, 0.05, 1.0])
@@ -35,3 +39,12 @@ def test_the_discriminator_saturates_where_the_critic_does_not() -> None:
         slopes[kind] = float(x.grad.abs().max()) / (1.0 if kind == "discriminator" else spread)
     assert slopes["discriminator"] < 0.02
     assert slopes["critic"] > 0.1
+
+
+def test_a_trial_too_short_for_the_estimate_has_the_other_figure(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """WGAN's warm start is longer than it: its log has no estimate."""
+    short: Any = SimpleNamespace(rows=[{"images_seen": 64, "loss_discriminator": 1.2}], dir=RunDir(tmp_path))
+    assert [name for name, _ in against_gan_figures({"wgan": short, "gan": short})] == ["figure4_gan"]
+    assert "figure3_wgan is left out" in capsys.readouterr().out

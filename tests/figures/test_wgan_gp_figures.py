@@ -75,6 +75,15 @@ def test_findings_and_the_drawing_of_a_study() -> None:
     )
 
 
+def test_scores_of_other_protocols_are_not_counted_together() -> None:
+    runs = study()
+    for name, run in runs.items():
+        run.record = {**run.record, "protocols": {"p": {"version": 2 if name == "gan-0" else 1}}}
+        run.record["tests"] = [{**test, "protocols": {"is_lenet": "p"}} for test in run.record["tests"]]
+    assert set(architecture_findings(runs).values()) == {0}
+    assert [name for name, _ in architecture_figures(runs)] == ["networks"]
+
+
 SWISS = ToyPoints(distribution="swissroll")
 
 

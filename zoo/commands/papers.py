@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 
 from zoo.commands.references import papers
 from zoo.commands.results.results import Result, data_of, results
@@ -82,10 +83,10 @@ def table(paper: str, reached: list[Result]) -> Iterator[tuple[str, ...]]:
 
 def times_of(paper: str) -> dict[str, str]:
     """{recipe: what its newest committed run took, and on what} of a paper's records, those in studies left out."""
+    files = (folder_of_scripts() / "records").glob(f"{paper}-*.json")
+    records = [read_result(file) for file in sorted(files) if not is_study(file)]
     found = {}
-    for file in sorted((folder_of_scripts() / "records").glob(f"{paper}-*.json")):
-        if not is_study(file):
-            record = read_result(file)
-            on = " ".join(record["hardware"]["gpus"][:1]) or cores(record["hardware"]["cores"])
-            found[record["recipe"]] = f"{duration(record['wall_time_s'])} for {record['images_seen']:,} ({on})"
+    for record in sorted(records, key=lambda record: datetime.fromisoformat(record["finished"])):
+        on = " ".join(record["hardware"]["gpus"][:1]) or cores(record["hardware"]["cores"])
+        found[record["recipe"]] = f"{duration(record['wall_time_s'])} for {record['images_seen']:,} ({on})"
     return found

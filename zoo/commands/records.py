@@ -8,7 +8,7 @@ from pathlib import Path
 from zoo.commands.benchmark.members import MEASURED
 from zoo.commands.benchmark.record import FILE, is_benchmark, read_record
 from zoo.errors import RecordError, ZooError
-from zoo.experiments.measures import MEASURES, study_table
+from zoo.experiments.measures import MEASURES, note_on, study_table, while_training
 from zoo.runs.folder import CONFIG_FILE, METRICS_FILE, RESULT_FILE, of_wandb
 from zoo.runs.record import read_result
 from zoo.runs.study import STUDY_FILE, is_study, read_study
@@ -44,8 +44,10 @@ def tell(file: Path) -> None:
     if is_study(file):
         study = read_study(file)
         say(f"{file}: study {study['study']}, {len(study['records'])} runs")
-        for group, name, best, last, runs in study_table(study):
+        for group, name, best, last, runs in (table := study_table(study)):
             say(f"  {group:24} {name:24} best {best or '-'}, last {last or '-'} ({runs} runs)")
+        if note := note_on(table):
+            say(f"  {note}")
         return
     if is_benchmark(file):
         tell_benchmark(file)
@@ -53,7 +55,7 @@ def tell(file: Path) -> None:
     record = read_result(file)
     data = f"{record['dataset']['name']} ({record['dataset']['images']:,})"
     say(f"{file}: {record['paper']} {record['recipe']}, {record['images_seen']:,} images of {data}")
-    for name, measure in record["measures"].items():
+    for name, measure in while_training(record).items():
         best, last = measure["best"], measure["last"]
         chosen = "" if measure["better"] == "neither" else f"best {digits(best['value'])} at {best['images_seen']:,}, "
         say(f"  {name:24} {chosen}last {digits(last['value'])}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from zoo.experiments.measures import MEASURES, measures_of
 from zoo.experiments.pictures.drawing import SERIES, Drawings, new_figure, series
 from zoo.models.trained import FinishedRun
-from zoo.runs.study import values_of
+from zoo.runs.study import comparable, values_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,6 +20,8 @@ def values_by_row(
 ) -> dict[str, dict[str, list[float]]]:
     """{measure: {row: its values at the last checkpoints}} of members named ROW-seedN, in the order of the rows.
 
+    A measure whose protocols differ in more than the networks is left out.
+
     Args:
         runs: the members, in any order.
         rows: of the table, from above.
@@ -31,7 +33,8 @@ def values_by_row(
             value = values_of([run.record], measure, checkpoint="last")
             if value and measure.startswith(tuple(families)):  # one may have been taken at the best checkpoint alone
                 found.setdefault(measure, {}).setdefault(row, []).extend(value)
-    return found
+    records = [run.record for run in runs.values()]
+    return {measure: values for measure, values in found.items() if comparable(records, measure)}
 
 
 def step_findings(values: Values, *, aside: Collection[str] = ()) -> dict[str, float]:

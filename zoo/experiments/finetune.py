@@ -30,7 +30,7 @@ def study_figures(runs: Mapping[str, FinishedRun]) -> Drawings:
     for colour, (name, run) in zip(SERIES, ((n, r) for n, r in runs.items() if n != SOURCE), strict=False):
         images, value = series(run.rows, measure)
         ax.plot(images, value, color=colour, label=name, marker=".")
-        if name == SCRATCH:
+        if name == SCRATCH and len(value):
             ax.axhline(value[-1], color=colour, linewidth=0.8, linestyle="--", label="where scratch ends")
     ax.set_yscale("log")
     ax.set_xlabel("real images seen")
@@ -42,9 +42,11 @@ def study_figures(runs: Mapping[str, FinishedRun]) -> Drawings:
 def study_findings(runs: Mapping[str, FinishedRun]) -> dict[str, float]:
     """`share_of_images_X`: images at which X is as near as the scratch run is at its end, over the scratch run's.
 
-    A member that never gets there has none.
+    A member that never gets there has none; nor has any where the scratch run has no finite distance.
     """
     images, value = series(runs[SCRATCH].rows, monitored(runs[SCRATCH]))
+    if not len(value):
+        return {}
     findings = {}
     for name, run in runs.items():
         seen, distance = series(run.rows, monitored(run))

@@ -11,7 +11,7 @@ import numpy as np
 
 from zoo.experiments.pictures.drawing import GREY, SERIES, Drawings, new_figure, series
 from zoo.models.trained import FinishedRun
-from zoo.runs.study import values_of
+from zoo.runs.study import comparable, values_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,7 +32,9 @@ def arms_of(runs: Mapping[str, FinishedRun]) -> dict[str, dict[str, FinishedRun]
 
 
 def errors_of(runs: Mapping[str, FinishedRun], *, measure: str = "code_error") -> dict[str, float]:
-    """{seed: the last checkpoint's value}, of those that have one."""
+    """{seed: the last checkpoint's value}, of those that have one; none where protocols differ."""
+    if not comparable([run.record for run in runs.values()], measure):
+        return {}
     values = {seed: values_of([run.record], measure, checkpoint="last") for seed, run in runs.items()}
     return {seed: value[0] for seed, value in values.items() if value}
 

@@ -3,6 +3,7 @@
 A paper's experiment (`zoo.experiments.<paper>`) takes them; a value that is not declared is refused where it is taken.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import mean, stdev
 from typing import Any
@@ -52,6 +53,15 @@ def measures_of(records: Iterable[Mapping[str, Any]]) -> list[str]:
     return [name for name in names if not MEASURES.is_secondary(name)]
 
 
+def while_training(record: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The `measures` of a record. What merely describes has no best, though an older version took low values for it."""
+    found = {name: dict(measure) for name, measure in record["measures"].items()}
+    for name, measure in found.items():
+        if MEASURES.better(name) == "neither":
+            measure |= {"better": "neither", "best": measure["last"]}
+    return found
+
+
 def mean_and_std(values: Sequence[float]) -> tuple[float, float | None]:
     """Mean and standard deviation over runs (n - 1); of one run, no deviation."""
     return mean(values), stdev(values) if len(values) > 1 else None
@@ -68,3 +78,10 @@ def study_table(record: Mapping[str, Any]) -> list[list[str]]:
                 rows.append([group, measure, *told, str(len(last))])
     n = str(len(record["records"]))
     return rows + [["all", name, "", f"{value:.4g}", n] for name, value in record["findings"].items()]
+
+
+def note_on(rows: Iterable[Sequence[str]]) -> str:
+    """What a reader of `study_table` must know of measures that have several rows in a group; "" of none."""
+    counts = Counter((group, measure) for group, measure, *_ in rows)
+    several = [f"{measure} of {group}" for (group, measure), n in counts.items() if n > 1]
+    return f"note: a row for each protocol, not to be compared: {', '.join(several)}" if several else ""

@@ -27,9 +27,7 @@ CHECKPOINTS = 5  # evaluations that a correlation over them needs
 
 def run_figures(module: WGAN, run: FinishedRun) -> Drawings:
     """`figure3`: the critic's estimate over generator updates, with samples along it; `correlation`, if evaluated."""
-    points = len(series(run.rows, "wasserstein_estimate")[0])
-    if points < MEDIAN_WIDTH:
-        say(f"figure3 is left out: the critic's estimate is a median of {MEDIAN_WIDTH} points, and there are {points}")
+    if not estimated(run, figure="figure3"):
         return
     yield "figure3", estimate_with_samples(run)
     if distance := distance_name(run):
@@ -40,9 +38,18 @@ def run_figures(module: WGAN, run: FinishedRun) -> Drawings:
             say(f"correlation is left out: it needs {CHECKPOINTS} evaluations after the start, and there are {taken}")
 
 
+def estimated(run: FinishedRun, *, figure: str) -> bool:
+    """Whether there are points enough for the median filter of the critic's estimate; says where there are not."""
+    points = len(series(run.rows, "wasserstein_estimate")[0])
+    if points < MEDIAN_WIDTH:
+        say(f"{figure} is left out: the critic's estimate is a median of {MEDIAN_WIDTH} points, and there are {points}")
+    return points >= MEDIAN_WIDTH
+
+
 def against_gan_figures(runs: Mapping[str, FinishedRun]) -> Drawings:
     """Figures 3 and 4 side by side: WGAN's estimate falls as samples improve, the GAN's JS estimate does not."""
-    yield "figure3_wgan", estimate_with_samples(runs["wgan"])
+    if estimated(runs["wgan"], figure="figure3_wgan"):
+        yield "figure3_wgan", estimate_with_samples(runs["wgan"])
     yield "figure4_gan", js_with_samples(runs["gan"])
 
 

@@ -23,7 +23,7 @@ from zoo.experiments.wgan_gp_critic import critic_surface, critic_weights, gradi
 from zoo.metrics.points import exact_wasserstein
 from zoo.models.trained import FinishedRun
 from zoo.models.wgan_gp import WGANGP
-from zoo.runs.study import values_of
+from zoo.runs.study import comparable, values_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -258,9 +258,11 @@ THRESHOLDS = tuple(1 + 0.5 * i for i in range(19))  # 1.0, 1.5, ... 10: the scor
 def scores_of_networks(runs: Mapping[str, FinishedRun], *, measure: str) -> dict[str, dict[str, float]]:
     """{"gan", "wgan-gp": {architecture: the last checkpoint's score}} of members named METHOD-ARCHITECTURE.
 
-    Architectures that one of the methods lacks, or has no score of, are left out.
+    Architectures that one of the methods lacks, or has no score of, are left out; all, where protocols differ.
     """
     scores: dict[str, dict[str, float]] = {"gan": {}, "wgan-gp": {}}
+    if not comparable([run.record for run in runs.values()], measure):
+        return scores
     for name, run in runs.items():
         method, _, architecture = name.rpartition("-")
         if value := values_of([run.record], measure, checkpoint="last"):

@@ -8,9 +8,12 @@ from zoo.errors import RecordError
 from zoo.runs import schema
 from zoo.runs.plain import read_json
 from zoo.runs.record import tests_of, validate_result
+from zoo.runs.text import say
 
 STUDY_FILE = "study.json"
 SCHEMA_VERSION = 1
+#: Fields of a protocol that follow from the networks that are measured: a table of networks compares across them.
+OF_NETWORKS = ("batchnorm", "batchnorm_samples", "weights")
 FIELDS = ("schema", "paper", "study", "summary", "groups", "records", "findings")
 
 
@@ -95,3 +98,20 @@ def values_of(records: Iterable[Mapping[str, Any]], measure: str, *, checkpoint:
         told = ", ".join(f"{key} ({record['recipe']}, seed {record['seed']})" for key, record in protocols.items())
         raise RecordError(f"{measure} was taken under different protocols, {told}: `test` those runs by one version")
     return values
+
+
+def differences(records: Iterable[Mapping[str, Any]], measure: str) -> list[str]:
+    """Fields in which protocols of a measure at "last" differ, so that its values may not be compared."""
+    tests = [(record, tests_of(record).get("last")) for record in records]
+    keys = [(record.get("protocols", {}), test["protocols"].get(measure)) for record, test in tests if test]
+    known = [protocols[key] for protocols, key in keys if key in protocols]
+    names = dict.fromkeys(name for protocol in known for name in protocol if name not in OF_NETWORKS)
+    return [name for name in names if any(protocol.get(name) != known[0].get(name) for protocol in known)]
+
+
+def comparable(records: Iterable[Mapping[str, Any]], measure: str) -> bool:
+    """Whether values of a measure at "last" may be compared; says why where they may not."""
+    fields = differences(records, measure)
+    if fields:
+        say(f"{measure} is not compared: members were measured under protocols that differ in {', '.join(fields)}")
+    return not fields

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from zoo.errors import UsageError, ZooError
-from zoo.experiments.measures import study_table
+from zoo.experiments.measures import note_on, study_table
 from zoo.runs.children import Children
 from zoo.runs.folder import RESULT_FILE, RunDir, write_atomically
-from zoo.runs.record import read_result
+from zoo.runs.record import NAMED_FILES, overridden, read_result, set_by
 from zoo.runs.state import in_use
 from zoo.runs.study import SCHEMA_VERSION, STUDY_FILE, read_study, validate_study
 from zoo.runs.text import print_table, say
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from zoo.experiments.pictures.drawing import Drawings
     from zoo.models.trained import FinishedRun
 
+#: Options in which runs that are averaged may differ: they change how a sum is rounded, and not what is trained.
+COMPUTING = ("--compile", "--matmul_precision", "--trainer.")
 ERROR = 1  # status of a command that met an error, see `zoo.runs.process.orderly`
 Runs: TypeAlias = "Mapping[str, FinishedRun]"
 
@@ -86,13 +88,15 @@ def run_study(
         chosen: names of the members to run now, or none for all.
 
     Raises:
-        UsageError: an unknown member.
+        UsageError: an unknown member, or one that would be trained otherwise than those of its group that are there.
         ZooError: members that failed, at the end; what others reached is kept.
     """
     if unknown := set(chosen) - study.members.keys():
         raise UsageError(
             f"study {name} has no member {', '.join(sorted(unknown))}: there are {', '.join(study.members)}"
         )
+    anew = [member for member in chosen or study.members if not (folder / member / "checkpoints/last.ckpt").is_file()]
+    refuse_mixed(study, folder, anew=anew, options=options)
     failed = [
         member
         for member in chosen or study.members
@@ -108,9 +112,14 @@ def conclude(study: Study, *, name: str, folder: Path, paper: str) -> None:
     """Draws and tabulates what there is: all members, or those that are finished where the study grows."""
     done = [member for member in study.members if finished(folder / member)]
     if missing := [member for member in study.members if member not in done]:
-        say(f"not run yet: {', '.join(missing)}")
+        begun = [member for member in missing if RunDir(folder / member).holds_run]
+        if waiting := [member for member in missing if member not in begun]:
+            say(f"not run yet: {', '.join(waiting)}")
+        if begun:
+            say(f"begun and not trained and measured to the end, and so in no number: {', '.join(begun)}")
         if not (study.grows and done):
             return
+    refuse_mixed(study, folder)
     from zoo.experiments.pictures.drawing import write  # these bring torch
     from zoo.models import TRAINED
     from zoo.models.trained import FinishedRun
@@ -124,8 +133,67 @@ def conclude(study: Study, *, name: str, folder: Path, paper: str) -> None:
         record = study_record(study, runs, name=name, paper=paper, before=on_members(before, alone))
         validate_study(record)
         write_atomically(folder / STUDY_FILE, json.dumps(record, indent=2) + "\n")
-        print_table(["group", "measure", "best", "last", "runs"], study_table(record))
+        table = study_table(record)
+        print_table(["group", "measure", "best", "last", "runs"], table)
+        if note := note_on(table):
+            say(note)
         say(f"record  {folder / STUDY_FILE}")
+
+
+def refuse_mixed(study: Study, folder: Path, *, anew: Iterable[str] = (), options: Sequence[str] = ()) -> None:
+    """Refuses members of one group that were not trained alike, and says where groups were not.
+
+    As where one had `--images 1000` for a trial, or the study gave other options then: a mean would be of neither.
+
+    Args:
+        study: whose members they are.
+        folder: of the study; those count of which there is a record.
+        anew: members that are about to begin.
+        options: of `fit`, with which they begin.
+
+    Raises:
+        UsageError: naming two members, and how each was trained.
+    """
+    given = {name: [*study.options, *entry.options] for name, entry in study.members.items()}
+    ways = {name: otherwise(overridden([fit_command([*given[name], *options])]), given[name]) for name in anew}
+    data: dict[str, str] = {}
+    for name in study.members:
+        if (folder / name / RESULT_FILE).is_file():
+            record = read_result(folder / name)
+            ways[name] = otherwise(set_by(record), given[name])
+            data[name] = (
+                f"recipe {record['recipe']} on {record['dataset']['name']} {record['dataset']['fingerprint'][:8]}"
+            )
+    for told in (ways, data):
+        first: dict[str, str] = {}
+        for name in (name for name in study.members if name in told):
+            group = study.members[name].group
+            other = first.setdefault(group, name)
+            if told[other] != told[name]:
+                raise UsageError(
+                    f"{other} ({told[other]}) and {name} ({told[name]}) are both of the group {group} and not trained "
+                    "alike: their mean would be of neither. Give the same options, choose another --run_dir, or move "
+                    "one of them out of the way"
+                )
+    if len(set(ways.values())) > 1:
+        every = "; ".join(f"{name}: {ways[name]}" for name in study.members if name in ways)
+        say(f"note: not all members have the same options beside the study's own: {every}")
+
+
+def fit_command(options: Sequence[str]) -> list[str]:
+    """A command line of `fit`, as `zoo.runs.record` reads it."""
+    return ["zoo", "fit", "", *options]
+
+
+def otherwise(had: Mapping[str, str], given: Sequence[str]) -> str:
+    """In what the settings that a run had differ from the options that its study gives it, as "--images 1000"."""
+    wanted = overridden([fit_command(given)])
+    own, wanted = ({k: Path(v).name if k in NAMED_FILES else v for k, v in one.items()} for one in (had, wanted))
+    other = sorted(k for k in {**own, **wanted} if own.get(k) != wanted.get(k) and not k.startswith(COMPUTING))
+    return (
+        ", ".join(f"{k} {own[k]}".rstrip() if k in own else f"without {k}" for k in other)
+        or "the study's options alone"
+    )
 
 
 def take_over(study: Study, file: Path, *, name: str, folder: Path) -> None:

@@ -20,13 +20,12 @@ from zoo.runs.folder import RunDir, replacing, write_atomically
 from zoo.runs.plain import read_json
 from zoo.runs.record import set_by, tests_of, validate_result, without_folders
 from zoo.training.benchmark import Preset
+from zoo.training.study import COMPUTING
 
 FILE = "benchmark.json"
 PLACE = Path("reproductions/records/benchmark")
 SCHEMA_VERSION = 1
 ENDED = (*MEASURED, "diverged")  # states of members that need not be run again
-#: Options in which members of one benchmark may differ: they change how a sum is rounded, and not what is trained.
-COMPUTING = ("--compile", "--matmul_precision", "--trainer.")
 HEAD = ("name", "summary", "measure", "curve")
 MEMBER: dict[str, schema.Check] = {
     **dict.fromkeys(("objective", "label", "state"), schema.text),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from zoo.commands.benchmark.cells import between, direction, states
 from zoo.commands.benchmark.members import MEASURED
 from zoo.commands.benchmark.record import BenchmarkRecord
@@ -76,7 +78,7 @@ def correlations(record: BenchmarkRecord) -> dict[tuple[str, str], Interval]:
             pairs = [(x, sign * y) for x, y in values if x is not None and y is not None]
             if len(pairs) >= FEWEST_PAIRS and len({x for x, _ in pairs}) > 1:
                 found[label, name] = rank_correlation(*zip(*pairs, strict=True))
-    return found
+    return {key: value for key, value in found.items() if not math.isnan(value.value)}  # all came out alike
 
 
 def in_words(record: BenchmarkRecord) -> str:

@@ -161,7 +161,9 @@ def styles_note(comparison: Comparison, name: str) -> str:
     if len(protocols) < 2:
         return ""
     named = ", ".join(f"{STYLES[g % len(STYLES)]} <code>{escape(protocols[g])}</code>" for g in sorted(protocols))
-    return f"Protocols differ, compare lines of one style: {named}."
+    unknown = any(f.group < 0 for f in comparison.figures(name))
+    more = f"; {STYLES[0]} too where none is recorded yet, which may be any" if unknown else ""
+    return f"Protocols differ, compare lines of one style: {named}{more}."
 
 
 def training_section(charts: Charts) -> str:

@@ -13,7 +13,8 @@ from zoo.runs.record import hardware
 from zoo.runs.text import number, printable
 from zoo.training.scripts import reported_by
 
-PLACES = ("data.init_args.root", "data_dir", "trainer.default_root_dir", "wandb")  # where, not what
+#: Where, not what; and what the labels say, and the settings of runs that W&B holds alone.
+PLACES = ("data.init_args.root", "data_dir", "trainer.default_root_dir", "wandb", "paper")
 SECTIONS = ("", "model", "data", "evaluation", "keep", "trainer")  # the order of settings; "" are those of no section
 
 
@@ -90,13 +91,13 @@ class Comparison:
     @cached_property
     def tested(self) -> dict[str, list[Figure]]:
         """{measure: figures of `test` beside what the papers report}."""
-        names = dict.fromkeys(name for run in self.runs for t in run.tests.values() for name in t["values"])
+        names = dict.fromkeys(name for run in self.runs for t in at_ends(run.tests).values() for name in t["values"])
         return {name: self._tested(name) for name in names if not MEASURES.is_secondary(name)}
 
     def _tested(self, name: str) -> list[Figure]:
         found = []
         for i, run in enumerate(self.runs):
-            taken = {at: test for at, test in run.tests.items() if name in test["values"]}
+            taken = {at: test for at, test in at_ends(run.tests).items() if name in test["values"]}
             if taken:
                 keys = protocols_of(taken, name)
                 found.append((i, run, taken, next(iter(keys.values()), "")))
@@ -117,15 +118,15 @@ class Comparison:
         ]
 
     def winners(self, measure: str) -> set[int]:
-        """The best run of each protocol under which at least two runs were measured."""
-        found = set()
+        """The best run of each protocol under which at least two runs were measured; several where these share it."""
+        found: set[int] = set()
         figures = self.figures(measure)
         for group in {figure.group for figure in figures} - {-1}:
             values = {f.run: self.runs[f.run].measures[measure]["best"]["value"] for f in figures if f.group == group}
             finite = {run: value for run, value in values.items() if value is not None}
             if len(finite) > 1 and self.better(measure) != "neither":
-                pick = min if self.better(measure) == "lower" else max
-                found.add(pick(finite, key=lambda run: finite[run]))
+                best = (min if self.better(measure) == "lower" else max)(finite.values())
+                found |= {run for run, value in finite.items() if value == best}
         return found
 
     @cached_property
@@ -143,11 +144,13 @@ class Comparison:
 
     @cached_property
     def settings(self) -> list[tuple[str, list[str]]]:
-        """The settings in which runs differ: name, and the value of each run ("" where it has no such setting)."""
+        """The settings in which runs differ: name, and the value of each run; "" where it has no such setting, "not
+        known" of one whose settings are not here, such as a record alone."""
         flat = [dict(flatten(run.config)) for run in self.runs]
         names = dict.fromkeys(name for settings in flat for name in settings if name not in PLACES)
-        rows = [(name, [settings.get(name, "") for settings in flat]) for name in names]
-        return sorted((row for row in rows if len(set(row[1])) > 1), key=lambda row: section(row[0]))
+        rows = [(name, [own.get(name, "") if own else "not known" for own in flat]) for name in names]
+        differing = (row for row in rows if len(set(row[1]) - {"not known"}) > 1)
+        return sorted(differing, key=lambda row: section(row[0]))
 
     @cached_property
     def circumstances(self) -> list[tuple[str, list[str]]]:
@@ -170,7 +173,17 @@ class Comparison:
             for figure in figures
             if figure.cells["protocol"] != figure.protocol
         ]
-        return [*map(printable, self.notes), *own, *two]
+        others = [
+            f"{label}: was tested at {printable(', '.join(at))}, too: --csv has the figures"
+            for label, run in zip(self.labels, self.runs, strict=True)
+            if (at := [name for name in run.tests if name not in at_ends(run.tests)])
+        ]
+        made = [
+            f"{label}: its runs differ in {', '.join(differing)}"
+            for label, run in zip(self.labels, self.runs, strict=True)
+            if (differing := [f"{name} ({value})" for name, value in circumstances(run) if differs(name, value)])
+        ]
+        return [*map(printable, self.notes), *own, *two, *others, *map(printable, made)]
 
 
 def section(name: str) -> int:
@@ -193,6 +206,16 @@ def circumstances(run: ComparedRun) -> Iterator[tuple[str, str]]:
         for name, value in values.items():
             found.setdefault(name, {})[value] = None
     yield from ((name, "; ".join(values)) for name, values in found.items())
+
+
+def differs(name: str, value: str) -> bool:
+    """Whether runs of a group had several values of what they were made with; commits, which say little, aside."""
+    return "; " in value and name != "commit"
+
+
+def at_ends(tests: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    """Of figures of `test` by checkpoint those of the best and of the last, which have columns."""
+    return {at: test for at, test in tests.items() if at in ("best", "last")}
 
 
 def reported(run: ComparedRun, name: str) -> str:

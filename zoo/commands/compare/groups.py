@@ -21,9 +21,11 @@ from zoo.experiments.measures import MEASURES
 from zoo.runs.record import overrides, tests_of
 from zoo.runs.statistics import mean_and_deviation
 
-#: Settings in which the members of a group may differ: their seed, where they lie, and what is shown of them.
+#: Settings in which the members of a group may differ: their seed, where they lie, and what is shown of them. The paper
+#: stands in the settings of runs that W&B holds, and in the key of every group.
 SEEDS = ("seed_everything", "data.init_args.seed")
-FREE = (*SEEDS, "data.init_args.root", "data_dir", "trainer.default_root_dir", "trainer.enable_progress_bar", "wandb")
+PLACES = ("data.init_args.root", "data_dir", "trainer.default_root_dir")
+FREE = (*SEEDS, *PLACES, "trainer.enable_progress_bar", "wandb", "paper")
 
 
 @dataclass(frozen=True)
@@ -96,9 +98,10 @@ class Group(ComparedRun):
     def _points(self, name: str, *, of_steps: bool) -> list[Point]:
         """Means over the members, with their standard deviation, where the one with the most points has one.
 
-        It ends where the first of them ends.
+        It ends where the first of them ends. A measure is of those that took it under the protocol of its means.
         """
-        lines = [points for run in self.averaged if (points := run._points(name, of_steps=of_steps))]
+        drawn = [run for run in self.averaged if of_steps or self.counts(run, name)]
+        lines = [points for run in drawn if (points := run._points(name, of_steps=of_steps))]
         if not lines:
             return []
         start, end = max(line[0].images_seen for line in lines), min(line[-1].images_seen for line in lines)
@@ -115,6 +118,11 @@ class Group(ComparedRun):
             own = {at: self.average([m[at] for m in of_one]) for at in ("first", "best", "last") if at in of_one[0]}
             found[name] = {**of_one[0], **own, "protocol": key}
         return found
+
+    def counts(self, run: ComparedRun, name: str) -> bool:
+        """Whether a member's evaluations are in the means of a measure."""
+        own = run.measures.get(name)
+        return own is None or own["protocol"] == self.measures[name]["protocol"]
 
     def average(self, values: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """{"value", "images_seen"} of the members as their mean, without those that are not finite."""
@@ -191,11 +199,12 @@ def mean_point(lines: Sequence[Sequence[Point]], at: int) -> Point:
 
 
 def grouped(runs: Sequence[ComparedRun]) -> list[ComparedRun]:
-    """Runs of equal settings as one each, in the order of their first runs."""
+    """Runs of equal settings on equal data as one each, in the order of their first runs."""
     found: dict[tuple[str, ...], list[ComparedRun]] = {}
-    for run in sorted(runs, key=lambda run: run.paper == UNKNOWN):  # those last, they join what is known
+    known_first = sorted(runs, key=lambda run: (not run.record, run.paper == UNKNOWN))  # the others join these
+    for run in known_first:
         key = settings_of(run)
-        same = [other for other in found if other[1:] == key[1:]] if run.paper == UNKNOWN else []
+        same = [other for other in found if not run.record and may_join(run, found[other])]
         found.setdefault(same[0] if len(same) == 1 else key, []).append(run)
     order = {id(run): i for i, run in enumerate(runs)}
     parts = sorted(map(of_each_seed, found.values()), key=lambda part: min(order[id(run)] for run in part[0]))
@@ -208,11 +217,21 @@ def grouped(runs: Sequence[ComparedRun]) -> list[ComparedRun]:
 
 
 def settings_of(run: ComparedRun) -> tuple[str, ...]:
-    """What the members of a group share: paper, and every setting but those that are free."""
+    """What the members of a group share: paper, data as records know them, every setting but those that are free."""
+    data = run.record["dataset"]["fingerprint"] if run.record else run.data_name
     if not run.config:
         own = overrides(run.record or {"commands": []}, leave_out=("--seed_everything", "--data.seed"))
-        return run.paper, run.recipe, run.dataset, str(run.images_seen), own
-    return run.paper, *(f"{name}={value}" for name, value in sorted(flatten(run.config)) if name not in FREE)
+        return run.paper, data, run.recipe, str(run.images_seen), own
+    return run.paper, data, *(f"{name}={value}" for name, value in sorted(flatten(run.config)) if name not in FREE)
+
+
+def may_join(run: ComparedRun, members: Sequence[ComparedRun]) -> bool:
+    """Whether a run that has not ended may be one of a group, though its data, or its paper, are not known for sure."""
+    return (
+        run.paper in (UNKNOWN, members[0].paper)
+        and (run.data_class != "ImageFolder" or run.data_name in {member.data_name for member in members})
+        and settings_of(run)[2:] == settings_of(members[0])[2:]
+    )
 
 
 def of_each_seed(runs: Sequence[ComparedRun]) -> tuple[list[ComparedRun], list[str]]:
@@ -241,6 +260,8 @@ def notes_on(members: Sequence[ComparedRun], missing: Iterable[int]) -> list[str
             protocols.setdefault(name, Counter())[protocol] += 1
     mixed = [name for name, found in protocols.items() if len(found) > 1]
     found = [f"not in its means: {text}" for text in away]
+    if len(seen := sorted({run.images_seen for run in members if run.record})) > 1:
+        found.append(f"its runs saw {seen[0]:,} to {seen[-1]:,} images")
     if mixed:
         found.append(f"{', '.join(mixed)}: seeds have several protocols, the means are of the one that most have")
     return found

@@ -7,19 +7,23 @@ from pathlib import Path
 from typing import Any
 
 from zoo.commands.compare.runs import ComparedRun
-from zoo.runs.record import overrides
+from zoo.runs.record import set_by
 from zoo.runs.text import shown
 from zoo.training.scripts import recipe_of
 from zoo.training.signatures import arguments_of, entries, model_of
 
 NO_MARK = ("data.init_args.root", "data.init_args.seed", "data.root", "data.seed")  # where and in what order
 ALWAYS = ("model.objective",)  # what the runs of a benchmark are compared by, be it the recipe's own
+#: How fine-tuning is told from training as the recipe has it: its settings, where they are off.
+FINETUNING = {"init_from": "none", "freeze_d": "0", "lr_scale": "1.0", "augment": "none"}
+#: Beside model, data and these, what decides what becomes of a run; all else looks on, or says where.
+TRAINING = ("images", "generator_steps", "scale_phases", "trainer.precision", *FINETUNING)
 MARKS = 3  # settings that a label has at most
 LONG = 24  # letters of a value
 
 
 def labels_of(runs: Sequence[ComparedRun]) -> list[str]:
-    """A label for each run: runs that share one are told apart by seed, or else by folder."""
+    """A label for each run: runs that share one are told apart by seed if they differ in it alone, else by folder."""
     names = [shown(", ".join([f"{run.paper} {name_of(run)}", *marks_of(run)])) for run in runs]
     seeds = [f"{name} seed {run.seeds}" for name, run in zip(names, runs, strict=True)]
     places = [
@@ -28,9 +32,30 @@ def labels_of(runs: Sequence[ComparedRun]) -> list[str]:
     labels = []
     for i, name in enumerate(names):
         alike = [j for j, other in enumerate(names) if other == name]
-        told_apart = len({seeds[j] for j in alike}) == len(alike)
+        told_apart = len({seeds[j] for j in alike}) == len(alike) and of_one_training([runs[j] for j in alike])
         labels.append(name if len(alike) == 1 else seeds[i] if told_apart else places[i])
     return labels
+
+
+def of_one_training(runs: Sequence[ComparedRun]) -> bool:
+    """Whether runs were trained alike but for their seeds, so far as their settings or their records tell."""
+    folders = [settings_in_training(run) for run in runs if run.config]
+    records = [settings_in_training(run) for run in runs if not run.config]
+    data = {run.record["dataset"]["fingerprint"] for run in runs if run.record}
+    return all(found == kind[0] for kind in (folders, records) for found in kind) and len(data) < 2
+
+
+def settings_in_training(run: ComparedRun) -> dict[str, str]:
+    """The settings that decide what becomes of a run, but for its seeds; of a record alone those that were set."""
+    own = {name: value for name, value in settings_of(run).items() if name not in NO_MARK}
+    return {name: value for name, value in own.items() if name.startswith(("model.", "data.")) or name in TRAINING}
+
+
+def settings_of(run: ComparedRun) -> dict[str, str]:
+    """The settings of its config.yaml, flat; of a record alone those that its command lines set."""
+    if run.config:
+        return dict(flatten(run.config))
+    return {name.removeprefix("--"): value for name, value in set_by(run.record or {"commands": []}).items()}
 
 
 def ends_of(labels: Sequence[str]) -> list[str]:
@@ -57,25 +82,25 @@ def name_of(run: ComparedRun) -> str:
 
 
 def marks_of(run: ComparedRun) -> list[str]:
-    """The settings of model and data that are not the recipe's, and the objective: "n_critic 1", "lr 0.0001", "...".
+    """What sets a run apart from its recipe, and the objective: "n_critic 1", "lr 0.0001", "augment color", "...".
 
-    Out of its config.yaml, or of a record alone out of its command lines.
+    Settings of model and data, and of fine-tuning: of its config.yaml, or of a record alone those that were set.
     """
-    own = dict(flatten(run.config)) if run.config else options_in(overrides(run.record or {"commands": []}))
-    usual = recipe_settings(run.paper, run.recipe) if run.config else {}
+    usual = {**recipe_settings(run.paper, run.recipe), **FINETUNING} if run.config else {}
+    named = ("init_from",) if on_other_data(run) else ()  # `name_of` has it
     found = [
         f"{name.rpartition('.')[2]} {value if len(value) <= LONG else value[: LONG - 3] + '...'}"
-        for name, value in own.items()
-        if name.startswith(("model.", "data.")) and name not in NO_MARK and not name.endswith("class_path")
+        for name, value in with_names_of_files(settings_of(run)).items()
+        if name.startswith(("model.", "data.")) or name in FINETUNING
+        if name not in (*NO_MARK, *named) and not name.endswith("class_path")
         if (name in usual and not alike(value, usual[name])) or name in ALWAYS or not run.config
     ]
     return found if len(found) <= MARKS else [*found[:MARKS], "..."]
 
 
-def options_in(text: str) -> dict[str, str]:
-    """{"model.lr": "0.1"} of " --model.lr 0.1 --images 200"."""
-    words = [part.partition(" ") for part in text.split(" --")[1:]]
-    return {name: value.strip() for name, _, value in words}
+def with_names_of_files(settings: Mapping[str, str]) -> dict[str, str]:
+    """Settings with the name alone of the checkpoint or release that a run started from."""
+    return {name: Path(value).name if name == "init_from" else value for name, value in settings.items()}
 
 
 @cache

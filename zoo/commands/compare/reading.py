@@ -96,6 +96,9 @@ def read_run(path: Path) -> ComparedRun:
         raise RecordError("; ".join(notes))
     if record and record["interruptions"] and not any("resumed" in row for row in rows):
         notes.append("its log does not say when it was resumed: curves over wall time include the pauses")
+    if record and rows and (reached := max(row["images_seen"] for row in rows)) > record["images_seen"]:
+        told = f"it was gone on with: its curves reach {reached:,} images"
+        notes.append(f"{told}, its figures are of its record, of {record['images_seen']:,}")
     config = read_config(run, notes)
     grids = run.all_grids()
     return ComparedRun(path, paper_of(run, record=record, config=config), record, config, rows, grids, tuple(notes))

@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from zoo.experiments.measures import MEASURES
+from zoo.experiments.measures import MEASURES, while_training
 from zoo.runs.folder import RunDir
 from zoo.runs.record import OWN_FIELDS, summarise_measures, tests_of
 from zoo.runs.state import state_without_record
@@ -52,7 +52,8 @@ class ComparedRun:
 
     @property
     def seed(self) -> int | None:
-        return self.record["seed"] if self.record else self.config.get("seed_everything")
+        seed = self.record["seed"] if self.record else self.config.get("seed_everything")
+        return seed if type(seed) is int else None
 
     @property
     def dataset(self) -> str:
@@ -150,7 +151,7 @@ class ComparedRun:
     def measures(self) -> dict[str, dict[str, Any]]:
         """{name: {"first", "best", "last", "better", "protocol"}}; the protocol of an unfinished run is None."""
         if self.record:
-            return {name: dict(measure) for name, measure in self.record["measures"].items()}
+            return while_training(self.record)
         rows = [row for row in self.rows if not is_step(row)]
         names = [name for name in dict.fromkeys(name for row in rows for name in row) if is_value(name)]
         declared = {name: better for name in names if (better := MEASURES.better(name)) is not None}

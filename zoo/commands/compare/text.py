@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     from zoo.commands.compare.runs import ComparedRun
 
 OVERVIEW = ("run", "data", "images seen", "updates of G", "wall time", "images/s", "seed", "state")
-#: Columns of the CSV: one row for each run, measure and checkpoint; numbers as they are.
+#: Columns of the CSV: one row for each run, measure and checkpoint; numbers as they are. A deviation is over the runs
+#: of a group, an error that of one run's value (over splits, subsets or images).
 RUN = ("run", "paper", "recipe", "data", "seeds", "state", "images_seen", "generator_steps", "wall_time_s")
-VALUE = ("measure", "better", "taken_by", "checkpoint", "at_images", "value", "deviation", "runs", "protocol")
+VALUE = ("measure", "better", "taken_by", "checkpoint", "at_images", "value", "deviation", "error", "runs", "protocol")
 
 
 def as_text(comparison: Comparison) -> str:
@@ -137,14 +138,15 @@ def values_of(run: ComparedRun) -> Iterator[list[Any]]:
         for at in ("first", "best", "last"):
             if at != "best" or measure["better"] != "neither":
                 own = measure[at]
-                numbers = (own["images_seen"], own["value"], own.get("error"), own.get("of", "(1)"))
+                numbers = (own["images_seen"], own["value"], own.get("error"), None, own.get("of", "(1)"))
                 yield cells(name, measure["better"], "training", at, *numbers, measure["protocol"])
     for at, test in run.tests.items():
         for name, value in test["values"].items():
             if not MEASURES.is_attached(name):
                 better = MEASURES.better(name) or ""
-                error, of = (test.get(part, {}).get(name) for part in ("errors", "of"))
-                numbers = (test["images_seen"], value, error, of or "(1)")
+                deviation, of = (test.get(part, {}).get(name) for part in ("errors", "of"))
+                error = None if of else MEASURES.error(name, test["values"])
+                numbers = (test["images_seen"], value, deviation, error, of or "(1)")
                 yield cells(name, better, "test", at, *numbers, test["protocols"].get(name))
 
 

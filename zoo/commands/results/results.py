@@ -14,6 +14,7 @@ from zoo.errors import ZooError
 from zoo.experiments.measures import MEASURES, mean_and_std, measures_of
 from zoo.runs.record import overrides, read_result, set_by, tests_of
 from zoo.runs.study import by_protocols, grouped, is_study, read_study, values_of
+from zoo.training.recipes import Recipe
 from zoo.training.scripts import folder_of_scripts, script_of
 
 BUDGET = ("--images", "--trainer.precision")  # options that say how long and how precisely, not what
@@ -48,7 +49,7 @@ class Result:
         reported: by the paper, in its words.
         best: at the best checkpoint; None where none was chosen, and for findings.
         last: at the end of training; None: not run.
-        images: real images seen.
+        images: real images seen; None where not all runs saw as many.
         seeds: of the runs.
         commits: of the code that trained them, shortened.
         protocol: its hash.
@@ -86,13 +87,23 @@ def results(folder: Path | None = None) -> Iterator[Result]:
             yield from of_study(read_study(file))
             continue
         record = read_result(file)
-        recipes = script_of(record["paper"]).recipes
-        if record["recipe"] not in recipes:
-            raise ZooError(f"{file} is of recipe {record['recipe']!r}, which {record['paper']}.py does not have")
+        recipe = recipe_of(record, where=str(file))
         if not any(Path(test["checkpoint"]).stem == "last" for test in record["tests"]):
             tested = sorted(Path(test["checkpoint"]).stem for test in record["tests"])
             raise ZooError(f"{file} needs `test` on last.ckpt; it has {tested or 'no test'}")
-        yield from of_run(record, recipes[record["recipe"]])
+        yield from of_run(record, recipe)
+
+
+def recipe_of(record: Mapping[str, Any], *, where: str) -> Recipe:
+    """The recipe of a run.
+
+    Raises:
+        ZooError: its script does not have it (any more).
+    """
+    recipes = script_of(record["paper"]).recipes
+    if record["recipe"] not in recipes:
+        raise ZooError(f"{where} is of recipe {record['recipe']!r}, which {record['paper']}.py does not have")
+    return recipes[record["recipe"]]
 
 
 def of_run(record: Mapping[str, Any], recipe: Any) -> Iterator[Result]:
@@ -133,7 +144,7 @@ def of_study(study: Mapping[str, Any]) -> Iterator[Result]:
     recipes = [records[0]["recipe"] for records in groups.values()]
     for group, records in groups.items():
         first = records[0]
-        recipe = script_of(first["paper"]).recipes[first["recipe"]]
+        recipe = recipe_of(first, where=f"group {group} of study {study['study']}")
         data = data_of(recipe.config, set_by(first))
         several = recipes.count(first["recipe"]) > 1 or data != data_of(recipe.config)
         for name, alike in ((of, runs) for of in measures_of(records) for runs in by_protocols(records, of)):
@@ -150,7 +161,7 @@ def of_study(study: Mapping[str, Any]) -> Iterator[Result]:
                 reported=reported(recipe, name, set_by(first)),
                 best=Value(*mean_and_std(best)) if best else None,
                 last=Value(*mean_and_std(last)),
-                images=first["images_seen"],
+                images=first["images_seen"] if len({record["images_seen"] for record in taken}) == 1 else None,
                 seeds=seeds(taken),
                 commits=commits(taken),
                 protocol=tests_of(taken[0])["last"]["protocols"].get(name),

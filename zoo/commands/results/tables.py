@@ -109,9 +109,8 @@ def arm_tables(arms: Iterable[Result]) -> Iterator[str]:
     Arms of other data, or whose measures have other protocols and so may not be ranked, have a table of their own.
     """
     tables: list[tuple[tuple[str | None, str], list[list[Result]]]] = []
-    for (study, _, _), group in groupby(arms, key=lambda result: (result.arm_of, result.recipe, result.variant)):
-        arm = list(group)
-        key = (study, arm[0].data)
+    for arm in rows_of(arms):
+        key = (arm[0].arm_of, arm[0].data)
         fitting = (rows for there, rows in tables if there == key and comparable(chain(*rows, arm)))
         rows = next(fitting, None)
         if rows is None:
@@ -120,6 +119,18 @@ def arm_tables(arms: Iterable[Result]) -> Iterator[str]:
             rows.append(arm)
     for (study, data), rows in tables:
         yield arm_table(rows, title=f"Study `{study}` on {data}")
+
+
+def rows_of(arms: Iterable[Result]) -> Iterator[list[Result]]:
+    """The results of each arm; of one whose runs were measured under several protocols those of each for themselves."""
+    for _, group in groupby(arms, key=lambda result: (result.arm_of, result.recipe, result.variant)):
+        rows: list[dict[str | None, Result]] = []
+        for result in group:
+            row = next((row for row in rows if result.measure not in row), None)
+            if row is None:
+                rows.append(row := {})
+            row[result.measure] = result
+        yield from (list(row.values()) for row in rows)
 
 
 def comparable(results: Iterable[Result]) -> bool:

@@ -13,7 +13,6 @@ from zoo.errors import RecordError
 from zoo.experiments.measures import MEASURES
 from zoo.models import MODELS
 from zoo.runs.extras import require
-from zoo.runs.record import tests_of
 from zoo.runs.tables import markdown, plain_in_markdown
 from zoo.runs.text import number
 
@@ -122,12 +121,10 @@ def table(runs: Iterable[ComparedRun]) -> str:
     head, rows = ("run", "measure", "best", "at images seen", "last", "protocol"), []
     for run in runs:
         name = f"{run.paper} {run.recipe} {run.path.absolute().name}"
-        record: dict[str, Any] = run.record or {"measures": {}}
-        for key, measure in record["measures"].items():
-            rows.append(
-                [name, key, *best_cells(measure).values(), number(measure["last"]["value"]), measure["protocol"]]
-            )
-        for at, test in tests_of(record).items():
+        for key, measure in run.measures.items():
+            protocol = measure["protocol"] or "not recorded yet"
+            rows.append([name, key, *best_cells(measure).values(), number(measure["last"]["value"]), protocol])
+        for at, test in run.tests.items():
             if at not in ("best", "last"):
                 continue
             for key, protocol in test["protocols"].items():

@@ -86,9 +86,10 @@ def measures(run: FinishedRun, growth: GrowthSchedule) -> "Figure":
     levels, distances = levels_in(run), MEASURES.distances({key for row in run.rows for key in row})
     figure, [axes] = new_figure(1, 2, width=9, height=3.4)
     for ax, chosen in zip(axes, (levels, distances), strict=True):
-        for colour, name in zip(SERIES, chosen, strict=False):
+        for i, name in enumerate(chosen):  # at 1024x1024 there are more levels than colours
             images, values = series(run.rows, name)
-            ax.plot(images / 1000, values, color=colour, marker=".", linewidth=1, label=name)
+            style = "-" if i < len(SERIES) else "--"
+            ax.plot(images / 1000, values, style, color=SERIES[i % len(SERIES)], marker=".", linewidth=1, label=name)
         for k in range(growth.doublings):
             end = (k + 1) * (growth.stabilise_images + growth.fade_images)
             label = "new layers fade in" if k == 0 else None

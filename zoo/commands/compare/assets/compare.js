@@ -31,7 +31,7 @@
 
   const isOdd = (v, large) => v !== 0 && (Math.abs(v) >= large || Math.abs(v) < 1e-3);
   const figures = (v) => (isOdd(v, 1e5) ? v.toExponential(2) : String(+v.toPrecision(4)));
-  const label = (v) => (isOdd(v, 1e4) ? v.toExponential(0) : String(v));
+  const label = (v) => (isOdd(v, 1e4) ? v.toExponential() : String(v)); // of a tick, all its digits
   const count = (n) => Math.round(n).toLocaleString("en-US");
   const brief = (n) => (n >= 1e6 ? +(n / 1e6).toPrecision(3) + "M" : n >= 1e3 ? +(n / 1e3).toPrecision(3) + "k" : `${n}`);
   const two = (n) => String(n).padStart(2, "0");
@@ -127,18 +127,20 @@
     if (chart.log === undefined) chart.log = wantsLog(chart.series);
     const named = width >= 430 && series.length <= 10; // names at the ends of the lines
     const names = named ? Math.max(...series.map((s) => pen.measureText(s.end || s.label).width), 0) + 28 : 12;
-    const box = { left: 46, right: width - Math.min(names, width * 0.4), top: 8, bottom: height - 34 };
     const ends = series.map((s) => Math.max(...clock.of(s), 0)).filter((v) => v > 0);
     const end = ends.length ? (state.reach === "shortest" ? Math.min(...ends) : Math.max(...ends)) : 1;
     const range = extent(series, chart.log, clock, end);
+    const ticks = !range ? [] : chart.log ? logTicks(range.low, range.high, 7) : linearTicks(range.low, range.high, 5);
+    const left = Math.max(46, ...ticks.map((t) => pen.measureText(label(t)).width + 8)); // room for their labels
+    const box = { left, right: width - Math.min(names, width * 0.4), top: 8, bottom: height - 34 };
     const f = chart.log ? Math.log : (v) => v;
     const x = (v) => box.left + (v / end) * (box.right - box.left);
     const y = (v) => box.bottom - ((f(v) - f(range.low)) / (f(range.high) - f(range.low))) * (box.bottom - box.top);
-    return { chart, clock, series, svg, width, height, named, box, end, range, x, y };
+    return { chart, clock, series, svg, width, height, named, box, end, range, ticks, x, y };
   };
 
-  const drawAxes = ({ chart, clock, svg, height, box, end, range, x, y }) => {
-    for (const t of chart.log ? logTicks(range.low, range.high, 7) : linearTicks(range.low, range.high, 5)) {
+  const drawAxes = ({ chart, clock, svg, height, box, end, ticks, x, y }) => {
+    for (const t of ticks) {
       make("line", { class: "gridline", x1: box.left, x2: box.right, y1: y(t), y2: y(t) }, svg);
       make("text", { x: box.left - 6, y: y(t) + 4, "text-anchor": "end" }, svg, label(t));
     }
