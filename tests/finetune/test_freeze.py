@@ -12,7 +12,7 @@ from zoo.data import Digits
 from zoo.errors import UnsupportedSettingError
 from zoo.models import MODELS
 from zoo.models.base.module import AdversarialModule
-from zoo.models.gan import convolutional_discriminator
+from zoo.models.networks.gan import convolutional_discriminator
 from zoo.training.finetune.adapt import Source, Transfer, transfer
 from zoo.training.finetune.freeze import blocks_of, freeze_discriminator
 

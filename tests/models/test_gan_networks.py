@@ -9,7 +9,8 @@ from gan_toys import linear_layers, on_meta
 from torch import nn
 
 from zoo.errors import UnsupportedSettingError
-from zoo.models.gan import GAN, ConvMaxout, cifar10_generator, contrast_normalise, convolutional_discriminator
+from zoo.models.gan import GAN, contrast_normalise
+from zoo.models.networks.gan import ConvMaxout, cifar10_generator, convolutional_discriminator
 
 # Table of PAPERS: z law, parameters of G, parameters of D.
 COUNTS = {

@@ -226,11 +226,7 @@ class ReproductionCLI(LightningCLI):
                 default_root_dir=self.run.path,  # Lightning looks there for checkpoints of its own
                 **kwargs,
             )
-        except (
-            TypeError,
-            ValueError,
-            RuntimeError,
-        ) as error:  # a list of CPUs, tasks of SLURM that do not match, a device that is not there
+        except (TypeError, ValueError, RuntimeError) as error:  # SLURM's tasks do not match, a device is not there
             raise UsageError(str(error)) from error
 
     def progress(self) -> list[Any]:
