@@ -53,7 +53,8 @@ def test_levels_end_at_16():
 def test_patches_are_whole_and_reach_every_corner():
     x = torch.arange(2 * 10 * 12).view(2, 1, 10, 12).expand(2, 3, 10, 12).clone()
     x[:, 1] += 1000
-    patches = cut_patches(x, 200, generator=torch.Generator().manual_seed(0))
+    top, left = SlicedWasserstein(patches=200)._places(2, 0, (10, 12))
+    patches = cut_patches(x, top, left).flatten(0, 1)
     assert patches.shape == (400, 3, 7, 7)
     first = patches[:, 0, 0, 0]
     assert set((first[:200] % 12).tolist()) == set(range(6))
@@ -96,6 +97,28 @@ def test_independent_of_batches_and_of_surplus_images():
     assert run(a, b, batch=7) == run(a, b, batch=50) == run(a, b[:40])
     assert run(a, b, images=20) == run(a[:20], b[:20])
     assert run(a, b, seed=1) != run(a, b)
+
+
+@pytest.mark.parametrize("n", [20, 300])  # a block of images, and more
+def test_of_large_images_the_patches_alone_are_kept(n, monkeypatch):
+    """As many values in another order are kept, and the distances are the same to the last bit."""
+    a, b = pictures(n, seed=8), pictures(n + 5, seed=9)
+    settings = {"patches": 2, "images": n}
+    monkeypatch.setattr(SlicedWasserstein, "keeps_patches", lambda metric, shape: False)
+    whole = run(a, b, **settings)
+    monkeypatch.setattr(SlicedWasserstein, "keeps_patches", lambda metric, shape: True)
+    assert run(a, b, **settings) == whole
+    assert run(a, b, batch=n + 5, **settings) == whole
+    metric = SlicedWasserstein(**settings)
+    metric.update(a, index=torch.arange(n), side="real")
+    assert metric.sorted_samples("real").shape == (n, 2, 2, 3, 7, 7)
+    metric.update(b[:0], index=torch.arange(0), side="fake")  # of a process without samples
+    assert metric.fake_samples[0].shape == (0, 2, 2, 3, 7, 7)
+
+
+def test_which_images_are_large():
+    metric = SlicedWasserstein()
+    assert [side for side in (32, 64, 128, 256, 512, 1024) if metric.keeps_patches((3, side, side))] == [512, 1024]
 
 
 def test_grey_is_tiled():

@@ -23,7 +23,7 @@ from zoo.metrics.pairs import SamplePairs
 from zoo.metrics.precision_recall import PrecisionRecall
 from zoo.metrics.presets import Column
 from zoo.metrics.real_statistics import POOL, RealStatistics, pool_indices
-from zoo.metrics.swd import SlicedWasserstein, named_levels
+from zoo.metrics.swd import LARGE_AT_A_TIME, SlicedWasserstein, named_levels
 
 OF_FEATURES = {
     "fd": "Frechet distance (FID)",
@@ -199,12 +199,18 @@ class PixelMeasures:
             )
             self.ndb = bins.to(self.device)
         chosen = pool_indices(len(reals), size=self.most if self.mixed else min(self.most, self.n_fake))
+        large = self.swd is not None and self.swd.keeps_patches(reals.shape[1:])
+        if self.swd is not None and large:
+            self.swd.images = min(len(chosen), self.n_fake)  # of so many, patches are kept
         for metric, images in ((self.swd, chosen), (self.nn, torch.arange(len(reals)))):
             if metric is not None:
                 mine = images if first_process else images[:0]
                 index = torch.arange(len(mine), device=self.device)
                 whole = len(mine) == len(reals)  # no copy of a large data set
-                metric.update((reals[:] if whole else reals[mine]).to(self.device), index=index, side="real")
+                parts = torch.split(index, LARGE_AT_A_TIME if large and metric is self.swd else max(len(index), 1))
+                for part in parts:
+                    some = reals[:] if whole and len(parts) == 1 else reals[mine[part.cpu()]]
+                    metric.update(some.to(self.device), index=part, side="real")
                 metric.update(reals[:0].to(self.device), index=index[:0], side="fake")
 
     def update(self, images: Tensor, index: Tensor, numbers: Tensor) -> None:
