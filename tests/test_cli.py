@@ -154,6 +154,19 @@ def test_figures_of_the_last_checkpoint_are_those_of_the_best_where_they_are_one
     assert seen == {"best.ckpt": 448 if asked == "best" else 512, "last.ckpt": 512}
 
 
+def test_a_checkpoint_of_another_run_is_not_entered_into_a_record(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its figures stood there as those of the run's own best.ckpt."""
+    other = run.parent / "elsewhere" / "best.ckpt"
+    other.parent.mkdir()
+    shutil.copy(run / "checkpoints/last.ckpt", other)
+    text = refused(capsys, "dcgan", "test", "--run_dir", str(run), "--ckpt_path", str(other))
+    assert f"{other} is no checkpoint of the run in {run}" in text
+    assert "zoo evaluate" in text
+    assert not read_result(run)["tests"]
+
+
 def test_predict_writes_the_same_images_every_time(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     zoo("dcgan", "predict", "--run_dir", str(run), "--samples", "5")
     first = {path.name: path.read_bytes() for path in (run / "samples").iterdir()}

@@ -104,6 +104,10 @@ class RunDir:
     def best_checkpoint(self) -> Path:
         return self.checkpoints / "best.ckpt"
 
+    def keeps(self, checkpoint: Path) -> bool:
+        """Whether a file lies among the checkpoints of this run."""
+        return checkpoint.absolute().parent.resolve() == self.checkpoints.resolve()
+
     def grid_at(self, images_seen: int) -> Path:
         """The sample grid at `images_seen`."""
         return self.grids / f"{name_at(images_seen)}.png"

@@ -151,8 +151,8 @@ def options_of(entry: Entry, preset: Preset) -> list[str]:
 
 
 def study_of(preset: Preset, members: Sequence[Entry] | None = None) -> Study:
-    """A preset as a study, of all its members or of some."""
-    chosen = entries(preset) if members is None else members
+    """A preset as a study, of all its members or of some: one seed of all groups comes before the next."""
+    chosen = sorted(entries(preset) if members is None else members, key=lambda entry: entry.seed)
     return Study(
         preset.summary,
         {entry.name: Member(entry.label, options_of(entry, preset)) for entry in chosen},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -99,7 +100,8 @@ def make_plan(words: Words, *, paper: str, recipes: Mapping[str, Recipe]) -> Pla
     """Finds the settings to start from, by --recipe, --run_dir, --name and --ckpt_path.
 
     Raises:
-        UsageError: an unknown recipe, a missing run, or `auto` for a run whose folder is another each time.
+        UsageError: an unknown recipe, a missing run, `auto` for a run whose folder is another each time, or `test` of
+            another run's checkpoint.
         RecordError: `fit` into a folder that holds a run, without --ckpt_path.
     """
     recipe, run_dir, name, ckpt_path = (words.taken.get(o) for o in ("recipe", "run_dir", "name", "ckpt_path"))
@@ -142,6 +144,12 @@ def make_plan(words: Words, *, paper: str, recipes: Mapping[str, Recipe]) -> Pla
         ckpt_path = "last"
     named = {"last": run.last_checkpoint, "best": run.best_checkpoint}
     checkpoint = None if ckpt_path is None or words.inspecting else named.get(ckpt_path, Path(ckpt_path))
+    foreign = checkpoint is not None and checkpoint.is_file() and not run.keeps(checkpoint)
+    if words.subcommand == "test" and started and foreign:
+        raise UsageError(
+            f"{checkpoint} is no checkpoint of the run in {folder}, whose record would hold its figures: name its own "
+            f"run with --run_dir, or measure it alone: `zoo evaluate {shlex.quote(str(checkpoint))}`"
+        )
     return Plan(words, recipe, {**base, "recipe": recipe}, folder, checkpoint, by_default, again)
 
 

@@ -149,8 +149,7 @@ def run_members(
     from zoo.runs.folder import RunDir
 
     named = {entry.name: entry for entry in members}
-    balanced = [entry.name for entry in sorted(members, key=lambda entry: entry.seed)]
-    chosen = arguments.members.split(",") if arguments.members else balanced
+    chosen = arguments.members.split(",") if arguments.members else list(study_of(preset, members).members)
     if unknown := [member for member in chosen if member not in named]:
         raise UsageError(f"there is no member {unknown[0]!r}: there are {', '.join(named)}")
     for member in chosen:
