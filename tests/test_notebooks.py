@@ -70,6 +70,23 @@ def test_it_runs_on_the_fast_budget(path: Path, tmp_path: Path) -> None:
     assert [file.name for file in tmp_path.iterdir()] == ["notebook.py"]  # nothing is left behind
 
 
+def test_the_sixth_takes_a_folder_of_few_images_of_any_kind(tmp_path: Path) -> None:
+    for split, count in (("train", 13), ("test", 7)):
+        (tmp_path / split).mkdir()
+        (tmp_path / split / "notes.txt").write_text("no image")
+        for i in range(count):
+            image = Image.new("RGB", (33 + 5 * i, 90 - 4 * i), (9 * i, 0, 200))
+            image.convert(("RGB", "RGBA", "P", "L")[i % 4]).save(tmp_path / split / f"{i}.png")
+    imports, drawing, *_ = (source(cell) for cell in cells(NOTEBOOKS[5]))
+    own = drawing[drawing.index("data = ImageFolder(") :]
+    names: dict[str, Any] = {}
+    exec(imports, names)
+    exec(
+        own.replace("root=folder.name", f"root={str(tmp_path)!r}").replace("shown(figure", "seen = shown(figure"), names
+    )
+    assert names["seen"].text == "10 of 13 letters to learn from; 7 more are held out"
+
+
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=ids)
 def test_its_outputs_are_committed_whole_and_small(path: Path) -> None:
     assert path.stat().st_size < LARGEST
