@@ -21,6 +21,7 @@ from PIL import Image
 from toys import ToyData, ToyGAN
 
 from zoo.experiments.pictures.drawing import new_figure
+from zoo.models.dcgan import DCGAN
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
@@ -68,6 +69,20 @@ def test_it_runs_on_the_fast_budget(path: Path, tmp_path: Path) -> None:
     assert ran.returncode == 0, ran.stderr
     assert "Warning" not in ran.stderr, ran.stderr
     assert [file.name for file in tmp_path.iterdir()] == ["notebook.py"]  # nothing is left behind
+
+
+def test_the_thirds_look_at_batches_leaves_the_generator_alone() -> None:
+    """Its BatchNorm took six batches of four into its averages, and was then compared with the other techniques."""
+    third = cells(NOTEBOOKS[2])
+    names: dict[str, Any] = {}
+    exec(source(third[0]), names)
+    look = next(source(cell) for cell in third if "def in_company" in source(cell))
+    exec(look[: look.index("\n\n\n")], names)
+    torch.manual_seed(0)
+    module = DCGAN(network="community", resolution=16, channels=1, width=2, z_dim=4)
+    before = {name: value.clone() for name, value in module.state_dict().items()}
+    assert names["in_company"](module).shape == (2, 7, 1, 16, 16)
+    assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
 
 
 def test_the_sixth_takes_a_folder_of_few_images_of_any_kind(tmp_path: Path) -> None:
