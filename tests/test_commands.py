@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import inspect
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,9 @@ from made_runs import make_run
 from wandb_files import history, ids, wandb_records, without_account
 
 from zoo.__main__ import main, parser
+from zoo.experiments.suite import EvaluationSettings
 from zoo.metrics.extractors import EXTRACTORS
+from zoo.metrics.features import RESERVED
 from zoo.models import MODELS
 from zoo.runs.record import read_metrics
 from zoo.training import reproduce
@@ -154,6 +157,16 @@ def test_help_names_all_feature_networks(
 ) -> None:
     shown = help_of(command, monkeypatch=monkeypatch, capsys=capsys)
     assert [name for name in EXTRACTORS if name not in shown] == []
+
+
+def test_a_feature_network_is_known_where_its_name_stands() -> None:
+    """What the line in EXTRACTORS does not bring by itself."""
+    documented = inspect.getsource(EvaluationSettings).partition("extractors:")[2].partition("batchnorm:")[0]
+    absent = [name for name in EXTRACTORS if name not in documented]
+    assert not absent, f"name {absent} below `extractors` in zoo/experiments/suite.py: the help of fit and test"
+    assert set(EXTRACTORS) == set(RESERVED), (
+        "RESERVED in zoo/metrics/features.py keeps their names from users' networks"
+    )
 
 
 def test_an_unknown_option_is_answered_with_the_commands_own_usage(

@@ -21,9 +21,12 @@ from toys import same, state_of
 from zoo.__main__ import parser as zoo_parser
 from zoo.commands.references import citation, read_reference
 from zoo.commands.results.documents import with_table
+from zoo.data import Digits
+from zoo.metrics.protocol import protocol_hash
 from zoo.models import MODELS
 from zoo.models.base.module import AdversarialModule
 from zoo.releases.weights import load_model
+from zoo.runs.measures import SHARED, Measure, Measures
 from zoo.runs.record import read_result
 from zoo.training import reproduce
 from zoo.training.plan import make_plan
@@ -32,6 +35,7 @@ from zoo.training.words import Words
 pytestmark = pytest.mark.usefixtures("few_draws")
 TEXT = (ROOT / "CONTRIBUTING.md").read_text()
 EXAMPLE = named_blocks(TEXT)
+FILES = ("zoo/models/rgan.py", "zoo/experiments/rgan.py", "tests/models/test_rgan.py", "reproductions/rgan.py")
 SMALL_RUN = ["--model.width=2", "--data.batch_size=8", "--evaluation.samples=100", "--evaluation.real_images=500"]
 
 
@@ -49,12 +53,14 @@ def load(name: str, file: Path) -> ModuleType:
 @pytest.fixture
 def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The example's files where the page puts them, below tmp_path; its model is importable and registered."""
-    for name in ("zoo/models/rgan.py", "tests/models/test_rgan.py", "reproductions/rgan.py"):
+    for name in FILES:
         file = tmp_path / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(EXAMPLE[name])
     monkeypatch.setitem(sys.modules, "zoo.models.rgan", ModuleType("replaced below, and taken away by monkeypatch"))
     load("zoo.models.rgan", tmp_path / "zoo/models/rgan.py")
+    monkeypatch.setitem(sys.modules, "zoo.experiments.rgan", ModuleType("likewise"))
+    load("zoo.experiments.rgan", tmp_path / "zoo/experiments/rgan.py")
     names: dict[str, Any] = {"AdversarialModule": AdversarialModule}
     exec(EXAMPLE["zoo/models/__init__.py"], names)
     monkeypatch.setitem(MODELS, "rgan", names["MODELS"]["rgan"])
@@ -90,6 +96,21 @@ def test_the_examples_own_tests_pass(checkout: Path) -> None:
     assert len(tests) >= 4
     for test in tests:
         test()
+
+
+def test_its_measure_is_declared_and_taken_of_its_recipes_data(checkout: Path) -> None:
+    """The embedded digits have no test split, and numbers of other images are of another protocol."""
+    names: dict[str, Any] = {"SHARED": SHARED, "Measure": Measure, "Measures": Measures}
+    exec(EXAMPLE["zoo/experiments/measures.py"], names)
+    experiment = sys.modules["zoo.experiments.rgan"].EXPERIMENT
+    module = MODELS["rgan"](channels=1, width=2, z_dim=8)
+    all_of_them, half = Digits(resolution=32), Digits(resolution=32, train_images=2_500)
+    found = experiment.while_training(module, all_of_them, seed=0)
+    assert [names["MEASURES"].require(name).measure.better for name in found.values] == ["neither"]
+    assert protocol_hash(found.protocol) == protocol_hash(
+        experiment.while_training(module, all_of_them, seed=0).protocol
+    )
+    assert protocol_hash(found.protocol) != protocol_hash(experiment.while_training(module, half, seed=0).protocol)
 
 
 def test_its_places_fit(checkout: Path) -> None:
@@ -152,8 +173,14 @@ def with_example(target: Path) -> None:
         (target / name).write_text(text.replace(before, before + line))
     registry = target / "zoo/models/__init__.py"
     registry.write_text(registry.read_text().replace("\nMODELS", "\nfrom zoo.models.rgan import RGAN\n\nMODELS", 1))
-    for name in ("zoo/models/rgan.py", "tests/models/test_rgan.py", "reproductions/rgan.py"):
+    for name in FILES:
         (target / name).write_text(EXAMPLE[name])
+    text = (target / "pyproject.toml").read_text()
+    line = EXAMPLE["pyproject.toml"].partition("  #")[0] + "\n"
+    for before, after in (('    "zoo.models.stylegan",\n', line), ("| zoo.models.stylegan", " | zoo.models.rgan")):
+        assert text.count(before) == 1
+        text = text.replace(before, before + after)
+    (target / "pyproject.toml").write_text(text)
 
 
 @pytest.mark.slow

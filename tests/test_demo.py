@@ -15,7 +15,7 @@ from urllib.parse import quote, unquote
 import numpy as np
 import pytest
 import torch
-from headless_browser import browser, find_browser
+from headless_browser import Page, browser, find_browser
 from PIL import Image
 from registry import SMALL, small_model
 
@@ -216,24 +216,28 @@ def test_what_is_no_such_model_or_port_is_refused(capsys: pytest.CaptureFixture[
 # --- in a browser ---
 
 
+def pictures(tab: Page) -> tuple[str, str]:
+    """The pictures' addresses, once they stand still."""
+    last, deadline = None, time.monotonic() + 60
+    while time.monotonic() < deadline:
+        tab.run("new Promise((done) => setTimeout(() => done(true), 150))")
+        now = tab.run(
+            "[document.querySelector('#large')?.src ?? '', document.querySelector('#grid button')"
+            "?.style.backgroundImage ?? '', document.querySelectorAll('.stale').length]"
+        )
+        if now[0].startswith("blob:") and now[1] and not now[2] and now == last:
+            return now[0], now[1]
+        last = now
+    raise AssertionError(f"no picture: {now}, {tab.problems}")
+
+
 @pytest.mark.skipif(find_browser() is None, reason="no browser is installed")
 def test_a_slider_that_is_moved_changes_the_picture(tmp_path: Path) -> None:
     with serving("infogan") as server, browser(tmp_path) as tab:
         threading.Thread(target=server.serve_forever, daemon=True).start()
 
         def seen() -> tuple[str, str]:
-            """The pictures' addresses, once they stand still."""
-            last, deadline = None, time.monotonic() + 60
-            while time.monotonic() < deadline:
-                tab.run("new Promise((done) => setTimeout(() => done(true), 150))")
-                now = tab.run(
-                    "[document.querySelector('#large')?.src ?? '', document.querySelector('#grid button')"
-                    "?.style.backgroundImage ?? '', document.querySelectorAll('.stale').length]"
-                )
-                if now[0].startswith("blob:") and now[1] and not now[2] and now == last:
-                    return now[0], now[1]
-                last = now
-            raise AssertionError(f"no picture: {now}, {tab.problems}")
+            return pictures(tab)
 
         def slide(identity: str, value: float) -> None:
             tab.run(
@@ -280,3 +284,21 @@ def test_a_model_of_any_name_has_a_page() -> None:
         found = image(server, seed=0)
     assert found.status == 200
     assert unquote(dict(found.headers)["X-Command"]).startswith(r"python -m zoo sample 'of\udcff.ckpt'")
+
+
+@pytest.mark.skipif(find_browser() is None, reason="no browser is installed")
+def test_any_address_opens_the_page_and_a_second_one_in_the_same_tab_too(tmp_path: Path) -> None:
+    with serving("infogan") as server, browser(tmp_path) as tab:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        wrong = {"codes": None, "by": "nothing", "label": {}, "chosen": "x", "directions": {}, "n": 1}
+        tab.call("Page.navigate", url=f"{server.address}#{quote(json.dumps(wrong))}")
+        assert pictures(tab)  # codes of null stopped the script, and a way that is none left the page empty
+        assert tab.run("document.querySelector('#trouble').hidden")
+        assert "Sample 1 of seed 0" in tab.run("document.querySelector('#caption').textContent")
+        tab.call("Page.navigate", url=f"{server.address}#{quote(json.dumps({'chosen': 4, 'seed': 7}))}")
+        deadline, caption = time.monotonic() + 10, ""
+        while "Sample 5 of seed 7" not in caption and time.monotonic() < deadline:  # the page loads again meanwhile
+            time.sleep(0.3)
+            caption = tab.run("document.querySelector('#caption')?.textContent ?? ''")
+        assert "Sample 5 of seed 7" in caption
+        server.shutdown()

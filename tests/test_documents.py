@@ -340,6 +340,6 @@ def test_licences_are_those_that_the_code_states() -> None:
     named = {module.__name__: module.licence for module in modules if isinstance(getattr(module, "licence", None), str)}
     assert len(named) >= 6
     for name, licence in named.items():
-        assert f"| `{name}` | {licence} |" in text
+        assert f"| `{name}` | {licence} |" in text, f"docs/licences.md has no row `{name}` with this licence: {licence}"
     for card in SHIPPED.glob("*/card.json"):
         assert yaml.safe_load(card.read_text())["data"]["licence"] in named.values()

@@ -10,7 +10,7 @@ import pytest
 import zoo.data
 from zoo.experiments.suite import EvaluationSettings
 from zoo.models import MODELS
-from zoo.training import Lazy, reproduce
+from zoo.training import Lazy, Recipe, reproduce
 from zoo.training.plan import with_data
 from zoo.training.scripts import papers, script_of
 from zoo.training.settings import Budget, FineTuning, Keep, Place, Prediction, Run
@@ -113,6 +113,18 @@ def test_what_scripts_import_later_is_there() -> None:
         for function in later:
             assert function is None or isinstance(function, Lazy)
             assert function is None or callable(function.load())
+
+
+def test_a_recipe_on_photographs_may_say_nothing_of_what_is_kept() -> None:
+    """It was a KeyError where its script was read."""
+    data = {"class_path": "zoo.data.CIFAR10"}
+    plain = {"data": data, "images": 1_000}
+    assert Recipe("no grids", plain).config == plain
+    assert Recipe("grids", {**plain, "keep": {"grid_every": 500}}).config == {
+        **plain,
+        "keep": {"grid_every": 500, "monitor": "fd_efficientnet2k"},
+        "evaluation": {"every": 500},
+    }
 
 
 def test_a_recipes_own_images_are_not_those_of_other_data() -> None:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from zoo.models import MODELS
+
 ROOT = Path(__file__).parents[1]
 FILES = sorted((ROOT / "zoo").rglob("*.py"))
 LINT_IMPORTS = Path(sys.executable).with_name("lint-imports")
@@ -99,6 +101,16 @@ def test_errors_stand_in_one_file() -> None:
 
 
 # --- the contract of the rooms ---
+
+
+@pytest.mark.parametrize("paper", MODELS)
+def test_the_contract_names_every_paper(paper: str) -> None:
+    """Of one that it does not name, nobody would see what it imports."""
+    contract = (ROOT / "pyproject.toml").read_text().partition("[tool.importlinter]")[2]
+    found = len(re.findall(rf"zoo\.models\.{paper}\b", contract))
+    assert found == 2, (
+        f"zoo.models.{paper} belongs into two lists of pyproject.toml's [tool.importlinter], see CONTRIBUTING"
+    )
 
 
 def lint_imports(folder: Path) -> subprocess.CompletedProcess[str]:

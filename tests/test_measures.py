@@ -62,7 +62,8 @@ def test_every_name_that_the_evaluator_gives_is_declared(extractor: str, split: 
         assert (found.measure.name, found.attached) == (measure, False)
         assert MEASURES.is_attached(f"{name}_seed_std")
     named = {name.removesuffix("_few") for name in ALL}
-    assert named <= {*of_features, *of_pixels, "pr", "dc", "nn", "nn_pixels"}  # what is here is all there is
+    known = {*of_features, *of_pixels, "pr", "dc", "nn", "nn_pixels"}  # what is here is all there is
+    assert named <= known, f"{named - known}: declared in SHARED of zoo/runs/measures.py, and above if of features?"
 
 
 def values_in_records() -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any]]]:

@@ -21,6 +21,7 @@ from PIL import Image
 from toys import ToyData, ToyGAN
 
 from zoo.experiments.pictures.drawing import new_figure
+from zoo.models.dcgan import DCGAN
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
@@ -68,6 +69,41 @@ def test_it_runs_on_the_fast_budget(path: Path, tmp_path: Path) -> None:
     assert ran.returncode == 0, ran.stderr
     assert "Warning" not in ran.stderr, ran.stderr
     assert [file.name for file in tmp_path.iterdir()] == ["notebook.py"]  # nothing is left behind
+
+
+def test_the_third_looks_at_generators_without_a_trace() -> None:
+    """BatchNorm took the looks into its averages, six batches of four too, and was compared with other techniques."""
+    third = [source(cell) for cell in cells(NOTEBOOKS[2])]
+    names: dict[str, Any] = {}
+    exec(third[0], names)
+    for name in ("feature_gap", "in_company"):
+        code = next(code for code in third if f"def {name}(" in code)
+        exec(re.findall(rf"@torch\.no_grad\(\)\ndef {name}\(.*?\n\n\n", code, re.DOTALL)[0], names)
+    torch.manual_seed(0)
+    module = DCGAN(network="community", resolution=16, channels=1, width=2, z_dim=4)
+    before = {name: value.clone() for name, value in module.state_dict().items()}
+    names["reals"] = torch.rand(8, 1, 16, 16)
+    assert names["feature_gap"](module) > 0
+    assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
+    assert names["in_company"](module).shape == (2, 7, 1, 16, 16)
+    assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
+
+
+def test_the_sixth_takes_a_folder_of_few_images_of_any_kind(tmp_path: Path) -> None:
+    for split, count in (("train", 13), ("test", 7)):
+        (tmp_path / split).mkdir()
+        (tmp_path / split / "notes.txt").write_text("no image")
+        for i in range(count):
+            image = Image.new("RGB", (33 + 5 * i, 90 - 4 * i), (9 * i, 0, 200))
+            image.convert(("RGB", "RGBA", "P", "L")[i % 4]).save(tmp_path / split / f"{i}.png")
+    imports, drawing, *_ = (source(cell) for cell in cells(NOTEBOOKS[5]))
+    own = drawing[drawing.index("data = ImageFolder(") :]
+    names: dict[str, Any] = {}
+    exec(imports, names)
+    exec(
+        own.replace("root=folder.name", f"root={str(tmp_path)!r}").replace("shown(figure", "seen = shown(figure"), names
+    )
+    assert names["seen"].text == "10 of 13 letters to learn from; 7 more are held out"
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=ids)

@@ -18,6 +18,7 @@ from zoo.runs.lock import RunLock
 from zoo.runs.record import read_result
 from zoo.runs.study import read_study, values_of
 from zoo.runs.text import number
+from zoo.training.recipes import Lazy
 from zoo.training.scripts import script_of
 from zoo.training.study import Member, Study, refuse_mixed, set_aside, study_command, take_over
 from zoo.training.words import Words
@@ -91,6 +92,23 @@ def test_a_member_can_name_the_folder_of_another(place: Place) -> None:
     place.study = Study("two runs", {"a": Member("A", []), "b": Member("B", ["--init_from", "{study}/a"])}, place.draw)
     place.run("--members", "b")
     assert f"--init_from {place.folder}/a" in place.log[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("zoo.experiments.towers.figures", r"zoo/experiments/towers\.py, and there is no such file"),
+        ("zoo.experiments.finetune.towers", r"zoo/experiments/finetune\.py, and nothing there is called towers"),
+    ],
+)
+def test_figures_that_are_not_there_are_said_before_the_training(place: Place, name: str, text: str) -> None:
+    """The last member's end is hours away, and a traceback told there."""
+    place.study = dataclasses.replace(place.study, findings=Lazy(name))
+    with pytest.raises(UsageError, match=text):
+        place.run()
+    assert not (place.folder / "log").exists()
+    with pytest.raises(UsageError, match=text):
+        Lazy(name)({})
 
 
 def test_every_member_is_trained_and_measured_once(place: Place) -> None:

@@ -18,7 +18,6 @@ SHARED = {
     "interpolation": "lanczos",
 }
 OWN: dict[str, dict[str, Any]] = {
-    "Digits": {},
     "MNIST": {"download": True, "classes": None},
     "StackedMNIST": {"digits": "mnist", "stacks": 128_000, "download": True},
     "CIFAR10": {"download": True, "classes": None},
@@ -48,9 +47,11 @@ def test_every_option_has_its_line_of_help(name: str) -> None:
 
 @pytest.mark.parametrize("name", DATASETS)
 def test_shared_arguments_reach_the_command_line_with_their_defaults(name: str) -> None:
-    assert {option: action.default for option, action in options_of(name).items()} == {**SHARED, **OWN[name]}
+    own = OWN.get(name, {})
+    found = {option: action.default for option, action in options_of(name).items()}
+    assert found == {**SHARED, **own}, f"arguments of {name} that are not shared, with their defaults, stand in OWN"
     parsed = parser().parse_args([f"--data=zoo.data.{name}", "--data.batch_size=7", "--data.train_images=9"])
-    assert parsed.data.init_args == Namespace(**{**SHARED, **OWN[name], "batch_size": 7, "train_images": 9})
+    assert parsed.data.init_args == Namespace(**{**SHARED, **own, "batch_size": 7, "train_images": 9})
     data = DATASETS[name](**vars(parsed.data.init_args))
     assert (data.batch_size, data.train_images, data.resolution) == (7, 9, 64 if name == "CelebA" else None)
 

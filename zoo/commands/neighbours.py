@@ -9,6 +9,7 @@ from zoo.commands import model_argument
 from zoo.commands.output import output_file
 from zoo.errors import EvaluationError
 from zoo.runs.text import positive, say
+from zoo.training.signatures import entries
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -26,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("-k", type=positive, default=6, help="training images beside each (default: %(default)s)")
     add("--data", help="a data set of zoo.data, instead of the one it was trained on")
     add("--data_dir", help="where the data lie now")
-    networks = "inception, efficientnet, dinov2, resnet, lenet"
+    networks = ", ".join(entries("zoo.metrics.extractors", "EXTRACTORS"))
     add("--features", default=None, help=f"{networks}, or pixels (default: what suits)")
 
 

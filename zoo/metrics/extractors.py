@@ -1,4 +1,8 @@
-"""The feature networks by name: a new one is a class and a line of EXTRACTORS."""
+"""The feature networks by name: a new one is a class, whose `name` is its key, and a line of EXTRACTORS.
+
+Its name is also kept from users' networks (`RESERVED` in features.py), and stands in the help of
+`--evaluation.extractors` (zoo/experiments/suite.py).
+"""
 
 from __future__ import annotations
 
@@ -29,7 +33,7 @@ class Entry(NamedTuple):
     samples: int
 
 
-EXTRACTORS = {
+EXTRACTORS: dict[str, Entry] = {
     "inception": Entry(InceptionExtractor, samples=50_000),
     "efficientnet": Entry(EfficientNetExtractor, samples=10_000),
     "dinov2": Entry(DinoV2Extractor, samples=10_000),

@@ -1,8 +1,9 @@
 """The objectives that the benchmark compares: each is a paper's loss code, on networks that all share.
 
-A new one is a class with the two losses, or a line of settings of one that is there, in `OBJECTIVES`. What a paper has
-beyond its objective (its optimizer, its prior, its networks) is not here: the benchmark holds all of that equal, or
-names it in a member's label.
+A new one is a class with the two losses, or a line of settings of one that is there, in `OBJECTIVES`; and its settings
+in those of reproductions/benchmark.py, without which `zoo benchmark` does not know it. What a paper has beyond its
+objective (its optimizer, its prior, its networks) is not here: the benchmark holds all of that equal, or names it in a
+member's label.
 """
 
 from collections.abc import Callable

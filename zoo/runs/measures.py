@@ -149,7 +149,7 @@ class Measures:
         if found is None:
             raise UndeclaredMeasureError(
                 f"nothing says what {name!r} means, nor whether low or high values are better: "
-                f"declare it in zoo/experiments/measures.py, as Measure({name!r}, better, title)"
+                f"declare it among the MEASURES of zoo/experiments/measures.py, as Measure({name!r}, better, title)"
             )
         return found
 

@@ -23,6 +23,7 @@ from zoo.runs.record import NAMED_FILES, overridden, read_result, set_by
 from zoo.runs.state import in_use
 from zoo.runs.study import SCHEMA_VERSION, STUDY_FILE, read_study, validate_study
 from zoo.runs.text import print_table, say
+from zoo.training.recipes import Lazy
 from zoo.training.words import TAKEN, Words
 
 if TYPE_CHECKING:
@@ -88,13 +89,17 @@ def run_study(
         chosen: names of the members to run now, or none for all.
 
     Raises:
-        UsageError: an unknown member, or one that would be trained otherwise than those of its group that are there.
+        UsageError: an unknown member, a name of figures or findings that is none, or a member that would be trained
+            otherwise than those of its group that are there.
         ZooError: members that failed, at the end; what others reached is kept.
     """
     if unknown := set(chosen) - study.members.keys():
         raise UsageError(
             f"study {name} has no member {', '.join(sorted(unknown))}: there are {', '.join(study.members)}"
         )
+    for function in (study.figures, study.findings):
+        if isinstance(function, Lazy):
+            function.refuse_absent()  # a wrong name is found before the trainings
     anew = [member for member in chosen or study.members if not (folder / member / "checkpoints/last.ckpt").is_file()]
     refuse_mixed(study, folder, anew=anew, options=options)
     failed = [

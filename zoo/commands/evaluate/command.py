@@ -22,6 +22,7 @@ from zoo.commands.evaluate.subjects import Folder, load_data, load_subject, read
 from zoo.commands.output import output_file
 from zoo.errors import EvaluationError
 from zoo.runs.text import positive, say
+from zoo.training.signatures import entries
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -40,8 +41,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--features",
         default=None,
-        help="inception, efficientnet, dinov2, resnet, lenet, or PACKAGE:NAME, a torch module of yours or what makes "
-        "one; with commas between (default: what suits)",
+        help=f"{', '.join(entries('zoo.metrics.extractors', 'EXTRACTORS'))}, or PACKAGE:NAME, a torch module of yours "
+        "or what makes one; with commas between (default: what suits)",
     )
     add("--features_weights", metavar="FILE", default=None, help="weights of the one extractor that is named")
     add("--measures", default=None, help="with commas between, or `all`; `list` says what there is")

@@ -12,7 +12,7 @@
 
   const START = { chosen: 0, seed: 0, label: null, codes: {}, by: "sefa", directions: [], psi: 1, mix_from: null, mix_seed: 1 };
   const fresh = () => structuredClone(START);
-  const kind = (value) => (Array.isArray(value) ? "list" : typeof value);
+  const kind = (value) => (value === null ? "null" : Array.isArray(value) ? "list" : typeof value);
   const remembered = () => {
     const found = fresh();
     try {
@@ -24,6 +24,7 @@
     return found;
   };
   let state = remembered();
+  addEventListener("hashchange", () => location.reload()); // another address of this page; our own replaceState is silent
   let model = null;
 
   const differs = (key) => JSON.stringify(state[key]) !== JSON.stringify(START[key]);
@@ -196,7 +197,8 @@
       rest: 0, get: () => state.codes[name] ?? null, set: set(name),
       text: (value) => (value === null ? "drawn" : categories ? `${value}` : number(value)),
     }));
-    card("Codes", ...rows, element("p", { className: "help", textContent: "Of all samples. Values were from −1 to 1 while training." }));
+    const trained = model.codes.some((code) => !code.categories) ? " Values were from −1 to 1 while training." : "";
+    card("Codes", ...rows, element("p", { className: "help", textContent: `Of all samples.${trained}` }));
   };
 
   const styleCard = () => {
@@ -251,8 +253,12 @@
 
   // --- beginning ---
 
+  const known = async () => (await ask(`state?by=${encodeURIComponent(state.by)}`)).json();
   try {
-    model = await (await ask(`state?by=${encodeURIComponent(state.by)}`)).json();
+    model = await known().catch(() => {
+      Object.assign(state, { by: START.by, directions: [] }); // no way of finding them, by the address
+      return known();
+    });
   } catch (error) {
     history.replaceState(null, "", "#");
     return trouble(error.message);
