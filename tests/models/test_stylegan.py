@@ -12,7 +12,7 @@ from stylegan_toys import Grey16, lively, tiny
 from test_two_processes import run
 from torch import Tensor, nn
 from torch.nn import functional as F
-from toys import Recorder, fit, same, state_of
+from toys import Recorder, ToyData, fit, same, state_of
 
 from zoo.data import ImageArray
 from zoo.models import MODELS
@@ -258,13 +258,21 @@ def test_compiling_leaves_no_part_of_a_training_pass_out(monkeypatch: pytest.Mon
     assert called == [module.G.mapping, module.G.synthesis, module.D]
 
 
+class Bright4(ToyData):
+    """4x4 images, all one bright grey."""
+
+    native_resolution = 4
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.array = ImageArray(torch.full((40, 1, 4, 4), 230, dtype=torch.uint8), None, None, "0" * 64)
+
+
 def test_it_learns_a_grey_level() -> None:
     """Reals that are all one bright grey: samples get brighter."""
-    data = Grey16()
-    data.array = ImageArray(torch.full((40, 1, 4, 4), 230, dtype=torch.uint8), None, None, "0" * 64)
     module = tiny(resolution=4, ema_half_life=20)
     before = module.sample(32, seed=0).mean()
-    fit(module, data=data, images=800)
+    fit(module, data=Bright4(), images=800)
     assert module.sample(32, seed=0).mean() > before + 0.3
 
 
