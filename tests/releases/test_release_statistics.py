@@ -9,10 +9,12 @@ from torch.nn import BatchNorm2d
 from zoo.experiments.suite import EvaluationSettings
 from zoo.metrics.batchnorm import batchnorm_statistics
 from zoo.metrics.evaluator import Evaluator
+from zoo.metrics.protocol import batchnorm_mode
 from zoo.metrics.sampling import block_seed
-from zoo.releases.export import export, repack
+from zoo.releases.export import export, repack, write_release
+from zoo.releases.find import SHIPPED
 from zoo.releases.release import Release
-from zoo.releases.statistics import mode, protocol_of
+from zoo.releases.statistics import protocol_of
 from zoo.releases.verify import verify
 
 
@@ -99,7 +101,7 @@ def test_the_same_samples_from_the_evaluator(released):
                         ("reestimated where there is any", "reestimated"), ("batch", "batch"), (None, "None")],
 )  # fmt: skip
 def test_how_protocols_say_it(said, meant):
-    assert mode({"batchnorm": said}) == meant
+    assert batchnorm_mode({"batchnorm": said}) == meant
 
 
 def test_a_protocol_without_a_number_of_samples_is_none_of_g_s():
@@ -107,3 +109,16 @@ def test_a_protocol_without_a_number_of_samples_is_none_of_g_s():
     texts = {"a": {"batchnorm": "reestimated(2000)"}, "b": {"batchnorm": "reestimated", "batchnorm_samples": 10_000}}
     assert protocol_of({"protocols": {"code_error": "a", "fd_lenet": "b"}, "protocol_texts": texts}) == "b"
     assert protocol_of({"protocols": {"code_error": "a"}, "protocol_texts": texts}) is None
+
+
+def test_a_generator_without_batchnorm_holds_none(tmp_path):
+    """Its protocol may be the digits', of all papers: statistics are estimated again where there are any."""
+    text = {"batchnorm": "reestimated where there is any", "batchnorm_samples": 500, "block": 250, "seed": 0}
+    release = Release(SHIPPED / "wgan_gp.mnist")
+    own = ("paper", "recipe", "summary", "data", "training", "evaluation", "figures")
+    card = {name: release.card[name] for name in own}
+    card["protocols"] = dict.fromkeys(card["figures"], "a")
+    card["protocol_texts"] = {"a": {**text, "weights": "the average where one is kept"}}
+    assert protocol_of(card) == "a"
+    made = write_release(release.module(), tmp_path, name="a.b", precision="float32", fields=lambda: card)
+    assert "statistics" not in Release(made).card

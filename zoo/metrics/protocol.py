@@ -86,6 +86,11 @@ def protocol_hash(fields: Mapping[str, object]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
+def batchnorm_mode(fields: Mapping[str, object]) -> str:
+    """The BatchNormMode of plain fields, without a number of samples ("(2000)") or a rule ("where there is any")."""
+    return str(fields.get("batchnorm")).partition("(")[0].partition(" ")[0]
+
+
 def value_name(measure: str, extractor: str, n_fake: int, *, split: str = "train") -> str:
     """The name a value goes by: fid50k, is5k, kid500; fd_lenet (10,000 fakes), fd_lenet2k; fd_<other
     extractor>10k; fid50k_clean, fid10k_test; swd16384.

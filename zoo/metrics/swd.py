@@ -48,6 +48,7 @@ class SlicedWasserstein(SamplePairs):
         self.images, self.patches, self.repeats, self.directions = images, patches, repeats, directions
         self.seed = seed
         self._shapes: dict[Side, tuple[int, ...]] = {}  # of the images of a side
+        self._drawn: dict[tuple[int, ...], tuple[Tensor, Tensor]] = {}  # places, by number of images, level and sides
 
     def keeps_patches(self, shape: Sequence[int]) -> bool:
         """Whether images of a shape (C, H, W) are larger, as bytes, than their patches."""
@@ -113,8 +114,11 @@ class SlicedWasserstein(SamplePairs):
         """The patches of images of these indices: float32 [n, levels, patches, 3, 7, 7]."""
         found = []
         for level in range(len(level_heights(*images.shape[-2:]))):
-            places = (x[index.cpu()] for x in self._places(self.images, level, images.shape[-2:]))
-            found.append(level_patches(images, level, *places))
+            key = (self.images, level, *images.shape[-2:])
+            if key not in self._drawn:  # once for all that is counted
+                self._drawn[key] = self._places(self.images, level, images.shape[-2:])
+            top, left = (x[index.cpu()] for x in self._drawn[key])
+            found.append(level_patches(images, level, top, left))
         return torch.stack(found, 1)
 
     def _places(self, n: int, level: int, sides: Sequence[int]) -> tuple[Tensor, Tensor]:

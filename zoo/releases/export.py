@@ -145,9 +145,10 @@ def write_release(
             f"(at most {MEAN_GREY_LEVELS:g}): use more bits (float16, float32)"
         )
     told = fields()
-    if key := protocol_of(told):
+    key = protocol_of(told)
+    if key and (held := hold_statistics(module, told["protocol_texts"][key])):  # none of a G without BatchNorm
         told["statistics"] = key
-        for entry, value in hold_statistics(module, told["protocol_texts"][key]).items():
+        for entry, value in held.items():
             files[network_of(entry)][entry] = value
     out.mkdir(parents=True, exist_ok=True)
     sweep(out, older_s=DAY_S)

@@ -10,6 +10,7 @@ from zoo.experiments.measures import MEASURES
 from zoo.experiments.suite import Measurement, measured_as_in
 from zoo.metrics.alike import rule
 from zoo.metrics.extractors import EXTRACTORS
+from zoo.metrics.protocol import batchnorm_mode
 from zoo.models.base.module import AdversarialModule
 from zoo.models.trained import FinishedRun
 from zoo.releases.claims import measure, settings_for
@@ -88,7 +89,7 @@ def settings_of_test(test: Mapping[str, Any], texts: Mapping[str, Mapping[str, A
     whole = one["split"] == "train" and one["n_real"] == images
     return {
         "extractors": networks,
-        "batchnorm": str(one["batchnorm"]).partition(" ")[0],
+        "batchnorm": batchnorm_mode(one),
         "real_images": None if whole else one["n_real"],
         "test_samples": None if full else one["n_fake"],
         "split": one["split"],

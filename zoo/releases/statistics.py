@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from zoo.metrics.batchnorm import estimated
+from zoo.metrics.protocol import batchnorm_mode
 from zoo.metrics.sampling import sample_block, undisturbed
 from zoo.models.base.module import AdversarialModule
 
@@ -22,22 +23,20 @@ def protocol_of(fields: Mapping[str, Any]) -> str | None:
     """
     for key in fields.get("protocols", {}).values():
         text = fields["protocol_texts"][key]
-        if mode(text) == "reestimated" and "batchnorm_samples" in text:
+        if batchnorm_mode(text) == "reestimated" and "batchnorm_samples" in text:
             return str(key)
     return None
 
 
-def mode(text: Mapping[str, Any]) -> str:
-    """How a protocol says that the statistics were taken, without the number of samples or "where there is any"."""
-    return str(text.get("batchnorm")).partition("(")[0].partition(" ")[0]
-
-
 def measured_statistics(module: AdversarialModule, text: Mapping[str, Any]) -> dict[str, Tensor]:
-    """The statistics that a protocol's values were taken with: entries of the module's state_dict.
+    """The statistics that a protocol's values were taken with: float32 [C] by entry of the module's state_dict.
 
     Args:
         module: on the CPU.
         text: the protocol, with "reestimated" statistics.
+
+    Returns:
+        running_mean and running_var of each layer; none of a module without BatchNorm.
     """
     size, seed, ema = text["block"], text["seed"], text["weights"] != "raw"
 

@@ -126,6 +126,7 @@ def captions(record: BenchmarkRecord) -> Iterator[tuple[str, str]]:
         (
             f"{record.curve} over {', '.join(first)} and {last}: the mean over the seeds that were trained to their "
             "end, and from the lowest to the highest of them. Where none was, those that were begun."
+            + (" Wall time is at each objective's undisturbed pace." if "seconds" in clocks_of(record) else "")
         ),
     )
     yield (
