@@ -1,11 +1,13 @@
 """A release gives the images that its figures were taken of: G's BatchNorm has the statistics of the measurement."""
 
+import json
 import shutil
 
 import pytest
 import torch
 from torch.nn import BatchNorm2d
 
+from zoo.errors import ReleaseError
 from zoo.experiments.suite import EvaluationSettings
 from zoo.metrics.batchnorm import batchnorm_statistics
 from zoo.metrics.evaluator import Evaluator
@@ -122,3 +124,18 @@ def test_a_generator_without_batchnorm_holds_none(tmp_path):
     assert protocol_of(card) == "a"
     made = write_release(release.module(), tmp_path, name="a.b", precision="float32", fields=lambda: card)
     assert "statistics" not in Release(made).card
+
+
+@pytest.mark.parametrize(
+    "statistics",
+    [{"block": 0}, {"block": 20_000}, {"batchnorm_samples": "many"}, {"seed": None}, None],
+)
+def test_a_card_says_how_its_statistics_were_taken(released, tmp_path, statistics):
+    """A card may be made to be wrong: it is refused by its name and no traceback."""
+    folder = shutil.copytree(released / "dcgan.digits", tmp_path / "dcgan.digits")
+    card = Release(folder).card
+    key, texts = card["statistics"], card["protocol_texts"]
+    wrong = {"statistics": "absent"} if statistics is None else {"protocol_texts": {key: {**texts[key], **statistics}}}
+    (folder / "card.json").write_text(json.dumps(card | wrong))
+    with pytest.raises(ReleaseError, match=r"card\.json: .*(statistics|protocol_texts)"):
+        list(verify(Release(folder), data_dir=None))

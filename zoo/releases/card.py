@@ -169,6 +169,11 @@ def check_card(card: Any, path: Path) -> None:
         if "statistics" in card:
             value, known = card["statistics"], card["protocol_texts"]
             schema.require(value in known, field="statistics", wants="among protocol_texts", value=value)
+            text = known[value]
+            numbers = [text.get(name) for name in ("batchnorm_samples", "block", "seed")]
+            fits = all(type(number) is int for number in numbers) and numbers[0] >= numbers[1] > 0
+            wants = "with batchnorm_samples, block (of so many samples at most) and seed"
+            schema.require(fits, field=f"protocol_texts.{value}", wants=wants, value=text)
     except RecordError as error:
         raise ReleaseError(f"{path}: {error}") from error
 

@@ -38,7 +38,7 @@ def measured_statistics(module: AdversarialModule, text: Mapping[str, Any]) -> d
     Returns:
         running_mean and running_var of each layer; none of a module without BatchNorm.
     """
-    size, seed, ema = text["block"], text["seed"], text["weights"] != "raw"
+    size, seed, ema = text["block"], text["seed"], text.get("weights") != "raw"
 
     def fresh(draw: int) -> Tensor:
         return sample_block(module, size, seed=seed, stream="batchnorm", block=draw, ema=ema)
