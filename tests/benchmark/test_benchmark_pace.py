@@ -1,5 +1,6 @@
 """Wall time of a benchmark: what else ran beside a run does not count against its objective."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -7,8 +8,8 @@ from played_benchmark import benchmark_of, played
 
 from zoo.commands.benchmark.figures import curves
 from zoo.commands.benchmark.members import Outcome
-from zoo.commands.benchmark.pace import pace, paced
-from zoo.commands.benchmark.tables import at_equal_cost
+from zoo.commands.benchmark.pace import on_one_gpu, pace, paced
+from zoo.commands.benchmark.tables import at_equal_cost, shared_gpu
 
 
 def timed(objective: str, *seconds: list[float | None], state: str = "finished") -> list[Outcome]:
@@ -55,3 +56,35 @@ def test_the_members_of_a_search_keep_their_times() -> None:
     """They differ in what an image costs."""
     members = [replace(m, settings={"n_critic": i}) for i, m in enumerate(timed("r1", IDLE, BUSY))]
     assert list(paced(benchmark_of(*members)).members) == members
+
+
+def at(start: str, end: str, *, gpus: Sequence[str] = ("A GPU",), interruptions: int = 0) -> Outcome:
+    """A run of a day between two times."""
+    (run,) = timed("r1", IDLE)
+    times = {"started": f"2026-01-31T{start}:00+00:00", "finished": f"2026-01-31T{end}:00+00:00"}
+    hardware = {"cpu": "abacus", "cores": 1, "gpus": [*gpus]}
+    return replace(run, record={**(run.record or {}), **times, "hardware": hardware, "interruptions": interruptions})
+
+
+def test_the_tables_say_how_many_runs_shared_a_gpu() -> None:
+    together = [at("10:00", "10:05"), at("10:01", "10:03"), at("10:02", "10:09"), at("10:05", "10:06")]
+    record = benchmark_of(*together)
+    assert on_one_gpu(record) == 3
+    told = "Up to 3 runs had the GPU at a time: alone, each is faster."
+    assert told in at_equal_cost(record).note
+    assert told in shared_gpu(record)
+
+
+@pytest.mark.parametrize(
+    ("runs", "count"),
+    [
+        ([at("10:00", "10:05"), at("10:05", "10:09")], 1),
+        ([at("10:00", "10:05", gpus=()), at("10:01", "10:09", gpus=())], 0),
+        ([at("10:00", "20:00", interruptions=1), at("12:00", "12:05"), at("12:01", "12:02")], 2),
+        ([], 0),
+    ],
+)
+def test_runs_that_did_not_share_a_gpu_are_not_said_to(runs: list[Outcome], count: int) -> None:
+    record = benchmark_of(*runs)
+    assert on_one_gpu(record) == count
+    assert ("had the GPU" in at_equal_cost(record).note) == (count > 1)

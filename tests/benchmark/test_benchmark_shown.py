@@ -11,7 +11,7 @@ from played_benchmark import PRESET, Place, benchmark_of, column, played
 
 from zoo.commands.benchmark.figures import curves, expected, figures, standings
 from zoo.commands.benchmark.members import Outcome
-from zoo.commands.benchmark.page import captions, findings, page, write
+from zoo.commands.benchmark.page import COPIES, captions, findings, page, write
 from zoo.commands.benchmark.record import PLACE, BenchmarkRecord, keep, of_folder, read_record, write_record
 from zoo.commands.benchmark.search import (
     best_settings,
@@ -296,6 +296,16 @@ def test_the_page_says_how_many_runs_it_has_and_what_they_had_beside_the_recipe(
     assert "\nTwo objectives: 1 group of 2 runs. Unlike the recipe, all have `--images 400`.\n" in page(
         [replace(record, members=members)]
     )
+
+
+def test_the_page_says_of_a_copy_that_it_is_one(place: Place) -> None:
+    record = place.run()
+    data = {"name": "CIFAR10", "fingerprint": next(iter(COPIES)), "split": "train", "images": 50_000}
+    members = [replace(m, record={**(m.record or {}), "dataset": data}) for m in record.members]
+    assert "\nTwo objectives: 2 groups of 2 runs. Its images here are re-encoded as JPEG, quality about 75.\n" in page(
+        [replace(record, members=members)]
+    )
+    assert "JPEG" not in page([record])
 
 
 def test_the_page_is_written_from_the_records(place: Place, tmp_path: Path) -> None:

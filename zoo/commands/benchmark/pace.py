@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import pairwise
+from datetime import datetime
+from itertools import accumulate, pairwise
 
 import numpy as np
 
@@ -26,6 +27,18 @@ def paced(record: BenchmarkRecord) -> BenchmarkRecord:
         return record
     paces = {label: pace(members) for label, members in record.groups.items()}
     return replace(record, members=[at_pace(member, paces[member.label]) for member in record.members])
+
+
+def on_one_gpu(record: BenchmarkRecord) -> int:
+    """The most runs that were between their start and their end at the same moment on a GPU; 0 of a CPU's.
+
+    One that was interrupted is left out: its times say nothing of what lies between them.
+    """
+    runs = [member.record for member in record.members if member.state in MEASURED and member.record is not None]
+    alike = [run for run in runs if run["hardware"]["gpus"] and not run["interruptions"]]
+    starts = [(datetime.fromisoformat(run["started"]), 1) for run in alike]
+    ends = [(datetime.fromisoformat(run["finished"]), -1) for run in alike]
+    return max(accumulate(step for _, step in sorted(starts + ends)), default=0)
 
 
 def pace(members: Sequence[Outcome]) -> float | None:

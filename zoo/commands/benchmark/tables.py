@@ -8,7 +8,7 @@ import numpy as np
 
 from zoo.commands.benchmark.cells import between, direction, finite, states
 from zoo.commands.benchmark.members import CLOCKS, MEASURED, Outcome, worst
-from zoo.commands.benchmark.pace import pace, paced
+from zoo.commands.benchmark.pace import on_one_gpu, pace, paced
 from zoo.commands.benchmark.record import BenchmarkRecord
 from zoo.commands.benchmark.search import best_settings, is_search, searched, what_matters
 from zoo.experiments.measures import measures_of
@@ -26,7 +26,7 @@ from zoo.runs.text import duration, lined_up, number
 CLOCK_TITLES = {"images_seen": "images", "generator_steps": "updates of G", "seconds": "wall time"}
 #: What `paced` did, in words.
 PACE = (
-    "Wall time is of the machine of these runs, at each objective's pace where nothing else slowed it down: the lower "
+    "Wall time is of the machine of these runs, at each objective's pace where least else slowed it down: the lower "
     "quartile of the stretches from one evaluation to the next, of its fastest run."
 )
 
@@ -106,8 +106,14 @@ def at_equal_cost(record: BenchmarkRecord) -> Table:
     elif is_search(record):
         note += "Wall time is of the machine of these runs, and of whatever else ran beside them."
     else:
-        note += PACE
+        note += PACE + shared_gpu(record)
     return Table("At equal cost", note, ("objective", *titles), rows if clocks else [])
+
+
+def shared_gpu(record: BenchmarkRecord) -> str:
+    """A sentence on the runs that had a GPU at the same time; "" where none had."""
+    count = on_one_gpu(record)
+    return f" Up to {count} runs had the GPU at a time: alone, each is faster." if count > 1 else ""
 
 
 def clocks_of(record: BenchmarkRecord) -> tuple[str, ...]:
@@ -202,7 +208,7 @@ def costs(record: BenchmarkRecord) -> Table:
     head = ("objective", "images", "updates of D", "updates of G", "wall time, mean", speed, "hardware")
     note = (
         "Measurements included; in the first run on a machine also the pass of the reals through the feature network, "
-        "and in wall times what else ran beside."
+        "and in wall times what else ran beside." + shared_gpu(record)
     )
     return Table("What a run costs", note, head, rows)
 
