@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 PAPER, REPORTED = "paper", 0.05
 AT_REPORTED = 0.055  # what rounds to 5 %
-#: The same networks read with other BatchNorm statistics, and what the errors are made of.
-READINGS = ("code_error", "code_error_batch", "code_error_running", "code_error_majority", "code_classes")
 
 
 def arms_of(runs: Mapping[str, FinishedRun]) -> dict[str, dict[str, FinishedRun]]:
@@ -31,12 +29,10 @@ def arms_of(runs: Mapping[str, FinishedRun]) -> dict[str, dict[str, FinishedRun]
     return arms
 
 
-def errors_of(runs: Mapping[str, FinishedRun], *, measure: str = "code_error") -> dict[str, float]:
-    """{seed: the last checkpoint's value}, of those that have one; none where protocols differ."""
-    if not comparable([run.record for run in runs.values()], measure):
-        return {}
-    values = {seed: values_of([run.record], measure, checkpoint="last") for seed, run in runs.items()}
-    return {seed: value[0] for seed, value in values.items() if value}
+def errors_of(runs: Mapping[str, FinishedRun]) -> list[float]:
+    """The last checkpoints' errors, of the runs that have one; none where protocols differ."""
+    records = [run.record for run in runs.values()]
+    return values_of(records, "code_error", checkpoint="last") if comparable(records, "code_error") else []
 
 
 def runs_needed(errors: Sequence[float], *, at: float = AT_REPORTED) -> dict[str, float]:
@@ -69,16 +65,14 @@ def code_findings(runs: Mapping[str, FinishedRun]) -> dict[str, float]:
     The difference is over the seeds that both have, which share the first weights, and after as many images (of a
     longer arm: from the end of the other).
     """
-    arms, found = arms_of(runs), {}
+    arms = arms_of(runs)
+    found: dict[str, float] = {}
     for arm, members in arms.items():
-        for measure in READINGS:
-            values = [*errors_of(members, measure=measure).values()]
-            if values:
-                found[f"{measure} median, {arm}"] = median(values)
         errors = errors_of(members)
         if errors:
-            found |= {f"code_error best, {arm}": min(errors.values()), f"code_error worst, {arm}": max(errors.values())}
-            found |= {f"{name}, {arm}": value for name, value in runs_needed([*errors.values()]).items()}
+            spread = {"median": median(errors), "best": min(errors), "worst": max(errors)}
+            found |= {f"code_error {name}, {arm}": value for name, value in spread.items()}
+            found |= {f"{name}, {arm}": value for name, value in runs_needed(errors).items()}
         both = [(run, arms[PAPER][seed]) for seed, run in members.items() if seed in arms.get(PAPER, {})]
         differences = [value for run, other in both if (value := difference(run, other)) is not None]
         if arm != PAPER and differences:
@@ -92,7 +86,7 @@ def code_figures(runs: Mapping[str, FinishedRun]) -> Drawings:
     arms = arms_of(runs)
     figure, [[left, right]] = new_figure(1, 2, width=9.6, height=3.6)
     for i, members in enumerate(arms.values()):
-        draw_arm(left, i, [*errors_of(members).values()], colour=SERIES[i % len(SERIES)])
+        draw_arm(left, i, errors_of(members), colour=SERIES[i % len(SERIES)])
     left.set_xticks(range(len(arms)), [title_of(arm, [*members.values()]) for arm, members in arms.items()], fontsize=6)
     left.set_ylabel("code_error, test images")
     for seed, run in arms.get(PAPER, {}).items():
