@@ -178,7 +178,8 @@ def test_settings_and_circumstances_that_differ(tmp_path: Path) -> None:
 def test_a_record_alone_has_no_settings_to_differ_in(tmp_path: Path) -> None:
     """All of the others' settings stood there as what it lacks."""
     runs = [make_run(tmp_path / name, model={"n_critic": i, "lr": 1}) for i, name in enumerate("ab")]
-    (tmp_path / "kept.json").write_bytes((runs[0] / "result.json").read_bytes())
+    record = json.loads((runs[0] / "result.json").read_text()) | {"started": "2025-01-31T11:00:00+00:00"}
+    (tmp_path / "kept.json").write_text(json.dumps(record))
     assert comparison(runs[0], tmp_path / "kept.json").settings == []
     assert comparison(*runs, tmp_path / "kept.json").settings == [("model.n_critic", ["0", "1", "not known"])]
 
@@ -235,7 +236,7 @@ def test_settings_that_are_not_the_recipes_stand_in_the_label(tmp_path: Path) ->
     one = "wgan digits, n_critic 1"
     many = "wgan digits, clip 0.1, lr 0.0001, width_D 8, ..."
     assert comparison(*runs).labels == ["wgan digits", f"{one} seed 0", many, f"{one} seed 1"]
-    record = json.loads((runs[1] / "result.json").read_text())
+    record = json.loads((runs[1] / "result.json").read_text()) | {"started": "2025-01-31T11:00:00+00:00"}
     record["commands"][0] += ["--model.n_critic=1", "--images", "9", "--keep.monitor", "x"]
     (tmp_path / "kept.json").write_text(json.dumps(record))
     assert comparison(tmp_path / "kept.json", runs[0]).labels == [one, "wgan digits"]  # a record alone: its commands

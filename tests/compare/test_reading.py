@@ -333,3 +333,18 @@ def test_a_run_and_its_record_are_one(tmp_path: Path) -> None:
     assert len(found) == len(notes) == 1
     (alone,) = read_runs([run / "result.json"])[0]
     assert alone.points("fd_lenet2k")
+
+
+def test_a_run_and_its_committed_record_are_one(tmp_path: Path) -> None:
+    """The record was committed, without folders, before a second checkpoint was measured."""
+    run = make_run(tmp_path / "runs/a", tests={"last": 60.0})
+    other = make_run(tmp_path / "runs/b", seed=1)
+    record = json.loads((run / "result.json").read_text())
+    record["commands"] = [["zoo", "fit", "gan", "--data_dir", "DIR"]]
+    committed = tmp_path / "gan-digits-seed0.json"
+    committed.write_text(json.dumps(record | {"tests": [], "protocols": record["protocols"]}))
+    for paths in ([tmp_path / "runs", committed], [committed, tmp_path / "runs"]):
+        runs, notes = read_runs(paths)
+        assert [found.path for found in runs] == [run, other]
+        assert notes == [f"{committed} is the record of {run}; it is compared once, with its curves"]
+    assert read_runs([committed, other])[1] == []

@@ -85,6 +85,17 @@ def test_all_is_restored_also_after_an_error(G, mode):
     assert all(p.grad is None for p in G.parameters())
 
 
+def test_a_compiled_generator_is_read_eagerly(G):
+    """One graph a layer, for what is recorded of it, is more than the compiler keeps of one function."""
+    graphs = []
+    G.compile(backend=lambda graph, _: graphs.append(graph) or graph.forward)
+    z = torch.randn(7, 3)
+    with batchnorm_statistics(G, "reestimated", lambda _: G(z), draws=2):
+        assert graphs == []
+        G(z)
+        assert len(graphs) == 1
+
+
 def test_layers_that_no_draw_reached_keep_their_own(G):
     unused = nn.BatchNorm1d(2)
     nn.init.constant_(unused.running_mean, 3.0)

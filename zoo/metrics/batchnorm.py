@@ -90,8 +90,9 @@ def _reestimate(
 
     hooks = [layer.register_forward_pre_hook(record) for layer in layers]
     try:
-        for k in range(draws):
-            draw(k)
+        with torch.compiler.set_stance("force_eager"):  # a compiled G would be compiled anew with each layer's hook
+            for k in range(draws):
+                draw(k)
     finally:
         for hook in hooks:
             hook.remove()

@@ -49,7 +49,27 @@ def read_runs(paths: Sequence[Path]) -> tuple[list[ComparedRun], list[str]]:
                 notes.append(f"{place} is left out: {error}")
     if not runs:
         raise ZooError("no run can be compared:\n" + "\n".join(notes))
-    return runs, notes
+    return each_once(runs, notes), notes
+
+
+def each_once(runs: Sequence[ComparedRun], notes: list[str]) -> list[ComparedRun]:
+    """Without the records alone of runs whose folders are there, too: two of one run would count as two."""
+    folders = [run for run in runs if run.path.is_dir() and run.record]
+    kept = []
+    for run in runs:
+        alone = {} if run.path.is_dir() else run.record or {}
+        same = [other for other in folders if alone and one_run(alone, other.record or {})]
+        if same:
+            notes.append(f"{run.path} is the record of {same[0].path}; it is compared once, with its curves")
+        else:
+            kept.append(run)
+    return kept
+
+
+def one_run(a: Mapping[str, Any], b: Mapping[str, Any]) -> bool:
+    """Whether two records are of one training, whatever `test` has added to one of them since."""
+    later = ("tests", "protocols", "commands", "overrides")  # the last two have lost their folders where committed
+    return all(a.get(name) == b.get(name) for name in {*a, *b}.difference(later))
 
 
 def runs_at(path: Path) -> Iterator[Path]:
