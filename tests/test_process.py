@@ -110,6 +110,29 @@ class TestSignals:
         signal.signal(number, outside)
         assert capsys.readouterr().err == "stopped\n"
 
+    def test_what_announces_the_end_of_a_job(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """It came while the data were decoded, and nothing was cleaned up; outside of a job it is not ours."""
+        with orderly():
+            assert signal.getsignal(signal.SIGUSR1) is signal.SIG_DFL
+        monkeypatch.setenv("SLURM_JOB_ID", "1234")
+        cleaned = []
+
+        @orderly()
+        def work() -> None:
+            try:
+                os.kill(os.getpid(), signal.SIGUSR1)
+                time.sleep(1)
+            finally:
+                cleaned.append(True)
+
+        with pytest.raises(SystemExit) as stop:
+            work()
+        assert (stop.value.code, cleaned) == (128 + signal.SIGUSR1, [True])
+        assert signal.getsignal(signal.SIGUSR1) is signal.SIG_DFL
+        assert capsys.readouterr().err == "stopped: the job's time is nearly up\n"
+
     @pytest.mark.parametrize("further", [signal.SIGINT, signal.SIGTERM])
     def test_one_that_comes_twice_is_one(
         self, further: signal.Signals, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

@@ -19,6 +19,9 @@ from zoo.runs.text import complain, plain_warnings
 #: What ends a command; SIGHUP comes when the terminal is closed.
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
+#: What SLURM sends a job some time before its end, with `#SBATCH --signal=USR1@SECONDS` (some sites take USR2).
+JOB_SIGNALS = tuple(getattr(signal, name) for name in ("SIGUSR1", "SIGUSR2") if hasattr(signal, name))
+
 #: Seconds in which a further signal is the same one: a terminal tells all its processes, and a launcher (`zoo study`,
 #: torchrun, srun, make) passes on what it was told itself.
 SAME_SIGNAL = 1.0
@@ -94,18 +97,24 @@ def interrupt(number: int, frame: FrameType | None) -> None:
             signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)
 
-    for other in SIGNALS:
+    for other in ending():
         if signal.getsignal(other) is interrupt:
             signal.signal(other, again)
-    raise Interrupted("stopped", number=number)
+    why = ": the job's time is nearly up" if number in JOB_SIGNALS else ""
+    raise Interrupted(f"stopped{why}", number=number)
+
+
+def ending() -> tuple[int, ...]:
+    """The signals that end a command, in a job of SLURM those that announce its end among them."""
+    return (*SIGNALS, *(JOB_SIGNALS if "SLURM_JOB_ID" in os.environ else ()))
 
 
 @contextlib.contextmanager
 def interruptible() -> Iterator[None]:
-    """Inside, SIGINT, SIGTERM and SIGHUP raise Interrupted, unless they are ignored (nohup) or handled already."""
+    """Inside, the signals of `ending` raise Interrupted, unless they are ignored (nohup) or handled already."""
     before: dict[int, Any] = {}
     if threading.current_thread() is threading.main_thread():  # elsewhere Python takes no handlers
-        for number in SIGNALS:
+        for number in ending():
             if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
                 before[number] = signal.signal(number, interrupt)
     try:

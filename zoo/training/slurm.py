@@ -7,15 +7,12 @@ starts there finds it, and leaves the requeued job to begin a run of its own.
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 from pathlib import Path
 from typing import NamedTuple
 
 from zoo.runs.folder import write_atomically
 
-#: Sent some time before the end by `#SBATCH --signal=USR1@SECONDS` (some sites take USR2).
-REQUEUE_SIGNALS = tuple(getattr(signal, name) for name in ("SIGUSR1", "SIGUSR2") if hasattr(signal, name))
 MARK_FILE = "slurm_job"  # in the run's folder: the job that trains it, and below, that it is to be started again
 PATIENCE_S = 30.0  # for scontrol
 

@@ -12,10 +12,10 @@ from lightning.pytorch.callbacks import Checkpoint
 from zoo.errors import Interrupted
 from zoo.models.base.module import AdversarialModule
 from zoo.runs.environment import process_rank
-from zoo.runs.process import SAME_SIGNAL, SIGNALS
+from zoo.runs.process import JOB_SIGNALS, SAME_SIGNAL, SIGNALS
 from zoo.training.callbacks.base import ZooCallback
 from zoo.training.callbacks.checkpoint import CounterCheckpoint
-from zoo.training.slurm import REQUEUE_SIGNALS, current_job, requeue
+from zoo.training.slurm import current_job, requeue
 
 
 class SignalListener(ZooCallback):
@@ -39,7 +39,7 @@ class SignalListener(ZooCallback):
     def begin(self, trainer: Trainer, module: AdversarialModule) -> None:
         if threading.current_thread() is not threading.main_thread():  # there Python takes no handlers
             return
-        for number in (*SIGNALS, *(REQUEUE_SIGNALS if current_job() else ())):
+        for number in (*SIGNALS, *(JOB_SIGNALS if current_job() else ())):
             if number in (signal.SIGINT, signal.SIGTERM) or signal.getsignal(number) != signal.SIG_IGN:  # nohup's
                 signal.signal(number, self.receive)  # Lightning's teardown puts back what was there before
 
@@ -84,7 +84,7 @@ class StopOnSignal(ZooCallback, Checkpoint):
 
     def requeue(self, trainer: Trainer) -> str | None:
         """Requeues the job, once, if any process was told that its time is up; all wait until that is done."""
-        told = current_job() is not None and self.listener.received in REQUEUE_SIGNALS
+        told = current_job() is not None and self.listener.received in JOB_SIGNALS
         if trainer.world_size > 1:
             told = bool(trainer.strategy.reduce_boolean_decision(told, all=False))
         if not told:
