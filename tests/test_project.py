@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 
 import zoo
@@ -91,6 +92,13 @@ def test_no_file_names_this_machine_or_a_registry() -> None:
     for name in listed.stdout.split():
         if Path(name).suffix in {".py", ".md", ".toml", ".json", ".cff", ".yaml", ""} and (ROOT / name).is_file():
             assert not hosts.search((ROOT / name).read_text()), name
+
+
+def test_torch_hub_lists_and_loads_from_a_checkout() -> None:
+    """All that `dependencies` names is there: torch.hub refuses a repository that asks for what is not installed."""
+    assert torch.hub.load(str(ROOT), "list_pretrained", source="local") == zoo.list_pretrained()
+    module = torch.hub.load(str(ROOT), "pretrained", "wgan.mnist", source="local")
+    assert torch.equal(module.sample(2, seed=0), zoo.load_pretrained("wgan.mnist").sample(2, seed=0))
 
 
 def test_released_files_keep_their_bytes_in_every_checkout() -> None:
