@@ -308,6 +308,14 @@ def test_the_page_says_of_a_copy_that_it_is_one(place: Place) -> None:
     assert "JPEG" not in page([record])
 
 
+def test_the_page_begins_with_what_came_out_of_each(place: Place) -> None:
+    record = place.run()
+    first = next(findings(record))
+    text = page([record, replace(record, name="other")])
+    assert f"In short:\n\n- [digits](#digits): {first}\n- [other](#other): {first}\n\n## digits\n" in text
+    assert "In short" not in page([record])
+
+
 def test_the_page_is_written_from_the_records(place: Place, tmp_path: Path) -> None:
     keep(place.run(), tmp_path)
     written = write(tmp_path)

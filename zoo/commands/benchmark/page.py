@@ -84,8 +84,10 @@ def draw(record: BenchmarkRecord, folder: Path) -> list[Path]:
 
 
 def page(records: list[BenchmarkRecord]) -> str:
-    """The page."""
-    return "\n".join([HEAD.format(place=PLACE), *(section(record) for record in records)])
+    """The page: what came out of each benchmark in a line, then each in full."""
+    short = [f"- [{record.name}](#{record.name}): {next(findings(record))}" for record in records]
+    summary = "\n".join(["In short:", "", *short, ""])
+    return "\n".join([HEAD.format(place=PLACE), *([summary] if len(records) > 1 else []), *map(section, records)])
 
 
 def section(record: BenchmarkRecord) -> str:
