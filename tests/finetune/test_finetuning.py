@@ -21,6 +21,7 @@ from zoo.data import Digits, ImageFolder
 from zoo.errors import RecordError, UnsupportedSettingError
 from zoo.experiments.pictures.layout import tiles_of
 from zoo.models import MODELS
+from zoo.releases.find import SHIPPED, read_index
 from zoo.runs.folder import RunDir
 from zoo.runs.record import read_metrics, read_result, validate_result
 from zoo.training.callbacks import CounterCheckpoint, MemorisationWatch
@@ -245,6 +246,17 @@ def test_the_recipe_is_the_sources(source: Path) -> None:
     assert recipe_of("dcgan.mnist") == "mnist"
     assert recipe_of(str(source)) == recipe_of(str(source / "checkpoints/last.ckpt")) == "digits"
     assert recipe_of("nothing") is None
+    assert recipe_of("dcgan.nothing") is None
+
+
+def test_the_recipe_of_a_release_is_that_of_its_card(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Releases of faces are named by their size; they were fine-tuned with the batch and the evaluation of `digits`."""
+    for name in [name for name in read_index(str(SHIPPED)) if name.endswith(".celeba64")]:
+        paper = name.partition(".")[0]
+        assert recipe_of(name) == recipe_of(str(SHIPPED / name)) in script_of(paper).recipes, name
+    assert (recipe_of("dcgan.celeba64"), recipe_of("wgan.celeba64")) == ("celeba_community", "celeba")
+    monkeypatch.setattr("zoo.training.finetune.origin.locate", lambda address: SHIPPED / "dcgan.celeba64")
+    assert recipe_of("hf://someone/faces") == "celeba_community"
 
 
 @pytest.mark.parametrize("way", ["option", "file"])
