@@ -14,7 +14,7 @@ from wandb_files import history, ids, wandb_records, without_account
 from zoo.__main__ import main
 from zoo.commands.compare.reading import read_run
 from zoo.errors import RecordError
-from zoo.runs.record import read_result
+from zoo.runs.record import read_result, without_folders
 
 ROOT = Path(__file__).parents[1]
 pytestmark = pytest.mark.usefixtures("few_draws")
@@ -96,6 +96,7 @@ def test_a_trial_of_the_sweep_in_the_docs_is_the_agents_run(
         assert files_in(model) == {"model.ckpt": (run / f"checkpoints/{own_aliases(model)[0]}.ckpt").stat().st_size}
         assert about["dataset"] == record["dataset"]
         assert about["measures"].keys() >= {"fd_lenet50"}
+        assert about["commands"] == [without_folders(command) for command in record["commands"]]
     assert any(name.startswith("result") for row in points for name in row)
 
     monkeypatch.setenv("WANDB_RUN_ID", "agents2")

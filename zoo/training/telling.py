@@ -17,7 +17,7 @@ from zoo.errors import RecordError
 from zoo.experiments.measures import MEASURES
 from zoo.runs.checkpoints import read_checkpoint
 from zoo.runs.folder import RunDir
-from zoo.runs.record import read_metrics, read_result
+from zoo.runs.record import read_metrics, read_result, without_folders
 from zoo.training.loggers import JsonlLogger
 from zoo.training.mirror import WandbMirror
 
@@ -71,9 +71,8 @@ def tell_checkpoints(mirror: WandbMirror, run: RunDir, record: Mapping[str, Any]
     rows = read_metrics(run.metrics)
     for seen, aliases in by_images.items():
         points = [(name, value) for row in rows if row["images_seen"] == seen for name, value in row.items()]
-        about = {
-            name: record[name] for name in ("paper", "recipe", "dataset", "seed", "commit", "commands", "versions")
-        }
+        about = {name: record[name] for name in ("paper", "recipe", "dataset", "seed", "commit", "versions")}
+        about["commands"] = [without_folders(command) for command in record["commands"]]
         about |= {
             "images_seen": seen,
             "measures": {name: value for name, value in points if value is not None and MEASURES.find(name)},
