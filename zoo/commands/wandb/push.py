@@ -215,7 +215,7 @@ def closed(mirror: "WandbMirror") -> str:
     import wandb
 
     run_id = str(mirror.experiment.id)
-    offline = f"offline: `wandb sync {mirror.run_dir / 'wandb'}/offline-run-*{run_id}`"
+    offline = f"offline: `wandb sync {mirror.run_dir / 'wandb'}/offline-run-*{run_id}*`"
     where = offline if mirror.experiment.offline else str(mirror.experiment.url)
     mirror.experiment.finish()
     wandb.teardown()
