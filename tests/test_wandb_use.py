@@ -69,7 +69,15 @@ def test_a_trial_of_the_sweep_in_the_docs_is_the_agents_run(
     small = ["--images=64", "--evaluation.every=32", "--evaluation.samples=50", "--evaluation.real_images=100"]
     words = trial(sweep["command"], drawn)
     assert words[:4] == ["-m", "zoo", "fit", "dcgan"]
-    zoo(monkeypatch, *words[2:], *small, "--model.width=2", "--wandb_artifacts=true", "--keep.monitor=fd_lenet50", f"--data_dir={tmp_path}")
+    zoo(
+        monkeypatch,
+        *words[2:],
+        *small,
+        "--model.width=2",
+        "--wandb_artifacts=true",
+        "--keep.monitor=fd_lenet50",
+        f"--data_dir={tmp_path}",
+    )
     import wandb
 
     wandb.finish()
