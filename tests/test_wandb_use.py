@@ -261,6 +261,24 @@ def test_a_report_is_laid_out_by_paper(runs: list[Path], monkeypatch: pytest.Mon
     assert "fd_lenet (test)" in call["spec"]
 
 
+def test_a_report_is_made_where_its_runs_are(
+    runs: list[Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They were mirrored to `faces` while training, and the report had their charts of the default project: none."""
+    made: list[str] = []
+    monkeypatch.setattr("zoo.commands.wandb.report.refuse_report", lambda: None)
+    monkeypatch.setattr("zoo.commands.wandb.report.push_report", lambda of, *, project: made.append(project))
+    for run, project in zip(runs, ("faces", "faces", "digits"), strict=True):
+        config = run / "config.yaml"
+        config.write_text(config.read_text().replace("wandb: false", f"wandb: {project}"))
+    zoo(monkeypatch, "wandb-push", *runs[:2], "--report")
+    assert made == ["faces"]
+    with pytest.raises(SystemExit):
+        zoo(monkeypatch, "wandb-push", *runs, "--report")
+    assert "a report is of one W&B project, and these runs are in digits, faces" in capsys.readouterr().err
+    assert made == ["faces"]
+
+
 def test_what_wandb_refuses_is_one_error(runs: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     from zoo.commands.wandb import report
 

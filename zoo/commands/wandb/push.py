@@ -55,7 +55,8 @@ def push(path: Path, *, project: str = "lightning-gan-zoo", again: bool = False,
         run.wandb_id.unlink(missing_ok=True)
     elif mirrored(run, content.run.config):
         if artifacts:
-            where = send(content, Added([], [], end=False), project=project_of(content, project), artifacts=True)
+            own = project_of(content.run.config, project)
+            where = send(content, Added([], [], end=False), project=own, artifacts=True)
             return f"{path}: its checkpoints to W&B run {run.wandb_id.read_text().strip()}, {where}"
         raise RecordError(
             f"{path} was mirrored to W&B while training: there is nothing to push. A mirror that is still offline is"
@@ -174,10 +175,18 @@ def digest(content: Any) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def project_of(content: Content, project: str) -> str:
+def project_of(config: Mapping[str, Any], project: str) -> str:
     """The project that a run was mirrored to while training, by its settings."""
-    named = content.run.config.get("wandb")
+    named = config.get("wandb")
     return named if isinstance(named, str) else project
+
+
+def project_at(path: Path, *, project: str, again: bool) -> str:
+    """The project that holds a run, or will hold it once it is pushed to `project`."""
+    run, config = RunDir(path), read_run(path).config
+    if mirrored(run, config):
+        return project_of(config, project)
+    return project if again else str(pushed_before(run).get("project", project))
 
 
 def send(content: Content, added: Added, *, project: str, artifacts: bool = False) -> str:
