@@ -2,6 +2,7 @@
 
 import json
 import sys
+from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,6 +16,9 @@ from zoo.__main__ import main
 from zoo.commands.compare.reading import read_run
 from zoo.errors import RecordError
 from zoo.runs.record import read_result, without_folders
+from zoo.training.plan import make_plan
+from zoo.training.scripts import script_of
+from zoo.training.words import Words
 
 ROOT = Path(__file__).parents[1]
 pytestmark = pytest.mark.usefixtures("few_draws")
@@ -83,6 +87,7 @@ def test_a_trial_of_the_sweep_in_the_docs_is_the_agents_run(
     wandb.finish()
     wandb.teardown()
     (run,) = Path("runs/dcgan/digits").iterdir()
+    assert run.name == "trial-agents1"
     records = wandb_records(run)
     assert ids(records) == {"agents1"} == {(run / "wandb_id").read_text().strip()}
     first = next(record.run for record in records if record.WhichOneof("record_type") == "run")
@@ -120,6 +125,23 @@ def test_a_trial_of_the_sweep_in_the_docs_is_the_agents_run(
     assert "its checkpoints to W&B run agents1" in capsys.readouterr().out
     assert ids(wandb_records(run)) == {"agents1"}
     assert len(artifacts(wandb_records(run), "model")) == 2 * len(models)
+
+
+def test_trials_of_one_second_and_of_one_job_lie_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two agents that are started together, and an agent that runs one trial after the other in a job of SLURM."""
+    monkeypatch.setattr("zoo.training.plan.datetime", SimpleNamespace(now=lambda: datetime(2026, 1, 2)))
+    monkeypatch.setenv("WANDB_SWEEP_ID", "sweep1")
+    folders = []
+    for job in ({}, {"SLURM_NTASKS": "1", "SLURM_JOB_ID": "1234", "SLURM_JOB_NAME": "sweep"}):
+        for trial in ("a1", "b2"):
+            with monkeypatch.context() as patch:
+                patch.delenv("ZOO_RUN_STAMP", raising=False)  # of another process
+                for name, value in {**job, "WANDB_RUN_ID": trial + str(len(job))}.items():
+                    patch.setenv(name, value)
+                plan = make_plan(Words.of(["fit"]), paper="dcgan", recipes=script_of("dcgan").recipes)
+                folders.append(plan.run_dir)
+                assert plan.run_dir == Path(f"runs/dcgan/digits/trial-{trial}{len(job)}")
+    assert len(set(folders)) == 4
 
 
 @pytest.mark.usefixtures("offline")
