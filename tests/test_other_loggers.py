@@ -1,5 +1,6 @@
 """Lightning's own loggers beside the record: settings and sample grids, each where it can hold them."""
 
+import csv
 import json
 from collections.abc import Iterable
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+from command_line import zoo
 from lightning.pytorch.loggers import CSVLogger, MLFlowLogger, TensorBoardLogger, WandbLogger
 from lightning.pytorch.loggers.logger import Logger
 from PIL import Image
@@ -46,6 +48,21 @@ def test_a_table_is_written_when_a_grid_is_drawn(tmp_path: Path, png: Path) -> N
     show_image([logger], "grid", png, 128)
     (file,) = tmp_path.glob("**/metrics.csv")
     assert file.read_text().splitlines() == ["loss,step", "1.5,128"]
+
+
+def test_what_lightnings_callbacks_log_is_at_the_images_seen_too(tmp_path: Path) -> None:
+    """It stood at batches, beside losses at images: the rate of 64 images above the loss of the first."""
+    look_on = ["--trainer.callbacks", "LearningRateMonitor", "--trainer.log_every_n_steps", "1"]
+    table = ["--trainer.logger", "CSVLogger", "--trainer.logger.save_dir", str(tmp_path)]
+    few = ["--images", "32", "--data.batch_size", "8", "--model.width", "2"]
+    none = ["--evaluation.every", "null", "--keep.monitor", "null"]
+    zoo("dcgan", "fit", "--recipe", "digits", *few, *none, *look_on, *table, "--run_dir", str(tmp_path / "run"))
+    (file,) = tmp_path.glob("lightning_logs/version_0/metrics.csv")
+    with file.open() as text:
+        rows = list(csv.DictReader(text))
+    assert [int(row["step"]) for row in rows if row["loss_discriminator"]] == [8, 16, 24, 32]
+    rates = {int(row["step"]) for row in rows if any(value for name, value in row.items() if name.startswith("lr-"))}
+    assert rates == {0, 8, 16, 24}  # before each update
 
 
 def test_tensorboard_has_numbers_settings_and_grids(tmp_path: Path, png: Path) -> None:

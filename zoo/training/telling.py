@@ -5,7 +5,7 @@ Lightning's own loggers have the settings, and the grids where they can show the
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,12 @@ def tell_beginning(loggers: Sequence[Logger], settings: Mapping[str, Any], data:
             tell_data(logger, {"name": data.name, "fingerprint": train.fingerprint, "images": len(train.images)})
         elif not isinstance(logger, JsonlLogger) and (settings["trainer"] or {}).get("enable_autolog_hparams", True):
             logger.log_hyperparams(without_none(settings))
+
+
+def keep_to_images(logger: Logger, clock: Callable[[], int]) -> None:
+    """From now on a logger has all numbers at the images seen: Lightning's callbacks give theirs at batches."""
+    log = logger.log_metrics
+    logger.log_metrics = lambda metrics, step=None: log(metrics, step=clock())  # type: ignore[method-assign]
 
 
 def tell_data(mirror: WandbMirror, dataset: Mapping[str, Any]) -> None:
