@@ -6,7 +6,7 @@ from pathlib import Path
 from zoo.errors import UsageError, ZooError
 from zoo.releases.card import read_card
 from zoo.releases.find import locate, names_release
-from zoo.runs.folder import CONFIG_FILE
+from zoo.runs.folder import CONFIG_FILE, RunDir
 from zoo.runs.plain import read_settings
 from zoo.training.words import Words
 
@@ -29,7 +29,11 @@ def with_source_recipe(words: Words, *, recipes: Collection[str]) -> Words:
             "--init_from starts a new run, --ckpt_path goes on with one: a fine-tuning run is resumed by --ckpt_path "
             "last alone, and keeps its weights"
         )
-    recipe = None if init_from is None or "recipe" in words.taken else recipe_of(init_from)
+    run_dir = words.taken.get("run_dir")
+    goes_on = (
+        run_dir is not None and RunDir(Path(run_dir)).last_checkpoint.is_file()
+    )  # by the recipe that it began with
+    recipe = None if init_from is None or "recipe" in words.taken or goes_on else recipe_of(init_from)
     return words.with_recipe(recipe) if recipe in recipes and recipe is not None else words
 
 
