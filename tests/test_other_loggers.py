@@ -17,7 +17,7 @@ from PIL import Image
 from zoo.errors import UsageError
 from zoo.training.checks import in_its_own_words
 from zoo.training.loggers import JsonlLogger
-from zoo.training.telling import show_image, tell_beginning
+from zoo.training.telling import show_image, tell_beginning, without_loggers
 
 SETTINGS = {"recipe": "digits", "model": {"lr": 2e-4, "l2": None}, "data": None, "trainer": None}
 DATA: Any = None  # asked for by the mirror alone
@@ -38,6 +38,19 @@ def test_settings_are_told_unless_they_are_not_wanted(tmp_path: Path) -> None:
     logger.save()
     (file,) = tmp_path.glob("**/hparams.yaml")
     assert yaml.safe_load(file.read_text()) == {"recipe": "digits", "model": {"lr": 2e-4}}
+
+
+def test_the_key_of_a_logger_is_no_hyperparameter(tmp_path: Path) -> None:
+    """Whoever saw the experiment saw the key that it was sent with."""
+    key = {"class_path": "lightning.pytorch.loggers.CometLogger", "init_args": {"api_key": "secret"}}
+    for loggers in (key, [key, key]):
+        logger = CSVLogger(tmp_path, version=0)
+        tell_beginning([logger], SETTINGS | {"trainer": {"precision": "32-true", "logger": loggers}}, DATA)
+        logger.save()
+        text = (tmp_path / "lightning_logs/version_0/hparams.yaml").read_text()
+        assert "secret" not in text
+        assert yaml.safe_load(text)["trainer"] == {"precision": "32-true"}
+    assert without_loggers(SETTINGS) == SETTINGS
 
 
 def test_a_table_is_written_when_a_grid_is_drawn(tmp_path: Path, png: Path) -> None:

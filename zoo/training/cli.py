@@ -63,7 +63,7 @@ from zoo.training.plan import Plan
 from zoo.training.refusals import refusal
 from zoo.training.report import RunReport
 from zoo.training.settings import TAKEN_BEFORE, add_settings
-from zoo.training.telling import keep_to_images, tell_end
+from zoo.training.telling import keep_to_images, tell_end, without_loggers
 from zoo.training.trainer import cluster_plugins, listed, processes, settle_devices, take_epochs
 from zoo.training.words import called_as
 
@@ -276,7 +276,7 @@ class ReproductionCLI(LightningCLI):
             name=f"{self.model.paper}-{self.plan.recipe}-{self.run.path.name}",
             group=self.model.paper,
             tags=[self.plan.recipe, self.datamodule.name],
-            config=self.plain_settings(),
+            config=without_loggers(self.plain_settings()),
             clock=self.jsonl.clock,
             run_id=os.environ.get("WANDB_RUN_ID"),  # as the agent of a sweep sets it
         )

@@ -23,7 +23,8 @@ from zoo.training.mirror import WandbMirror
 
 
 def tell_beginning(loggers: Sequence[Logger], settings: Mapping[str, Any], data: ImageDataModule) -> None:
-    """Gives every setting to the loggers of the user's own (but what is None), and the data set's facts to the mirror.
+    """Gives every setting to the loggers of the user's own (but what is None, and those of loggers), and the data set's
+    facts to the mirror.
 
     Args:
         loggers: the trainer's.
@@ -35,7 +36,7 @@ def tell_beginning(loggers: Sequence[Logger], settings: Mapping[str, Any], data:
             train = data.split("train")
             tell_data(logger, {"name": data.name, "fingerprint": train.fingerprint, "images": len(train.images)})
         elif not isinstance(logger, JsonlLogger) and (settings["trainer"] or {}).get("enable_autolog_hparams", True):
-            logger.log_hyperparams(without_none(settings))
+            logger.log_hyperparams(without_none(without_loggers(settings)))
 
 
 def keep_to_images(logger: Logger, clock: Callable[[], int]) -> None:
@@ -98,6 +99,14 @@ def without_none(settings: Mapping[str, Any]) -> dict[str, Any]:
         for name, value in settings.items()
         if value is not None
     }
+
+
+def without_loggers(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings but those of loggers, which may hold a key, and which others than they need not know."""
+    trainer = settings.get("trainer")
+    if not isinstance(trainer, Mapping):
+        return dict(settings)
+    return {**settings, "trainer": {name: value for name, value in trainer.items() if name != "logger"}}
 
 
 def show_image(loggers: Sequence[Logger], name: str, path: Path, images_seen: int) -> None:

@@ -192,7 +192,7 @@ def project_at(path: Path, *, project: str, again: bool) -> str:
 def send(content: Content, added: Added, *, project: str, artifacts: bool = False) -> str:
     """Logs in the order of images seen; where the W&B run is."""
     from zoo.training.mirror import WandbMirror
-    from zoo.training.telling import tell_checkpoints, tell_data
+    from zoo.training.telling import tell_checkpoints, tell_data, without_loggers
 
     run = content.run
     if artifacts and run.record is None:
@@ -203,7 +203,7 @@ def send(content: Content, added: Added, *, project: str, artifacts: bool = Fals
         name=f"{run.paper}-{run.recipe}-{content.path.absolute().name}",
         group=run.paper,
         tags=[run.recipe, run.dataset.partition(" ")[0]],
-        config={**run.config, "paper": run.paper},
+        config={**without_loggers(run.config), "paper": run.paper},
     )
     for row, grid in in_order(added):
         if row is not None:
