@@ -21,8 +21,9 @@ from zoo.commands.results.tables import (
     short_table,
 )
 from zoo.errors import RecordError, ZooError
+from zoo.runs.command_lines import without_folders
 from zoo.runs.folder import RunDir
-from zoo.runs.record import read_result, without_folders, write_result
+from zoo.runs.record import read_result, write_result
 from zoo.training.recipes import Recipe
 
 

@@ -15,7 +15,8 @@ from wandb_files import history, ids, wandb_records, without_account
 from zoo.__main__ import main
 from zoo.commands.compare.reading import read_run
 from zoo.errors import RecordError
-from zoo.runs.record import read_result, without_folders
+from zoo.runs.command_lines import without_folders
+from zoo.runs.record import read_result
 from zoo.training.plan import make_plan
 from zoo.training.scripts import script_of
 from zoo.training.words import Words

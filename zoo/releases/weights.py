@@ -14,8 +14,8 @@ from zoo.releases.card import CARD_FILE
 from zoo.releases.find import locate, names_at_hand, names_release
 from zoo.releases.release import Release
 from zoo.runs.checkpoints import read_checkpoint
+from zoo.runs.command_lines import name_of
 from zoo.runs.folder import RunDir
-from zoo.runs.record import name_of
 from zoo.runs.text import shown
 
 

@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from zoo.errors import UsageError, ZooError
 from zoo.experiments.measures import note_on, study_table
 from zoo.runs.children import Children
+from zoo.runs.command_lines import NAMED_FILES
 from zoo.runs.folder import RESULT_FILE, RunDir, write_atomically
-from zoo.runs.record import NAMED_FILES, overridden, read_result, set_by
+from zoo.runs.record import overridden, read_result, set_by
 from zoo.runs.state import in_use
 from zoo.runs.study import SCHEMA_VERSION, STUDY_FILE, read_study, validate_study
 from zoo.runs.text import print_table, say

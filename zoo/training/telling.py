@@ -16,8 +16,9 @@ from zoo.data import ImageDataModule
 from zoo.errors import RecordError
 from zoo.experiments.measures import MEASURES
 from zoo.runs.checkpoints import read_checkpoint
+from zoo.runs.command_lines import without_folders
 from zoo.runs.folder import RunDir
-from zoo.runs.record import read_metrics, read_result, without_folders
+from zoo.runs.record import read_metrics, read_result
 from zoo.training.loggers import JsonlLogger
 from zoo.training.mirror import WandbMirror
 

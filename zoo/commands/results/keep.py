@@ -5,8 +5,9 @@ import shutil
 from pathlib import Path
 
 from zoo.errors import RecordError
+from zoo.runs.command_lines import name_of, without_folders
 from zoo.runs.folder import RunDir, write_atomically
-from zoo.runs.record import name_of, overrides, read_result, without_folders
+from zoo.runs.record import overrides, read_result
 from zoo.runs.study import STUDY_FILE, read_study
 
 
