@@ -30,9 +30,8 @@ def with_source_recipe(words: Words, *, recipes: Collection[str]) -> Words:
             "last alone, and keeps its weights"
         )
     run_dir = words.taken.get("run_dir")
-    goes_on = (
-        run_dir is not None and RunDir(Path(run_dir)).last_checkpoint.is_file()
-    )  # by the recipe that it began with
+    goes_on = run_dir is not None and RunDir(Path(run_dir)).last_checkpoint.is_file()
+    # what goes on keeps the recipe that it began with
     recipe = None if init_from is None or "recipe" in words.taken or goes_on else recipe_of(init_from)
     return words.with_recipe(recipe) if recipe in recipes and recipe is not None else words
 
