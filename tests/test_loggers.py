@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import pickle
+import re
 import sys
 import time
 from pathlib import Path
@@ -226,9 +227,17 @@ def test_an_offline_mirror_holds_every_point_once_with_images_seen(
 
 
 @pytest.mark.usefixtures("offline")
-def test_a_resume_continues_the_run_and_another_run_gets_its_own_id(tmp_path: Path) -> None:
+def test_a_resume_continues_the_run_and_another_run_gets_its_own_id(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     mirror(tmp_path / "a").log_metrics({"loss": 1.0}, step=1)
-    mirror(tmp_path / "a").log_metrics({"loss": 2.0}, step=2)  # the first is still open, as in a notebook
+    resumed = mirror(tmp_path / "a")
+    resumed.log_metrics({"loss": 2.0}, step=2)  # the first is still open, as in a notebook
+    resumed.finalize("success")
+    (pattern,) = re.findall(r"`wandb sync (\S+)` sends it whole", capsys.readouterr().out)
+    parts = list((tmp_path / "a/wandb").glob("offline-run-*"))
+    assert sorted(parts) == sorted(Path("/").glob(pattern.lstrip("/")))  # what a shell makes of it: both
+    assert len(parts) == 2
     other = mirror(tmp_path / "b", name="other")
     other.log_metrics({"loss": 9.0}, step=9)
     close(other)

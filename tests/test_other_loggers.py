@@ -1,5 +1,6 @@
 """Lightning's own loggers beside the record: settings and sample grids, each where it can hold them."""
 
+import csv
 import json
 from collections.abc import Iterable
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+from command_line import zoo
 from lightning.pytorch.loggers import CSVLogger, MLFlowLogger, TensorBoardLogger, WandbLogger
 from lightning.pytorch.loggers.logger import Logger
 from PIL import Image
@@ -15,7 +17,7 @@ from PIL import Image
 from zoo.errors import UsageError
 from zoo.training.checks import in_its_own_words
 from zoo.training.loggers import JsonlLogger
-from zoo.training.telling import show_image, tell_beginning
+from zoo.training.telling import show_image, tell_beginning, without_loggers
 
 SETTINGS = {"recipe": "digits", "model": {"lr": 2e-4, "l2": None}, "data": None, "trainer": None}
 DATA: Any = None  # asked for by the mirror alone
@@ -38,6 +40,19 @@ def test_settings_are_told_unless_they_are_not_wanted(tmp_path: Path) -> None:
     assert yaml.safe_load(file.read_text()) == {"recipe": "digits", "model": {"lr": 2e-4}}
 
 
+def test_the_key_of_a_logger_is_no_hyperparameter(tmp_path: Path) -> None:
+    """Whoever saw the experiment saw the key that it was sent with."""
+    key = {"class_path": "lightning.pytorch.loggers.CometLogger", "init_args": {"api_key": "secret"}}
+    for loggers in (key, [key, key]):
+        logger = CSVLogger(tmp_path, version=0)
+        tell_beginning([logger], SETTINGS | {"trainer": {"precision": "32-true", "logger": loggers}}, DATA)
+        logger.save()
+        text = (tmp_path / "lightning_logs/version_0/hparams.yaml").read_text()
+        assert "secret" not in text
+        assert yaml.safe_load(text)["trainer"] == {"precision": "32-true"}
+    assert without_loggers(SETTINGS) == SETTINGS
+
+
 def test_a_table_is_written_when_a_grid_is_drawn(tmp_path: Path, png: Path) -> None:
     """Lightning writes it at steps that end with 99, which images seen hardly do, or at the end."""
     logger = CSVLogger(tmp_path)
@@ -46,6 +61,21 @@ def test_a_table_is_written_when_a_grid_is_drawn(tmp_path: Path, png: Path) -> N
     show_image([logger], "grid", png, 128)
     (file,) = tmp_path.glob("**/metrics.csv")
     assert file.read_text().splitlines() == ["loss,step", "1.5,128"]
+
+
+def test_what_lightnings_callbacks_log_is_at_the_images_seen_too(tmp_path: Path) -> None:
+    """It stood at batches, beside losses at images: the rate of 64 images above the loss of the first."""
+    look_on = ["--trainer.callbacks", "LearningRateMonitor", "--trainer.log_every_n_steps", "1"]
+    table = ["--trainer.logger", "CSVLogger", "--trainer.logger.save_dir", str(tmp_path)]
+    few = ["--images", "32", "--data.batch_size", "8", "--model.width", "2"]
+    none = ["--evaluation.every", "null", "--keep.monitor", "null"]
+    zoo("dcgan", "fit", "--recipe", "digits", *few, *none, *look_on, *table, "--run_dir", str(tmp_path / "run"))
+    (file,) = tmp_path.glob("lightning_logs/version_0/metrics.csv")
+    with file.open() as text:
+        rows = list(csv.DictReader(text))
+    assert [int(row["step"]) for row in rows if row["loss_discriminator"]] == [8, 16, 24, 32]
+    rates = {int(row["step"]) for row in rows if any(value for name, value in row.items() if name.startswith("lr-"))}
+    assert rates == {0, 8, 16, 24}  # before each update
 
 
 def test_tensorboard_has_numbers_settings_and_grids(tmp_path: Path, png: Path) -> None:

@@ -209,6 +209,32 @@ def test_points_that_lack_their_place_or_their_time_do_not_end_a_fetch(tmp_path:
         pull("me/zoo", tmp_path / "again", api=api)
 
 
+def test_what_a_resume_gave_up_is_not_fetched(tmp_path: Path) -> None:
+    """A run that is killed at 500 images and goes on from its checkpoint at 300; W&B holds both futures."""
+    pytest.importorskip("wandb")
+    api = FakeApi(make_run(tmp_path / "local", finished=False))
+    (run,) = api.runs("me/zoo")[1:]
+
+    def point(at: int, **values: float) -> dict[str, Any]:
+        return {"images_seen": at, "_timestamp": 1.0 + at, **values}
+
+    before = [point(at, loss_generator=1.0) for at in (100, 200, 300, 400, 500)]
+    before.insert(3, point(300, fd_lenet2k=50.0))
+    before.append(point(500, fd_lenet2k=1.0))
+    after = [point(at, loss_generator=2.0) for at in (400, 500)] + [point(500, fd_lenet2k=40.0)]
+    test = [point(300, **{"test/fd_lenet": 60.0}), point(500, **{"test/fd_lenet": 45.0})]
+    run.scan_history = lambda: [*before, *after, *test]
+    api.runs = lambda project: [run]  # type: ignore[method-assign]
+    run.files = list
+    (folder,) = pull("me/zoo", tmp_path / "fetched", api=api)
+    fetched = read_run(folder)
+    assert [(p.images_seen, p.value) for p in fetched.points("fd_lenet2k")] == [(300, 50.0), (500, 40.0)]
+    losses = [(row["images_seen"], row["loss_generator"]) for row in fetched.rows if "loss_generator" in row]
+    assert losses == [(100, 1.0), (200, 1.0), (300, 1.0), (400, 2.0), (500, 2.0)]
+    tests = [row["test/fd_lenet"] for row in read_metrics(folder / "metrics.jsonl") if "test/fd_lenet" in row]
+    assert tests == [60.0, 45.0]
+
+
 def test_projects_that_cannot_be_fetched(tmp_path: Path) -> None:
     pytest.importorskip("wandb")
     api = FakeApi(make_run(tmp_path / "local"))

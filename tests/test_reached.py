@@ -21,8 +21,9 @@ from zoo.commands.results.tables import (
     short_table,
 )
 from zoo.errors import RecordError, ZooError
+from zoo.runs.command_lines import without_folders
 from zoo.runs.folder import RunDir
-from zoo.runs.record import read_result, without_folders, write_result
+from zoo.runs.record import read_result, write_result
 from zoo.training.recipes import Recipe
 
 
@@ -95,6 +96,28 @@ def test_folders_of_a_machine_are_not_kept() -> None:
     files = ["--ckpt_path=/home/me/runs/a/checkpoints/last.ckpt", "--config", "/home/me/my.yaml"]
     assert without_folders(["fit", *files])[1:] == ["--ckpt_path=last.ckpt", "--config", "my.yaml"]
     assert without_folders(["fit", "--ckpt_path", "last"])[1:] == ["--ckpt_path", "last"]
+    inside = '{"class_path": "ImageFolder", "init_args": {"root": "/home/me/faces", "crop": "none"}}'
+    assert without_folders(["fit", "--data", inside])[2] == inside.replace("/home/me/", "")
+    assert without_folders(["fit", "--data={root: /home/me/faces}"])[1] == "--data={root: faces}"
+    profiler = ["--trainer.profiler.dirpath", "/home/me/p", "--trainer.profiler.filename=~/x"]
+    assert without_folders(["fit", *profiler])[1:] == [profiler[0], "p", "--trainer.profiler.filename=x"]
+
+
+def test_what_a_logger_is_given_is_not_kept() -> None:
+    """Such as the key of an account, which stood in the card and the README of a release that was pushed."""
+    logger = ["--trainer.logger", "CometLogger", "--trainer.logger.api_key", "secret", "--trainer.logger.name=secret"]
+    kept = ["--trainer.logger", "CometLogger", "--trainer.logger.api_key", "...", "--trainer.logger.name=..."]
+    assert without_folders(["fit", *logger])[1:] == kept
+    several = '[{"class_path": "MLFlowLogger", "init_args": {"tracking_uri": "https://me:secret@there"}}]'
+    assert without_folders(["fit", "--trainer.logger", several, f"--trainer.logger+={several}"])[2:] == [
+        "...",
+        "--trainer.logger+=...",
+    ]
+
+
+def test_a_source_at_the_hub_is_named_in_full() -> None:
+    for words in (["--init_from", "hf://me/faces@v1"], ["--init_from=hf://me/faces"]):
+        assert without_folders(["fit", *words])[1:] == words
 
 
 def reached_row(recipe: str, measure: str, reported: str | None = None, **more: Any) -> Line:

@@ -7,9 +7,11 @@ import pytest
 from played_study import Place
 
 from zoo.errors import UsageError, ZooError
+from zoo.runs.command_lines import without_folders
 from zoo.runs.lock import RunLock
+from zoo.runs.record import overridden
 from zoo.training.recipes import Lazy
-from zoo.training.study import Member, Study, set_aside
+from zoo.training.study import Member, Study, fit_command, otherwise, set_aside
 
 
 @pytest.fixture
@@ -39,6 +41,14 @@ def test_figures_that_are_not_there_are_said_before_the_training(place: Place, n
     assert not (place.folder / "log").exists()
     with pytest.raises(UsageError, match=text):
         Lazy(name)({})
+
+
+def test_members_are_alike_though_their_records_name_no_folders() -> None:
+    options = ["--init_from", "/home/me/source", "--data", '{"init_args": {"root": "/home/me/faces"}}', "--images=7"]
+    had = overridden([without_folders(fit_command(options))])
+    assert "/home" not in str(had)
+    assert otherwise(had, options) == "the study's options alone"
+    assert otherwise(had, [*options, "--images=8"]) == "--images 7"
 
 
 def test_every_member_is_trained_and_measured_once(place: Place) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,7 +15,11 @@ from wandb_files import history, ids, wandb_records, without_account
 from zoo.__main__ import main
 from zoo.commands.compare.reading import read_run
 from zoo.errors import RecordError
+from zoo.runs.command_lines import without_folders
 from zoo.runs.record import read_result
+from zoo.training.plan import make_plan
+from zoo.training.scripts import script_of
+from zoo.training.words import Words
 
 ROOT = Path(__file__).parents[1]
 pytestmark = pytest.mark.usefixtures("few_draws")
@@ -69,12 +74,21 @@ def test_a_trial_of_the_sweep_in_the_docs_is_the_agents_run(
     small = ["--images=64", "--evaluation.every=32", "--evaluation.samples=50", "--evaluation.real_images=100"]
     words = trial(sweep["command"], drawn)
     assert words[:4] == ["-m", "zoo", "fit", "dcgan"]
-    zoo(monkeypatch, *words[2:], *small, "--model.width=2", "--wandb_artifacts=true", "--keep.monitor=fd_lenet50")
+    zoo(
+        monkeypatch,
+        *words[2:],
+        *small,
+        "--model.width=2",
+        "--wandb_artifacts=true",
+        "--keep.monitor=fd_lenet50",
+        f"--data_dir={tmp_path}",
+    )
     import wandb
 
     wandb.finish()
     wandb.teardown()
     (run,) = Path("runs/dcgan/digits").iterdir()
+    assert run.name == "trial-agents1"
     records = wandb_records(run)
     assert ids(records) == {"agents1"} == {(run / "wandb_id").read_text().strip()}
     first = next(record.run for record in records if record.WhichOneof("record_type") == "run")
@@ -96,6 +110,8 @@ def test_a_trial_of_the_sweep_in_the_docs_is_the_agents_run(
         assert files_in(model) == {"model.ckpt": (run / f"checkpoints/{own_aliases(model)[0]}.ckpt").stat().st_size}
         assert about["dataset"] == record["dataset"]
         assert about["measures"].keys() >= {"fd_lenet50"}
+        assert about["commands"] == [without_folders(command) for command in record["commands"]]
+        assert "--data_dir=DIR" in about["commands"][0]
     assert any(name.startswith("result") for row in points for name in row)
 
     monkeypatch.setenv("WANDB_RUN_ID", "agents2")
@@ -110,6 +126,23 @@ def test_a_trial_of_the_sweep_in_the_docs_is_the_agents_run(
     assert "its checkpoints to W&B run agents1" in capsys.readouterr().out
     assert ids(wandb_records(run)) == {"agents1"}
     assert len(artifacts(wandb_records(run), "model")) == 2 * len(models)
+
+
+def test_trials_of_one_second_and_of_one_job_lie_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two agents that are started together, and an agent that runs one trial after the other in a job of SLURM."""
+    monkeypatch.setattr("zoo.training.plan.datetime", SimpleNamespace(now=lambda: datetime(2026, 1, 2)))
+    monkeypatch.setenv("WANDB_SWEEP_ID", "sweep1")
+    folders = []
+    for job in ({}, {"SLURM_NTASKS": "1", "SLURM_JOB_ID": "1234", "SLURM_JOB_NAME": "sweep"}):
+        for trial in ("a1", "b2"):
+            with monkeypatch.context() as patch:
+                patch.delenv("ZOO_RUN_STAMP", raising=False)  # of another process
+                for name, value in {**job, "WANDB_RUN_ID": trial + str(len(job))}.items():
+                    patch.setenv(name, value)
+                plan = make_plan(Words.of(["fit"]), paper="dcgan", recipes=script_of("dcgan").recipes)
+                folders.append(plan.run_dir)
+                assert plan.run_dir == Path(f"runs/dcgan/digits/trial-{trial}{len(job)}")
+    assert len(set(folders)) == 4
 
 
 @pytest.mark.usefixtures("offline")
@@ -249,6 +282,24 @@ def test_a_report_is_laid_out_by_paper(runs: list[Path], monkeypatch: pytest.Mon
     assert [line["metrics"] for line in lines] == [["fd_lenet2k"], ["loss_discriminator", "loss_generator"]]
     assert {line["xAxis"] for line in lines} == {"images_seen"}
     assert "fd_lenet (test)" in call["spec"]
+
+
+def test_a_report_is_made_where_its_runs_are(
+    runs: list[Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They were mirrored to `faces` while training, and the report had their charts of the default project: none."""
+    made: list[str] = []
+    monkeypatch.setattr("zoo.commands.wandb.report.refuse_report", lambda: None)
+    monkeypatch.setattr("zoo.commands.wandb.report.push_report", lambda of, *, project: made.append(project))
+    for run, project in zip(runs, ("faces", "faces", "digits"), strict=True):
+        config = run / "config.yaml"
+        config.write_text(config.read_text().replace("wandb: false", f"wandb: {project}"))
+    zoo(monkeypatch, "wandb-push", *runs[:2], "--report")
+    assert made == ["faces"]
+    with pytest.raises(SystemExit):
+        zoo(monkeypatch, "wandb-push", *runs, "--report")
+    assert "a report is of one W&B project, and these runs are in digits, faces" in capsys.readouterr().err
+    assert made == ["faces"]
 
 
 def test_what_wandb_refuses_is_one_error(runs: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:

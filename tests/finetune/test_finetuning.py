@@ -21,6 +21,7 @@ from zoo.data import Digits, ImageFolder
 from zoo.errors import RecordError, UnsupportedSettingError
 from zoo.experiments.pictures.layout import tiles_of
 from zoo.models import MODELS
+from zoo.releases.find import SHIPPED, read_index
 from zoo.runs.folder import RunDir
 from zoo.runs.record import read_metrics, read_result, validate_result
 from zoo.training.callbacks import CounterCheckpoint, MemorisationWatch
@@ -28,7 +29,7 @@ from zoo.training.finetune.adapt import rebuild, transfer
 from zoo.training.finetune.augment import augment_discriminator
 from zoo.training.finetune.freeze import freeze_discriminator
 from zoo.training.finetune.learning_rate import ScaledLearningRate
-from zoo.training.finetune.origin import recipe_of, source_name
+from zoo.training.finetune.origin import recipe_of, source_name, with_source_recipe
 from zoo.training.finetune.report import FinetuneReport
 from zoo.training.finetune.settings import match_data
 from zoo.training.plan import make_plan
@@ -245,6 +246,28 @@ def test_the_recipe_is_the_sources(source: Path) -> None:
     assert recipe_of("dcgan.mnist") == "mnist"
     assert recipe_of(str(source)) == recipe_of(str(source / "checkpoints/last.ckpt")) == "digits"
     assert recipe_of("nothing") is None
+    assert recipe_of("dcgan.nothing") is None
+
+
+def test_the_recipe_of_a_release_is_that_of_its_card(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Releases of faces are named by their size; they were fine-tuned with the batch and the evaluation of `digits`."""
+    for name in [name for name in read_index(str(SHIPPED)) if name.endswith(".celeba64")]:
+        paper = name.partition(".")[0]
+        assert recipe_of(name) == recipe_of(str(SHIPPED / name)) in script_of(paper).recipes, name
+    assert (recipe_of("dcgan.celeba64"), recipe_of("wgan.celeba64")) == ("celeba_community", "celeba")
+    monkeypatch.setattr("zoo.training.finetune.origin.locate", lambda address: SHIPPED / "dcgan.celeba64")
+    assert recipe_of("hf://someone/faces") == "celeba_community"
+
+
+def test_a_run_that_goes_on_keeps_the_recipe_that_it_began_with(tmp_path: Path) -> None:
+    """Whatever the source's card says by now."""
+    run, recipes = tmp_path / "run", script_of("dcgan").recipes
+    words = Words.of(["fit", "--init_from", "dcgan.celeba64", "--run_dir", str(run), "--ckpt_path", "auto"])
+    assert with_source_recipe(words, recipes=recipes).taken["recipe"] == "celeba_community"
+    (run / "checkpoints").mkdir(parents=True)
+    (run / "checkpoints/last.ckpt").touch()
+    (run / "config.yaml").write_text("recipe: digits\n")
+    assert make_plan(with_source_recipe(words, recipes=recipes), paper="dcgan", recipes=recipes).recipe == "digits"
 
 
 @pytest.mark.parametrize("way", ["option", "file"])

@@ -154,6 +154,9 @@ def test_a_folder_of_releases_is_pushed_and_found_by_zoo_releases(hub, token, re
     sent = hub.repositories[REPO][-1]
     assert {"README.md", "index.json", f"{NAME}/card.json", f"{NAME}/grid.png"} <= sent.keys()
     assert f"| [{NAME}]({NAME}/card.json) |" in sent["README.md"].decode()
+    hub.put(REPO, dict(sent) | {f"{NAME}/G_ema.safetensors": b"of an older one", "G.safetensors": b"of somebody"})
+    run(monkeypatch, capsys, "push", released, "--to", REPO)
+    assert hub.repositories[REPO][-1].keys() == sent.keys() | {"G.safetensors"}
     monkeypatch.setenv("ZOO_RELEASES", ADDRESS)
     assert NAME in zoo.list_pretrained()
     images = Release(released / NAME).module().sample(4, seed=0)

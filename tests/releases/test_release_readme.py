@@ -14,7 +14,7 @@ from zoo.models.dcgan import DCGAN
 from zoo.models.trained import FinishedRun
 from zoo.releases.about import origin_of
 from zoo.releases.card import described, write_card
-from zoo.releases.export import export
+from zoo.releases.export import data_entry, export
 from zoo.releases.figures import settings_of_test
 from zoo.releases.find import SHIPPED
 from zoo.releases.hub import repository
@@ -22,6 +22,7 @@ from zoo.releases.model_card import collection_card
 from zoo.releases.readme import readme_of
 from zoo.releases.release import Release
 from zoo.releases.verify import verify
+from zoo.releases.weights import licence_of_run
 from zoo.runs.environment import describe_hardware
 from zoo.runs.record import hardware
 
@@ -164,3 +165,28 @@ def test_a_readme_says_the_words_of_its_card_whatever_they_are(released):
     assert "--data.split MY_FOLDER" in text
     assert b"'of\\udcff'" in text.encode()
     assert text.count("hf://a/b") == 3
+
+
+def test_a_fine_tuned_model_names_the_licence_of_the_data_before(tmp_path):
+    """Of the faces that its weights come from, which are not for commercial use: the card named that of the folder."""
+    faces = json.loads((SHIPPED / "dcgan.celeba64/card.json").read_text())["data"]["licence"]
+
+    def run(name, start, data="ImageFolder"):
+        settings = {"data": {"class_path": f"zoo.data.{data}", "init_args": {}}, "init_from": start}
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.yaml").write_text(json.dumps(settings))
+        return FinishedRun(tmp_path / name, models=MODELS)
+
+    text = "that of your images; of the data behind {}, which it was fine-tuned from: {}"
+    tuned = text.format("dcgan.celeba64", faces)
+    assert licence_of_run(run("once", "dcgan.celeba64")) == tuned
+    assert origin_of(str(tmp_path / "once"))["data_licence"] == tuned
+    assert licence_of_run(run("twice", str(tmp_path / "once"), data="Digits")) == (
+        f"{Digits.licence}; of the data behind once, which it was fine-tuned from: {tuned}"
+    )
+    assert licence_of_run(run("gone", str(tmp_path / "absent"))) == text.format("absent", "not known")
+    assert licence_of_run(run("scratch", None)) == "that of your images"
+    assert licence_of_run(run("alike", str(tmp_path / "scratch"))) == "that of your images"
+    assert data_entry(run("digits", "dcgan.mnist", data="Digits"))["licence"].endswith(
+        "of the data behind dcgan.mnist, which it was fine-tuned from: CC BY-SA 3.0, Y. LeCun and C. Cortes"
+    )

@@ -19,7 +19,7 @@ from zoo.releases.find import locate, names_release
 from zoo.releases.portable import GeneratorGraph, flat
 from zoo.releases.release import Release
 from zoo.releases.snippets import onnx_snippet, torch_snippet
-from zoo.releases.weights import class_names
+from zoo.releases.weights import class_names, licence_of_run
 from zoo.runs.environment import VERSION
 from zoo.runs.text import encodable, shown
 
@@ -41,11 +41,12 @@ def origin_of(name_or_path: str) -> dict[str, str]:
     folder = path if path.is_dir() else path.resolve().parent.parent
     known = {"name": shown(path.resolve().name if path.is_dir() else path.stem)}
     if (folder / "config.yaml").is_file():
+        run = FinishedRun(folder, models=MODELS)
         try:
-            data = FinishedRun(folder, models=MODELS).data
+            data = run.data
         except (DataError, RecordError):  # a data set of the user's own, or the config.yaml of something else
             return known
-        known |= {"data": shown(data.name), "data_licence": data.licence}
+        known |= {"data": shown(data.name), "data_licence": shown(licence_of_run(run))}
     return known
 
 

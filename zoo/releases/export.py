@@ -42,9 +42,11 @@ from zoo.releases.precision import pack, unpack
 from zoo.releases.readme import README_FILE, readme_of
 from zoo.releases.release import Release
 from zoo.releases.statistics import hold_statistics, protocol_of
+from zoo.releases.weights import licence_of_run
+from zoo.runs.command_lines import without_folders
 from zoo.runs.environment import describe_versions
 from zoo.runs.folder import DAY_S, moved_aside, sweep, temporary_name, write_atomically
-from zoo.runs.record import hardware, without_folders
+from zoo.runs.record import hardware
 from zoo.runs.tensors import write_tensors
 
 EXACT = {"largest": 0.0, "mean": 0.0}  # weights that were not rounded
@@ -260,7 +262,7 @@ def data_entry(run: FinishedRun) -> dict[str, Any]:
         "name": data.name,
         "fingerprint": train.fingerprint,
         "images": len(train.images),
-        "licence": data.licence,
+        "licence": licence_of_run(run),
     }
 
 

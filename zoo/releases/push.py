@@ -113,7 +113,9 @@ class Destination:
                     f"{self.place} also lists {', '.join(sorted(lost))}, which would be lost: put them into the folder "
                     "that is pushed, or name another repository"
                 )
-        stale = {f"{network}.safetensors" for network in NETWORKS} & present - files.keys()
+        releases = [name.removesuffix(CARD_FILE) for name in files if name.endswith(CARD_FILE)]  # their folders, with /
+        stale = {f"{release}{network}.safetensors" for release in releases for network in NETWORKS}
+        stale &= present - files.keys()
         operations: list[CommitOperationAdd | CommitOperationDelete] = [
             *(CommitOperationAdd(path_in_repo=name, path_or_fileobj=file) for name, file in files.items()),
             *(CommitOperationDelete(path_in_repo=name) for name in sorted(stale)),

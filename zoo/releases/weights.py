@@ -6,14 +6,17 @@ from typing import Any, NamedTuple
 from torch import Tensor
 
 from zoo.data import DATASETS
-from zoo.errors import CheckpointError, ReleaseError
-from zoo.models import TRAINED
+from zoo.errors import CheckpointError, ReleaseError, ZooError
+from zoo.models import MODELS, TRAINED
 from zoo.models.base.module import AdversarialModule
-from zoo.models.trained import load_module
+from zoo.models.trained import FinishedRun, load_module
 from zoo.releases.card import CARD_FILE
 from zoo.releases.find import locate, names_at_hand, names_release
 from zoo.releases.release import Release
 from zoo.runs.checkpoints import read_checkpoint
+from zoo.runs.command_lines import name_of
+from zoo.runs.folder import RunDir
+from zoo.runs.text import shown
 
 
 class Weights(NamedTuple):
@@ -68,6 +71,32 @@ def trained_on(name_or_path: str) -> str | None:
         return str(Release(locate(name_or_path)).card["data"]["class"])
     checkpoint = checkpoint_of(name_or_path)
     return next((kind for kind in DATASETS if isinstance(checkpoint.get(kind), dict)), None)
+
+
+def licence_of_run(run: FinishedRun) -> str:
+    """The licence of a run's data; of a fine-tuned one, also of the data that its first weights were trained on."""
+    own, start = run.data.licence, run.config.get("init_from")
+    if not isinstance(start, str):
+        return own
+    try:
+        before = licence_of(start)
+    except ZooError:  # it is gone, or lies elsewhere
+        before = None
+    if before == own:
+        return own
+    return f"{own}; of the data behind {shown(name_of(start))}, which it was fine-tuned from: {before or 'not known'}"
+
+
+def licence_of(name_or_path: str) -> str | None:
+    """The licence of the data behind what `load_model` loads, as far as it is known."""
+    if names_release(name_or_path):
+        return str(Release(locate(name_or_path)).card["data"]["licence"])
+    path = Path(name_or_path).expanduser()
+    run = RunDir(path if path.is_dir() else path.resolve().parent.parent)
+    if run.config.is_file():
+        return licence_of_run(FinishedRun(run.path, models=MODELS))
+    kind = trained_on(name_or_path)
+    return None if kind is None else DATASETS[kind].licence
 
 
 def checkpoint_of(path: str) -> dict[str, Any]:

@@ -328,22 +328,3 @@ def hardware(record: Mapping[str, Any]) -> str:
 
     there = record["hardware"]
     return ", ".join(there["gpus"]) or f"{there['cpu']}, {cores(there['cores'])}"
-
-
-#: Options whose values are files, or names.
-NAMED_FILES = ("--init_from", "--ckpt_path", "--config", "-c")
-
-
-def without_folders(command: list[str]) -> list[str]:
-    """A command line as another machine would be given it; of files to start from, the name is kept."""
-    placeholders = {"--data_dir": "DIR", "--run_dir": "RUN", "--data.root": "DIR", "--data.init_args.root": "DIR"}
-
-    def replaced(option: str, value: str) -> str:
-        return Path(value).name if option in NAMED_FILES else placeholders.get(option, value)
-
-    words = [replaced(before, word) for before, word in pairwise(["", *command])]
-    for i, word in enumerate(words):
-        option, is_set, value = word.partition("=")
-        if is_set:
-            words[i] = f"{option}={replaced(option, value)}"
-    return words

@@ -63,7 +63,7 @@ from zoo.training.plan import Plan
 from zoo.training.refusals import refusal
 from zoo.training.report import RunReport
 from zoo.training.settings import TAKEN_BEFORE, add_settings
-from zoo.training.telling import tell_end
+from zoo.training.telling import keep_to_images, tell_end, without_loggers
 from zoo.training.trainer import cluster_plugins, listed, processes, settle_devices, take_epochs
 from zoo.training.words import called_as
 
@@ -210,13 +210,10 @@ class ReproductionCLI(LightningCLI):
                 keeper,
                 StopOnSignal(listener, keeper),
             ]
-        self._get(self.config_init, "trainer")["callbacks"] = [
-            *(self._get(self.config_init, "trainer").get("callbacks") or []),
-            *callbacks,
-        ]
+        given = self._get(self.config_init, "trainer")
+        given["callbacks"] = [*listed(given.get("callbacks")), *callbacks]
         if not fitting:
             kwargs["enable_progress_bar"] = False  # the evaluation draws its own
-        given = self._get(self.config_init, "trainer")
         given["enable_autolog_hparams"] = False  # `tell_beginning` has more of them than Lightning knows
         plugins = [*listed(given.get("plugins")), AtomicCheckpointIO()]
         try:
@@ -263,10 +260,13 @@ class ReproductionCLI(LightningCLI):
         """The record of the run and, where asked for, its mirror at W&B. `predict` logs nothing."""
         if self.subcommand == "predict":
             return []
+        own = listed(self._get(self.config_init, "trainer").get("logger"))
+        for logger in own:
+            keep_to_images(logger, lambda: self.model.images_seen)
         self.jsonl = JsonlLogger(
             self.run.path, clock=lambda: self.model.images_seen, updates=lambda: self.model.generator_steps
         )
-        loggers = [self.jsonl, *listed(self._get(self.config_init, "trainer").get("logger"))]
+        loggers = [self.jsonl, *own]
         if not self.settings.wandb:
             return loggers
         project = self.settings.wandb if isinstance(self.settings.wandb, str) else "lightning-gan-zoo"
@@ -276,7 +276,7 @@ class ReproductionCLI(LightningCLI):
             name=f"{self.model.paper}-{self.plan.recipe}-{self.run.path.name}",
             group=self.model.paper,
             tags=[self.plan.recipe, self.datamodule.name],
-            config=self.plain_settings(),
+            config=without_loggers(self.plain_settings()),
             clock=self.jsonl.clock,
             run_id=os.environ.get("WANDB_RUN_ID"),  # as the agent of a sweep sets it
         )

@@ -140,11 +140,14 @@ class WandbMirror(WandbLogger):
 
     @rank_zero_only
     def finalize(self, status: str) -> None:
-        """Says where a run that was mirrored offline lies, and how it is sent."""
+        """Says where a run that was mirrored offline lies, and how it is sent: in parts, where it was resumed."""
         super().finalize(status)
         folder = Path(getattr(self._experiment, "dir", None) or ".").parent
         if folder.name.startswith("offline-run-"):
-            say(f"W&B          {folder}, offline; `wandb sync {folder}` sends it")
+            pattern = f"offline-run-*-{self._id}*"  # in one second, W&B makes a second name of it: ID-1
+            several = len(list(folder.parent.glob(pattern))) > 1
+            parts = f"{folder.parent}/{pattern}" if several else folder
+            say(f"W&B          {folder}, offline; `wandb sync {parts}` sends it" + " whole" * several)
 
     @rank_zero_only
     def log_image(self, name: str, path: Path, images_seen: int) -> None:  # type: ignore[override]

@@ -175,8 +175,11 @@ def data_of(words: Words) -> str | None:
 
 
 def stamp() -> str:
-    """The name of a run that has none: its job's, which is the same when that comes back, or the time."""
-    job = current_job()
+    """The name of a run that has none: its trial's, in a sweep of W&B (one second, or one job, may begin several), else
+    its job's, which is the same when that comes back, or the time."""
+    trial, job = os.environ.get("WANDB_RUN_ID"), current_job()
+    if trial and os.environ.get("WANDB_SWEEP_ID"):
+        return f"trial-{trial}"
     if job is not None:
         return f"job-{job.id}"
     return os.environ.setdefault("ZOO_RUN_STAMP", datetime.now().strftime("%Y%m%d-%H%M%S"))  # one for all processes

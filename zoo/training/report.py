@@ -18,6 +18,7 @@ from zoo.models.base.module import AdversarialModule
 from zoo.runs import schema
 from zoo.runs.checkpoints import read_checkpoint
 from zoo.runs.clock import end_in_words, now_in_words
+from zoo.runs.command_lines import without_folders
 from zoo.runs.environment import describe_commit, describe_hardware, describe_versions
 from zoo.runs.folder import RunDir, at_images, set_aside, sweep, write_atomically
 from zoo.runs.record import (
@@ -27,7 +28,6 @@ from zoo.runs.record import (
     rows_at_hand,
     summarise_measures,
     which_is_better,
-    without_folders,
     write_result,
 )
 from zoo.runs.text import number, print_table, say, shown

@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from zoo.errors import UsageError, ZooError
 from zoo.experiments.measures import note_on, study_table
 from zoo.runs.children import Children
+from zoo.runs.command_lines import value_to_share
 from zoo.runs.folder import RESULT_FILE, RunDir, write_atomically
-from zoo.runs.record import NAMED_FILES, overridden, read_result, set_by
+from zoo.runs.record import overridden, read_result, set_by
 from zoo.runs.state import in_use
 from zoo.runs.study import SCHEMA_VERSION, STUDY_FILE, read_study, validate_study
 from zoo.runs.text import print_table, say
@@ -193,7 +194,7 @@ def fit_command(options: Sequence[str]) -> list[str]:
 def otherwise(had: Mapping[str, str], given: Sequence[str]) -> str:
     """In what the settings that a run had differ from the options that its study gives it, as "--images 1000"."""
     wanted = overridden([fit_command(given)])
-    own, wanted = ({k: Path(v).name if k in NAMED_FILES else v for k, v in one.items()} for one in (had, wanted))
+    own, wanted = ({k: value_to_share(k, v) for k, v in one.items()} for one in (had, wanted))
     other = sorted(k for k in {**own, **wanted} if own.get(k) != wanted.get(k) and not k.startswith(COMPUTING))
     return (
         ", ".join(f"{k} {own[k]}".rstrip() if k in own else f"without {k}" for k in other)

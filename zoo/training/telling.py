@@ -5,7 +5,7 @@ Lightning's own loggers have the settings, and the grids where they can show the
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from zoo.data import ImageDataModule
 from zoo.errors import RecordError
 from zoo.experiments.measures import MEASURES
 from zoo.runs.checkpoints import read_checkpoint
+from zoo.runs.command_lines import without_folders
 from zoo.runs.folder import RunDir
 from zoo.runs.record import read_metrics, read_result
 from zoo.training.loggers import JsonlLogger
@@ -23,7 +24,8 @@ from zoo.training.mirror import WandbMirror
 
 
 def tell_beginning(loggers: Sequence[Logger], settings: Mapping[str, Any], data: ImageDataModule) -> None:
-    """Gives every setting to the loggers of the user's own (but what is None), and the data set's facts to the mirror.
+    """Gives every setting to the loggers of the user's own (but what is None, and those of loggers), and the data set's
+    facts to the mirror.
 
     Args:
         loggers: the trainer's.
@@ -35,7 +37,13 @@ def tell_beginning(loggers: Sequence[Logger], settings: Mapping[str, Any], data:
             train = data.split("train")
             tell_data(logger, {"name": data.name, "fingerprint": train.fingerprint, "images": len(train.images)})
         elif not isinstance(logger, JsonlLogger) and (settings["trainer"] or {}).get("enable_autolog_hparams", True):
-            logger.log_hyperparams(without_none(settings))
+            logger.log_hyperparams(without_none(without_loggers(settings)))
+
+
+def keep_to_images(logger: Logger, clock: Callable[[], int]) -> None:
+    """From now on a logger has all numbers at the images seen: Lightning's callbacks give theirs at batches."""
+    log = logger.log_metrics
+    logger.log_metrics = lambda metrics, step=None: log(metrics, step=clock())  # type: ignore[method-assign]
 
 
 def tell_data(mirror: WandbMirror, dataset: Mapping[str, Any]) -> None:
@@ -71,9 +79,8 @@ def tell_checkpoints(mirror: WandbMirror, run: RunDir, record: Mapping[str, Any]
     rows = read_metrics(run.metrics)
     for seen, aliases in by_images.items():
         points = [(name, value) for row in rows if row["images_seen"] == seen for name, value in row.items()]
-        about = {
-            name: record[name] for name in ("paper", "recipe", "dataset", "seed", "commit", "commands", "versions")
-        }
+        about = {name: record[name] for name in ("paper", "recipe", "dataset", "seed", "commit", "versions")}
+        about["commands"] = [without_folders(command) for command in record["commands"]]
         about |= {
             "images_seen": seen,
             "measures": {name: value for name, value in points if value is not None and MEASURES.find(name)},
@@ -93,6 +100,14 @@ def without_none(settings: Mapping[str, Any]) -> dict[str, Any]:
         for name, value in settings.items()
         if value is not None
     }
+
+
+def without_loggers(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings but those of loggers, which may hold a key, and which others than they need not know."""
+    trainer = settings.get("trainer")
+    if not isinstance(trainer, Mapping):
+        return dict(settings)
+    return {**settings, "trainer": {name: value for name, value in trainer.items() if name != "logger"}}
 
 
 def show_image(loggers: Sequence[Logger], name: str, path: Path, images_seen: int) -> None:

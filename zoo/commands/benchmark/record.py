@@ -16,9 +16,10 @@ from typing import Any
 from zoo.commands.benchmark.members import MEASURED, STATES, Outcome
 from zoo.errors import RecordError
 from zoo.runs import schema
+from zoo.runs.command_lines import without_folders
 from zoo.runs.folder import RunDir, replacing, write_atomically
 from zoo.runs.plain import read_json
-from zoo.runs.record import set_by, tests_of, validate_result, without_folders
+from zoo.runs.record import set_by, tests_of, validate_result
 from zoo.training.benchmark import Preset
 from zoo.training.study import COMPUTING
 

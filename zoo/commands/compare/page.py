@@ -18,8 +18,8 @@ from zoo.commands.compare.html import details, many, named, pairs, section, segm
 from zoo.commands.compare.pictures import grids_section, latents_section
 from zoo.commands.compare.protocols import short
 from zoo.commands.compare.text import OVERVIEW, figures_table, overview
+from zoo.runs.command_lines import without_folders
 from zoo.runs.folder import write_atomically
-from zoo.runs.record import without_folders
 from zoo.runs.text import encodable
 
 

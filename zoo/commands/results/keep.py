@@ -5,8 +5,9 @@ import shutil
 from pathlib import Path
 
 from zoo.errors import RecordError
+from zoo.runs.command_lines import name_of, without_folders
 from zoo.runs.folder import RunDir, write_atomically
-from zoo.runs.record import overrides, read_result, without_folders
+from zoo.runs.record import overrides, read_result
 from zoo.runs.study import STUDY_FILE, read_study
 
 
@@ -64,7 +65,7 @@ def keep_study(folder: Path, root: Path) -> Path:
     for record in study["records"].values():
         record["commands"] = [without_folders(command) for command in record["commands"]]
         if "finetune" in record and record["finetune"]["init_from"]:
-            record["finetune"]["init_from"] = Path(record["finetune"]["init_from"]).name
+            record["finetune"]["init_from"] = name_of(record["finetune"]["init_from"])
     file = root / "reproductions/records" / f"{study['paper']}-study-{study['study']}.json"
     if file.is_file() and (lost := [name for name in read_study(file)["records"] if name not in study["records"]]):
         raise RecordError(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from zoo.errors import UsageError
 from zoo.releases.find import names_release
 from zoo.runs.folder import RunDir
 from zoo.runs.text import say
@@ -25,11 +26,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Rebuilds runs at W&B from their local records."""
     from zoo.commands.compare.reading import read_run
-    from zoo.commands.wandb.push import mirrored, push
+    from zoo.commands.wandb.push import mirrored, project_at, push
     from zoo.commands.wandb.report import push_report, refuse_report
 
+    project = arguments.project
     if arguments.report:
         refuse_report()
+        places = [Path(name) for name in arguments.runs if not names_release(name)]
+        projects = {project_at(path, project=project, again=arguments.again) for path in places}
+        if len(projects) > 1:
+            raise UsageError(f"a report is of one W&B project, and these runs are in {', '.join(sorted(projects))}")
+        project = next(iter(projects), project)
     runs = []
     for name in arguments.runs:
         if names_release(name):
@@ -42,4 +49,4 @@ def run(arguments: argparse.Namespace) -> None:
                 say(push(path, project=arguments.project, again=arguments.again, artifacts=arguments.artifacts))
             runs.append(path)
     if arguments.report:
-        say(f"report: {push_report([read_run(path) for path in runs], project=arguments.project)}")
+        say(f"report: {push_report([read_run(path) for path in runs], project=project)}")

@@ -3,7 +3,7 @@
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import yaml
 from zoo.commands.wandb.push import GRID, require_wandb
 from zoo.errors import RecordError
 from zoo.runs.folder import RESULT_FILE, RunDir, write_atomically
+from zoo.runs.record import OWN_FIELDS
 
 
 def pull(project: str, folder: Path, *, api: Any = None) -> list[Path]:
@@ -63,7 +64,7 @@ def write_run(run: Any, path: Path) -> Path | None:
     place = RunDir.create(path, resume=True)
     config = {**run.config, "paper": run.config.get("paper") or run.group or "unknown paper"}
     write_atomically(place.config, yaml.safe_dump(config, sort_keys=False))
-    rows = sorted(filter(None, map(as_row, history)), key=lambda row: row["images_seen"])
+    rows = sorted(each_once(filter(None, map(as_row, history))), key=lambda row: row["images_seen"])
     write_atomically(place.metrics, "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows))
     for row in history:
         if isinstance(row.get(GRID), Mapping):
@@ -72,6 +73,23 @@ def write_run(run: Any, path: Path) -> Path | None:
     if any(file.name == RESULT_FILE for file in run.files()):
         run.file(RESULT_FILE).download(root=str(path), replace=True)
     return path
+
+
+def each_once(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows in the order in which they were logged, without those of a future that a resume gave up.
+
+    W&B takes no points back: where training goes on from fewer images, what it had logged of more stands there, too.
+    """
+    kept: list[dict[str, Any]] = []
+    reached = -1
+    for row in rows:
+        at, names = row["images_seen"], row.keys() - OWN_FIELDS
+        if not all(name.startswith("test/") for name in names):  # `test` looks at any checkpoint
+            if at <= reached:
+                kept = [r for r in kept if r["images_seen"] < at or (r["images_seen"] == at and names - r.keys())]
+            reached = at
+        kept.append(row)
+    return kept
 
 
 def as_row(point: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -55,7 +55,8 @@ def push(path: Path, *, project: str = "lightning-gan-zoo", again: bool = False,
         run.wandb_id.unlink(missing_ok=True)
     elif mirrored(run, content.run.config):
         if artifacts:
-            where = send(content, Added([], [], end=False), project=project_of(content, project), artifacts=True)
+            own = project_of(content.run.config, project)
+            where = send(content, Added([], [], end=False), project=own, artifacts=True)
             return f"{path}: its checkpoints to W&B run {run.wandb_id.read_text().strip()}, {where}"
         raise RecordError(
             f"{path} was mirrored to W&B while training: there is nothing to push. A mirror that is still offline is"
@@ -174,16 +175,24 @@ def digest(content: Any) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def project_of(content: Content, project: str) -> str:
+def project_of(config: Mapping[str, Any], project: str) -> str:
     """The project that a run was mirrored to while training, by its settings."""
-    named = content.run.config.get("wandb")
+    named = config.get("wandb")
     return named if isinstance(named, str) else project
+
+
+def project_at(path: Path, *, project: str, again: bool) -> str:
+    """The project that holds a run, or will hold it once it is pushed to `project`."""
+    run, config = RunDir(path), read_run(path).config
+    if mirrored(run, config):
+        return project_of(config, project)
+    return project if again else str(pushed_before(run).get("project", project))
 
 
 def send(content: Content, added: Added, *, project: str, artifacts: bool = False) -> str:
     """Logs in the order of images seen; where the W&B run is."""
     from zoo.training.mirror import WandbMirror
-    from zoo.training.telling import tell_checkpoints, tell_data
+    from zoo.training.telling import tell_checkpoints, tell_data, without_loggers
 
     run = content.run
     if artifacts and run.record is None:
@@ -194,7 +203,7 @@ def send(content: Content, added: Added, *, project: str, artifacts: bool = Fals
         name=f"{run.paper}-{run.recipe}-{content.path.absolute().name}",
         group=run.paper,
         tags=[run.recipe, run.dataset.partition(" ")[0]],
-        config={**run.config, "paper": run.paper},
+        config={**without_loggers(run.config), "paper": run.paper},
     )
     for row, grid in in_order(added):
         if row is not None:
@@ -215,7 +224,7 @@ def closed(mirror: "WandbMirror") -> str:
     import wandb
 
     run_id = str(mirror.experiment.id)
-    offline = f"offline: `wandb sync {mirror.run_dir / 'wandb'}/offline-run-*{run_id}`"
+    offline = f"offline: `wandb sync {mirror.run_dir / 'wandb'}/offline-run-*{run_id}*`"
     where = offline if mirror.experiment.offline else str(mirror.experiment.url)
     mirror.experiment.finish()
     wandb.teardown()

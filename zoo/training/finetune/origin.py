@@ -3,10 +3,11 @@
 from collections.abc import Collection
 from pathlib import Path
 
-from zoo.errors import UsageError
-from zoo.runs.folder import CONFIG_FILE
+from zoo.errors import UsageError, ZooError
+from zoo.releases.card import read_card
+from zoo.releases.find import locate, names_release
+from zoo.runs.folder import CONFIG_FILE, RunDir
 from zoo.runs.plain import read_settings
-from zoo.training.scripts import papers
 from zoo.training.words import Words
 
 
@@ -28,17 +29,24 @@ def with_source_recipe(words: Words, *, recipes: Collection[str]) -> Words:
             "--init_from starts a new run, --ckpt_path goes on with one: a fine-tuning run is resumed by --ckpt_path "
             "last alone, and keeps its weights"
         )
-    recipe = None if init_from is None or "recipe" in words.taken else recipe_of(init_from)
+    run_dir = words.taken.get("run_dir")
+    goes_on = run_dir is not None and RunDir(Path(run_dir)).last_checkpoint.is_file()
+    # what goes on keeps the recipe that it began with
+    recipe = None if init_from is None or "recipe" in words.taken or goes_on else recipe_of(init_from)
     return words.with_recipe(recipe) if recipe in recipes and recipe is not None else words
 
 
 def recipe_of(name_or_path: str) -> str | None:
-    """What follows the paper in the name of a release; what the config.yaml of a run says; else None."""
+    """What the card of a release says, whatever its name is; what the config.yaml of a run says; else None."""
+    if names_release(name_or_path):
+        try:
+            return str(read_card(locate(name_or_path))["recipe"])
+        except ZooError:  # said when the weights are opened
+            return None
     path = Path(name_or_path).expanduser()
     for folder in (path, path.parent.parent):
         config = folder / CONFIG_FILE
         if path.exists() and config.is_file():
             recipe = read_settings(config).get("recipe")
             return recipe if isinstance(recipe, str) else None
-    paper, _, recipe = name_or_path.partition(".")
-    return recipe if paper in papers() and recipe else None
+    return None
