@@ -11,6 +11,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from zoo.__main__ import parser
+from zoo.commands.directions import find
 from zoo.commands.project import read_images
 from zoo.data import Digits
 from zoo.errors import DataError, EvaluationError, UsageError
@@ -80,6 +81,25 @@ def test_what_cannot_be_projected_or_found_is_refused(tmp_path: Path) -> None:
         with pytest.raises(error, match=message):
             run(*arguments)
     assert not list(Path().glob("*.png")) or [p.name for p in Path().glob("*.png")] == ["text.png"]
+
+
+def test_own_samples_have_the_labels_that_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They had any, and were looked for among images of other classes, from which none comes back."""
+    model = CGAN(network="convolutional", resolution=8, width=2).eval()
+    monkeypatch.setattr("zoo.commands.model_argument.load", lambda arguments: model)
+    monkeypatch.setattr("zoo.releases.weights.class_names", lambda model: [])
+    given: list[Tensor] = []
+    generate = model.generate
+    monkeypatch.setattr(model, "generate", lambda z, y: given.append(y) or generate(z, y))
+    run("project", "some.model", "--own", 3, "--labels", "4,2,4", "--steps", 1, "--features", "pixels")
+    assert given[0].tolist() == [4, 2, 4]
+
+
+def test_the_seed_is_of_the_samples_that_pca_is_fitted_to() -> None:
+    space = space_of(GAN(width=16).eval())
+    first, same, other = (find(space, by="pca", count=2, seed=seed, samples=50).vectors for seed in (0, 0, 1))
+    assert first.equal(same)
+    assert not first.equal(other)
 
 
 def test_a_classifier_is_asked_about_the_classes_that_it_knows(tmp_path: Path) -> None:

@@ -48,13 +48,17 @@ def run(arguments: argparse.Namespace) -> None:
     if any(out.resolve() == Path(name).expanduser().resolve() for name in arguments.images):
         raise UsageError(f"--out {arguments.out} is one of the images, and would be written over: name another file")
     save = output_file(arguments.save, option="--save", suffixes=(".safetensors",)) if arguments.save else None
-    targets = own(space, arguments) if arguments.own else read_images(arguments.images, space.module.image_shape)
+    labels = labels_of(arguments.labels, arguments.model, n=arguments.own or len(arguments.images))
+    if arguments.own:
+        targets = own(space, arguments.own, seed=arguments.seed, labels=labels)
+    else:
+        targets = read_images(arguments.images, space.module.image_shape)
     targets = targets.to(space.module.device)
     found = project(
         space,
         targets,
         extractor=features(arguments.features, targets),
-        labels=labels_of(arguments.labels, arguments.model, n=len(targets)),
+        labels=labels,
         settings=Settings(
             starts=arguments.starts,
             steps=arguments.steps,
@@ -72,9 +76,13 @@ def run(arguments: argparse.Namespace) -> None:
         write(found, save, about={"model": arguments.model, "space": space.name})
 
 
-def own(space: Space, arguments: argparse.Namespace) -> Tensor:
-    """Samples of the model, of latents that the search does not begin with."""
-    return space.pictures(space.draw(arguments.own, seed=arguments.seed + 1_000_003))
+def own(space: Space, n: int, *, seed: int, labels: Tensor | None) -> Tensor:
+    """n samples of the model, with these labels if any, of latents that the search does not begin with."""
+    from zoo.experiments.latents.project import refuse_labels
+
+    if labels is not None:
+        refuse_labels(space, labels)
+    return space.pictures(space.draw(n, seed=seed + 1_000_003, labels=labels))
 
 
 def read_images(files: list[str], image_shape: tuple[int, ...]) -> Tensor:
@@ -138,7 +146,7 @@ def draw(targets: Tensor, found: Projection, out: Path, *, title: str) -> None:
     picture = captioned(
         rows,
         title=f"{title}; distance in features and pixels below (1: a random sample)",
-        columns=["target", "nearest of 500", "projected"],
+        columns=["target", "nearest sample", "projected"],
         cells=[["", f"{a:.3f}", f"{b:.3f}"] for a, b in zip(before, after, strict=True)],
     )
     write_picture(picture, out)
