@@ -77,7 +77,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--skip_broken", action="store_true", help="leave out files that cannot be decoded, and say which")
     add("--device", default="cpu", help="cpu, cuda, cuda:1, ...")
     add("--json", metavar="FILE", default=None, help="also write the figures there, each with its protocol")
-    add("--neighbours", metavar="FILE", default=None, help="also draw the nearest training images of ten samples (PNG)")
+    add("--neighbours", metavar="FILE", default=None, help="also draw the nearest reals of ten samples (PNG)")
 
 
 def evaluate(arguments: argparse.Namespace) -> None:
