@@ -27,6 +27,7 @@ from zoo.experiments.latents.space import Points, effective_weights, first_of, s
 from zoo.models.cgan import CGAN
 from zoo.models.dcgan import DCGAN
 from zoo.models.gan import GAN
+from zoo.models.infogan import InfoGAN
 
 
 class Linear(ToyGAN):
@@ -274,6 +275,18 @@ def test_bounded_entries_stay_in_their_range_and_categories_are_kept() -> None:
     every = closed_form(space, k=space.dim)  # those beyond the continuous entries moved the categories
     assert every.vectors.shape == (layout.noise + layout.continuous, space.dim)
     assert every.vectors[:, layout.noise : layout.noise + layout.categories].abs().max() < 1e-6
+
+
+def test_a_latent_of_categories_alone_has_no_direction() -> None:
+    space = space_of(InfoGAN(noise=0, continuous=0))
+    points = space.draw(60, seed=0)
+    for find in (
+        lambda: closed_form(space, k=2),
+        lambda: principal(space, k=2, samples=60),
+        lambda: along_attributes(space, points, {"some": torch.rand(60)}),
+    ):
+        with pytest.raises(EvaluationError, match="categories alone"):
+            find()
 
 
 def test_directions_and_projections_of_a_model_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -131,7 +131,7 @@ def bounded_columns(module: AdversarialModule) -> Tensor:
 def between(a: Tensor, b: Tensor, *, t: Tensor, bounded: Tensor) -> Tensor:
     """Latents on the way from a (at t = 0) to b (1) [N, z_dim], at the times t [steps]: [N, steps, z_dim].
 
-    Bounded entries go straight, which stays in their support; normal ones on the great circle, at lengths between
+    Bounded entries go straight, which stays in their range; normal ones on the great circle, at lengths between
     those of the ends: halfway on a straight line a normal latent is shorter than any that G was trained on.
     """
     from zoo.nn.interpolation import lerp, slerp
