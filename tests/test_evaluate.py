@@ -173,6 +173,13 @@ def test_a_picture_of_neighbours_says_among_which_images(measure, among, digits,
     assert "training" not in titles[0]
 
 
+def test_neighbours_of_another_size_are_refused_before_the_work(folders, tmp_path, digits, monkeypatch):
+    larger = folder(tmp_path / "larger", torch.nn.functional.pad(digits[:12], (2, 2, 2, 2)))
+    monkeypatch.setattr(Evaluator, "run_images", lambda *_, **__: pytest.fail("measured first"))
+    with pytest.raises(ZooError, match="different shapes cannot stand in one figure; --resolution N"):
+        run("--real", folders[0], "--fake", larger, "--features", "lenet", "--neighbours", tmp_path / "near.png")
+
+
 def test_grey_transparent_and_palette_images_are_one_kind(folders, tmp_path, digits):
     mixed = tmp_path / "mixed"
     mixed.mkdir()

@@ -119,6 +119,11 @@ def of_folders(arguments: argparse.Namespace) -> list[Outcome]:
     for folder, (fake, _) in zip(arguments.fake, fakes, strict=True):
         if len(fake) < (arguments.samples or 0):
             raise EvaluationError(f"{arguments.samples} fakes were asked for, and there are {len(fake)} under {folder}")
+        if arguments.neighbours and fake.images.shape[1:] != real.images.shape[1:]:
+            raise EvaluationError(
+                "--neighbours: fakes and reals of different shapes cannot stand in one figure; --resolution N brings "
+                "them to one size"
+            )
     reference: Any = Folder(Path(arguments.real).name, real)
     outcomes = []
     for folder, (fake, notes) in zip(arguments.fake, fakes, strict=True):

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo.commands.evaluate.cautions import cautions, has_no_spread
-from zoo.errors import EvaluationError
 from zoo.experiments.measures import MEASURES
 from zoo.runs.text import lined_up
 
@@ -87,8 +86,6 @@ def draw_neighbours(outcome: Outcome, path: Path) -> None:
     name, found = next(iter(outcome.result.neighbours.items()))
     samples = outcome.result.samples
     assert samples is not None
-    if samples.shape[1:] != outcome.reals.shape[1:]:
-        raise EvaluationError(f"{name}: fakes and reals of different shapes cannot stand in one figure")
     of_pixels, protocol = MEASURES.require(name).measure.of_pixels, outcome.result.protocols[name]
     all_reals = f"{protocol.n_real:,} images of {protocol.dataset} ({protocol.split})"
     looked_at = protocol.n_real if of_pixels else min(POOL, protocol.n_real)
