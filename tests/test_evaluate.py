@@ -173,6 +173,12 @@ def test_a_picture_of_neighbours_says_among_which_images(measure, among, digits,
     assert "training" not in titles[0]
 
 
+def test_unknown_features_are_refused_before_the_data_are_read(monkeypatch):
+    monkeypatch.setattr("zoo.commands.evaluate.command.load_subject", lambda *_, **__: pytest.fail("read first"))
+    with pytest.raises(ZooError, match="there are no features 'lenett': choose from"):
+        run("wgan.mnist", "--features", "lenet,lenett")
+
+
 def test_neighbours_of_another_size_are_refused_before_the_work(folders, tmp_path, digits, monkeypatch):
     larger = folder(tmp_path / "larger", torch.nn.functional.pad(digits[:12], (2, 2, 2, 2)))
     monkeypatch.setattr(Evaluator, "run_images", lambda *_, **__: pytest.fail("measured first"))

@@ -102,6 +102,12 @@ def test_the_seed_is_of_the_samples_that_pca_is_fitted_to() -> None:
     assert not first.equal(other)
 
 
+def test_a_network_that_is_not_there_is_refused_before_the_data_are_read(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        run("neighbours", "wgan.mnist", "--features", "lenett")
+    assert "argument --features: invalid choice: 'lenett'" in capsys.readouterr().err
+
+
 def test_a_classifier_is_asked_about_the_classes_that_it_knows(tmp_path: Path) -> None:
     """The classifier of digits saw one in every grey image, and CIFAR-10's an animal in every small one in colour."""
     other = shutil.copytree(SHIPPED / "wgan.mnist", tmp_path / "wgan.mnist")

@@ -16,7 +16,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo.commands.evaluate.extractors import load_extractors
+from zoo.commands.evaluate.extractors import load_extractors, refuse_unknown_features
 from zoo.commands.evaluate.outcome import Outcome, as_json_of, draw_neighbours, table
 from zoo.commands.evaluate.subjects import Folder, load_data, load_subject, read_folder
 from zoo.commands.output import output_file
@@ -274,6 +274,7 @@ def refuse_unknown_names(arguments: argparse.Namespace) -> None:
     for option, known in (("measures", [*ALL, "all"]), ("presets", list(PRESETS))):
         if unknown := [name for name in words(getattr(arguments, option)) if name not in known]:
             raise EvaluationError(f"there is no {option[:-1]} {unknown[0]!r}: choose from {', '.join(known)}")
+    refuse_unknown_features(words(arguments.features))
     numbers(arguments.seeds)
 
 
