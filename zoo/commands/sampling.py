@@ -108,8 +108,8 @@ def closed_ways(
     for i in range(stops):
         a, b = z[i], z[(i + 1) % stops]
         if isinstance(module, StyleGAN):
-            ends = (end.to(module.device) for end in (a, b))
-            w = module.styles_between(*ends, t, truncation_psi=truncation_psi)  # [n, steps, layers, w_dim]
+            a, b = a.to(module.device), b.to(module.device)
+            w = module.styles_between(a, b, t, truncation_psi=truncation_psi)  # [n, steps, layers, w_dim]
             images = (
                 module.render(w.flatten(0, 1), noise="const").clamp(-1, 1).cpu().view(n, steps, *module.image_shape)
             )
