@@ -42,6 +42,30 @@ def test_a_digit_in_a_file_is_framed_as_it_is_in_training(tmp_path: Path) -> Non
     assert read_images([str(tmp_path / "digit.png")], (1, 64, 64))[0, 0].max() > 0.5  # no frame at other sizes
 
 
+def test_an_image_that_is_no_digit_is_enlarged_as_it_is_in_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a folder of clothes of 28x28, at 32x32: in a border it was smaller than any that the model had seen."""
+    Image.new("L", (28, 28), "white").save("shirt.png")
+    targets: list[Tensor] = []
+
+    class Seen(Exception):
+        pass
+
+    def project(space: object, images: Tensor, **_: object) -> None:
+        targets.append(images)
+        raise Seen
+
+    monkeypatch.setattr("zoo.experiments.latents.project.project", project)
+    other = shutil.copytree(SHIPPED / "wgan.mnist", tmp_path / "wgan.clothes")
+    card = json.loads((other / "card.json").read_text())
+    (other / "card.json").write_text(json.dumps(card | {"data": card["data"] | {"class": "ImageFolder"}}))
+    for model in ("wgan.mnist", other):
+        with pytest.raises(Seen):
+            run("project", model, "shirt.png", "--features", "pixels")
+    assert [float(images[0, 0, 0, 0]) for images in targets] == [-1, 1]
+
+
 def test_the_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run("directions", "wgan.mnist", "--count", 2, "--save", "found.safetensors")
     text = capsys.readouterr().out

@@ -38,6 +38,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Projects images."""
     from zoo.experiments.latents.project import Settings, project
     from zoo.experiments.latents.space import space_of
+    from zoo.releases.weights import trained_on
 
     if bool(arguments.images) == bool(arguments.own):
         raise UsageError("name images, or --own N for samples of the model itself")
@@ -52,7 +53,8 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.own:
         targets = own(space, arguments.own, seed=arguments.seed, labels=labels)
     else:
-        targets = read_images(arguments.images, space.module.image_shape)
+        framed = trained_on(arguments.model) in (None, "MNIST", "Digits")
+        targets = read_images(arguments.images, space.module.image_shape, framed=framed)
     targets = targets.to(space.module.device)
     found = project(
         space,
@@ -85,10 +87,11 @@ def own(space: Space, n: int, *, seed: int, labels: Tensor | None) -> Tensor:
     return space.pictures(space.draw(n, seed=seed + 1_000_003, labels=labels))
 
 
-def read_images(files: list[str], image_shape: tuple[int, ...]) -> Tensor:
+def read_images(files: list[str], image_shape: tuple[int, ...], *, framed: bool = True) -> Tensor:
     """Images [N, C, H, W] in [-1, 1]: the central square, at the model's size and in its channels.
 
-    For a grey model of 32x32 an image of 28x28 is a digit of MNIST: it gets the black border that they have there.
+    For a grey model of 32x32 an image of 28x28 is a digit of MNIST: it gets the black border that they have there. Not
+    so where the model is of other images (`framed` is False), which were enlarged.
 
     Raises:
         DataError: a file that is absent or no image.
@@ -107,7 +110,7 @@ def read_images(files: list[str], image_shape: tuple[int, ...]) -> Tensor:
             raise DataError(f"there is no image {file}")
         listed = ImageFiles(file.parent, (file.name,), None, None, source="")
         with Opener(listed).image(file.name) as image:
-            digit = (channels, side) == (1, 32) and image.size == (28, 28)
+            digit = framed and (channels, side) == (1, 32) and image.size == (28, 28)
             pixels = torch.from_numpy(np.array(Preparation(1, "short", 28)(image) if digit else prepare(image)))
         images.append(F.pad(pixels, (2, 2, 2, 2)) if digit else pixels)
     return torch.stack(images).float() / 127.5 - 1
