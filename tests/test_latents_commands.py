@@ -66,6 +66,27 @@ def test_an_image_that_is_no_digit_is_enlarged_as_it_is_in_training(
     assert [float(images[0, 0, 0, 0]) for images in targets] == [-1, 1]
 
 
+def test_an_aligned_face_is_cut_out_as_it_is_in_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its central square is 178 pixels wide: faces were smaller than any that a model of squares of 108 had seen."""
+    face = Image.new("RGB", (178, 218), "white")
+    face.paste("black", ((178 - 108) // 2, (218 - 108) // 2, (178 + 108) // 2, (218 + 108) // 2))
+    face.save("face.png")
+    face.resize((89, 89)).save("other.png")
+    cut, central = read_images(["face.png", "other.png"], (3, 64, 64), model="dcgan.celeba64")
+    assert cut.max() == -1
+    assert central.max() == 1
+    monkeypatch.setattr("zoo.releases.weights.trained_on", lambda model: "CelebA")
+    arguments = {"crop": 128, "crop_top": 0, "resolution": 64, "root": "elsewhere"}
+    (tmp_path / "run/checkpoints").mkdir(parents=True)
+    (tmp_path / "run/config.yaml").write_text(json.dumps({"data": {"class_path": "CelebA", "init_args": arguments}}))
+    for model in ("run", "run/checkpoints/best.ckpt"):
+        (own,) = read_images(["face.png"], (3, 64, 64), model=str(tmp_path / model))
+        assert own[:, :24].min() == 1  # of 128 rows from the first on, 55 are above the black
+        assert own[:, -1, 32].max() == -1
+    (bare,) = read_images(["face.png"], (3, 64, 64), model=str(tmp_path / "best.ckpt"))
+    assert bare.max() == -1  # nothing says the crop: the data set's own
+
+
 def test_the_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run("directions", "wgan.mnist", "--count", 2, "--save", "found.safetensors")
     text = capsys.readouterr().out

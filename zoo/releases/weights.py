@@ -14,6 +14,8 @@ from zoo.releases.card import CARD_FILE
 from zoo.releases.find import locate, names_at_hand, names_release
 from zoo.releases.release import Release
 from zoo.runs.checkpoints import read_checkpoint
+from zoo.runs.folder import RunDir
+from zoo.runs.plain import read_settings
 
 
 class Weights(NamedTuple):
@@ -68,6 +70,20 @@ def trained_on(name_or_path: str) -> str | None:
         return str(Release(locate(name_or_path)).card["data"]["class"])
     checkpoint = checkpoint_of(name_or_path)
     return next((kind for kind in DATASETS if isinstance(checkpoint.get(kind), dict)), None)
+
+
+def data_arguments(name_or_path: str) -> dict[str, Any]:
+    """How the data were prepared that what `load_model` loads was trained on: arguments of `trained_on`'s data set.
+
+    None of a checkpoint that lies in no run.
+    """
+    if names_release(name_or_path):
+        return dict(Release(locate(name_or_path)).card["data"]["arguments"])
+    place = Path(name_or_path).expanduser()
+    config = RunDir(place if place.is_dir() else place.absolute().parent.parent).config
+    data = read_settings(config).get("data") if config.is_file() else None
+    arguments = data.get("init_args") if isinstance(data, dict) else None
+    return arguments if isinstance(arguments, dict) else {}
 
 
 def checkpoint_of(path: str) -> dict[str, Any]:
