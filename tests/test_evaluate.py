@@ -9,7 +9,7 @@ from PIL import Image
 
 from zoo.__main__ import parser
 from zoo.commands.evaluate.command import neighbourhood
-from zoo.commands.evaluate.outcome import as_fields
+from zoo.commands.evaluate.outcome import Outcome, as_fields, draw_neighbours
 from zoo.data import Digits, ImageFolder
 from zoo.data.arrays import fixed_order
 from zoo.errors import ZooError
@@ -150,6 +150,40 @@ def test_neighbours_are_drawn_out_of_the_images_that_they_are_numbers_of(digits,
     nearest = neighbourhood(evaluator)[found.nearest[:, 0]]
     order = torch.from_numpy(fixed_order(120))[:60]
     assert torch.equal(nearest, digits[200:320][order])  # each its own
+
+
+@pytest.mark.parametrize(
+    ("measure", "among"),
+    [("nn_pixels", "the nearest of 90 images of ImageFolder (test)"), ("nn", "the nearest of 50 of 90 images of")],
+)
+def test_a_picture_of_neighbours_says_among_which_images(measure, among, digits, tmp_path, monkeypatch):
+    """All were called training images, whatever the split, and of features a part of them is looked through."""
+    titles = []
+    monkeypatch.setattr("zoo.commands.neighbours.picture_of", lambda *_, title: titles.append(title))
+    monkeypatch.setattr("zoo.experiments.pictures.captions.write_picture", lambda picture, path: None)
+    monkeypatch.setattr("zoo.metrics.real_statistics.POOL", 50)
+    folder(tmp_path / "in" / "test", digits[:90])
+    folder(tmp_path / "in" / "train", digits[90:120])
+    data = ImageFolder(root=str(tmp_path / "in"), channels=1)
+    columns = [Column(LeNetExtractor(), "test", n_fake=60)] if measure == "nn" else []
+    evaluator = Evaluator(columns=columns, data=data, measures=[measure], split="test", n_fake=60, pool=50)
+    result = evaluator.run_images(digits[200:260])
+    draw_neighbours(Outcome({}, result, neighbourhood(evaluator)), tmp_path / "near.png")
+    assert among in titles[0]
+    assert "training" not in titles[0]
+
+
+def test_unknown_features_are_refused_before_the_data_are_read(monkeypatch):
+    monkeypatch.setattr("zoo.commands.evaluate.command.load_subject", lambda *_, **__: pytest.fail("read first"))
+    with pytest.raises(ZooError, match="there are no features 'lenett': choose from"):
+        run("wgan.mnist", "--features", "lenet,lenett")
+
+
+def test_neighbours_of_another_size_are_refused_before_the_work(folders, tmp_path, digits, monkeypatch):
+    larger = folder(tmp_path / "larger", torch.nn.functional.pad(digits[:12], (2, 2, 2, 2)))
+    monkeypatch.setattr(Evaluator, "run_images", lambda *_, **__: pytest.fail("measured first"))
+    with pytest.raises(ZooError, match="different shapes cannot stand in one figure; --resolution N"):
+        run("--real", folders[0], "--fake", larger, "--features", "lenet", "--neighbours", tmp_path / "near.png")
 
 
 def test_grey_transparent_and_palette_images_are_one_kind(folders, tmp_path, digits):

@@ -148,6 +148,31 @@ def test_rows_of_stylegan_without_styles_have_no_truncation() -> None:
             draw(0.5)
 
 
+@pytest.mark.parametrize("config", ["B", "F"])
+def test_without_mapping_layers_films_keep_to_the_sphere(config: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    small = {"resolution": 4, "channels": 1, "fmap_base": 8, "fmap_max": 2, "z_dim": 4, "w_dim": 4, "mapping_layers": 0}
+    module, seen = StyleGAN(config=config, **small).eval(), []  # type: ignore[arg-type]
+    render = module.render
+    monkeypatch.setattr(module, "render", lambda w, **settings: seen.append(w) or render(w, **settings))
+    list(closed_ways(module, n=2, stops=2, steps=2, seed=0))
+    if config == "F":
+        list(mixing_loop(module, rows=1, columns=2, kind="coarse", seed=0, stops=2, steps=2))
+    lengths = torch.cat([w.flatten(0, 1) for w in seen]).square().mean(1)
+    torch.testing.assert_close(lengths, torch.ones_like(lengths), rtol=0, atol=1e-4)
+
+
+def test_styles_that_no_image_shows_yet_are_not_mixed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a checkpoint from before the last resolutions, each image was its destination, whatever the source."""
+    module: Any = small_model("stylegan").eval()  # of 32x32, at 8x8
+    monkeypatch.setattr("zoo.commands.model_argument.load", lambda arguments: module)
+    with pytest.raises(EvaluationError, match=r"has reached 8x8 so far, where the fine styles \(layers of 32x32\)"):
+        run("mix", "some.model", "--layers", "fine", "--out", tmp_path / "mix.png")
+    assert not list(tmp_path.iterdir())
+    run("mix", "some.model", "--out", tmp_path / "mix.png")
+    module.images_seen = module.growth.grown_at
+    run("mix", "some.model", "--layers", "fine", "--out", tmp_path / "mix.png")
+
+
 def test_styles_and_codes_in_motion_begin_with_the_picture() -> None:
     stylegan = small_model("stylegan").eval()
     settings: Any = {"rows": 2, "columns": 3, "kind": "fine", "seed": 0}

@@ -18,6 +18,7 @@ from zoo.experiments.latents.directions import (
     closed_form,
     directions_of,
     principal,
+    principal_coordinates,
     towards_classes,
     varied,
 )
@@ -26,6 +27,7 @@ from zoo.experiments.latents.space import Points, effective_weights, first_of, s
 from zoo.models.cgan import CGAN
 from zoo.models.dcgan import DCGAN
 from zoo.models.gan import GAN
+from zoo.models.infogan import InfoGAN
 
 
 class Linear(ToyGAN):
@@ -71,6 +73,44 @@ def test_pca_of_a_linear_generators_activations_gives_them_too() -> None:
     found = principal(space_of(module), k=4, samples=4000)
     assert min(alignment(found.vectors, module.right.T)) > 0.99
     assert found.strengths.tolist() == pytest.approx([16 / 30, 9 / 30, 4 / 30, 1 / 30], abs=0.03)
+
+
+def test_pca_asks_no_random_numbers_of_others() -> None:
+    """Its directions depended on torch's global stream, and it drew from that."""
+    space, found = space_of(Deep()), []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        found.append(principal(space, k=2, samples=100))
+        assert torch.rand(1) == torch.rand(1, generator=torch.Generator().manual_seed(seed))
+    assert found[0].vectors.equal(found[1].vectors)
+    assert not found[0].vectors.equal(principal(space, k=2, samples=100, seed=5).vectors)
+    wide = torch.randn(30, 50, generator=torch.Generator().manual_seed(0)).double()
+    for values in (wide, wide.T):  # more entries than samples, and fewer
+        coordinates, shares = principal_coordinates(values, k=29)
+        left, lengths, _ = torch.linalg.svd(values, full_matrices=False)
+        torch.testing.assert_close(coordinates.abs(), (left * lengths)[:, :29].abs())
+        torch.testing.assert_close(shares, lengths[:29].square() / lengths.square().sum())
+
+
+def test_activations_are_kept_of_one_layer_some_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All layers' of 2,000 samples at a time are gigabytes."""
+    space, sizes = space_of(Deep()), []
+    points = space.draw(5, seed=0)
+    whole = space.activations(points)
+    layer: Any = space.module.G
+    layer[2].register_forward_hook(lambda net, inputs, output: sizes.append(len(output)))
+    monkeypatch.setattr("zoo.experiments.latents.space.PIXELS_AT_A_TIME", 2 * SHAPE[1] * SHAPE[2])
+    torch.testing.assert_close(space.activations(points), whole)
+    assert sizes == [4, 4, 2, 2, 1]  # two to find the layer
+
+
+def test_a_model_that_has_diverged_has_no_directions() -> None:
+    module = Deep()
+    layer: Any = module.G
+    layer[0].weight.data[0, 0] = torch.nan
+    for find in (closed_form, principal):
+        with pytest.raises(EvaluationError, match="NaN or infinite: the model has diverged"):
+            find(space_of(module), k=2)
 
 
 class Labelled(Deep):
@@ -232,6 +272,21 @@ def test_bounded_entries_stay_in_their_range_and_categories_are_kept() -> None:
         towards_classes(space, points, (categories > 4).long()),
     ):
         assert directions.vectors[:, layout.noise : layout.noise + layout.categories].abs().max() < 1e-6
+    every = closed_form(space, k=space.dim)  # those beyond the continuous entries moved the categories
+    assert every.vectors.shape == (layout.noise + layout.continuous, space.dim)
+    assert every.vectors[:, layout.noise : layout.noise + layout.categories].abs().max() < 1e-6
+
+
+def test_a_latent_of_categories_alone_has_no_direction() -> None:
+    space = space_of(InfoGAN(noise=0, continuous=0))
+    points = space.draw(60, seed=0)
+    for find in (
+        lambda: closed_form(space, k=2),
+        lambda: principal(space, k=2, samples=60),
+        lambda: along_attributes(space, points, {"some": torch.rand(60)}),
+    ):
+        with pytest.raises(EvaluationError, match="categories alone"):
+            find()
 
 
 def test_directions_and_projections_of_a_model_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -273,6 +328,18 @@ def test_the_space_between_two_classes() -> None:
         torch.testing.assert_close(images[:, step], space.pictures(Points(points.x, y)))
     with pytest.raises(EvaluationError, match="takes one class at a time"):
         between_classes(space_of(small_model("dcgan")), classes=2, steps=2, seed=0)
+
+
+def test_styles_of_layers_that_are_not_run_have_no_directions() -> None:
+    """Of a training that has reached 8x8 they are as they were drawn, and no image shows them."""
+    module: Any = small_model("stylegan")
+    module.images_seen = 0
+    before = closed_form(space_of(module), k=3)
+    for stage in module.G_ema.synthesis.stages[2:]:
+        stage.epilogue1.style.weight.data *= 100
+    torch.testing.assert_close(closed_form(space_of(module), k=3).vectors, before.vectors)
+    module.images_seen = module.growth.grown_at
+    assert not torch.allclose(closed_form(space_of(module), k=3).vectors, before.vectors, atol=0.1)
 
 
 def test_w_and_its_layers() -> None:

@@ -11,6 +11,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from zoo.__main__ import parser
+from zoo.commands.directions import find
 from zoo.commands.project import read_images
 from zoo.data import Digits
 from zoo.errors import DataError, EvaluationError, UsageError
@@ -39,6 +40,51 @@ def test_a_digit_in_a_file_is_framed_as_it_is_in_training(tmp_path: Path) -> Non
     read = read_images([str(tmp_path / "digit.png")], (1, 32, 32))
     torch.testing.assert_close(read, framed.float() / 127.5 - 1)
     assert read_images([str(tmp_path / "digit.png")], (1, 64, 64))[0, 0].max() > 0.5  # no frame at other sizes
+
+
+def test_an_image_that_is_no_digit_is_enlarged_as_it_is_in_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a folder of clothes of 28x28, at 32x32: in a border it was smaller than any that the model had seen."""
+    Image.new("L", (28, 28), "white").save("shirt.png")
+    targets: list[Tensor] = []
+
+    class Seen(Exception):
+        pass
+
+    def project(space: object, images: Tensor, **_: object) -> None:
+        targets.append(images)
+        raise Seen
+
+    monkeypatch.setattr("zoo.experiments.latents.project.project", project)
+    other = shutil.copytree(SHIPPED / "wgan.mnist", tmp_path / "wgan.clothes")
+    card = json.loads((other / "card.json").read_text())
+    (other / "card.json").write_text(json.dumps(card | {"data": card["data"] | {"class": "ImageFolder"}}))
+    for model in ("wgan.mnist", other):
+        with pytest.raises(Seen):
+            run("project", model, "shirt.png", "--features", "pixels")
+    assert [float(images[0, 0, 0, 0]) for images in targets] == [-1, 1]
+
+
+def test_an_aligned_face_is_cut_out_as_it_is_in_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its central square is 178 pixels wide: faces were smaller than any that a model of squares of 108 had seen."""
+    face = Image.new("RGB", (178, 218), "white")
+    face.paste("black", ((178 - 108) // 2, (218 - 108) // 2, (178 + 108) // 2, (218 + 108) // 2))
+    face.save("face.png")
+    face.resize((89, 89)).save("other.png")
+    cut, central = read_images(["face.png", "other.png"], (3, 64, 64), model="dcgan.celeba64")
+    assert cut.max() == -1
+    assert central.max() == 1
+    monkeypatch.setattr("zoo.releases.weights.trained_on", lambda model: "CelebA")
+    arguments = {"crop": 128, "crop_top": 0, "resolution": 64, "root": "elsewhere"}
+    (tmp_path / "run/checkpoints").mkdir(parents=True)
+    (tmp_path / "run/config.yaml").write_text(json.dumps({"data": {"class_path": "CelebA", "init_args": arguments}}))
+    for model in ("run", "run/checkpoints/best.ckpt"):
+        (own,) = read_images(["face.png"], (3, 64, 64), model=str(tmp_path / model))
+        assert own[:, :24].min() == 1  # of 128 rows from the first on, 55 are above the black
+        assert own[:, -1, 32].max() == -1
+    (bare,) = read_images(["face.png"], (3, 64, 64), model=str(tmp_path / "best.ckpt"))
+    assert bare.max() == -1  # nothing says the crop: the data set's own
 
 
 def test_the_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -80,6 +126,31 @@ def test_what_cannot_be_projected_or_found_is_refused(tmp_path: Path) -> None:
         with pytest.raises(error, match=message):
             run(*arguments)
     assert not list(Path().glob("*.png")) or [p.name for p in Path().glob("*.png")] == ["text.png"]
+
+
+def test_own_samples_have_the_labels_that_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They had any, and were looked for among images of other classes, from which none comes back."""
+    model = CGAN(network="convolutional", resolution=8, width=2).eval()
+    monkeypatch.setattr("zoo.commands.model_argument.load", lambda arguments: model)
+    monkeypatch.setattr("zoo.releases.weights.class_names", lambda model: [])
+    given: list[Tensor] = []
+    generate = model.generate
+    monkeypatch.setattr(model, "generate", lambda z, y: given.append(y) or generate(z, y))
+    run("project", "some.model", "--own", 3, "--labels", "4,2,4", "--steps", 1, "--features", "pixels")
+    assert given[0].tolist() == [4, 2, 4]
+
+
+def test_the_seed_is_of_the_samples_that_pca_is_fitted_to() -> None:
+    space = space_of(GAN(width=16).eval())
+    first, same, other = (find(space, by="pca", count=2, seed=seed, samples=50).vectors for seed in (0, 0, 1))
+    assert first.equal(same)
+    assert not first.equal(other)
+
+
+def test_a_network_that_is_not_there_is_refused_before_the_data_are_read(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        run("neighbours", "wgan.mnist", "--features", "lenett")
+    assert "argument --features: invalid choice: 'lenett'" in capsys.readouterr().err
 
 
 def test_a_classifier_is_asked_about_the_classes_that_it_knows(tmp_path: Path) -> None:

@@ -269,6 +269,9 @@ def test_a_video_walks_slowly_over_the_whole_prior() -> None:
     torch.manual_seed(3)
     slow = smooth_latents(module.latents(6), sigma=2.0)
     torch.testing.assert_close(video, module.generate(slow, None), rtol=1e-4, atol=1e-5)
+    for settings in ({"frames": 6, "sigma": 0.0}, {"frames": 0}, {"frames": 6, "every": 0}):  # the first gave NaN
+        with pytest.raises(ValueError, match="must be"):
+            module.walk(**settings)  # type: ignore[arg-type]
 
 
 def test_many_images_of_classes_are_made_in_blocks() -> None:

@@ -6,6 +6,7 @@ import pytest
 import torch
 from stylegan_toys import Grey16, lively, tiny
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from zoo.data import Digits
 from zoo.experiments.stylegan import measure_on_test, path_length
@@ -126,6 +127,19 @@ def test_interpolation_in_w_is_straight_and_in_z_on_the_sphere() -> None:
         middle = (module.styles(a) + module.styles(b)) / 2 if space == "w" else module.styles(unit_a + unit_b)
         expected = module.render(middle, noise="const").clamp(-1, 1)
         torch.testing.assert_close(images[:, 1], expected, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("config", ["B", "F"])
+def test_without_mapping_layers_ways_keep_to_the_sphere(config: Any) -> None:
+    """There w is the normalised z: halfway on a straight line it was shorter than any that G was trained on."""
+    module = lively(tiny(config=config, mapping_layers=0))
+    a, b = torch.randn(2, 6), torch.randn(2, 6)
+    w = module.styles_between(a, b, torch.linspace(0, 1, 5))
+    assert w.square().mean(3).flatten().tolist() == pytest.approx([1] * 60, abs=1e-4)
+    images = module.interpolate(a, b, steps=3)
+    halfway = F.normalize(a, dim=1) + F.normalize(b, dim=1)
+    torch.testing.assert_close(images[:, 1], module.images_from(halfway, noise="const"), rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(images, module.interpolate(a, b, steps=3, space="z"))
 
 
 def test_the_path_length_of_a_linear_generator() -> None:

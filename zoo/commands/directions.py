@@ -104,7 +104,7 @@ def find(space: Space, *, by: str, count: int, seed: int, samples: int | None = 
     if by == "sefa":
         return closed_form(space, k=count)
     if by == "pca":
-        return principal(space, k=count, samples=samples or directions.SAMPLES)
+        return principal(space, k=count, samples=samples or directions.SAMPLES, seed=seed)
     points = space.draw(samples or SAMPLES, seed=seed + 1)
     images = space.pictures(points)
     if by == "attributes":

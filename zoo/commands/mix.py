@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import argparse
 from functools import partial
+from typing import TYPE_CHECKING
 
 from zoo.commands import model_argument
 from zoo.commands.output import is_film, picture_file
+from zoo.errors import EvaluationError
 from zoo.runs.text import finite, positive, say
+
+if TYPE_CHECKING:
+    from zoo.models.stylegan import StyleGAN
 
 PACE = 60  # milliseconds of a film's frame
 
@@ -32,6 +37,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     module = with_styles(model_argument.load(arguments))
     out, kind = picture_file(arguments.out), arguments.layers
+    refuse_unreached(module, kind)
     draw = partial(
         captioned,
         title=f"Each image: {layers_title(module, kind)} of the source above it, all other styles of the "
@@ -56,3 +62,15 @@ def run(arguments: argparse.Namespace) -> None:
     else:
         write_picture(draw(mixed_styles(module, rows=arguments.rows, **settings), rows=titles), out)
     say(f"{kind} styles of the top row in the images at the left: {arguments.out}")
+
+
+def refuse_unreached(module: StyleGAN, kind: str) -> None:
+    """Raises EvaluationError for styles of resolutions that training has not reached: no image would show them."""
+    from zoo.experiments.stylegan import layers_of, layers_title
+
+    reached = module.stage.resolution
+    if 4 * 2 ** (layers_of(module, kind)[0] // 2) > reached:
+        raise EvaluationError(
+            f"training has reached {reached}x{reached} so far, where {layers_title(module, kind)} change nothing: "
+            "take others with --layers"
+        )

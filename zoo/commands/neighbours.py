@@ -27,8 +27,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("-k", type=positive, default=6, help="training images beside each (default: %(default)s)")
     add("--data", help="a data set of zoo.data, instead of the one it was trained on")
     add("--data_dir", help="where the data lie now")
-    networks = ", ".join(entries("zoo.metrics.extractors", "EXTRACTORS"))
-    add("--features", default=None, help=f"{networks}, or pixels (default: what suits)")
+    networks = entries("zoo.metrics.extractors", "EXTRACTORS")
+    add("--features", choices=(*networks, "pixels"), help=f"{', '.join(networks)}, or pixels (default: what suits)")
 
 
 def run(arguments: argparse.Namespace) -> None:

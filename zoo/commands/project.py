@@ -14,6 +14,7 @@ from zoo.runs.text import finite, positive, say, shown
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from zoo.data.files import Preparation
     from zoo.experiments.latents.project import Projection
     from zoo.experiments.latents.space import Space
     from zoo.metrics.features import FeatureExtractor
@@ -48,13 +49,17 @@ def run(arguments: argparse.Namespace) -> None:
     if any(out.resolve() == Path(name).expanduser().resolve() for name in arguments.images):
         raise UsageError(f"--out {arguments.out} is one of the images, and would be written over: name another file")
     save = output_file(arguments.save, option="--save", suffixes=(".safetensors",)) if arguments.save else None
-    targets = own(space, arguments) if arguments.own else read_images(arguments.images, space.module.image_shape)
+    labels = labels_of(arguments.labels, arguments.model, n=arguments.own or len(arguments.images))
+    if arguments.own:
+        targets = own(space, arguments.own, seed=arguments.seed, labels=labels)
+    else:
+        targets = read_images(arguments.images, space.module.image_shape, model=arguments.model)
     targets = targets.to(space.module.device)
     found = project(
         space,
         targets,
         extractor=features(arguments.features, targets),
-        labels=labels_of(arguments.labels, arguments.model, n=len(targets)),
+        labels=labels,
         settings=Settings(
             starts=arguments.starts,
             steps=arguments.steps,
@@ -72,15 +77,22 @@ def run(arguments: argparse.Namespace) -> None:
         write(found, save, about={"model": arguments.model, "space": space.name})
 
 
-def own(space: Space, arguments: argparse.Namespace) -> Tensor:
-    """Samples of the model, of latents that the search does not begin with."""
-    return space.pictures(space.draw(arguments.own, seed=arguments.seed + 1_000_003))
+def own(space: Space, n: int, *, seed: int, labels: Tensor | None) -> Tensor:
+    """n samples of the model, with these labels if any, of latents that the search does not begin with."""
+    from zoo.experiments.latents.project import refuse_labels
+
+    if labels is not None:
+        refuse_labels(space, labels)
+    return space.pictures(space.draw(n, seed=seed + 1_000_003, labels=labels))
 
 
-def read_images(files: list[str], image_shape: tuple[int, ...]) -> Tensor:
-    """Images [N, C, H, W] in [-1, 1]: the central square, at the model's size and in its channels.
+def read_images(files: list[str], image_shape: tuple[int, ...], *, model: str | None = None) -> Tensor:
+    """Images [N, C, H, W] in [-1, 1], at the model's size and in its channels: the central square, but for those that
+    the model's own data set frames otherwise.
 
-    For a grey model of 32x32 an image of 28x28 is a digit of MNIST: it gets the black border that they have there.
+    For a grey model of 32x32 an image of 28x28 is a digit of MNIST, unless it was trained on another data set: it gets
+    the black border that they have there. Of an aligned image of CelebA a model of these gets what its training cut
+    out.
 
     Raises:
         DataError: a file that is absent or no image.
@@ -89,20 +101,36 @@ def read_images(files: list[str], image_shape: tuple[int, ...]) -> Tensor:
     import torch
     import torch.nn.functional as F
 
+    from zoo.data.celeba import SIZE
     from zoo.data.files import Opener, Preparation
     from zoo.data.listing import ImageFiles
+    from zoo.releases.weights import trained_on
 
     channels, _, side = image_shape
+    data = None if model is None else trained_on(model)
     prepare, images = Preparation(channels, "short", side), []
+    aligned = face_of(model, side=side) if model is not None and data == "CelebA" else prepare
     for file in (Path(name).expanduser() for name in files):
         if not file.is_file():
             raise DataError(f"there is no image {file}")
         listed = ImageFiles(file.parent, (file.name,), None, None, source="")
         with Opener(listed).image(file.name) as image:
-            digit = (channels, side) == (1, 32) and image.size == (28, 28)
-            pixels = torch.from_numpy(np.array(Preparation(1, "short", 28)(image) if digit else prepare(image)))
+            digit = data in (None, "MNIST", "Digits") and (channels, side) == (1, 32) and image.size == (28, 28)
+            fitting = Preparation(1, "short", 28) if digit else aligned if image.size == SIZE else prepare
+            pixels = torch.from_numpy(np.array(fitting(image)))
         images.append(F.pad(pixels, (2, 2, 2, 2)) if digit else pixels)
     return torch.stack(images).float() / 127.5 - 1
+
+
+def face_of(model: str, *, side: int) -> Preparation:
+    """What the training of a model of CelebA made of the aligned images; as by default where nothing says that."""
+    from zoo.data.celeba import SIZE, CelebA
+    from zoo.data.files import Preparation
+    from zoo.releases.weights import data_arguments
+
+    said = data_arguments(model)
+    data = CelebA(**{name: said[name] for name in ("crop", "crop_top", "interpolation") if name in said})
+    return Preparation(3, data.crop or SIZE[0], side, top=data.crop_top, interpolation=data.interpolation)
 
 
 def features(name: str | None, images: Tensor) -> FeatureExtractor | None:
@@ -138,7 +166,7 @@ def draw(targets: Tensor, found: Projection, out: Path, *, title: str) -> None:
     picture = captioned(
         rows,
         title=f"{title}; distance in features and pixels below (1: a random sample)",
-        columns=["target", "nearest of 500", "projected"],
+        columns=["target", "nearest sample", "projected"],
         cells=[["", f"{a:.3f}", f"{b:.3f}"] for a, b in zip(before, after, strict=True)],
     )
     write_picture(picture, out)

@@ -64,7 +64,7 @@ def samples(
 def ways(module: AdversarialModule, *, rows: int, steps: int, seed: int, truncation_psi: float | None = None) -> Tensor:
     """Images on the ways between two latents, a way in each row: [rows, steps, C, H, W] in [-1, 1].
 
-    Conditional models keep a class for each row. StyleGAN goes straight in W, the others as `between` says.
+    Conditional models keep a class for each row. StyleGAN goes as its `interpolate` says, the others as `between` does.
     """
     from zoo.models.stylegan import StyleGAN
 
@@ -96,8 +96,8 @@ def closed_ways(
 ) -> Iterator[Tensor]:
     """The frames of n closed ways, each through its own `stops` latents: stops * steps times [n, C, H, W] in [-1, 1].
 
-    The way slows down at each latent. StyleGAN goes straight in W with its fixed noise, the others as `between` says;
-    conditional models keep a class for each way.
+    The way slows down at each latent. StyleGAN goes as its `interpolate` says, with its fixed noise, the others as
+    `between` does; conditional models keep a class for each way.
     """
     from zoo.models.stylegan import StyleGAN
 
@@ -108,9 +108,8 @@ def closed_ways(
     for i in range(stops):
         a, b = z[i], z[(i + 1) % stops]
         if isinstance(module, StyleGAN):
-            ends = (module.styles(end.to(module.device), truncation_psi=truncation_psi) for end in (a, b))
-            w_a, w_b = (w[:, None] for w in ends)
-            w = torch.lerp(w_a, w_b, t.to(w_a)[:, None, None])  # [n, steps, layers, w_dim]
+            a, b = a.to(module.device), b.to(module.device)
+            w = module.styles_between(a, b, t, truncation_psi=truncation_psi)  # [n, steps, layers, w_dim]
             images = (
                 module.render(w.flatten(0, 1), noise="const").clamp(-1, 1).cpu().view(n, steps, *module.image_shape)
             )
@@ -132,7 +131,7 @@ def bounded_columns(module: AdversarialModule) -> Tensor:
 def between(a: Tensor, b: Tensor, *, t: Tensor, bounded: Tensor) -> Tensor:
     """Latents on the way from a (at t = 0) to b (1) [N, z_dim], at the times t [steps]: [N, steps, z_dim].
 
-    Bounded entries go straight, which stays in their support; normal ones on the great circle, at lengths between
+    Bounded entries go straight, which stays in their range; normal ones on the great circle, at lengths between
     those of the ends: halfway on a straight line a normal latent is shorter than any that G was trained on.
     """
     from zoo.nn.interpolation import lerp, slerp

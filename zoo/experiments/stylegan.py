@@ -4,7 +4,6 @@ Seeds stand for latents: seed s is the first latent of a generator seeded by s. 
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from typing import Literal
 
 import torch
@@ -30,7 +29,8 @@ def run_figures(module: StyleGAN, run: FinishedRun) -> Drawings:
     """What growing networks share; `interpolation`; `figure3` to `figure5` and `figure8` as far as the row has them."""
     yield from growing_figures(module, run)
     images = module.interpolate(latents(module, range(4)), latents(module, range(10, 14)), steps=9)
-    yield "interpolation", captioned(images, title="Straight in W, from one latent (left) to another (right)")
+    way = "Straight in W" if module.has_mapping else "On great circles in Z"
+    yield "interpolation", captioned(images, title=f"{way}, from one latent (left) to another (right)")
     if module.config >= "C":
         groups = coarse_middle_fine(module)
         kinds = ["coarse"] * 3 + ["middle"] * 2 + ["fine"]  # the paper's six destinations
@@ -117,7 +117,7 @@ def mixing_loop(
     t: Tensor,
     truncation_psi: float | None = None,
 ) -> Iterator[Tensor]:
-    """Figure 3 in motion: the sources go from one set of latents to the next, straight in W, and back to the first.
+    """Figure 3 in motion: the sources go from one set of latents to the next, as `interpolate` does, and back.
 
     Args:
         module: the model.
@@ -130,14 +130,13 @@ def mixing_loop(
     Yields:
         As `style_mixing` returns, len(sources) * len(t) times.
     """
-    styles = partial(module.styles, truncation_psi=truncation_psi)
-    stops = [styles(z.to(module.device)) for z in sources]  # [columns, layers, w_dim] each
-    w_rows = styles(latents(module, destinations))
+    stops = [z.to(module.device) for z in sources]
+    w_rows = module.styles(latents(module, destinations), truncation_psi=truncation_psi)
     left = module.render(w_rows, noise="const")
     chosen = torch.tensor([layer in layers for layer in range(w_rows.shape[1])], device=w_rows.device)[:, None]
     for i, start in enumerate(stops):
-        for time in t.tolist():
-            w = torch.lerp(start, stops[(i + 1) % len(stops)], time)
+        way = module.styles_between(start, stops[(i + 1) % len(stops)], t, truncation_psi=truncation_psi)
+        for w in way.unbind(1):  # [columns, layers, w_dim]
             mixed = torch.where(chosen, w[None], w_rows[:, None]).flatten(0, 1)
             images = module.render(torch.cat([w, mixed]), noise="const").unflatten(0, (-1, len(w)))  # type: ignore[no-untyped-call]
             first = torch.cat([torch.ones_like(left[:1]), left])[:, None]
@@ -270,7 +269,7 @@ def measure_on_test(module: StyleGAN, data: ImageDataModule, *, seed: int) -> Me
         return NOTHING
     lenet = LeNetExtractor().to(module.device)
     distance = ExtractorDistance(lenet)
-    space: Literal["w", "z"] = "w" if len(module.G.mapping) > 1 else "z"
+    space: Literal["w", "z"] = "w" if module.has_mapping else "z"
     values = {
         f"ppl_{sampling}_{space}_lenet{PATHS // 1000}k": path_length(
             module, distance, space=space, sampling=sampling, pairs=PATHS, seed=seed

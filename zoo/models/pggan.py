@@ -278,15 +278,17 @@ class PGGAN(GrowingModule):
         Args:
             frames: of the video, which is closed: its last frame leads to its first.
             every: only each so many-th frame is drawn.
-            sigma: standard deviation of the Gaussian filter in frames; the authors' 45 at 60 frames a second.
+            sigma: standard deviation of the Gaussian filter in frames, above 0; the authors' 45 at 60 frames a second.
             seed: of the latents.
             label: the class of all frames; conditional networks need one.
 
         Returns:
-            [frames / every, C, R, R] in [-1, 1].
+            [frames / every, rounded up, C, R, R] in [-1, 1].
         """
-        z = smooth_latents(self.latents(frames, generator=torch.Generator().manual_seed(seed)), sigma=sigma)
-        z = z[::every].to(self.device)
+        if not min(frames, every, sigma) > 0:
+            raise ValueError(f"frames, every and sigma must be above 0, not {frames}, {every} and {sigma}")
+        draws = self.latents(frames, generator=torch.Generator().manual_seed(seed))
+        z = smooth_latents(draws, sigma=sigma)[::every].to(self.device)
         return self.images_from(z, None if label is None else torch.full((len(z),), label, device=self.device))
 
     def images_from(self, z: Tensor, y: Tensor | None, *, ema: bool = True) -> Tensor:

@@ -16,6 +16,7 @@ from zoo.releases.release import Release
 from zoo.runs.checkpoints import read_checkpoint
 from zoo.runs.command_lines import name_of
 from zoo.runs.folder import RunDir
+from zoo.runs.plain import read_settings
 from zoo.runs.text import shown
 
 
@@ -97,6 +98,20 @@ def licence_of(name_or_path: str) -> str | None:
         return licence_of_run(FinishedRun(run.path, models=MODELS))
     kind = trained_on(name_or_path)
     return None if kind is None else DATASETS[kind].licence
+
+
+def data_arguments(name_or_path: str) -> dict[str, Any]:
+    """How the data were prepared that what `load_model` loads was trained on: arguments of `trained_on`'s data set.
+
+    None of a checkpoint that lies in no run.
+    """
+    if names_release(name_or_path):
+        return dict(Release(locate(name_or_path)).card["data"]["arguments"])
+    place = Path(name_or_path).expanduser()
+    config = RunDir(place if place.is_dir() else place.absolute().parent.parent).config
+    data = read_settings(config).get("data") if config.is_file() else None
+    arguments = data.get("init_args") if isinstance(data, dict) else None
+    return arguments if isinstance(arguments, dict) else {}
 
 
 def checkpoint_of(path: str) -> dict[str, Any]:

@@ -16,7 +16,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo.commands.evaluate.extractors import load_extractors
+from zoo.commands.evaluate.extractors import load_extractors, refuse_unknown_features
 from zoo.commands.evaluate.outcome import Outcome, as_json_of, draw_neighbours, table
 from zoo.commands.evaluate.subjects import Folder, load_data, load_subject, read_folder
 from zoo.commands.output import output_file
@@ -77,7 +77,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--skip_broken", action="store_true", help="leave out files that cannot be decoded, and say which")
     add("--device", default="cpu", help="cpu, cuda, cuda:1, ...")
     add("--json", metavar="FILE", default=None, help="also write the figures there, each with its protocol")
-    add("--neighbours", metavar="FILE", default=None, help="also draw the nearest training images of ten samples (PNG)")
+    add("--neighbours", metavar="FILE", default=None, help="also draw the nearest reals of ten samples (PNG)")
 
 
 def evaluate(arguments: argparse.Namespace) -> None:
@@ -119,6 +119,11 @@ def of_folders(arguments: argparse.Namespace) -> list[Outcome]:
     for folder, (fake, _) in zip(arguments.fake, fakes, strict=True):
         if len(fake) < (arguments.samples or 0):
             raise EvaluationError(f"{arguments.samples} fakes were asked for, and there are {len(fake)} under {folder}")
+        if arguments.neighbours and fake.images.shape[1:] != real.images.shape[1:]:
+            raise EvaluationError(
+                "--neighbours: fakes and reals of different shapes cannot stand in one figure; --resolution N brings "
+                "them to one size"
+            )
     reference: Any = Folder(Path(arguments.real).name, real)
     outcomes = []
     for folder, (fake, notes) in zip(arguments.fake, fakes, strict=True):
@@ -269,6 +274,7 @@ def refuse_unknown_names(arguments: argparse.Namespace) -> None:
     for option, known in (("measures", [*ALL, "all"]), ("presets", list(PRESETS))):
         if unknown := [name for name in words(getattr(arguments, option)) if name not in known]:
             raise EvaluationError(f"there is no {option[:-1]} {unknown[0]!r}: choose from {', '.join(known)}")
+    refuse_unknown_features(words(arguments.features))
     numbers(arguments.seeds)
 
 

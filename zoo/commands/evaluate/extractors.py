@@ -17,17 +17,24 @@ def load_extractors(names: list[str], weights: str | None, *, image_shape: tuple
     """The named extractors; `weights` is the file of the only one. Raises EvaluationError for an unknown name."""
     from zoo.metrics.extractors import EXTRACTORS, load_extractor
 
-    if unknown := [name for name in names if name not in EXTRACTORS and ":" not in name]:
-        raise EvaluationError(
-            f"there are no features {unknown[0]!r}: choose from {', '.join(EXTRACTORS)}, "
-            "or name a torch module of yours as PACKAGE:NAME"
-        )
+    refuse_unknown_features(names)
     if weights is not None and len(names) > 1:
         raise EvaluationError(f"--features_weights is a file for one extractor, and there are {', '.join(names)}")
     return [
         load_extractor(name, weights) if name in EXTRACTORS else users_extractor(name, image_shape=image_shape)
         for name in dict.fromkeys(names)
     ]
+
+
+def refuse_unknown_features(names: list[str]) -> None:
+    """Raises EvaluationError for a name that is no network of this package, nor PACKAGE:NAME."""
+    from zoo.metrics.extractors import EXTRACTORS
+
+    if unknown := [name for name in names if name not in EXTRACTORS and ":" not in name]:
+        raise EvaluationError(
+            f"there are no features {unknown[0]!r}: choose from {', '.join(EXTRACTORS)}, "
+            "or name a torch module of yours as PACKAGE:NAME"
+        )
 
 
 def users_extractor(where: str, *, image_shape: tuple[int, ...]) -> FeatureExtractor:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo.commands.evaluate.cautions import cautions, has_no_spread
-from zoo.errors import EvaluationError
 from zoo.experiments.measures import MEASURES
 from zoo.runs.text import lined_up
 
@@ -79,15 +78,18 @@ def as_fields(value: float) -> dict[str, Any]:
 
 
 def draw_neighbours(outcome: Outcome, path: Path) -> None:
-    """One row for each of ten fakes: the fake, then its nearest training images, each above its distance."""
+    """One row for each of ten fakes: the fake, then its nearest reals, each above its distance."""
     from zoo.commands.neighbours import picture_of
     from zoo.experiments.pictures.captions import write_picture
+    from zoo.metrics.real_statistics import POOL
 
     name, found = next(iter(outcome.result.neighbours.items()))
     samples = outcome.result.samples
     assert samples is not None
-    if samples.shape[1:] != outcome.reals.shape[1:]:
-        raise EvaluationError(f"{name}: fakes and reals of different shapes cannot stand in one figure")
-    space = "pixels" if MEASURES.require(name).measure.of_pixels else "features"
-    title = f"Samples, and their nearest training images with their distances in {space} ({name})"
+    of_pixels, protocol = MEASURES.require(name).measure.of_pixels, outcome.result.protocols[name]
+    all_reals = f"{protocol.n_real:,} images of {protocol.dataset} ({protocol.split})"
+    looked_at = protocol.n_real if of_pixels else min(POOL, protocol.n_real)
+    among = all_reals if looked_at == protocol.n_real else f"{looked_at:,} of {all_reals}"
+    space = "pixels" if of_pixels else "features"
+    title = f"Samples, and the nearest of {among} with their distances in {space} ({name})"
     write_picture(picture_of(samples, outcome.reals, found, title=title), path)

@@ -54,10 +54,16 @@ def directions_of(space: Space, vectors: Tensor, strengths: Tensor, names: Seque
 
 @torch.no_grad()
 def closed_form(space: Space, *, k: int) -> Directions:
-    """SeFA: unit vectors n that the first layer A stretches most, max |A n|: eigenvectors of A^T A (eq. 5 to 8)."""
-    weights = space.first_layer().double()
+    """SeFA: unit vectors n that the first layer A stretches most, max |A n|: eigenvectors of A^T A (eq. 5 to 8).
+
+    At most as many as entries of a latent are continuous.
+
+    Raises:
+        EvaluationError: weights that are not finite; a latent of categories alone.
+    """
+    weights = finite(space.first_layer().double(), "weights of the first layer")
     _, strengths, rows = torch.linalg.svd(weights, full_matrices=False)
-    k = min(k, len(rows))
+    k = min(k, len(rows), int(moving(space).sum()))  # further ones are of strength 0, and of categories
     return directions_of(space, rows[:k], strengths[:k], [f"{i + 1}" for i in range(k)])
 
 
@@ -67,17 +73,45 @@ def principal(space: Space, *, k: int, samples: int = SAMPLES, seed: int = 0) ->
 
     The latents' direction u_j minimises sum |x_j u_j - z|^2 over the samples' coordinates x_j along axis j. What
     labels and categories do is taken off first: along what they tell apart, the latents that move have no direction.
+
+    Raises:
+        EvaluationError: activations that are not finite; a generator of one layer; a latent of categories alone.
     """
     points = space.draw(samples, seed=seed)
-    activations = space.activations(points).double()
+    activations = finite(space.activations(points).double(), "activations")
     activations = apart_from(unmoved(space, points), activations)
     vectors = space.vectors(points.x).double()
-    vectors = (vectors - vectors.mean(0)) * space.continuous()
-    _, values, axes = torch.svd_lowrank(activations, q=min(k + 10, *activations.shape), niter=4)
-    coordinates = activations @ axes[:, :k]  # [samples, k], uncorrelated
+    vectors = (vectors - vectors.mean(0)) * moving(space)
+    coordinates, shares = principal_coordinates(activations, k=k)
     basis = (coordinates.T @ vectors) / coordinates.square().sum(0)[:, None].clamp_min(1e-12)
-    shares = values[:k].square() / activations.square().sum()
     return directions_of(space, basis, shares, [f"{i + 1}" for i in range(len(basis))])
+
+
+def principal_coordinates(values: Tensor, *, k: int) -> tuple[Tensor, Tensor]:
+    """Coordinates [N, k] of centred values [N, d] along their principal axes, and the axes' shares of the variance [k].
+
+    Exact, and without random numbers: by the smaller one of the matrices d x d and N x N.
+    """
+    wide = values.shape[1] > len(values)
+    squares, vectors = torch.linalg.eigh(values @ values.T if wide else values.T @ values)  # in ascending order
+    squares, vectors = squares.flip(0)[:k].clamp_min(0), vectors.flip(1)[:, :k]
+    coordinates = vectors * squares.sqrt() if wide else values @ vectors
+    return coordinates, squares / values.square().sum()
+
+
+def moving(space: Space) -> Tensor:
+    """`space.continuous()`; EvaluationError where there is nothing that a direction could move."""
+    entries = space.continuous()
+    if not entries.any():
+        raise EvaluationError("the latent is categories alone, between which nothing lies: there is no direction")
+    return entries
+
+
+def finite(values: Tensor, what: str) -> Tensor:
+    """The values; EvaluationError where one is NaN or infinite, as in a model that has diverged."""
+    if bad := int((~values.isfinite()).sum()):
+        raise EvaluationError(f"{bad} of {values.numel()} {what} are NaN or infinite: the model has diverged")
+    return values
 
 
 def unmoved(space: Space, points: Points) -> Tensor:
@@ -142,7 +176,7 @@ def along_attributes(space: Space, points: Points, attributes: Mapping[str, Tens
     vectors, shares = [], []
     for values in attributes.values():
         a = values.double() - values.double().mean()
-        vectors.append(torch.linalg.solve(covariance + ridge, x.T @ a / len(x)) * space.continuous().cpu())
+        vectors.append(torch.linalg.solve(covariance + ridge, x.T @ a / len(x)) * moving(space).cpu())
         shares.append(torch.corrcoef(torch.stack([a, x @ vectors[-1]]))[0, 1].square().nan_to_num())
     return oriented(
         directions_of(space, torch.stack(vectors), torch.stack(shares), list(attributes)), torch.stack(vectors)

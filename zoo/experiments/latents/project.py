@@ -149,14 +149,19 @@ def candidates_of(space: Space, labels: Tensor | None, *, settings: Settings) ->
     """
     if labels is None:
         return space.draw(settings.candidates, seed=settings.seed)
+    refuse_labels(space, labels)
+    asked = torch.unique(labels.cpu())
+    n = max(settings.candidates, len(asked) * settings.starts)
+    return space.draw(n, seed=settings.seed, labels=asked[torch.arange(n) % len(asked)])
+
+
+def refuse_labels(space: Space, labels: Tensor) -> None:
+    """Raises EvaluationError for labels [N] that the model does not have."""
     classes = space.module.num_classes
     if classes is None:
         raise EvaluationError("the model is unconditional: leave labels out")
     if not bool(((labels >= 0) & (labels < classes)).all()):
         raise EvaluationError(f"labels are from 0 to {classes - 1}, not {labels.tolist()}")
-    asked = torch.unique(labels.cpu())
-    n = max(settings.candidates, len(asked) * settings.starts)
-    return space.draw(n, seed=settings.seed, labels=asked[torch.arange(n) % len(asked)])
 
 
 def of_label(candidates: Points, labels: Tensor | None) -> Tensor | None:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from zoo.errors import EvaluationError
 from zoo.models.base.module import AdversarialModule
 from zoo.models.base.sampling import PIXELS_AT_A_TIME
+from zoo.models.networks.stylegan import stage_of
 from zoo.models.stylegan import StyleGAN
 from zoo.nn.modes import in_eval_mode
 
@@ -73,12 +74,15 @@ class Space(ABC):
     @torch.no_grad()
     def pictures(self, points: Points) -> Tensor:
         """`images` without gradients, some at a time, on the CPU."""
+        return torch.cat([self.images(part) for part in self.in_parts(points)]).float().cpu()
+
+    def in_parts(self, points: Points) -> list[Points]:
+        """Points, so many together as a pass has room for."""
         block = max(1, min(BLOCK, PIXELS_AT_A_TIME // math.prod(self.module.image_shape[1:])))
-        parts = [
-            self.images(Points(points.x[i : i + block], None if points.y is None else points.y[i : i + block]))
+        return [
+            Points(points.x[i : i + block], None if points.y is None else points.y[i : i + block])
             for i in range(0, len(points.x), block)
         ]
-        return torch.cat(parts).float().cpu()
 
     def deviation(self, direction: Tensor) -> float:
         """Standard deviation of the samples' coordinates along a unit vector [dim]."""
@@ -144,7 +148,8 @@ class LatentSpace(Space):
         )
         if second is None:
             raise EvaluationError(f"{type(self.module).__name__} has one layer only, and no activations behind it")
-        return self.calls(points)[second].x[-len(points.x) :].flatten(1).float()
+        parts = [self.calls(part)[second].x[-len(part.x) :].flatten(1).float() for part in self.in_parts(points)]
+        return torch.cat(parts)
 
     @torch.no_grad()
     def calls(self, points: Points) -> list[Call]:
@@ -189,9 +194,12 @@ class StyleSpace(Space):
         return x + (by if x.ndim == 2 else by[:, None])
 
     def first_layer(self) -> Tensor:
-        """The affine maps from w to the styles of all layers, one below the other (SeFA, section 3.2)."""
-        synthesis = self.module.G_ema.synthesis
-        styles = [net.style for net in synthesis.modules() if isinstance(getattr(net, "style", None), nn.Module)]
+        """The affine maps from w to the styles of all layers, one below the other (SeFA, section 3.2).
+
+        Layers above the resolution that training has reached are not run, and do not count.
+        """
+        stages = self.module.G_ema.synthesis.stages[: stage_of(self.module.stage.resolution) + 1]
+        styles = [net.style for net in stages.modules() if isinstance(getattr(net, "style", None), nn.Module)]
         return torch.cat([style.weight * style.scale for style in styles])
 
     def activations(self, points: Points) -> Tensor:

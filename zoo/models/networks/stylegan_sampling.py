@@ -4,6 +4,7 @@ Everything here is with the averaged weights unless ema=False, and at the resolu
 """
 
 from collections.abc import Container
+from functools import partial
 from typing import Literal, cast
 
 import torch
@@ -172,6 +173,8 @@ class StyleSampling(GrowingModule):
     ) -> Tensor:
         """Images on the way from a to b, both ends included: a line in W, a great circle in Z (section 4.1).
 
+        Without mapping layers w is the normalised z, and the way a great circle in either.
+
         Args:
             a: latents [N, z_dim].
             b: latents [N, z_dim].
@@ -184,15 +187,34 @@ class StyleSampling(GrowingModule):
         Returns:
             [N, steps, C, R, R] in [-1, 1].
         """
-        t = torch.linspace(0, 1, steps, device=a.device)[:, None]  # [steps, 1]
-        if space == "z":
-            z = slerp(a[:, None], b[:, None], t).flatten(0, 1)  # [N * steps, z_dim]
-            images = self.images_from(z, truncation_psi=truncation_psi, noise=noise, ema=ema)
-        else:
-            w_a, w_b = (self.styles(z, truncation_psi=truncation_psi, ema=ema)[:, None] for z in (a, b))
-            w = torch.lerp(w_a, w_b, t[..., None])  # [N, steps, layers, w_dim]
-            images = self.render(w.flatten(0, 1), noise=noise, ema=ema).clamp(-1, 1)
+        t = torch.linspace(0, 1, steps)
+        w = self.styles_between(a, b, t, space=space, truncation_psi=truncation_psi, ema=ema)
+        images = self.render(w.flatten(0, 1), noise=noise, ema=ema).clamp(-1, 1)
         return images.unflatten(0, (len(a), steps))  # type: ignore[no-any-return, no-untyped-call]
+
+    @torch.no_grad()
+    def styles_between(
+        self,
+        a: Tensor,
+        b: Tensor,
+        t: Tensor,
+        *,
+        space: Literal["w", "z"] = "w",
+        truncation_psi: float | None = None,
+        ema: bool = True,
+    ) -> Tensor:
+        """Styles [N, steps, layers, w_dim] on the way of `interpolate`, at the times t [steps]: 0 at a and 1 at b."""
+        styles = partial(self.styles, truncation_psi=truncation_psi, ema=ema)
+        t = t.to(a)[:, None]  # [steps, 1]
+        if space == "w" and self.has_mapping:
+            return torch.lerp(styles(a)[:, None], styles(b)[:, None], t[..., None])
+        z = slerp(a[:, None], b[:, None], t)  # [N, steps, z_dim]
+        return styles(z.flatten(0, 1)).unflatten(0, z.shape[:2])  # type: ignore[no-any-return, no-untyped-call]
+
+    @property
+    def has_mapping(self) -> bool:
+        """Whether w is anything else than the normalised z."""
+        return len(self.G.mapping) > 1
 
     def needs_styles(self, what: str) -> None:
         """Raises ValueError in rows A and B."""
