@@ -126,6 +126,7 @@ def test_a_traversal_says_the_code_and_its_values(monkeypatch, said, tmp_path):
 )
 def test_mixing_says_which_styles_come_from_where(monkeypatch, said, tmp_path, kind, text):
     out, model = tmp_path / "mixing.png", small_model("stylegan").eval()
+    model.images_seen = model.growth.grown_at
     drawn(monkeypatch, model, "mix", "--layers", kind, "--rows", 2, "--columns", 3, "--out", out)
     assert text in said["title"]
     assert said["columns"] == ["", "source", "source", "source"]
