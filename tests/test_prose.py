@@ -3,6 +3,7 @@
 import json
 import re
 import statistics
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -73,6 +74,14 @@ def test_what_wgan_gp_makes_of_three_digits() -> None:
     )
     said = f"made all {last['modes26k']:,.0f}, at a divergence of {last['modes_kl26k']:.3f}"
     assert said in text_of("docs/data.md")
+
+
+def test_how_long_the_benchmark_on_cifar10_took() -> None:
+    runs = [member["record"] for member in record("benchmark/cifar10")["members"].values()]
+    start, end = (f(datetime.fromisoformat(run[at]) for run in runs) for f, at in ((min, "started"), (max, "finished")))
+    assert f"The {len(runs)} runs" in text_of("docs/clusters.md")
+    assert 6 < (end - start).total_seconds() / 60 < 7
+    assert "trained in seven minutes" in text_of("docs/clusters.md")
 
 
 def test_what_ten_seeds_on_the_ring_say() -> None:
