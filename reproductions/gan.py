@@ -5,25 +5,14 @@
     python reproductions/gan.py study --name parzen --data_dir DIR     (table 1 over seeds, and what decides it)
 
 Reported and reached (written by `python -m zoo results --write`)
-    recipe    measure                    reported      best                          last             images     seed  commit   protocol
-    celeba64  fd_efficientnet10k         not reported  616.2 at 1,000,000            627.1            1,500,000  0     cff505c  be99dc2702b4
-    celeba64  is_efficientnet10k         not reported  4.083 +/- 0.083 at 1,000,000  4.26 +/- 0.082   1,500,000  0     cff505c  be99dc2702b4
-    celeba64  kd_efficientnet10k         not reported  1.222 +/- 0.014 at 1,000,000  1.251 +/- 0.014  1,500,000  0     cff505c  be99dc2702b4
-    celeba64  precision_efficientnet10k  not reported  0.0344 at 1,000,000           0.0293           1,500,000  0     cff505c  23f0066c2cdc
-    celeba64  recall_efficientnet10k     not reported  0 at 1,000,000                0                1,500,000  0     cff505c  23f0066c2cdc
-    celeba64  swd500_avg                 not reported  85.19 at 1,000,000            79.41            1,500,000  0     cff505c  e4cfc6eaf54a
-    celeba64  swd500_64                  not reported  123 at 1,000,000              117.2            1,500,000  0     cff505c  e4cfc6eaf54a
-    celeba64  swd500_32                  not reported  48.6 at 1,000,000             42.62            1,500,000  0     cff505c  e4cfc6eaf54a
-    celeba64  swd500_16                  not reported  83.93 at 1,000,000            78.41            1,500,000  0     cff505c  e4cfc6eaf54a
-    cifar10   fd_efficientnet10k         not reported  815.7 at 1,500,000            815.7            1,500,000  0     d7011ac  e37ed0e8a352
-    cifar10   is_efficientnet10k         not reported  4.679 +/- 0.071 at 1,500,000  4.679 +/- 0.071  1,500,000  0     d7011ac  e37ed0e8a352
-    cifar10   kd_efficientnet10k         not reported  1.046 +/- 0.013 at 1,500,000  1.046 +/- 0.013  1,500,000  0     d7011ac  e37ed0e8a352
-    cifar10   precision_efficientnet10k  not reported  0.5993 at 1,500,000           0.5993           1,500,000  0     d7011ac  6790029016a1
-    cifar10   recall_efficientnet10k     not reported  0 at 1,500,000                0                1,500,000  0     d7011ac  6790029016a1
-    mnist     fd_lenet                   not reported  10.19 at 7,500,000            10.19            7,500,000  0     91a2008  a98a63801796
-    mnist     is_lenet                   not reported  8.61 +/- 0.067 at 7,500,000   8.61 +/- 0.067   7,500,000  0     91a2008  a98a63801796
-    mnist     kd_lenet                   not reported  0.9137 +/- 0.24 at 7,500,000  0.9137 +/- 0.24  7,500,000  0     91a2008  a98a63801796
-    mnist     parzen_ll                  225 +/- 2     172.4 +/- 1.4 at 7,500,000    172.4 +/- 1.4    7,500,000  0     91a2008  f51cf66ef2ab
+    recipe    measure             reported      best                          last             images     seed  commit   protocol
+    celeba64  fd_efficientnet10k  not reported  616.2 at 1,000,000            627.1            1,500,000  0     cff505c  be99dc2702b4
+    celeba64  is_efficientnet10k  not reported  4.083 +/- 0.083 at 1,000,000  4.26 +/- 0.082   1,500,000  0     cff505c  be99dc2702b4
+    cifar10   fd_efficientnet10k  not reported  815.7 at 1,500,000            815.7            1,500,000  0     d7011ac  e37ed0e8a352
+    cifar10   is_efficientnet10k  not reported  4.679 +/- 0.071 at 1,500,000  4.679 +/- 0.071  1,500,000  0     d7011ac  e37ed0e8a352
+    mnist     fd_lenet            not reported  10.19 at 7,500,000            10.19            7,500,000  0     91a2008  a98a63801796
+    mnist     is_lenet            not reported  8.61 +/- 0.067 at 7,500,000   8.61 +/- 0.067   7,500,000  0     91a2008  a98a63801796
+    mnist     parzen_ll           225 +/- 2     172.4 +/- 1.4 at 7,500,000    172.4 +/- 1.4    7,500,000  0     91a2008  f51cf66ef2ab
 End of the table
 
 Differences from the paper and from the authors' configuration files

@@ -5,31 +5,13 @@
     python reproductions/pggan.py study --name table1_small --data_dir DIR     (table 1 scaled down to 32x32)
 
 Reported and reached (written by `python -m zoo results --write`)
-    recipe    measure                    reported      best                          last               images   seed  commit   protocol
-    celeba64  fd_efficientnet10k         not reported  204.6 at 269,408              204.6              269,408  0     7132784  5c648f0cf93a
-    celeba64  is_efficientnet10k         not reported  2.9 +/- 0.07 at 269,408       2.9 +/- 0.07       269,408  0     7132784  5c648f0cf93a
-    celeba64  kd_efficientnet10k         not reported  0.3774 +/- 0.0089 at 269,408  0.3774 +/- 0.0089  269,408  0     7132784  5c648f0cf93a
-    celeba64  swd10k_avg                 not reported  22.57 at 269,408              22.57              269,408  0     7132784  ba5b6c0a79bb
-    celeba64  swd10k_64                  not reported  22.44 at 269,408              22.44              269,408  0     7132784  ba5b6c0a79bb
-    celeba64  swd10k_32                  not reported  21.23 at 269,408              21.23              269,408  0     7132784  ba5b6c0a79bb
-    celeba64  swd10k_16                  not reported  24.05 at 269,408              24.05              269,408  0     7132784  ba5b6c0a79bb
-    celeba64  ms_ssim10k                 not reported  0.3458 at 269,408             0.3458             269,408  0     7132784  96978bc4b012
-    cifar10   fd_efficientnet10k         not reported  439.8 at 178,096              439.8              178,096  0     8f676c9  99e57cdb8755
-    cifar10   is_efficientnet10k         not reported  7.461 +/- 0.21 at 178,096     7.461 +/- 0.21     178,096  0     8f676c9  99e57cdb8755
-    cifar10   kd_efficientnet10k         not reported  0.5061 +/- 0.013 at 178,096   0.5061 +/- 0.013   178,096  0     8f676c9  99e57cdb8755
-    cifar10   precision_efficientnet10k  not reported  0.8566 at 178,096             0.8566             178,096  0     8f676c9  19855084ebe9
-    cifar10   recall_efficientnet10k     not reported  0.0007 at 178,096             0.0007             178,096  0     8f676c9  19855084ebe9
-    cifar10   swd10k_avg                 not reported  15.11 at 178,096              15.11              178,096  0     8f676c9  cf1c5921d392
-    cifar10   swd10k_32                  not reported  13 at 178,096                 13                 178,096  0     8f676c9  cf1c5921d392
-    cifar10   swd10k_16                  not reported  17.22 at 178,096              17.22              178,096  0     8f676c9  cf1c5921d392
-    cifar10   ms_ssim10k                 not reported  0.07435 at 178,096            0.07435            178,096  0     8f676c9  515c840d6142
-    mnist     fd_lenet                   not reported  5.219 at 600,000              5.219              600,000  0     552ff50  604274c14ab4
-    mnist     is_lenet                   not reported  8.569 +/- 0.095 at 600,000    8.569 +/- 0.095    600,000  0     552ff50  604274c14ab4
-    mnist     kd_lenet                   not reported  0.2885 +/- 0.18 at 600,000    0.2885 +/- 0.18    600,000  0     552ff50  604274c14ab4
-    mnist     swd10k_avg                 not reported  5.235 at 600,000              5.235              600,000  0     552ff50  4829eeb59c39
-    mnist     swd10k_32                  not reported  3.802 at 600,000              3.802              600,000  0     552ff50  4829eeb59c39
-    mnist     swd10k_16                  not reported  6.667 at 600,000              6.667              600,000  0     552ff50  4829eeb59c39
-    mnist     ms_ssim10k                 not reported  0.2016 at 600,000             0.2016             600,000  0     552ff50  6b55dd163a88
+    recipe    measure             reported      best                        last             images   seed  commit   protocol
+    celeba64  fd_efficientnet10k  not reported  204.6 at 269,408            204.6            269,408  0     7132784  5c648f0cf93a
+    celeba64  is_efficientnet10k  not reported  2.9 +/- 0.07 at 269,408     2.9 +/- 0.07     269,408  0     7132784  5c648f0cf93a
+    cifar10   fd_efficientnet10k  not reported  439.8 at 178,096            439.8            178,096  0     8f676c9  99e57cdb8755
+    cifar10   is_efficientnet10k  not reported  7.461 +/- 0.21 at 178,096   7.461 +/- 0.21   178,096  0     8f676c9  99e57cdb8755
+    mnist     fd_lenet            not reported  5.219 at 600,000            5.219            600,000  0     552ff50  604274c14ab4
+    mnist     is_lenet            not reported  8.569 +/- 0.095 at 600,000  8.569 +/- 0.095  600,000  0     552ff50  604274c14ab4
 End of the table
 
 Reported: CIFAR-10 Inception score 8.80 +/- 0.05 without labels, the best run; 8.56 +/- 0.06 is recalled as the mean of

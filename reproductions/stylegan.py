@@ -7,39 +7,17 @@
     python reproductions/stylegan.py study --name finetune_colour --data_dir DIR  (from faces to 300 photographs of cars)
 
 Reported and reached (written by `python -m zoo results --write`)
-    recipe                 measure                            reported      best                          last               images   seed  commit                     protocol
-    celeba64               fd_efficientnet10k                 not reported  107.2 at 116,536              107.2              116,536  0     f95cf41                    711e97e2008f
-    celeba64               is_efficientnet10k                 not reported  2.879 +/- 0.052 at 116,536    2.879 +/- 0.052    116,536  0     f95cf41                    711e97e2008f
-    celeba64               kd_efficientnet10k                 not reported  0.1391 +/- 0.0054 at 116,536  0.1391 +/- 0.0054  116,536  0     f95cf41                    711e97e2008f
-    celeba64               precision_efficientnet10k          not reported  0.6056 at 116,536             0.6056             116,536  0     f95cf41                    e7f2455d99ba
-    celeba64               recall_efficientnet10k             not reported  0.0076 at 116,536             0.0076             116,536  0     f95cf41                    e7f2455d99ba
-    celeba64               swd10k_avg                         not reported  18.74 at 116,536              18.74              116,536  0     f95cf41                    80daa30bca35
-    celeba64               swd10k_64                          not reported  16.81 at 116,536              16.81              116,536  0     f95cf41                    80daa30bca35
-    celeba64               swd10k_32                          not reported  9.281 at 116,536              9.281              116,536  0     f95cf41                    80daa30bca35
-    celeba64               swd10k_16                          not reported  30.13 at 116,536              30.13              116,536  0     f95cf41                    80daa30bca35
-    celeba64               ms_ssim10k                         not reported  0.3174 at 116,536             0.3174             116,536  0     f95cf41                    d9b5b7326c8b
-    cifar10                fd_efficientnet10k                 not reported  238.8 at 142,000              238.8              142,000  0     f95cf41                    b2471728aa58
-    cifar10                is_efficientnet10k                 not reported  23.12 +/- 0.71 at 142,000     23.12 +/- 0.71     142,000  0     f95cf41                    b2471728aa58
-    cifar10                kd_efficientnet10k                 not reported  0.2367 +/- 0.0064 at 142,000  0.2367 +/- 0.0064  142,000  0     f95cf41                    b2471728aa58
-    cifar10                precision_efficientnet10k          not reported  0.5668 at 142,000             0.5668             142,000  0     f95cf41                    2b5855d0943e
-    cifar10                recall_efficientnet10k             not reported  0.027 at 142,000              0.027              142,000  0     f95cf41                    2b5855d0943e
-    cifar10                swd10k_avg                         not reported  24.51 at 142,000              24.51              142,000  0     f95cf41                    9e6e1ca198b8
-    cifar10                swd10k_32                          not reported  12.9 at 142,000               12.9               142,000  0     f95cf41                    9e6e1ca198b8
-    cifar10                swd10k_16                          not reported  36.11 at 142,000              36.11              142,000  0     f95cf41                    9e6e1ca198b8
-    cifar10                ms_ssim10k                         not reported  0.08183 at 142,000            0.08183            142,000  0     f95cf41                    9176278af191
-    mnist                  fd_lenet                           not reported  46.3 at 480,000               46.3               480,000  0     ef68680                    d11d961ea6d8
-    mnist                  is_lenet                           not reported  8.293 +/- 0.12 at 480,000     8.293 +/- 0.12     480,000  0     ef68680                    d11d961ea6d8
-    mnist                  kd_lenet                           not reported  3.768 +/- 0.47 at 480,000     3.768 +/- 0.47     480,000  0     ef68680                    d11d961ea6d8
-    mnist                  swd10k_avg                         not reported  14.98 at 480,000              14.98              480,000  0     ef68680                    c9b74d1049e3
-    mnist                  swd10k_32                          not reported  8.611 at 480,000              8.611              480,000  0     ef68680                    c9b74d1049e3
-    mnist                  swd10k_16                          not reported  21.35 at 480,000              21.35              480,000  0     ef68680                    c9b74d1049e3
-    mnist                  ms_ssim10k                         not reported  0.2031 at 480,000             0.2031             480,000  0     ef68680                    ff8e8b13712a
-    mnist                  ppl_full_w_lenet10k                not reported  17.38 at 480,000              17.38              480,000  0     ef68680                    3c969ad5faf7
-    mnist                  ppl_end_w_lenet10k                 not reported  13.23 at 480,000              13.23              480,000  0     ef68680                    3c969ad5faf7
-    study finetune_colour  share_of_images_scratch-augmented  not reported                                0.5                         0-2   9a8b3cd, 9aeafdf, d59d3ea
-    study finetune_colour  share_of_images_finetuned          not reported                                0.7507                      0-2   9a8b3cd, 9aeafdf, d59d3ea
-    study finetune_colour  share_of_images_freeze-1           not reported                                0.5                         0-2   9a8b3cd, 9aeafdf, d59d3ea
-    study finetune_colour  share_of_images_augmented          not reported                                0.5                         0-2   9a8b3cd, 9aeafdf, d59d3ea
+    recipe                 measure                            reported      best                        last             images   seed  commit                     protocol
+    celeba64               fd_efficientnet10k                 not reported  107.2 at 116,536            107.2            116,536  0     f95cf41                    711e97e2008f
+    celeba64               is_efficientnet10k                 not reported  2.879 +/- 0.052 at 116,536  2.879 +/- 0.052  116,536  0     f95cf41                    711e97e2008f
+    cifar10                fd_efficientnet10k                 not reported  238.8 at 142,000            238.8            142,000  0     f95cf41                    b2471728aa58
+    cifar10                is_efficientnet10k                 not reported  23.12 +/- 0.71 at 142,000   23.12 +/- 0.71   142,000  0     f95cf41                    b2471728aa58
+    mnist                  fd_lenet                           not reported  46.3 at 480,000             46.3             480,000  0     ef68680                    d11d961ea6d8
+    mnist                  is_lenet                           not reported  8.293 +/- 0.12 at 480,000   8.293 +/- 0.12   480,000  0     ef68680                    d11d961ea6d8
+    study finetune_colour  share_of_images_scratch-augmented  not reported                              0.5                       0-2   9a8b3cd, 9aeafdf, d59d3ea
+    study finetune_colour  share_of_images_finetuned          not reported                              0.7507                    0-2   9a8b3cd, 9aeafdf, d59d3ea
+    study finetune_colour  share_of_images_freeze-1           not reported                              0.5                       0-2   9a8b3cd, 9aeafdf, d59d3ea
+    study finetune_colour  share_of_images_augmented          not reported                              0.5                       0-2   9a8b3cd, 9aeafdf, d59d3ea
 End of the table
 
 Reported (table 1, 1024x1024, lowest FID of 50,000 samples over the training): FFHQ rows A to F 8.04, 5.25, 4.85, 4.88,

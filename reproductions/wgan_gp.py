@@ -9,87 +9,52 @@
     python reproductions/wgan_gp.py study --name architectures    (tables 2 and 5, scaled down to 80 networks on digits)
 
 Reported and reached (written by `python -m zoo results --write`)
-    recipe                    measure                                     reported      best                                last                   images       seed  commit            protocol
-    celeba                    fd_efficientnet10k                          not reported  307.4 at 150,000                    318.6                  170,672      0     a0f707f           c2fd6c961221
-    celeba                    is_efficientnet10k                          not reported  3.286 +/- 0.11 at 150,000           3.488 +/- 0.093        170,672      0     a0f707f           c2fd6c961221
-    celeba                    kd_efficientnet10k                          not reported  0.6109 +/- 0.01 at 150,000          0.6292 +/- 0.011       170,672      0     a0f707f           c2fd6c961221
-    celeba                    precision_efficientnet10k                   not reported  0.0883 at 150,000                   0.1384                 170,672      0     a0f707f           45506f8f16ce
-    celeba                    recall_efficientnet10k                      not reported  0 at 150,000                        0.0002                 170,672      0     a0f707f           45506f8f16ce
-    celeba                    swd500_avg                                  not reported  37.8 at 150,000                     34.61                  170,672      0     a0f707f           9f1d43993062
-    celeba                    swd500_64                                   not reported  53.06 at 150,000                    52.94                  170,672      0     a0f707f           9f1d43993062
-    celeba                    swd500_32                                   not reported  17.86 at 150,000                    17.09                  170,672      0     a0f707f           9f1d43993062
-    celeba                    swd500_16                                   not reported  42.48 at 150,000                    33.81                  170,672      0     a0f707f           9f1d43993062
-    celeba                    critic_gradient_norm                        not reported  1.252 +/- 0.24 at 150,000           1.315 +/- 0.22         170,672      0     a0f707f           4ad186d7bb25
-    cifar10                   fd_efficientnet10k                          not reported  196.1 at 576,576                    196.1                  576,576      0     7132784           59fbc136ddb6
-    cifar10                   is_efficientnet10k                          not reported  22.17 +/- 0.6 at 576,576            22.17 +/- 0.6          576,576      0     7132784           59fbc136ddb6
-    cifar10                   kd_efficientnet10k                          not reported  0.1961 +/- 0.0074 at 576,576        0.1961 +/- 0.0074      576,576      0     7132784           59fbc136ddb6
-    cifar10                   critic_gradient_norm                        not reported  1.094 +/- 0.076 at 576,576          1.094 +/- 0.076        576,576      0     7132784           bcf9e51bb5d1
-    mnist                     fd_lenet                                    not reported  21.64 at 2,000,000                  21.64                  2,000,000    0     bd2b872           cacc23a6fcf9
-    mnist                     is_lenet                                    not reported  7.616 +/- 0.062 at 2,000,000        7.616 +/- 0.062        2,000,000    0     bd2b872           cacc23a6fcf9
-    mnist                     kd_lenet                                    not reported  2.447 +/- 0.46 at 2,000,000         2.447 +/- 0.46         2,000,000    0     bd2b872           cacc23a6fcf9
-    mnist                     critic_gradient_norm                        not reported  1.07 +/- 0.11 at 2,000,000          1.07 +/- 0.11          2,000,000    0     bd2b872           3500d7465b3f
-    stacked                   fd_resnet26k                                not reported  0.01961 at 2,500,032                0.01961                2,500,032    0     a3633f0           79ea758c9a4c
-    stacked                   is_resnet26k                                not reported  1.272 +/- 0.0047 at 2,500,032       1.272 +/- 0.0047       2,500,032    0     a3633f0           79ea758c9a4c
-    stacked                   kd_resnet26k                                not reported  0.0001476 +/- 0.00022 at 2,500,032  0.0001476 +/- 0.00022  2,500,032    0     a3633f0           79ea758c9a4c
-    stacked                   modes26k                                    not reported  1000 at 2,500,032                   1000                   2,500,032    0     a3633f0           976911b8ecb4
-    stacked                   modes_kl26k                                 not reported  0.03529 at 2,500,032                0.03529                2,500,032    0     a3633f0           976911b8ecb4
-    stacked                   critic_gradient_norm                        not reported  1.186 +/- 0.075 at 2,500,032        1.186 +/- 0.075        2,500,032    0     a3633f0           5c1ce087b2ed
-    digits_random_gan         fd_lenet                                    not reported  552.4 +/- 250                       552.4 +/- 250          32,000       0     66115e2, a436474  27eac9485077
-    digits_random_gan         fd_lenet                                    not reported  518.2 +/- 210                       518.2 +/- 210          32,000       0     a436474           e460d31d8cb1
-    digits_random_gan         is_lenet                                    not reported  2.039 +/- 1.5                       2.039 +/- 1.5          32,000       0     66115e2, a436474  27eac9485077
-    digits_random_gan         is_lenet                                    not reported  2.104 +/- 1.5                       2.104 +/- 1.5          32,000       0     a436474           e460d31d8cb1
-    digits_random_gan         kd_lenet                                    not reported  31.09 +/- 22                        31.09 +/- 22           32,000       0     66115e2, a436474  27eac9485077
-    digits_random_gan         kd_lenet                                    not reported  24.06 +/- 11                        24.06 +/- 11           32,000       0     a436474           e460d31d8cb1
-    digits_random_gan         critic_gradient_norm                        not reported  5.171 +/- 3.6                       5.171 +/- 3.6          32,000       0     66115e2, a436474  177e75934e4d
-    digits_random             fd_lenet                                    not reported  282.3 +/- 160                       282.3 +/- 160          160,000      0     66115e2, a436474  27eac9485077
-    digits_random             fd_lenet                                    not reported  310.6 +/- 170                       310.6 +/- 170          160,000      0     a436474           e460d31d8cb1
-    digits_random             is_lenet                                    not reported  3.682 +/- 1.3                       3.682 +/- 1.3          160,000      0     66115e2, a436474  27eac9485077
-    digits_random             is_lenet                                    not reported  3.556 +/- 1.9                       3.556 +/- 1.9          160,000      0     a436474           e460d31d8cb1
-    digits_random             kd_lenet                                    not reported  16.59 +/- 3.9                       16.59 +/- 3.9          160,000      0     66115e2, a436474  27eac9485077
-    digits_random             kd_lenet                                    not reported  16.91 +/- 5.6                       16.91 +/- 5.6          160,000      0     a436474           e460d31d8cb1
-    digits_random             critic_gradient_norm                        not reported  1.289 +/- 0.23                      1.289 +/- 0.23         160,000      0     66115e2, a436474  177e75934e4d
-    study architectures       only GAN, is_lenet above 2                  not reported                                      1                                   0     66115e2, a436474
-    study architectures       only WGAN-GP, is_lenet above 2              not reported                                      10                                  0     66115e2, a436474
-    study architectures       both, is_lenet above 2                      not reported                                      6                                   0     66115e2, a436474
-    study architectures       neither, is_lenet above 2                   not reported                                      3                                   0     66115e2, a436474
-    study architectures       only GAN, is_lenet above 4                  not reported                                      0                                   0     66115e2, a436474
-    study architectures       only WGAN-GP, is_lenet above 4              not reported                                      6                                   0     66115e2, a436474
-    study architectures       both, is_lenet above 4                      not reported                                      3                                   0     66115e2, a436474
-    study architectures       neither, is_lenet above 4                   not reported                                      11                                  0     66115e2, a436474
-    study architectures       only GAN, is_lenet above 6                  not reported                                      0                                   0     66115e2, a436474
-    study architectures       only WGAN-GP, is_lenet above 6              not reported                                      1                                   0     66115e2, a436474
-    study architectures       both, is_lenet above 6                      not reported                                      0                                   0     66115e2, a436474
-    study architectures       neither, is_lenet above 6                   not reported                                      19                                  0     66115e2, a436474
-    deep_penalty              critic_gradient_norm                        not reported  0.8976                              0.8976                 2,560,000    0     66115e2           4c22c1e04625
-    deep_penalty              wasserstein_exact                           not reported  2.945                               2.945                  2,560,000    0     66115e2           4c22c1e04625
-    deep_clip_0.1             critic_gradient_norm                        not reported  1.065e+13                           1.065e+13              2,560,000    0     66115e2           4c22c1e04625
-    deep_clip_0.1             wasserstein_exact                           not reported  0.2334                              0.2334                 2,560,000    0     66115e2           4c22c1e04625
-    deep_clip_0.01            critic_gradient_norm                        not reported  2.762e-12                           2.762e-12              2,560,000    0     a436474           4c22c1e04625
-    deep_clip_0.01            wasserstein_exact                           not reported  2.244                               2.244                  2,560,000    0     a436474           4c22c1e04625
-    deep_clip_0.001           critic_gradient_norm                        not reported  0                                   0                      2,560,000    0     a436474           4c22c1e04625
-    deep_clip_0.001           wasserstein_exact                           not reported  2.244                               2.244                  2,560,000    0     a436474           4c22c1e04625
-    surface_clip_8gaussians   critic_gradient_norm                        not reported  0.1778                              0.1778                 2,560,000    0     66115e2           10ad889fc37f
-    surface_clip_25gaussians  critic_gradient_norm                        not reported  0.2286                              0.2286                 2,560,000    0     66115e2           587d620c7cdc
-    surface_clip_swissroll    critic_gradient_norm                        not reported  0.1996                              0.1996                 2,560,000    0     66115e2           4c22c1e04625
-    surface_8gaussians        critic_gradient_norm                        not reported  5.107                               5.107                  2,560,000    0     66115e2           10ad889fc37f
-    surface_25gaussians       critic_gradient_norm                        not reported  3.663                               3.663                  2,560,000    0     66115e2           587d620c7cdc
-    surface_swissroll         critic_gradient_norm                        not reported  3.887                               3.887                  2,560,000    0     66115e2           4c22c1e04625
-    toy_8gaussians            critic_gradient_norm                        not reported  0.9915                              0.9915                 128,000,000  0     63641d3           10ad889fc37f
-    toy_8gaussians            wasserstein_exact                           not reported  0.1296                              0.1296                 128,000,000  0     63641d3           10ad889fc37f
-    toy_8gaussians            share_modes_covered                         not reported  1                                   1                      128,000,000  0     63641d3           10ad889fc37f
-    toy_8gaussians            share_high_quality                          not reported  0.925                               0.925                  128,000,000  0     63641d3           10ad889fc37f
-    toy_25gaussians           critic_gradient_norm                        not reported  0.9634                              0.9634                 128,000,000  0     a436474           587d620c7cdc
-    toy_25gaussians           wasserstein_exact                           not reported  0.111                               0.111                  128,000,000  0     a436474           587d620c7cdc
-    toy_25gaussians           share_modes_covered                         not reported  1                                   1                      128,000,000  0     a436474           587d620c7cdc
-    toy_25gaussians           share_high_quality                          not reported  0.778                               0.778                  128,000,000  0     a436474           587d620c7cdc
-    toy_swissroll             critic_gradient_norm                        not reported  0.7872                              0.7872                 128,000,000  0     a436474           4c22c1e04625
-    toy_swissroll             wasserstein_exact                           not reported  0.1056                              0.1056                 128,000,000  0     a436474           4c22c1e04625
-    study toys                wasserstein_exact of data, 8gaussians       not reported                                      0.09653                             0     63641d3, a436474
-    study toys                wasserstein_exact of data, 8gaussians_std   not reported                                      0.03049                             0     63641d3, a436474
-    study toys                wasserstein_exact of data, 25gaussians      not reported                                      0.1012                              0     63641d3, a436474
-    study toys                wasserstein_exact of data, 25gaussians_std  not reported                                      0.0253                              0     63641d3, a436474
-    study toys                wasserstein_exact of data, swissroll        not reported                                      0.09548                             0     63641d3, a436474
-    study toys                wasserstein_exact of data, swissroll_std    not reported                                      0.02399                             0     63641d3, a436474
+    recipe               measure                                     reported      best                           last              images       seed  commit            protocol
+    celeba               fd_efficientnet10k                          not reported  307.4 at 150,000               318.6             170,672      0     a0f707f           c2fd6c961221
+    celeba               is_efficientnet10k                          not reported  3.286 +/- 0.11 at 150,000      3.488 +/- 0.093   170,672      0     a0f707f           c2fd6c961221
+    cifar10              fd_efficientnet10k                          not reported  196.1 at 576,576               196.1             576,576      0     7132784           59fbc136ddb6
+    cifar10              is_efficientnet10k                          not reported  22.17 +/- 0.6 at 576,576       22.17 +/- 0.6     576,576      0     7132784           59fbc136ddb6
+    mnist                fd_lenet                                    not reported  21.64 at 2,000,000             21.64             2,000,000    0     bd2b872           cacc23a6fcf9
+    mnist                is_lenet                                    not reported  7.616 +/- 0.062 at 2,000,000   7.616 +/- 0.062   2,000,000    0     bd2b872           cacc23a6fcf9
+    stacked              fd_resnet26k                                not reported  0.01961 at 2,500,032           0.01961           2,500,032    0     a3633f0           79ea758c9a4c
+    stacked              is_resnet26k                                not reported  1.272 +/- 0.0047 at 2,500,032  1.272 +/- 0.0047  2,500,032    0     a3633f0           79ea758c9a4c
+    digits_random_gan    fd_lenet                                    not reported  552.4 +/- 250                  552.4 +/- 250     32,000       0     66115e2, a436474  27eac9485077
+    digits_random_gan    fd_lenet                                    not reported  518.2 +/- 210                  518.2 +/- 210     32,000       0     a436474           e460d31d8cb1
+    digits_random_gan    is_lenet                                    not reported  2.039 +/- 1.5                  2.039 +/- 1.5     32,000       0     66115e2, a436474  27eac9485077
+    digits_random_gan    is_lenet                                    not reported  2.104 +/- 1.5                  2.104 +/- 1.5     32,000       0     a436474           e460d31d8cb1
+    digits_random        fd_lenet                                    not reported  282.3 +/- 160                  282.3 +/- 160     160,000      0     66115e2, a436474  27eac9485077
+    digits_random        fd_lenet                                    not reported  310.6 +/- 170                  310.6 +/- 170     160,000      0     a436474           e460d31d8cb1
+    digits_random        is_lenet                                    not reported  3.682 +/- 1.3                  3.682 +/- 1.3     160,000      0     66115e2, a436474  27eac9485077
+    digits_random        is_lenet                                    not reported  3.556 +/- 1.9                  3.556 +/- 1.9     160,000      0     a436474           e460d31d8cb1
+    study architectures  only GAN, is_lenet above 2                  not reported                                 1                              0     66115e2, a436474
+    study architectures  only WGAN-GP, is_lenet above 2              not reported                                 10                             0     66115e2, a436474
+    study architectures  both, is_lenet above 2                      not reported                                 6                              0     66115e2, a436474
+    study architectures  neither, is_lenet above 2                   not reported                                 3                              0     66115e2, a436474
+    study architectures  only GAN, is_lenet above 4                  not reported                                 0                              0     66115e2, a436474
+    study architectures  only WGAN-GP, is_lenet above 4              not reported                                 6                              0     66115e2, a436474
+    study architectures  both, is_lenet above 4                      not reported                                 3                              0     66115e2, a436474
+    study architectures  neither, is_lenet above 4                   not reported                                 11                             0     66115e2, a436474
+    study architectures  only GAN, is_lenet above 6                  not reported                                 0                              0     66115e2, a436474
+    study architectures  only WGAN-GP, is_lenet above 6              not reported                                 1                              0     66115e2, a436474
+    study architectures  both, is_lenet above 6                      not reported                                 0                              0     66115e2, a436474
+    study architectures  neither, is_lenet above 6                   not reported                                 19                             0     66115e2, a436474
+    deep_penalty         wasserstein_exact                           not reported  2.945                          2.945             2,560,000    0     66115e2           4c22c1e04625
+    deep_clip_0.1        wasserstein_exact                           not reported  0.2334                         0.2334            2,560,000    0     66115e2           4c22c1e04625
+    deep_clip_0.01       wasserstein_exact                           not reported  2.244                          2.244             2,560,000    0     a436474           4c22c1e04625
+    deep_clip_0.001      wasserstein_exact                           not reported  2.244                          2.244             2,560,000    0     a436474           4c22c1e04625
+    toy_8gaussians       wasserstein_exact                           not reported  0.1296                         0.1296            128,000,000  0     63641d3           10ad889fc37f
+    toy_8gaussians       share_modes_covered                         not reported  1                              1                 128,000,000  0     63641d3           10ad889fc37f
+    toy_8gaussians       share_high_quality                          not reported  0.925                          0.925             128,000,000  0     63641d3           10ad889fc37f
+    toy_25gaussians      wasserstein_exact                           not reported  0.111                          0.111             128,000,000  0     a436474           587d620c7cdc
+    toy_25gaussians      share_modes_covered                         not reported  1                              1                 128,000,000  0     a436474           587d620c7cdc
+    toy_25gaussians      share_high_quality                          not reported  0.778                          0.778             128,000,000  0     a436474           587d620c7cdc
+    toy_swissroll        wasserstein_exact                           not reported  0.1056                         0.1056            128,000,000  0     a436474           4c22c1e04625
+    study toys           wasserstein_exact of data, 8gaussians       not reported                                 0.09653                        0     63641d3, a436474
+    study toys           wasserstein_exact of data, 8gaussians_std   not reported                                 0.03049                        0     63641d3, a436474
+    study toys           wasserstein_exact of data, 25gaussians      not reported                                 0.1012                         0     63641d3, a436474
+    study toys           wasserstein_exact of data, 25gaussians_std  not reported                                 0.0253                         0     63641d3, a436474
+    study toys           wasserstein_exact of data, swissroll        not reported                                 0.09548                        0     63641d3, a436474
+    study toys           wasserstein_exact of data, swissroll_std    not reported                                 0.02399                        0     63641d3, a436474
 End of the table
 
 Reported (table 3): CIFAR-10 Inception score 7.86 +/- 0.07 without labels (`cifar10_resnet`) and 8.42 +/- 0.10 with

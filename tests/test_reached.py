@@ -14,7 +14,6 @@ from zoo.commands.results.tables import (
     cells,
     for_readme,
     for_results,
-    for_script,
     in_few_words,
     of_paper,
     page_tables,
@@ -185,7 +184,7 @@ def test_arms_of_a_study_stand_below_one_another_and_are_short_in_the_script() -
     single = reached_row("mnist", "parzen_ll", "225")
     reported = (arm("A", "parzen_ll", 9, reported="225"),)
     lines: list[Line] = [single, *((result,) for result in arms), reported]
-    assert for_script(lines) == [single, reported]
+    assert for_results(lines) == [single, reported]
     text = page_tables(lines, [])
     assert text.count("| mnist, A |") == 2
     assert text.index("| mnist, A | MNIST | parzen_ll | 225 |") < text.index("Study `two`")

@@ -340,7 +340,9 @@ def test_a_run_and_its_committed_record_are_one(tmp_path: Path) -> None:
     run = make_run(tmp_path / "runs/a", tests={"last": 60.0})
     other = make_run(tmp_path / "runs/b", seed=1)
     record = json.loads((run / "result.json").read_text())
-    record["commands"] = [["zoo", "fit", "gan", "--data_dir", "DIR"]]
+    tuned = {"init_from": "/home/me/source", "freeze_d": 0, "lr_scale": 1.0, "augment": None, "tensors": None}
+    (run / "result.json").write_text(json.dumps(record | {"finetune": tuned}))
+    record |= {"commands": [["zoo", "fit", "gan", "--data_dir", "DIR"]], "finetune": {**tuned, "init_from": "source"}}
     committed = tmp_path / "gan-digits-seed0.json"
     committed.write_text(json.dumps(record | {"tests": [], "protocols": record["protocols"]}))
     for paths in ([tmp_path / "runs", committed], [committed, tmp_path / "runs"]):

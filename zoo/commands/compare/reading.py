@@ -68,8 +68,8 @@ def each_once(runs: Sequence[ComparedRun], notes: list[str]) -> list[ComparedRun
 
 def one_run(a: Mapping[str, Any], b: Mapping[str, Any]) -> bool:
     """Whether two records are of one training, whatever `test` has added to one of them since."""
-    later = ("tests", "protocols", "commands", "overrides")  # the last two have lost their folders where committed
-    return all(a.get(name) == b.get(name) for name in {*a, *b}.difference(later))
+    added, without_folders = ("tests", "protocols"), ("commands", "overrides", "finetune")  # the latter where committed
+    return all(a.get(name) == b.get(name) for name in {*a, *b}.difference(added, without_folders))
 
 
 def runs_at(path: Path) -> Iterator[Path]:

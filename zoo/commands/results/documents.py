@@ -12,7 +12,6 @@ from zoo.commands.results.tables import (
     Line,
     for_readme,
     for_results,
-    for_script,
     of_paper,
     page_tables,
     plain_table,
@@ -55,7 +54,7 @@ def documents(root: Path) -> dict[Path, str]:
         recipes = script_of(script.stem).recipes
         own: list[Line] = [line for line in reached if line[0].paper == script.stem]
         missing = list(not_run(script.stem, recipes, [result for line in own for result in line]))
-        wanted[script] = plain_table(for_script(own))
+        wanted[script] = plain_table(for_results(own))
         page = root / "docs" / f"{script.stem}.md"
         if page.is_file():
             wanted[page] = page_tables([*own, *missing], [run for run in runs if run["paper"] == script.stem])

@@ -227,14 +227,10 @@ def for_readme(reached: Sequence[Line], missing: Sequence[Line], recipes: Mappin
     return (reported[:1] + done[:1]) or [*reached, *missing][:1]
 
 
-def for_script(table: Sequence[Line]) -> list[Line]:
-    """What a script's docstring shows of its paper's results: of a study's arms what docs/results.md does."""
-    short = set(for_results(table))
-    return [line for line in table if not is_arm(line[0]) or line in short]
-
-
 def for_results(table: Sequence[Line]) -> list[Line]:
-    """What docs/results.md shows of a paper's results: the reported, and the distance and the score of all images.
+    """What docs/results.md and the script show of a paper's results; its page has all.
+
+    The reported, and the distance and the score of all images.
 
     Of a recipe without either (points in the plane, or in a study's variants alone) all but what merely describes;
     of a study's variants of a recipe that is shown, the reported alone.

@@ -203,7 +203,19 @@ class StyleSampling(GrowingModule):
         truncation_psi: float | None = None,
         ema: bool = True,
     ) -> Tensor:
-        """Styles [N, steps, layers, w_dim] on the way of `interpolate`, at the times t [steps]: 0 at a and 1 at b."""
+        """Styles on the way of `interpolate`.
+
+        Args:
+            a: latents [N, z_dim].
+            b: latents [N, z_dim].
+            t: times [steps] in [0, 1]: 0 at a and 1 at b.
+            space: where the way is straight.
+            truncation_psi: as for `sample`.
+            ema: use the averaged weights.
+
+        Returns:
+            [N, steps, layers, w_dim].
+        """
         styles = partial(self.styles, truncation_psi=truncation_psi, ema=ema)
         t = t.to(a)[:, None]  # [steps, 1]
         if space == "w" and self.has_mapping:

@@ -12,7 +12,7 @@ from lightning.pytorch.callbacks import Checkpoint
 from zoo.errors import Interrupted
 from zoo.models.base.module import AdversarialModule
 from zoo.runs.environment import process_rank
-from zoo.runs.process import JOB_SIGNALS, SAME_SIGNAL, SIGNALS
+from zoo.runs.process import JOB_SIGNALS, SAME_SIGNAL, ending
 from zoo.training.callbacks.base import ZooCallback
 from zoo.training.callbacks.checkpoint import CounterCheckpoint
 from zoo.training.slurm import current_job, requeue
@@ -39,7 +39,7 @@ class SignalListener(ZooCallback):
     def begin(self, trainer: Trainer, module: AdversarialModule) -> None:
         if threading.current_thread() is not threading.main_thread():  # there Python takes no handlers
             return
-        for number in (*SIGNALS, *(JOB_SIGNALS if current_job() else ())):
+        for number in ending():
             if number in (signal.SIGINT, signal.SIGTERM) or signal.getsignal(number) != signal.SIG_IGN:  # nohup's
                 signal.signal(number, self.receive)  # Lightning's teardown puts back what was there before
 
