@@ -19,6 +19,7 @@ from made_runs import make_run
 
 import zoo
 from zoo.errors import RecordError
+from zoo.runs import environment
 from zoo.runs.environment import describe_commit, describe_hardware, describe_versions
 from zoo.runs.folder import RunDir
 from zoo.runs.record import overridden, overrides, read_result, summarise_measures, validate_result, write_result
@@ -233,6 +234,13 @@ def test_hardware_is_this_machine() -> None:
         assert hardware["memory_gib"] == pytest.approx(kib / 2**20, abs=0.06)
     assert len(describe_hardware()["gpus"]) == torch.cuda.device_count()
     validate_result(record() | {"hardware": hardware})
+
+
+@pytest.mark.parametrize(("capability", "behind"), [("AVX512", ", AVX512"), ("DEFAULT", ""), ("NO AVX", "")])
+def test_processors_of_one_name_are_told_apart(capability: str, behind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(environment, "_cpu_model", lambda: "a CPU")
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+    assert describe_hardware(gpus=0)["cpu"] == f"a CPU{behind}"
 
 
 def git(folder: Path, *arguments: str) -> str:

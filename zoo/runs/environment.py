@@ -102,6 +102,9 @@ def describe_versions() -> dict[str, str]:
 def describe_hardware(*, gpus: int | None = None) -> dict[str, Any]:
     """CPU model, cores used (torch's threads), memory in GiB (None: unknown) and one name for each GPU.
 
+    Behind the model stand the vector instructions that torch uses on it ("AMD EPYC, AVX512"): clouds name processors
+    that differ by a factor of two alike, and sums in float32 differ in their last bits with these instructions.
+
     Args:
         gpus: how many GPUs the run used (0 for a run on the CPU); None: all that are visible.
     """
@@ -110,7 +113,7 @@ def describe_hardware(*, gpus: int | None = None) -> dict[str, Any]:
     visible = torch.cuda.device_count() if torch.cuda.is_available() else 0
     used = visible if gpus is None else min(gpus, visible)
     return {
-        "cpu": _cpu_model(),
+        "cpu": ", ".join([_cpu_model(), *_vector_instructions()]),
         "cores": torch.get_num_threads(),
         "memory_gib": _memory_gib(),
         "gpus": [torch.cuda.get_device_name(index) for index in range(used)],
@@ -124,6 +127,13 @@ def _cpu_model() -> str:
             if line.lower().startswith("model name") and (model := line.partition(":")[2].strip()):
                 return model
     return platform.processor() or platform.machine() or "unknown"
+
+
+def _vector_instructions() -> list[str]:
+    import torch
+
+    name = torch.backends.cpu.get_cpu_capability()
+    return [] if name in ("DEFAULT", "NO AVX") else [name]
 
 
 def _memory_gib() -> float | None:
