@@ -25,9 +25,11 @@ BATCH = 125  # images of a batch that is read with its own statistics: about the
 
 
 def run_figures(module: InfoGAN, run: FinishedRun) -> Drawings:
-    """`traversals`: each code varied from left to right; `information`: L_I while training."""
+    """`traversals`: each code varied from left to right; `information`: of categorical codes, L_I while training."""
     yield "traversals", panels({code_title(name, module): images for name, images in traversals(module).items()})
-    yield "information", information_curves({"InfoGAN": [run]}, categories=module.layout.categories)
+    if module.layout.codes:
+        curves = {"InfoGAN": [run]}
+        yield "information", information_curves(curves, categories=module.layout.categories, codes=module.layout.codes)
 
 
 def mnist_figures(runs: Mapping[str, FinishedRun]) -> Drawings:
@@ -82,8 +84,8 @@ def panels(traversals: Mapping[str, Tensor]) -> "Figure":
     return figure
 
 
-def information_curves(groups: Mapping[str, list[FinishedRun]], *, categories: int) -> "Figure":
-    """The categorical part of L_I in nats over updates of G, against its bound H(c) = ln K (section 7.1)."""
+def information_curves(groups: Mapping[str, list[FinishedRun]], *, categories: int, codes: int = 1) -> "Figure":
+    """The categorical part of L_I in nats over updates of G, against its bound H(c) = M ln K (section 7.1)."""
     figure, [[ax]] = new_figure(1, 1, width=5.4, height=3.4)
     for colour, (label, runs) in zip((BLUE, ORANGE), groups.items(), strict=False):
         seeds = f", {len(runs)} seeds" if len(runs) > 1 else ""
@@ -91,11 +93,13 @@ def information_curves(groups: Mapping[str, list[FinishedRun]], *, categories: i
             batch = run.config["data"]["init_args"]["batch_size"]
             images, values = series(run.rows, "mutual_information_categorical")
             ax.plot(images / batch, values, color=colour, linewidth=1, label=label + seeds if i == 0 else None)
-    ax.axhline(math.log(categories), color="black", linewidth=0.8, linestyle="--")
-    ax.annotate(f"H(c) = ln {categories}", (0.98, math.log(categories)), xycoords=("axes fraction", "data"),
+    bound = codes * math.log(categories)
+    ax.axhline(bound, color="black", linewidth=0.8, linestyle="--")
+    text = f"H(c) = {f'{codes} ' if codes > 1 else ''}ln {categories}"
+    ax.annotate(text, (0.98, bound), xycoords=("axes fraction", "data"),
                 xytext=(0, -11), textcoords="offset points", ha="right", fontsize=8)  # fmt: skip
     ax.set_xlabel("updates of G")
-    ax.set_ylabel("lower bound $L_I$ of c1, nats")
+    ax.set_ylabel(f"lower bound $L_I$ of {'c1' if codes == 1 else f'c1 to c{codes}'}, nats")
     ax.set_ylim(bottom=min(0.0, ax.get_ylim()[0]))
     ax.legend(frameon=False, loc="center right", fontsize=8)
     return figure
