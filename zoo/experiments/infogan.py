@@ -17,6 +17,7 @@ from zoo.models.infogan import InfoGAN
 from zoo.models.trained import FinishedRun
 from zoo.nn.modes import in_eval_mode
 from zoo.nn.seeds import mix_seed
+from zoo.runs.record import is_step
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -85,13 +86,15 @@ def panels(traversals: Mapping[str, Tensor]) -> "Figure":
 
 
 def information_curves(groups: Mapping[str, list[FinishedRun]], *, categories: int, codes: int = 1) -> "Figure":
-    """The categorical part of L_I in nats over updates of G, against its bound H(c) = M ln K (section 7.1)."""
+    """The categorical part of L_I in nats over updates of G, as training logged it, against its bound H(c) = M ln K
+    (section 7.1)."""
     figure, [[ax]] = new_figure(1, 1, width=5.4, height=3.4)
     for colour, (label, runs) in zip((BLUE, ORANGE), groups.items(), strict=False):
         seeds = f", {len(runs)} seeds" if len(runs) > 1 else ""
         for i, run in enumerate(runs):
             batch = run.config["data"]["init_args"]["batch_size"]
-            images, values = series(run.rows, "mutual_information_categorical")
+            steps = [row for row in run.rows if is_step(row)]  # an evaluation's values have the same name
+            images, values = series(steps, "mutual_information_categorical")
             ax.plot(images / batch, values, color=colour, linewidth=1, label=label + seeds if i == 0 else None)
     bound = codes * math.log(categories)
     ax.axhline(bound, color="black", linewidth=0.8, linestyle="--")
