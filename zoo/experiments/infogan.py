@@ -1,14 +1,13 @@
 """Section 7 of Chen et al. 2016: the information curve (figure 1), what each code changes (2), what the codes tell."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from zoo.data import ImageDataModule
-from zoo.data.arrays import in_blocks
 from zoo.experiments.experiment import NOTHING, Experiment, Measured
 from zoo.experiments.pictures.drawing import BLUE, ORANGE, Drawings, new_figure, series, show_images
 from zoo.metrics.batchnorm import batchnorm_statistics
@@ -184,12 +183,20 @@ def predict_codes(
     def logits(part: Tensor) -> Tensor:
         return module.D.with_codes(module.preprocess(part.to(module.device)))[1].categorical  # [n, M, K]
 
-    draws = [*in_blocks(reference[:2_000], block)]
+    draws = [*even_blocks(reference[:2_000], block)]
     with (
         in_eval_mode(module),
         batchnorm_statistics(module.D, mode, lambda k: logits(draws[k]), draws=len(draws)),
     ):
-        return torch.cat([logits(part)[:, 0].argmax(1) for part in in_blocks(images, block)]).cpu()
+        return torch.cat([logits(part)[:, 0].argmax(1) for part in even_blocks(images, block)]).cpu()
+
+
+def even_blocks(images: Tensor, size: int) -> Iterator[Tensor]:
+    """Images [N, C, H, W] in as few blocks of at most `size` as hold them, of one length but for one image: a last
+    block of a single image would have no statistics."""
+    n = -(-len(images) // size)
+    for i in range(n):
+        yield images[i * len(images) // n : (i + 1) * len(images) // n]
 
 
 @torch.no_grad()
