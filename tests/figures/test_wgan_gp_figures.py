@@ -10,6 +10,7 @@ import torch
 from matplotlib.colors import to_rgba
 
 from zoo.data.toy import ToyPoints
+from zoo.experiments import wgan_gp
 from zoo.experiments.pictures.drawing import ORANGE, new_figure
 from zoo.experiments.wgan_gp import (
     EXTENT,
@@ -20,6 +21,7 @@ from zoo.experiments.wgan_gp import (
     figure2_figures,
     gradient_norms,
     label_of,
+    run_figures,
     successes,
     value_bar,
 )
@@ -106,6 +108,17 @@ def test_the_surface_has_x_to_the_right_and_y_upwards(monkeypatch: pytest.Monkey
     assert ax.scatter.call_count == 1  # a generator that never moved is not shown
     draw_surface(ax, WGANGP(network="toy", width=8), SWISS)
     assert ax.scatter.call_count == 3
+
+
+def test_a_runs_figures_are_of_the_checkpoint_at_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`test --ckpt_path best` drew the last checkpoint's critic under the best one's name."""
+    module, drawn = WGANGP(network="toy", width=8), []
+    config = {"model": {"method": "wgan-gp"}, "data": {"init_args": {"distribution": "swissroll"}}}
+    run: Any = SimpleNamespace(config=config, data=SWISS, module=lambda: pytest.fail("took another checkpoint"))
+    monkeypatch.setattr(wgan_gp, "critic_surface", lambda module, **_: drawn.append(module) or torch.eye(4))
+    monkeypatch.setattr(wgan_gp, "critic_weights", lambda module: drawn.append(module) or torch.rand(9))
+    assert [name for name, _ in run_figures(module, run)] == ["surface", "layers"]
+    assert drawn == [module, module]
 
 
 def test_gradient_norms_are_of_reals_against_what_the_critic_was_shown() -> None:
