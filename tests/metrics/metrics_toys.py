@@ -26,6 +26,14 @@ def processes_on_gpus(folder: Path) -> Iterator[None]:
         torch.distributed.destroy_process_group()
 
 
+def tf32_flags() -> tuple[bool, bool]:
+    """Whether products and convolutions on a GPU may round to TF32."""
+    backends: Any = torch.backends
+    if hasattr(backends.cuda.matmul, "fp32_precision"):  # torch >= 2.9
+        return backends.cuda.matmul.fp32_precision != "ieee", backends.cudnn.conv.fp32_precision != "ieee"
+    return backends.cuda.matmul.allow_tf32, backends.cudnn.allow_tf32
+
+
 class ToyExtractor(FeatureExtractor):
     """A fixed random layer: d = 16, K = 5."""
 

@@ -93,9 +93,11 @@ def perceptual_path_length(
             n = min(batch, pairs - start)
             ends = latents(2 * n, generator)
             t = torch.rand(n, generator=generator) if sampling == "full" else torch.zeros(n)
-            images = synthesize(two_points(ends, t, mapping=mapping, epsilon=epsilon))
-            images = prepare(images, face_crop=face_crop)
-            metric.update(distance(images[:n], images[n:]).cpu())
+            # TF32, a GPU's default for convolutions, rounds by more than epsilon: lengths were five times too large.
+            with full_float32(ends.device):
+                images = synthesize(two_points(ends, t, mapping=mapping, epsilon=epsilon))
+                images = prepare(images, face_crop=face_crop)
+                metric.update(distance(images[:n], images[n:]).cpu())
     return trimmed_mean(torch.cat(metric.distances)) / epsilon**2  # of this process alone
 
 
