@@ -164,6 +164,16 @@ def test_the_overfitting_of_one_method_is_drawn_before_the_other_is_there() -> N
     assert [ax.get_title() for ax in figure.axes] == ["gradient penalty"]  # type: ignore[union-attr]
 
 
+@pytest.mark.parametrize("network", ["mnist", "cifar10"])
+def test_any_run_with_held_out_images_has_its_gaps_drawn(network: Any) -> None:
+    rows = [{"images_seen": i, "critic_gap_train": 1.0, "critic_gap_validation": 0.5} for i in range(3)]
+    run: Any = SimpleNamespace(config={"model": {"method": "wgan-gp"}}, rows=rows)
+    module = WGANGP(network=network, width=4)
+    assert [name for name, _ in run_figures(module, run)] == ["overfitting"]
+    run.rows = []
+    assert not [*run_figures(module, run)]
+
+
 def test_figure_2_has_a_row_for_each_network_that_was_trained() -> None:
     def run(network: Any, method: Any) -> Any:
         module = WGANGP(network=network, method=method, width=4)

@@ -42,7 +42,7 @@ def run_figures(module: WGANGP, run: FinishedRun) -> Drawings:
     if module.in_plane:
         yield "surface", surfaces([(module, run)])
         yield "layers", layers({label_of(run): (module, run)})
-    elif module.hparams["network"] == "mnist" and len(series(run.rows, "critic_gap_train")[0]) > 1:
+    elif len(series(run.rows, "critic_gap_train")[0]) > 1:
         yield "overfitting", gaps({label_of(run): run})
 
 
