@@ -109,7 +109,7 @@ def test_seeded_and_bad_settings():
 
 
 def test_no_shortcut_rounds_the_two_points_together():
-    """With convolutions in TF32, a GPU's default, the length of our StyleGAN of digits came out as 83, not 18."""
+    """With convolutions rounded as in TF32, a GPU's default, our StyleGAN of digits had a length of 83, not 18."""
     seen = set()
 
     def synthesize(latents):
