@@ -93,7 +93,7 @@ def perceptual_path_length(
             n = min(batch, pairs - start)
             ends = latents(2 * n, generator)
             t = torch.rand(n, generator=generator) if sampling == "full" else torch.zeros(n)
-            # TF32, a GPU's default for convolutions, rounds by more than epsilon: imitated, it made 83 of our digits' 18.
+            # TF32, a GPU's default for convolutions, rounds by more than epsilon: imitated, it makes 83 of 18 (digits).
             with full_float32(ends.device):
                 images = synthesize(two_points(ends, t, mapping=mapping, epsilon=epsilon))
                 images = prepare(images, face_crop=face_crop)
