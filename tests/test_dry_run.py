@@ -241,8 +241,8 @@ def test_papers_measure_against_images_that_are_decoded_on_the_fly(
         network="mnist",
         num_classes=10,
         image_shape=(1, 28, 28),
+        device=torch.device("cpu"),
         sample=lambda n, *, seed, labels=None: noise[:n, :, :size, :size],
-        _trainer=None,
     )
     for experiment, size in ((gan, 28), (cgan, 28), (dcgan, 4)):
         kept, fly = (

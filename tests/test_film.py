@@ -13,7 +13,17 @@ from registry import small_model
 from zoo.__main__ import parser
 from zoo.commands.sampling import closed_ways, code_loop, eased, mixed_styles, mixing_loop, samples, ways
 from zoo.errors import EvaluationError, RecordError, UsageError
-from zoo.experiments.pictures.film import HOLD, Film, encode, evenly, first_images, lapse_times, loop, write_film
+from zoo.experiments.pictures.film import (
+    HOLD,
+    Film,
+    encode,
+    evenly,
+    first_images,
+    lapse_times,
+    loop,
+    time_lapse,
+    write_film,
+)
 from zoo.models.stylegan import StyleGAN
 
 
@@ -47,6 +57,17 @@ def test_the_film_of_a_run_begins_with_what_came_out(suffix: str, tmp_path: Path
     assert greys == [70, 600 % 256, 50, 60, 70]
     assert all(frame.getpixel((frame.width - 1, 640 // 34 * 34 + 1)) == (255, 255, 255) for frame in frames[1:-1])
     assert list(tmp_path.glob("film*")) == [tmp_path / f"film{suffix}"]  # nothing is left beside it
+
+
+def test_a_run_that_ended_in_black_was_in_colour_before(tmp_path: Path) -> None:
+    """The first frame, of the end, was kept as grey, and a GIF showed the second one so."""
+    generator = torch.Generator().manual_seed(0)
+    colours = torch.randint(256, (2, 66, 66, 3), generator=generator, dtype=torch.uint8)
+    first, second = (Image.fromarray(pixels.numpy()) for pixels in colours)
+    grids = {0: first, 9: second, 18: Image.new("RGB", (66, 66))}
+    write_film(lambda share: time_lapse(grids, title="", share=share), tmp_path / "film.gif")
+    frames, _ = frames_of(tmp_path / "film.gif")
+    assert all(differ(frame, frame.convert("L").convert("RGB")) > 50 for frame in frames[1:3])
 
 
 def test_the_images_seen_of_a_film_are_those_of_its_grids(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -61,6 +61,18 @@ def test_first_best_and_last_of_each_measure() -> None:
         summarise_measures(ROWS, {"fid5k": "min"})  # type: ignore[dict-item]
 
 
+def test_a_value_of_one_batch_is_no_measure() -> None:
+    """InfoGAN's training steps log the information of their batch under the name of the measure of 10,000 samples."""
+    rows = [
+        {"images_seen": 0, "information": 0.1},
+        {"images_seen": 50, "loss_discriminator": 1.0, "information": 2.4},
+        {"images_seen": 100, "information": 2.2},
+        {"images_seen": 100, "loss_discriminator": 1.0, "information": 1.9},
+    ]
+    found = summarise_measures(rows, {"information": "higher"})["information"]
+    assert found["best"] == found["last"] == {"value": 2.2, "images_seen": 100}
+
+
 @pytest.mark.parametrize("better", ["lower", "higher"])
 def test_a_value_that_was_not_finite_is_shown_and_never_the_best(better: Any) -> None:
     rows = [{"images_seen": 1, "m": 2.0}, {"images_seen": 2, "m": None, "m_nonfinite": "nan"}]

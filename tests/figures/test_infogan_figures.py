@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 import torch
 
-from zoo.experiments.infogan import code_title, code_values, information_curves
+from zoo.experiments import infogan
+from zoo.experiments.infogan import code_title, code_values, information_curves, run_figures
 from zoo.experiments.infogan_codes import code_figures, code_findings, runs_needed
 from zoo.models.networks.infogan import CodeLayout
 
@@ -15,7 +16,9 @@ MODEL: Any = SimpleNamespace(layout=CodeLayout(noise=3, codes=2, categories=4, c
 
 
 def run(*values: float) -> Any:
-    rows = [{"images_seen": 100 * i, "mutual_information_categorical": value} for i, value in enumerate(values)]
+    name = "mutual_information_categorical"
+    rows = [{"images_seen": 100 * i, "loss_generator": 0.0, name: value} for i, value in enumerate(values)]
+    rows.append({"images_seen": 100 * len(values) - 100, name: 9.0})  # an evaluation: of other samples
     return SimpleNamespace(config={"data": {"init_args": {"batch_size": 50}}}, rows=rows)
 
 
@@ -30,6 +33,20 @@ def test_curves_of_one_colour_are_said_to_be_seeds() -> None:
     assert len({curve.get_color() for curve in curves[:3]}) == 1
     assert curves[0].get_xdata().tolist() == [0, 2]  # type: ignore[union-attr]
     assert set(bound.get_ydata()) == {math.log(10)}  # type: ignore[arg-type]
+
+
+def test_information_of_several_codes_is_held_against_that_of_all() -> None:
+    """CelebA's ten codes tell up to 10 ln 10 = 23 nats, and reached 22.96: the line stood at 2.3."""
+    (ax,) = information_curves({"InfoGAN": [run(0.0, 22.0)]}, categories=10, codes=10).axes
+    assert set(ax.lines[-1].get_ydata()) == {10 * math.log(10)}  # type: ignore[arg-type]
+    assert [text.get_text() for text in ax.texts] == ["H(c) = 10 ln 10"]
+    assert ax.get_ylabel() == "lower bound $L_I$ of c1 to c10, nats"
+
+
+def test_without_categorical_codes_there_is_no_such_curve(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(infogan, "traversals", lambda module: {"c1": torch.zeros(2, 3, 1, 4, 4)})
+    module: Any = SimpleNamespace(layout=CodeLayout(noise=3, codes=0, categories=10, continuous=1))
+    assert [name for name, _ in run_figures(module, run(0.0, 0.0))] == ["traversals"]
 
 
 def test_codes_are_named_with_their_values() -> None:

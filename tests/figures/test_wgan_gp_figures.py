@@ -10,6 +10,7 @@ import torch
 from matplotlib.colors import to_rgba
 
 from zoo.data.toy import ToyPoints
+from zoo.experiments import wgan_gp
 from zoo.experiments.pictures.drawing import ORANGE, new_figure
 from zoo.experiments.wgan_gp import (
     EXTENT,
@@ -20,6 +21,7 @@ from zoo.experiments.wgan_gp import (
     figure2_figures,
     gradient_norms,
     label_of,
+    run_figures,
     successes,
     value_bar,
 )
@@ -108,6 +110,17 @@ def test_the_surface_has_x_to_the_right_and_y_upwards(monkeypatch: pytest.Monkey
     assert ax.scatter.call_count == 3
 
 
+def test_a_runs_figures_are_of_the_checkpoint_at_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`test --ckpt_path best` drew the last checkpoint's critic under the best one's name."""
+    module, drawn = WGANGP(network="toy", width=8), []
+    config = {"model": {"method": "wgan-gp"}, "data": {"init_args": {"distribution": "swissroll"}}}
+    run: Any = SimpleNamespace(config=config, data=SWISS, module=lambda: pytest.fail("took another checkpoint"))
+    monkeypatch.setattr(wgan_gp, "critic_surface", lambda module, **_: drawn.append(module) or torch.eye(4))
+    monkeypatch.setattr(wgan_gp, "critic_weights", lambda module: drawn.append(module) or torch.rand(9))
+    assert [name for name, _ in run_figures(module, run)] == ["surface", "layers"]
+    assert drawn == [module, module]
+
+
 def test_gradient_norms_are_of_reals_against_what_the_critic_was_shown() -> None:
     torch.manual_seed(0)
     module = WGANGP(network="toy", width=8, fixed_generator=True)
@@ -149,6 +162,16 @@ def test_the_overfitting_of_one_method_is_drawn_before_the_other_is_there() -> N
     ((name, figure),) = study.figures({next(iter(study.members)): run})
     assert name == "figure5b_overfitting"
     assert [ax.get_title() for ax in figure.axes] == ["gradient penalty"]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("network", ["mnist", "cifar10"])
+def test_any_run_with_held_out_images_has_its_gaps_drawn(network: Any) -> None:
+    rows = [{"images_seen": i, "critic_gap_train": 1.0, "critic_gap_validation": 0.5} for i in range(3)]
+    run: Any = SimpleNamespace(config={"model": {"method": "wgan-gp"}}, rows=rows)
+    module = WGANGP(network=network, width=4)
+    assert [name for name, _ in run_figures(module, run)] == ["overfitting"]
+    run.rows = []
+    assert not [*run_figures(module, run)]
 
 
 def test_figure_2_has_a_row_for_each_network_that_was_trained() -> None:

@@ -1,7 +1,9 @@
 """A small generator, extractor and data set for the evaluator's tests, in a file that child processes import."""
 
 import hashlib
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +14,24 @@ from torch.utils._pytree import tree_leaves
 
 from zoo.data import ImageArray
 from zoo.metrics.features import FeatureExtractor, Features
+
+
+@contextmanager
+def processes_on_gpus(folder: Path) -> Iterator[None]:
+    """A process group as a training on several GPUs has: tensors on the CPU cannot be sent (as by NCCL)."""
+    torch.distributed.init_process_group("cuda:gloo", init_method=f"file://{folder}/gpus", rank=0, world_size=1)
+    try:
+        yield
+    finally:
+        torch.distributed.destroy_process_group()
+
+
+def tf32_flags() -> tuple[bool, bool]:
+    """Whether products and convolutions on a GPU may round to TF32."""
+    backends: Any = torch.backends
+    if hasattr(backends.cuda.matmul, "fp32_precision"):  # torch >= 2.9
+        return backends.cuda.matmul.fp32_precision != "ieee", backends.cudnn.conv.fp32_precision != "ieee"
+    return backends.cuda.matmul.allow_tf32, backends.cudnn.allow_tf32
 
 
 class ToyExtractor(FeatureExtractor):

@@ -2,7 +2,7 @@ import math
 
 import pytest
 import torch
-from metrics_toys import ToyData, ToyExtractor
+from metrics_toys import ToyData, ToyExtractor, tf32_flags
 from torch import nn
 
 from zoo.errors import EvaluationError
@@ -29,13 +29,6 @@ def test_stays_in_eval_mode_without_gradients_and_in_fp32_under_autocast():
     assert torch.equal(result.features, expected)
     assert result.logits.dtype == torch.float32
     assert not result.logits.requires_grad
-
-
-def tf32_flags():
-    backends = torch.backends
-    if hasattr(backends.cuda.matmul, "fp32_precision"):  # torch >= 2.9
-        return backends.cuda.matmul.fp32_precision != "ieee", backends.cudnn.conv.fp32_precision != "ieee"
-    return backends.cuda.matmul.allow_tf32, backends.cudnn.allow_tf32
 
 
 def test_precision_flags_are_switched_off_and_put_back():

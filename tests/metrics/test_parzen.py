@@ -3,9 +3,10 @@ import math
 import numpy as np
 import pytest
 import torch
+from metrics_toys import processes_on_gpus
 
 from zoo.metrics import ParzenLogLikelihood
-from zoo.metrics.parzen import GRID, log_likelihoods
+from zoo.metrics.parzen import GRID, log_likelihoods, parzen_measures
 
 
 def uniform(n, d, *, seed):
@@ -64,6 +65,14 @@ def test_only_the_first_thousand_validation_images_choose():
     validation = torch.cat([torch.full((1000, 4), 0.5), torch.zeros(4000, 4)])
     assert ParzenLogLikelihood.fit(samples, validation).sigma == GRID[0]
     assert ParzenLogLikelihood.fit(samples, validation.flip(0)).sigma > GRID[4]
+
+
+def test_processes_on_gpus_take_the_papers_value(tmp_path):
+    samples, validation, test = (uniform(30, 4, seed=seed) for seed in range(3))
+    values = parzen_measures(samples, validation=validation, test=test)
+    assert values["parzen_ll"] == pytest.approx(slow(test, samples, values["parzen_sigma"]).mean(), rel=1e-6)
+    with processes_on_gpus(tmp_path):
+        assert parzen_measures(samples, validation=validation, test=test) == values
 
 
 def test_bad_input():

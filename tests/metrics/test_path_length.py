@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from metrics_toys import ToyExtractor
+from metrics_toys import ToyExtractor, processes_on_gpus, tf32_flags
 
 from zoo.errors import EvaluationError
 from zoo.metrics.path_length import (
@@ -106,6 +106,25 @@ def test_seeded_and_bad_settings():
         run(sampling="middle")
     with pytest.raises(ValueError, match="positive"):
         run(pairs=0)
+
+
+def test_no_shortcut_rounds_the_two_points_together():
+    """With convolutions rounded as in TF32, a GPU's default, our StyleGAN of digits had a length of 83, not 18."""
+    seen = set()
+
+    def synthesize(latents):
+        seen.add((*tf32_flags(), torch.is_autocast_enabled("cpu")))
+        return linear_images(latents)
+
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        run(synthesize, pairs=40)
+    assert seen == {(False, False, False)}
+
+
+def test_processes_on_gpus_each_take_all_pairs(tmp_path):
+    alone = run(pairs=40)
+    with processes_on_gpus(tmp_path):
+        assert run(pairs=40) == alone
 
 
 def test_a_distance_that_is_nan_is_not_trimmed_away():

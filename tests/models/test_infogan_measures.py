@@ -14,6 +14,7 @@ from zoo.experiments import infogan
 from zoo.experiments.infogan import (
     code_errors,
     estimate_information,
+    even_blocks,
     measure,
     measure_readings,
     predict_codes,
@@ -145,6 +146,14 @@ def test_statistics_of_batches_are_not_those_of_the_training() -> None:
     assert not torch.equal(running, batch)
     first = predict_codes(module, images[:10], reference=images, mode="batch", block=10)
     assert torch.equal(first, batch[:10])  # each block is read on its own
+
+
+def test_no_block_is_a_single_image() -> None:
+    """BatchNorm refuses one: a folder of 501 training images, or of 126 test images, could not be measured."""
+    module, images = small(), Images16().array.images
+    assert len(predict_codes(module, images, reference=images[:21], block=20)) == 40
+    assert len(predict_codes(module, images[:21], reference=images, mode="batch", block=20)) == 21
+    assert [len(block) for block in even_blocks(images, 25)] == [20, 20]
 
 
 def test_traversals_change_one_code_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:

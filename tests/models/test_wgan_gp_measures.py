@@ -110,6 +110,12 @@ def test_measures_of_points_are_fixed_and_leave_the_streams_alone() -> None:
     assert torch.equal(module.latent_generator.get_state(), latents)
 
 
+def test_other_processes_gpus_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keeping the random states of all GPUs took memory on each, for every process of a training on several."""
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert measure(tiny(), ToyPoints(distribution="swissroll"), seed=3).values
+
+
 def test_a_fixed_generator_is_measured_on_noisy_reals_alone() -> None:
     """x_hat = x + (1 - epsilon) noise, whose gradient under |x|^2 / 2 is as long as it is."""
     module, data = tiny(fixed_generator=True), ToyPoints(distribution="swissroll")

@@ -8,7 +8,7 @@ from zoo.experiments.experiment import NOTHING, Experiment, Measured
 from zoo.experiments.pictures.captions import captioned
 from zoo.experiments.pictures.drawing import Drawings
 from zoo.metrics.lenet import LeNetExtractor
-from zoo.metrics.parzen import parzen_measures
+from zoo.metrics.parzen import VALIDATION_IMAGES, parzen_measures
 from zoo.metrics.quantize import to_uint8
 from zoo.models.cgan import CGAN
 from zoo.models.trained import FinishedRun
@@ -51,10 +51,10 @@ def measure(module: CGAN, data: ImageDataModule, *, seed: int) -> Measured:
     values, what = {"accuracy_lenet": label_accuracy(images, labels)}, "label accuracy by LeNet"
     if {"validation", "test"} <= set(data.splits) and module.image_shape == (1, 28, 28):
         validation, test = (data.split(name).images[:].flatten(1).float() / 255 for name in ("validation", "test"))
-        samples = images.add(1).div(2).clamp(0, 1).flatten(1)
-        rank, world_size = (module.global_rank, module.trainer.world_size) if module._trainer else (0, 1)
-        values |= parzen_measures(samples, validation=validation, test=test, rank=rank, world_size=world_size)
-        what += "; Parzen log-likelihood of the test images, nats, sigma from 1,000 validation images"
+        samples = images.to(module.device).add(1).div(2).clamp(0, 1).flatten(1)
+        values |= parzen_measures(samples, validation=validation, test=test)
+        few = min(len(validation), VALIDATION_IMAGES)
+        what += f"; Parzen log-likelihood of the test images, nats, sigma from {few:,} validation images"
     reference = data.split("test" if "test" in data.splits else "train")
     protocol = {"measure": what, "n_fake": len(images), "dataset_fingerprint": reference.fingerprint, "seed": seed}
     return Measured(values, {**protocol, "batchnorm": "none" if module.network == "mnist" else "running"})

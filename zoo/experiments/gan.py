@@ -5,7 +5,7 @@ from torch import Tensor
 
 from zoo.data import ImageDataModule
 from zoo.experiments.experiment import NOTHING, Experiment, Measured
-from zoo.metrics.parzen import parzen_measures
+from zoo.metrics.parzen import VALIDATION_IMAGES, parzen_measures
 from zoo.models.gan import GAN
 from zoo.nn.seeds import mix_seed
 
@@ -20,10 +20,10 @@ def measure(module: GAN, data: ImageDataModule, *, seed: int) -> Measured:
         return NOTHING
     samples = torch.cat([module.sample(500, seed=mix_seed(seed, "parzen", i)) for i in range(20)])
     validation, test = (unit_vectors(data.split(name).images[:]) for name in ("validation", "test"))
-    samples = samples.cpu().add(1).div(2).clamp(0, 1).flatten(1)
-    rank, world_size = (module.global_rank, module.trainer.world_size) if module._trainer else (0, 1)
-    values = parzen_measures(samples, validation=validation, test=test, rank=rank, world_size=world_size)
-    protocol = {"measure": "Parzen log-likelihood, nats", "n_fake": 10_000, "n_validation": 1_000, "n_test": len(test)}
+    samples = samples.add(1).div(2).clamp(0, 1).flatten(1)
+    values = parzen_measures(samples, validation=validation, test=test)
+    protocol = {"measure": "Parzen log-likelihood, nats", "n_fake": 10_000, "n_test": len(test)}
+    protocol |= {"n_validation": min(len(validation), VALIDATION_IMAGES)}
     protocol |= {"dataset_fingerprint": data.split("test").fingerprint, "seed": seed, "batchnorm": "none"}
     return Measured(values, protocol)
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from zoo.experiments.gan import unit_vectors
 from zoo.experiments.pictures.drawing import BLUE, ORANGE, SERIES, Drawings, new_figure, series
 from zoo.metrics.parzen import GRID, VALIDATION_IMAGES, log_likelihoods
+from zoo.metrics.sampling import undisturbed
 from zoo.models.gan import GAN
 from zoo.models.trained import FinishedRun, at_hand
 from zoo.nn.seeds import mix_seed
@@ -46,7 +47,7 @@ def dropping(G: nn.Module, share: float) -> Iterator[None]:
 def samples_of(module: GAN, n: int, *, draw: int = 0, block: int = 500) -> Tensor:
     """n samples in [0, 1], flattened [n, 784]; another `draw` gives others, more of them begin with the same."""
     numbers = range(-(-n // block))
-    with torch.random.fork_rng():
+    with undisturbed(module):
         torch.manual_seed(mix_seed(draw, "dropped units"))
         parts = [module.sample(block, seed=mix_seed(draw, "parzen study", i)).cpu() for i in numbers]
     return torch.cat(parts)[:n].add(1).div(2).clamp(0, 1).flatten(1)

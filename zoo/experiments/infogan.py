@@ -1,14 +1,13 @@
 """Section 7 of Chen et al. 2016: the information curve (figure 1), what each code changes (2), what the codes tell."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from zoo.data import ImageDataModule
-from zoo.data.arrays import in_blocks
 from zoo.experiments.experiment import NOTHING, Experiment, Measured
 from zoo.experiments.pictures.drawing import BLUE, ORANGE, Drawings, new_figure, series, show_images
 from zoo.metrics.batchnorm import batchnorm_statistics
@@ -17,6 +16,7 @@ from zoo.models.infogan import InfoGAN
 from zoo.models.trained import FinishedRun
 from zoo.nn.modes import in_eval_mode
 from zoo.nn.seeds import mix_seed
+from zoo.runs.record import is_step
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -25,9 +25,11 @@ BATCH = 125  # images of a batch that is read with its own statistics: about the
 
 
 def run_figures(module: InfoGAN, run: FinishedRun) -> Drawings:
-    """`traversals`: each code varied from left to right; `information`: L_I while training."""
+    """`traversals`: each code varied from left to right; `information`: of categorical codes, L_I while training."""
     yield "traversals", panels({code_title(name, module): images for name, images in traversals(module).items()})
-    yield "information", information_curves({"InfoGAN": [run]}, categories=module.layout.categories)
+    if module.layout.codes:
+        curves = {"InfoGAN": [run]}
+        yield "information", information_curves(curves, categories=module.layout.categories, codes=module.layout.codes)
 
 
 def mnist_figures(runs: Mapping[str, FinishedRun]) -> Drawings:
@@ -82,20 +84,24 @@ def panels(traversals: Mapping[str, Tensor]) -> "Figure":
     return figure
 
 
-def information_curves(groups: Mapping[str, list[FinishedRun]], *, categories: int) -> "Figure":
-    """The categorical part of L_I in nats over updates of G, against its bound H(c) = ln K (section 7.1)."""
+def information_curves(groups: Mapping[str, list[FinishedRun]], *, categories: int, codes: int = 1) -> "Figure":
+    """The categorical part of L_I in nats over updates of G, as training logged it, against its bound H(c) = M ln K
+    (section 7.1)."""
     figure, [[ax]] = new_figure(1, 1, width=5.4, height=3.4)
     for colour, (label, runs) in zip((BLUE, ORANGE), groups.items(), strict=False):
         seeds = f", {len(runs)} seeds" if len(runs) > 1 else ""
         for i, run in enumerate(runs):
             batch = run.config["data"]["init_args"]["batch_size"]
-            images, values = series(run.rows, "mutual_information_categorical")
+            steps = [row for row in run.rows if is_step(row)]  # an evaluation's values have the same name
+            images, values = series(steps, "mutual_information_categorical")
             ax.plot(images / batch, values, color=colour, linewidth=1, label=label + seeds if i == 0 else None)
-    ax.axhline(math.log(categories), color="black", linewidth=0.8, linestyle="--")
-    ax.annotate(f"H(c) = ln {categories}", (0.98, math.log(categories)), xycoords=("axes fraction", "data"),
+    bound = codes * math.log(categories)
+    ax.axhline(bound, color="black", linewidth=0.8, linestyle="--")
+    text = f"H(c) = {f'{codes} ' if codes > 1 else ''}ln {categories}"
+    ax.annotate(text, (0.98, bound), xycoords=("axes fraction", "data"),
                 xytext=(0, -11), textcoords="offset points", ha="right", fontsize=8)  # fmt: skip
     ax.set_xlabel("updates of G")
-    ax.set_ylabel("lower bound $L_I$ of c1, nats")
+    ax.set_ylabel(f"lower bound $L_I$ of {'c1' if codes == 1 else f'c1 to c{codes}'}, nats")
     ax.set_ylim(bottom=min(0.0, ax.get_ylim()[0]))
     ax.legend(frameon=False, loc="center right", fontsize=8)
     return figure
@@ -177,12 +183,20 @@ def predict_codes(
     def logits(part: Tensor) -> Tensor:
         return module.D.with_codes(module.preprocess(part.to(module.device)))[1].categorical  # [n, M, K]
 
-    draws = [*in_blocks(reference[:2_000], block)]
+    draws = [*even_blocks(reference[:2_000], block)]
     with (
         in_eval_mode(module),
         batchnorm_statistics(module.D, mode, lambda k: logits(draws[k]), draws=len(draws)),
     ):
-        return torch.cat([logits(part)[:, 0].argmax(1) for part in in_blocks(images, block)]).cpu()
+        return torch.cat([logits(part)[:, 0].argmax(1) for part in even_blocks(images, block)]).cpu()
+
+
+def even_blocks(images: Tensor, size: int) -> Iterator[Tensor]:
+    """Images [N, C, H, W] in as few blocks of at most `size` as hold them, of one length but for one image: a last
+    block of a single image would have no statistics."""
+    n = -(-len(images) // size)
+    for i in range(n):
+        yield images[i * len(images) // n : (i + 1) * len(images) // n]
 
 
 @torch.no_grad()

@@ -214,7 +214,7 @@ def two_gaussians(*, steps: int = 1_500, seed: int = 0) -> "Figure":
 def trained_on_gaussians(kind: str, *, steps: int, seed: int) -> nn.Module:
     """An MLP [N, 1] -> [N, 1] trained by Adam (discriminator) or by RMSProp with clipping at 0.1 (critic)."""
     generator = torch.Generator().manual_seed(seed)
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         net = nn.Sequential(nn.Linear(1, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 1))
     critic = kind == "critic"

@@ -40,10 +40,17 @@ METHODS = {"wgan-gp": "gradient penalty", "gan": "GAN", "lsgan": "LSGAN"}
 def run_figures(module: WGANGP, run: FinishedRun) -> Drawings:
     """In the plane: `surface`, and `layers` (gradient norms and weights); with a validation split, `overfitting`."""
     if module.in_plane:
-        yield "surface", surfaces([run])
-        yield "layers", layers({label_of(run): run})
-    elif module.hparams["network"] == "mnist" and len(series(run.rows, "critic_gap_train")[0]) > 1:
+        yield "surface", surfaces([(module, run)])
+        yield "layers", layers({label_of(run): (module, run)})
+    elif len(series(run.rows, "critic_gap_train")[0]) > 1:
         yield "overfitting", gaps({label_of(run): run})
+
+
+def at_its_end(run: FinishedRun) -> tuple[WGANGP, FinishedRun]:
+    """The networks of a study's member at its last checkpoint, and the member."""
+    module = run.module()
+    assert isinstance(module, WGANGP)
+    return module, run
 
 
 def label_of(run: FinishedRun) -> str:
@@ -95,12 +102,12 @@ def figure2_figures(runs: Mapping[str, FinishedRun]) -> Drawings:
 
 def surface_figures(runs: Mapping[str, FinishedRun]) -> Drawings:
     """Figure 1a: weight clipping above, the penalty below, one column a data set."""
-    yield "figure1a_value_surfaces", surfaces([*runs.values()], rows=2)
+    yield "figure1a_value_surfaces", surfaces([*map(at_its_end, runs.values())], rows=2)
 
 
 def toy_figures(runs: Mapping[str, FinishedRun]) -> Drawings:
     """Samples of the trained generators on the critic's contours, and the distance to the data while training."""
-    yield "samples_and_surfaces", surfaces([*runs.values()])
+    yield "samples_and_surfaces", surfaces([*map(at_its_end, runs.values())])
     yield "estimate", estimates([*runs.values()])
 
 
@@ -117,13 +124,11 @@ def toy_findings(runs: Mapping[str, FinishedRun], *, pairs: int = 20) -> dict[st
     return found
 
 
-def surfaces(runs: Sequence[FinishedRun], *, rows: int = 1) -> "Figure":
+def surfaces(runs: Sequence[tuple[WGANGP, FinishedRun]], *, rows: int = 1) -> "Figure":
     """Contours of the critic over [-3, 3]^2, with points of the data and, where there is one, of the generator."""
     columns = len(runs) // rows
     figure, axes = new_figure(rows, columns, width=2.9 * columns + 1.2, height=3.3 * rows + 0.2)
-    for ax, run in zip((ax for row in axes for ax in row), runs, strict=True):
-        module = run.module()
-        assert isinstance(module, WGANGP)
+    for ax, (module, run) in zip((ax for row in axes for ax in row), runs, strict=True):
         draw_surface(ax, module, run.data)
         ax.set_title(f"{data_of(run)}, {label_of(run)}", fontsize=9)
     value_bar(figure, axes)
@@ -188,19 +193,17 @@ def estimates(runs: Sequence[FinishedRun]) -> "Figure":
 
 def gradient_figures(runs: Mapping[str, FinishedRun]) -> Drawings:
     """Figure 1b: gradient norms per layer, and histograms of the weights, for clipping at three c and the penalty."""
-    yield "figure1b_gradients_and_weights", layers({label_of(run): run for run in runs.values()})
+    yield "figure1b_gradients_and_weights", layers({label_of(run): at_its_end(run) for run in runs.values()})
 
 
-def layers(runs: Mapping[str, FinishedRun]) -> "Figure":
+def layers(runs: Mapping[str, tuple[WGANGP, FinishedRun]]) -> "Figure":
     """Left: norm of the critic loss's gradient by layer of activations. Right: the critics' weights, but 1 in 1,000.
 
     Without the few outermost the histogram of a critic that is not clipped would be one bar.
     """
     figure, axes = new_figure(1, 1 + len(runs), width=4.4 + 1.9 * len(runs), height=3.2)
     left, *histograms = axes[0]
-    for (label, run), ax, colour in zip(runs.items(), histograms, SERIES, strict=False):
-        module = run.module()
-        assert isinstance(module, WGANGP)
+    for (label, (module, run)), ax, colour in zip(runs.items(), histograms, SERIES, strict=False):
         norms = gradient_norms(module, run.data)
         # what a shallow and a deep critic have in common is the order: 1 is next to the points
         left.plot(range(1, len(norms) + 1), norms, "o-", color=colour, markersize=3, linewidth=1.1, label=label)

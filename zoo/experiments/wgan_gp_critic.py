@@ -11,6 +11,7 @@ from zoo.data.base import Split
 from zoo.experiments.experiment import Experiment, Measured
 from zoo.metrics.points import exact_wasserstein, mode_shares
 from zoo.metrics.processes import state_device
+from zoo.metrics.sampling import undisturbed
 from zoo.models.wgan_gp import WGANGP
 from zoo.nn.losses import wasserstein_critic_loss
 from zoo.nn.modes import in_eval_mode
@@ -70,7 +71,7 @@ def measure(module: WGANGP, data: ImageDataModule, *, seed: int) -> Measured:
     splits: list[Split] = ["test" if "test" in data.splits else "train"]
     if "validation" in data.splits:
         splits += ["train", "validation"]
-    with in_eval_mode(module), torch.random.fork_rng():
+    with undisturbed(module), in_eval_mode(module):
         torch.manual_seed(mix_seed(seed, "dequantise"))
         reals = {name: module.preprocess(data.split(name).images[:1_000].to(module.device)) for name in splits}
         fake = fixed_samples(module, seed=seed)

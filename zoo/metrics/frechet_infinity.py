@@ -47,7 +47,10 @@ class FrechetInfinity(FrechetDistance):
         fake = dim_zero_cat(self.fake_rows).cpu().double()[dim_zero_cat(self.fake_index).argsort().cpu()]
         smallest = len(fake) // 10 if self.smallest is None else self.smallest
         if not 2 <= smallest < len(fake):
-            raise EvaluationError(f"{len(fake)} fakes cannot be extrapolated from subsets of {smallest} and more")
+            raise EvaluationError(
+                f"fd_infinity cannot be extrapolated of {len(fake)} fakes and subsets of {smallest} and more: take 20 "
+                "fakes or more, or leave it out"
+            )
         if smallest <= self.dim:
             warnings.warn(f"subsets of {smallest} fakes for {self.dim} features: the line bends there", stacklevel=2)
         if real.root is None and real.cov is not None:

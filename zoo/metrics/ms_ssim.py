@@ -60,7 +60,8 @@ def ms_ssim(a: Tensor, b: Tensor) -> Tensor:
     """
     if a.shape != b.shape or a.ndim != 4 or min(a.shape[-2:]) < 16:
         raise EvaluationError(
-            f"pairs of images [N, C, H, W], 16 pixels or more a side, got {list(a.shape)}, {list(b.shape)}"
+            f"MS-SSIM compares pairs of images [N, C, H, W] of 16 pixels or more a side, got {list(a.shape)} and "
+            f"{list(b.shape)}: leave ms_ssim out"
         )
     a, b = in_float64(a), in_float64(b)
     product = torch.ones(len(a), dtype=torch.float64, device=a.device)

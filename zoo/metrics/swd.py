@@ -83,7 +83,8 @@ class SlicedWasserstein(SamplePairs):
         shape, other = (self._shapes[side] for side in ("real", "fake"))
         if shape != other or min(shape[-2:]) < PATCH:
             raise EvaluationError(
-                f"images must be of one shape and {PATCH} pixels or more a side, got {list(shape)} and {list(other)}"
+                f"the sliced Wasserstein distance (swd) is of images of one shape, {PATCH} pixels or more a side, got "
+                f"{list(shape)} and {list(other)}"
             )
         result = {}
         for level, height in enumerate(level_heights(*shape[-2:])):

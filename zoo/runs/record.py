@@ -85,6 +85,11 @@ def fields_of(name: str, value: Any) -> dict[str, Any]:
     return {name: value}
 
 
+def is_step(row: Mapping[str, Any]) -> bool:
+    """Whether a line of metrics.jsonl is of a training step (and not of an evaluation)."""
+    return any(name.startswith("loss_") for name in row)
+
+
 def which_is_better(better: str) -> str:
     """ "lower is better" and the like, for a heading."""
     return "a description, not a score" if better == "neither" else f"{better} is better"
@@ -96,10 +101,11 @@ def summarise_measures(
     *,
     protocols: Mapping[str, str] | None = None,
 ) -> dict[str, dict[str, Any]]:
-    """First, best and last point of each measure.
+    """First, best and last point of each measure, of the evaluations alone.
 
     Args:
-        rows: of `read_metrics`.
+        rows: of `read_metrics`; those of training steps, where a value of one batch may go by the same name, are passed
+            over.
         better: {measure: "lower" | "higher" | "neither"}; other keys of the rows are no measures.
         protocols: {measure: hash of its EvalProtocol}, put in as "protocol" where given.
 
@@ -108,6 +114,7 @@ def summarise_measures(
         were taken. A value that was not finite stands as None and is never the best while a finite one exists;
         of equal values the earliest is the best. Where neither is better, the last stands as the best.
     """
+    rows = [row for row in rows if not is_step(row)]
     measures: dict[str, dict[str, Any]] = {}
     for name, direction in better.items():
         if direction not in BETTER:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from zoo.experiments.measures import MEASURES, while_training
 from zoo.runs.folder import RunDir
-from zoo.runs.record import OWN_FIELDS, summarise_measures, tests_of
+from zoo.runs.record import OWN_FIELDS, is_step, summarise_measures, tests_of
 from zoo.runs.state import state_without_record
 
 Row = Mapping[str, Any]
@@ -173,11 +173,6 @@ class ComparedRun:
     def tests(self) -> dict[str, dict[str, Any]]:
         """Figures of `test` by checkpoint."""
         return tests_of(self.record or {})
-
-
-def is_step(row: Row) -> bool:
-    """Whether a line is of a training step (and not of an evaluation)."""
-    return any(name.startswith("loss_") for name in row)
 
 
 def is_value(name: str) -> bool:

@@ -123,7 +123,7 @@ def time_lapse(grids: "dict[int, Image]", *, title: str, share: float = 1.0) -> 
     parts = {seen: first_images(picture, share=share) for seen, picture in whole.items()}
     draw = partial(with_caption, end=end, title=title, times=times)
     pictures = {seen: draw(part, seen=seen) for seen, part in parts.items()}
-    return Film([pictures[seen] for seen in order], [HOLD, *lapse_times(len(grids))])
+    return Film(in_one_mode([pictures[seen] for seen in order]), [HOLD, *lapse_times(len(grids))])
 
 
 def lapse_times(n: int) -> list[int]:
@@ -187,6 +187,12 @@ def grey_or_colour(picture: "Image") -> "Image":
     return red if red.tobytes() == green.tobytes() == blue.tobytes() else picture.convert("RGB")
 
 
+def in_one_mode(frames: "Sequence[Image]") -> "list[Image]":
+    """All in colour where one is: a film whose first frame is grey loses the colours of others."""
+    mode = "L" if all(frame.mode == "L" for frame in frames) else "RGB"
+    return [frame.convert(mode) for frame in frames]
+
+
 # --- loops ---
 
 
@@ -205,6 +211,4 @@ def tiled(images: "Tensor", *, columns: int) -> "Image":
 
 def loop(frames: "Sequence[Image]", *, time: int = STEP) -> Film:
     """Frames of which the last leads to the first, all shown as long; in grey where none is coloured."""
-    kinds = [grey_or_colour(frame) for frame in frames]
-    mode = "L" if all(frame.mode == "L" for frame in kinds) else "RGB"
-    return Film([frame.convert(mode) for frame in kinds], [ticks(time)] * len(kinds))
+    return Film(in_one_mode([grey_or_colour(frame) for frame in frames]), [ticks(time)] * len(frames))

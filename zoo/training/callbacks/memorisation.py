@@ -132,10 +132,11 @@ def score_sets(module: AdversarialModule, train: ImageArray, held_out: ImageArra
     """D's outputs on both sets of reals, and on as many samples with the labels of the former; disturbs no stream."""
     from zoo.metrics.batchnorm import batchnorm_statistics
     from zoo.metrics.quantize import to_uint8
+    from zoo.metrics.sampling import undisturbed
 
     training = nn.ModuleList(part for part in module.D.modules() if part.training and not list(part.children()))
     labels = train.labels if module.num_classes is not None else None
-    with torch.random.fork_rng(), in_eval_mode(module), batchnorm_statistics(training, "batch", lambda k: None):
+    with undisturbed(module), in_eval_mode(module), batchnorm_statistics(training, "batch", lambda k: None):
         samples = [
             to_uint8(module.sample(len(block), labels=None if labels is None else labels[block], seed=int(block[0])))
             for block in torch.arange(len(train)).split(BLOCK)  # type: ignore[no-untyped-call]

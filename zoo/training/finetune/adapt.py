@@ -70,7 +70,7 @@ def rebuild(weights: Weights) -> Source:
     Raises:
         CheckpointError: tensors of a player are missing, or are not those of this paper.
     """
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=[]):
         module = build(MODELS[weights.paper], weights.hyperparameters)
     state = module.state_dict()
     own = {name for name in state if name.split(".")[0] in PLAYERS}
