@@ -13,11 +13,12 @@ weight of a penalty. They are those of the papers, or of the code of their autho
 
 Differences from the papers
  1. D has no BatchNorm, for WGAN-GP, R1 and the relativistic objective forbid it; it has biases and He et al.'s first
-    weights instead. `--batchnorm` runs those that allow it on a D that has it: a table of its own.
+    weights instead. `--batchnorm` runs those that allow it on a D that has it: a table of its own. (The head by which
+    InfoGAN's Q reads the codes has its paper's BatchNorm in either.)
  2. LSGAN's authors give G the latents of D's update before it; here they are fresh.
  3. WGAN clips after the update (Algorithm 1), and has no warm start.
- 4. WGAN-GP's scripts pass reals and samples through the critic in one batch and use a fused Adam: the same but for
-    rounding.
+ 4. InfoGAN's paper moves G at 1e-3; here G has D's 2e-4, since members have one rate. The first GAN and cGAN were trained
+    by SGD, and so no setting of theirs is here: their losses have DCGAN's.
  5. The hinge loss stands here without SN-GAN's spectral norm, and R3GAN's without its networks: objectives are
     compared, not what was published with them.
  6. R1's and R3GAN's weights depend on the resolution; gamma is chosen for 32x32. R3GAN's authors let theirs fall while
