@@ -65,6 +65,17 @@ def test_the_optimizer_that_a_method_brings_counts_as_chosen() -> None:
         refuse_idle(TRAINED["wgan_gp"], settings, chosen=["model.beta1"])
 
 
+@pytest.mark.parametrize("paper", ["pggan", "stylegan"])
+def test_the_batch_of_networks_that_grow_is_their_schedules(paper: str, capsys: pytest.CaptureFixture[str]) -> None:
+    said = refused(capsys, paper, "fit", "--recipe", "digits", "--data.batch_size", "8", "--run_dir", "run")
+    assert "--data.batch_size does nothing: the batches of" in said
+    assert "--model.batch_sizes" in said
+    batch_sizes = {"batch_sizes": {4: 8}, "devices": 2}
+    if paper == "stylegan":
+        with pytest.raises(UsageError, match=r"--model\.devices 2 does nothing where batch_sizes is \{4: 8\}"):
+            refuse_idle(TRAINED[paper], batch_sizes, chosen=["model.devices"])
+
+
 def test_what_somebody_chose_is_found_beside_tables_by_resolution(tmp_path: Path) -> None:
     """Batch sizes have whole numbers as names, in recipes and in files of --config."""
     file = tmp_path / "own.yaml"

@@ -71,6 +71,8 @@ def idle(paper: str, settings: Mapping[str, Any]) -> Iterator[tuple[str, str, An
     """Each of these settings of a model that has no effect, with the setting and its value that make it so."""
     if settings.get("method") in CONSTANTS:
         settings = {**settings, "optimizer": settings.get("optimizer") or CONSTANTS[settings["method"]].optimizer}
+    if paper == "stylegan" and settings.get("batch_sizes"):
+        yield "devices", "batch_sizes", settings["batch_sizes"]
     for by, values, names in IDLE.get(paper, ()):
         if settings.get(by) in values:
             yield from ((name, by, settings.get(by)) for name in names)
@@ -85,6 +87,11 @@ def refuse_idle(kind: type[AdversarialModule], settings: Mapping[str, Any], *, c
         chosen: names of options, those of the model as "model.NAME".
     """
     defaults = inspect.signature(kind).parameters
+    if "batch_sizes" in defaults and not {"data.batch_size", "data.init_args.batch_size"}.isdisjoint(chosen):
+        raise UsageError(
+            f"--data.batch_size does nothing: the batches of {kind.__name__} follow its schedule; set "
+            '--model.batch_sizes, such as "{4: 16}" for 16 images at every resolution'
+        )
     for name, by, value in idle(kind.paper, settings):
         if f"model.{name}" in chosen and settings.get(name) != defaults[name].default:
             raise UsageError(f"--model.{name} {settings[name]} does nothing where {by} is {value}: leave it out")
