@@ -28,7 +28,8 @@ Differences from the papers
     16,000 digits 10 came further than 1, and 1 further than 0.1 (`robustness` draws it).
  7. InfoGAN's z is drawn as its paper draws it, uniform noise beside the codes; all others have N(0, I).
  8. R1's authors train with RMSProp (learning rate 1e-4, decay 0.99); beta1 of 0 and beta2 of 0.99 are what Adam has of
-    it. They and R3GAN's evaluate an average of G's weights; here no objective has one.
+    it. Its weight is gamma / 2 with gamma = 10, as in their paper; their code does not halve its 10 (gamma = 20). They
+    and R3GAN's evaluate an average of G's weights; here no objective has one.
 """
 
 from typing import Any

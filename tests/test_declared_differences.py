@@ -3,12 +3,14 @@
 import math
 
 import pytest
+import torch
 from pages import ROOT
 from torch import nn
 
 from reproductions.benchmark import OBJECTIVES as SETTINGS
 from zoo.models import TRAINED
 from zoo.models.base.build import outline
+from zoo.models.benchmark import Benchmark
 from zoo.models.infogan import InfoGAN
 from zoo.models.objectives import OBJECTIVES
 from zoo.nn.layers import FUSED_FROM
@@ -36,6 +38,14 @@ def test_which_objective_of_the_benchmark_has_batchnorm_in_d_all_the_same() -> N
     assert "The head by which InfoGAN's Q reads the codes has its paper's BatchNorm in either" in differences(
         "benchmark"
     )
+
+
+def test_that_r1_is_halved_as_in_its_paper() -> None:
+    module = Benchmark(objective="r1", width=1, resolution=8)
+    x = torch.randn(4, 1, 8, 8)
+    penalty = module.objective.weight * module.objective.penalty(lambda image: 3 * image.flatten(1)[:, :1], x, x)
+    assert float(penalty) == pytest.approx(SETTINGS["r1"]["weight"] / 2 * 9)  # the gradient's squared norm is 9
+    assert f"gamma / 2 with gamma = {SETTINGS['r1']['weight']:g}, as in their paper" in differences("benchmark")
 
 
 def test_that_infogans_rate_of_g_is_not_its_papers_in_the_benchmark() -> None:

@@ -16,8 +16,10 @@ from zoo.models.networks.wgan_gp import SCRIPTS
 from zoo.models.objectives import OBJECTIVES, Wasserstein
 from zoo.models.wgan_gp_baselines import CONSTANTS
 
-SGD = ("lr_decay", "lr_min", "momentum_start", "momentum_end", "momentum_epochs", "momentum_first_epoch")
-SGD += ("images_per_epoch",)
+SGD = (
+    *("lr_decay", "lr_min", "momentum_start", "momentum_end"),
+    *("momentum_epochs", "momentum_first_epoch", "images_per_epoch"),
+)
 ADAM = ("beta1", "beta2")
 DRAWN = ("channels", "architecture_seed", "filters")
 Rows = tuple[tuple[str, tuple[Any, ...], tuple[str, ...]], ...]
