@@ -90,7 +90,8 @@ class Events:
 def options_of(paper: str) -> list[str]:
     """The command line of a small run: nine batches, evaluations and kept checkpoints on the way."""
     small = SMALL[paper]
-    words = ["fit", "--recipe", "digits", *STEADY, "--images", "72", "--data.batch_size", "8"]
+    words = ["fit", "--recipe", "digits", *STEADY, "--images", "72"]
+    words += ["--data.batch_size", "8"] * ("batch_sizes" not in small.model)
     words += ["--evaluation.every", "24", "--keep.monitor", "fd_lenet40", "--keep.checkpoint_every", "16"]
     words += ["--keep.archive_every", "40", "--keep.grid_every", "32", "--trainer.log_every_n_steps", "2"]
     for prefix, settings in (("model", small.model), ("data", small.data)):

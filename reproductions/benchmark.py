@@ -13,11 +13,12 @@ weight of a penalty. They are those of the papers, or of the code of their autho
 
 Differences from the papers
  1. D has no BatchNorm, for WGAN-GP, R1 and the relativistic objective forbid it; it has biases and He et al.'s first
-    weights instead. `--batchnorm` runs those that allow it on a D that has it: a table of its own.
+    weights instead. `--batchnorm` runs those that allow it on a D that has it: a table of its own. (The head by which
+    InfoGAN's Q reads the codes has its paper's BatchNorm in either.)
  2. LSGAN's authors give G the latents of D's update before it; here they are fresh.
  3. WGAN clips after the update (Algorithm 1), and has no warm start.
- 4. WGAN-GP's scripts pass reals and samples through the critic in one batch and use a fused Adam: the same but for
-    rounding.
+ 4. InfoGAN's paper moves G at 1e-3; here G has D's 2e-4, since members have one rate. The first GAN and cGAN were trained
+    by SGD, and so no setting of theirs is here: their losses have DCGAN's.
  5. The hinge loss stands here without SN-GAN's spectral norm, and R3GAN's without its networks: objectives are
     compared, not what was published with them.
  6. R1's and R3GAN's weights depend on the resolution; gamma is chosen for 32x32. R3GAN's authors let theirs fall while
@@ -27,7 +28,8 @@ Differences from the papers
     16,000 digits 10 came further than 1, and 1 further than 0.1 (`robustness` draws it).
  7. InfoGAN's z is drawn as its paper draws it, uniform noise beside the codes; all others have N(0, I).
  8. R1's authors train with RMSProp (learning rate 1e-4, decay 0.99); beta1 of 0 and beta2 of 0.99 are what Adam has of
-    it. They and R3GAN's evaluate an average of G's weights; here no objective has one.
+    it. Its weight is gamma / 2 with gamma = 10, as in their paper; their code does not halve its 10 (gamma = 20). They
+    and R3GAN's evaluate an average of G's weights; here no objective has one.
 """
 
 from typing import Any

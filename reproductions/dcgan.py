@@ -31,7 +31,8 @@ samples, not read again: the table is a picture in the copies that were at hand.
 Differences from the paper and from the authors' code
  1. Each batch of reals is followed by one update of D and one of G (Algorithm 1 of GAN with k = 1). The authors' script
     spends alternate minibatches on D and on G and uses the reals of the latter for nothing. So budgets and phases in
-    images are half of theirs here, and updates of each player as many: 34,179 (`faces`), 39,062 (`mnist_conditional`).
+    images are half of theirs here, and updates of each player as many but for the short batches that end their epochs:
+    34,180 (`faces`; theirs 34,188) and 39,063 (`mnist_conditional`; theirs 39,100).
  2. The authors' code generates with batch statistics at all times. Here figures are taken with BatchNorm statistics
     re-estimated on fixed latents (`--evaluation.batchnorm batch` gives theirs), so that a sample does not depend on its
     neighbours; grids use the running statistics.
@@ -50,7 +51,13 @@ Differences from the paper and from the authors' code
  9. Techniques of a later paper (zoo/models/improved_gan.py) are off in every recipe. To switch them on:
     `--model.techniques.feature_matching true`, and likewise `minibatch_discrimination true`, `historical_averaging
     0.01`, `label_smoothing 0.9`, `virtual_batchnorm true`, `instance_noise 0.1` (Salimans et al. 2016; Sønderby et al.
-    2017).
+    2017). Where the text of Salimans et al. and their code differ, the text is followed: the code takes the mean
+    absolute difference of features, not the squared norm, and from a batch that D has not just been trained on; it
+    learns a scale and a bias for each kernel of minibatch discrimination.
+10. `faces` resizes the central square of each image. The authors' are stored at 128x128, and they train on the central
+    64x64 of these pixels: cut yours to the face.
+11. Batches run through a fresh permutation of the images in every epoch and may straddle two epochs; the last batch of
+    an epoch of theirs is smaller.
 """
 
 from zoo.training import Lazy, Member, Recipe, Study, reproduce

@@ -19,13 +19,14 @@ Differences from the paper and from the authors' configuration files
  1. The loss is the authors' code's: non-saturating for G, halved binary cross-entropy for D, both players moved at
     once from gradients of the same minibatch, latents and dropout mask. The paper's Algorithm 1 alternates:
     `--model.update alternating`.
- 2. Duration: the authors stopped by hand and do not report when. The recipe's budget is 500 epochs of 50,000 digits;
+ 2. Duration: the authors stopped by hand and do not report when. The budgets are 500 epochs of 50,000 digits (or of
+    CIFAR-10's 40,000);
     the run above ended after 150 of them, its log-likelihood still rising: 142 nats after 50, 167 after 100, 174 after
     150 epochs (samples of another seed than the table's). The study `parzen` goes on to the end.
  3. Batches run through a fresh permutation of the training images in every epoch and may straddle two epochs.
  4. The configurations for CIFAR-10 train on contrast-normalised images, which cannot be undone image by image:
-    samples are shown with the training set's mean brightness and contrast, where the authors divide each batch by its
-    largest value. FID and IS of these samples are ours; the paper reports none.
+    samples are shown with the mean brightness and contrast of 10,000 training images, where the authors divide each
+    batch by its largest value. FID and IS of these samples are ours; the paper reports none.
  5. The Toronto Face Database experiment is left out: the data are not public any more.
  6. The momentum grows from epoch 0 on and stands at 0.7 from epoch 249 on, as pylearn2 has it (epochs counted from 0).
     In the run above, and in `digits`, it is one epoch late: by 0.0008.

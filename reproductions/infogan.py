@@ -79,6 +79,9 @@ Differences from the paper and from the authors' code
 11. `digits` is no experiment of the paper; its code errors are of the 5,000 training images, labels unseen.
 12. All 60,000 digits are trained on. The code's loader keeps the first 5,000 back and trains on the other 55,000 (the
     paper does not say): `--data.train_images 55000` takes as many, the first ones. The records are of 60,000.
+13. TensorFlow's Adam adds epsilon to a root that is not bias-corrected; PyTorch's to one that is.
+14. Batches run through a fresh permutation of the images in every epoch and may straddle two epochs; the code leaves
+    out what is over at an epoch's end.
 """
 
 from zoo.training import Lazy, Member, Recipe, Study, reproduce

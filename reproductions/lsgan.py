@@ -46,6 +46,9 @@ Differences from the paper and from the authors' code
     as in their network for 112x112.
 11. The paper has no MNIST, CIFAR-10 or CelebA network: `mnist`, `cifar10`, `celeba` and `digits` are extensions, the
     stability study's networks with BatchNorm in both players, at 32x32 for all but CelebA.
+12. TensorFlow's and Keras's Adam add epsilon to a root that is not bias-corrected; PyTorch's to one that is.
+13. Batches run through a fresh permutation of all images in every epoch; the authors draw from a buffer of 10,000 (1,000
+    in their script for 112x112).
 """
 
 from typing import Any

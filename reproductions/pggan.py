@@ -44,8 +44,8 @@ Differences from the paper and from the authors' code
     Latents of labels (AC-GAN) are drawn uniformly over the classes, the authors' from the training labels.
 11. Means of 2x2 pixels are rounded to 8 bits once at each resolution, from the unrounded ones, a half to even: as
     theirs.
-12. CelebA-HQ and LSUN are folders of images that you bring. The released Theano settings for LSUN mirror all categories
-    but bedroom and dog: add `--data.horizontal_flip true` for the others.
+12. CelebA-HQ and LSUN are folders of images that you bring. The released Theano settings for LSUN take 100,000 images
+    of all categories but bedroom and dog, and mirror them: add `--data.horizontal_flip true` for these.
 13. The LSGAN variant with noise in D (appendix B) and the networks of the MNIST-1K experiment are not here. `stacked`
     has its data and its measure, with other networks.
 14. Sliced Wasserstein distances and MS-SSIM are of the 8-bit samples that FID is of, the first 16,384 and 20,000 of
@@ -65,6 +65,8 @@ Differences from the paper and from the authors' code
     narrow networks; on CelebA and folders the batches and phases of the TensorFlow code, with D of Table 2.
 19. The study `table1_small` asks for the order of the rows alone: 32x32 pixels, maps of 16 to 64 (h: 32 to 64), 200,000
     images for every row, h included, phases of 16,000. Its values stand beside no reported ones.
+20. Batches run through a fresh permutation of all images in every epoch; the Theano code exchanges each image that it
+    shows with one of the last half epoch, the TensorFlow code draws from a buffer of 4 GB (1,366 images of 1024x1024).
 """
 
 from typing import Any

@@ -37,7 +37,7 @@ Differences from the paper and from the authors' code
  4. Style mixing has one decision and one crossover for the batch of a device, as in the authors' code; the paper speaks
     of a percentage of images.
  5. The running average of w takes the mean over all devices, the authors' that of their first GPU.
- 6. Upsampling and convolution are one transposed convolution at every resolution (the authors': from 128x128), and
+ 6. Upsampling and convolution are one transposed convolution from 32x32 on (the authors': from 128x128), and
     convolution and downsampling one strided convolution: the same maps, less work.
  7. Row C feeds w to the traditional input layer, as the authors' code does; the paper's figure feeds z.
  8. Row A is not among the settings of the authors' StyleGAN code. Here it is progressive GAN's generator and loss, from
@@ -64,6 +64,8 @@ Differences from the paper and from the authors' code
     250,000 images in batches of 8, an average of G's weights with a half-life of 1,000 images, R1 weight 0.1 (A:
     WGAN-GP), distances and path lengths by features of the project's ResNet. Of several test latents each takes over
     from the one before at a layer drawn uniformly. Nothing stands beside reported values.
+20. Batches run through a fresh permutation of all images in every epoch; the authors draw from a buffer of 4 GB (1,366
+    images of 1024x1024).
 """
 
 from typing import Any

@@ -31,8 +31,8 @@ Differences from the paper and from the authors' code
     one step outside the cube. Algorithm 1 clips after the update: `--model.clip_when after`.
  2. The 100 critic updates before each of the first 25 and every 500th generator update are in the authors' code and not
     in the paper: `--model.warm_start false`.
- 3. The authors' critic loop is cut short where an epoch ends, and the generator is updated early. Here a block of
-    critic updates goes on over the epoch's end.
+ 3. The authors' critic loop is cut short where an epoch ends, after a smaller batch, and the generator is updated early.
+    Here a block of critic updates goes on over the epoch's end, and so does a batch.
  4. The signs of the critic are the paper's (reals score high); the code's are the opposite. The same game.
  5. The authors' critic returns the mean of its scores over the batch, ours the scores; the losses take the mean.
  6. The paper's text calls the MLP a "4-layer" network of 512 units in sections 4.2 and 4.3 and gives it 4 hidden

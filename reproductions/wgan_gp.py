@@ -113,7 +113,12 @@ Differences from the paper and from the authors' code
     where both trainings came to their end: one whose losses are no longer finite leaves its pair out.
 19. The study `surfaces` stops at 10,000 critic updates of the recipes' 100,000.
 20. `mnist` trains on all 60,000 digits, the authors' script on the first 50,000 of them: `--data.train_images 50000`.
-    The records are of 60,000, and their FD is from these.
+    The records are of 60,000, and their FD is from these. Pixel v is v / 255; in the file that the script fetches, v / 256.
+21. How the paper brings LSUN to 64x64 is not said; its script, and its experiment with random architectures, take
+    ImageNet's own copies at 64x64 and 32x32. Folders of larger images are cut to central squares and resized by
+    Lanczos' filter.
+22. Batches run through a fresh permutation of the images in every epoch and may straddle two epochs; the scripts leave
+    out what is over at an epoch's end.
 """
 
 from typing import Any

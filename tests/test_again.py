@@ -87,7 +87,7 @@ def test_auto_begins_goes_on_and_has_nothing_to_do(
 
 def test_phases_stay_where_a_larger_budget_is_asked_for(tmp_path: Path) -> None:
     """The network that had grown to 32x32 would have been one of 16x16 again."""
-    sizes = ["--model.fmap_base", "64", "--model.fmap_max", "4", "--model.z_dim", "4", "--data.batch_size", "16"]
+    sizes = ["--model.fmap_base", "64", "--model.fmap_max", "4", "--model.z_dim", "4"]
     few = [*sizes, "--model.batch_sizes", "null", "--evaluation.every", "null", "--keep.monitor", "null"]
     for images in (96, 192):
         own = ["--images", str(images), "--scale_phases", "true", "--run_dir", "run", "--ckpt_path", "auto"]

@@ -35,9 +35,10 @@ from zoo.__main__ import parser as zoo_parser
 from zoo.commands.references import papers, with_references
 from zoo.commands.results.results import Result, Value
 from zoo.errors import UsageError, ZooError
-from zoo.models import MODELS
+from zoo.models import MODELS, TRAINED
 from zoo.models.base.build import outline
 from zoo.releases.find import SHIPPED, list_pretrained
+from zoo.training.idle import refuse_idle
 from zoo.training.plan import make_plan
 from zoo.training.scripts import script_of
 from zoo.training.study import Member, Study
@@ -110,7 +111,9 @@ def check_paper(paper: str, words: list[str]) -> None:
         (Path(run_dir) / "config.yaml").write_text(yaml.safe_dump(settings))
     plan = make_plan(read, paper=paper, recipes=script.recipes)
     config = f"--config={yaml.safe_dump(dict(plan.base))}"
-    parser_of(paper, plan.subcommand).parse_args([config, *plan.words.rest])
+    settings = parser_of(paper, plan.subcommand).parse_args([config, *plan.words.rest])
+    if plan.subcommand == "fit" and not plan.goes_on:
+        refuse_idle(TRAINED[paper], settings["model"].as_dict(), chosen=plan.named)
 
 
 def differing(study: Study) -> Iterator[Member]:
@@ -132,8 +135,9 @@ def test_members_of_studies_are_runs_that_can_begin(paper: str) -> None:
             options = [option.replace("{study}/source", "RUN") for option in (*study.options, *member.options)]
             plan = make_plan(Words.of(["fit", *options]), paper=own, recipes=script_of(own).recipes)
             config = f"--config={yaml.safe_dump(dict(plan.base))}"
-            settings = parser_of(own, "fit").parse_args([config, *plan.words.rest])["model"]
-            outline(MODELS[own], settings.as_dict() if hasattr(settings, "as_dict") else dict(settings))
+            settings = parser_of(own, "fit").parse_args([config, *plan.words.rest])["model"].as_dict()
+            outline(MODELS[own], settings)
+            refuse_idle(MODELS[own], settings, chosen=plan.named)
 
 
 def check_zoo(words: list[str]) -> None:

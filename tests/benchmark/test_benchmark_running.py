@@ -53,6 +53,16 @@ def test_members_are_named_by_what_sets_them_apart() -> None:
     assert label("r1", {"lr": 2e-4, "beta1": 0.0}) == "r1, lr 0.0002, beta1 0"
 
 
+def test_what_has_no_effect_on_an_objective_makes_no_members_of_it() -> None:
+    vary = {"beta1": ["0", "0.5"], "weight": ["1"]}
+    own = script_of("benchmark").presets["digits"]
+    found = entries(own, objectives=["wgan", "hinge", "r1"], seeds=1, vary=vary)
+    assert [entry.name for entry in found] == [
+        *("wgan-seed0", "hinge-beta1=0-seed0", "hinge-beta1=0.5-seed0"),
+        *("r1-beta1=0-weight=1-seed0", "r1-beta1=0.5-weight=1-seed0"),
+    ]
+
+
 def test_drawn_settings_follow_from_objective_and_number_alone() -> None:
     draws = script_of("benchmark").presets["robustness"].draws
     assert draws is not None
@@ -287,9 +297,9 @@ def test_a_folder_with_other_settings_is_refused_and_shown(place: Place, tmp_pat
 
 
 def test_settings_that_are_varied_are_texts_of_a_command_line(tmp_path: Path) -> None:
-    varied = {"lr": ["1e-3"], "weight": ["1"], "batchnorm_D": ["true"]}
+    varied = {"lr": ["1e-3"], "clip": ["1"], "batchnorm_D": ["true"]}
     (member,) = entries(PRESET, objectives=["wgan"], seeds=1, vary=varied)
-    model = {"objective": "wgan", "lr": 1e-3, "n_critic": 5, "weight": 1.0, "batchnorm_D": True}
+    model = {"objective": "wgan", "lr": 1e-3, "n_critic": 5, "clip": 1.0, "batchnorm_D": True}
     make_run(tmp_path / "run", model=model)
     assert other_settings(RunDir(tmp_path / "run"), member) == []
     make_run(tmp_path / "other", model={**model, "lr": 2e-3, "batchnorm_D": False})

@@ -119,8 +119,8 @@ class GAN(AdversarialModule):
             images_per_epoch=images_per_epoch if images_per_epoch is not None else epoch,
             momentum_first_epoch=momentum_first_epoch,
         )
-        # What undoes the contrast normalisation for display, in [-1, 1] units: the training images' mean per-image
-        # brightness and contrast, measured when training starts.
+        # What undoes the contrast normalisation for display, in [-1, 1] units: the mean per-image brightness and
+        # contrast of 10,000 training images, measured when training starts.
         self.brightness: Tensor
         self.contrast: Tensor
         self.register_buffer("brightness", torch.tensor(0.0))

@@ -202,7 +202,8 @@ def downscale2d(x: Tensor) -> Tensor:
 
 #: Side from which on the convolutions below take their fused form. Measured (`benchmarks/growing.py --only layers`, one
 #: core, bf16, forward and backward, 64 to 512 maps): below it the plain form is up to 5 times faster, from it on the
-#: fused one is 1.2 to 1.7 times faster. The authors' code has the fused form from 128 on.
+#: fused one is 1.2 to 1.7 times faster. StyleGAN's authors have the fused form from 128 on, PGGAN's
+#: TensorFlow code at every side.
 FUSED_FROM = 32
 
 

@@ -75,7 +75,7 @@ def entries(
     seeds: int | None = None,
     vary: Mapping[str, Sequence[str]] | None = None,
 ) -> list[Entry]:
-    """The members: each objective with each combination of what is varied and each seed.
+    """The members: each objective with each combination of what is varied, and has an effect on it, and each seed.
 
     Args:
         preset: which benchmark.
@@ -93,12 +93,24 @@ def entries(
         raise UsageError("this preset draws its settings at random: leave --vary out")
     found: list[Entry] = []
     for objective in objectives or preset.default or preset.objectives:
+        own, marks = preset.objectives[objective], set()
         for values in itertools.product(*vary.values()):
-            varied = dict(zip(vary, values, strict=True))
-            settings = {**preset.objectives[objective], **varied}
+            varied = with_effect(objective, own, dict(zip(vary, values, strict=True)))
             mark = "".join(f"-{name}={value}" for name, value in varied.items())
-            found += of_seeds(preset, objective, settings, mark=mark, seeds=seeds or preset.seeds)
+            if mark not in marks:
+                found += of_seeds(preset, objective, {**own, **varied}, mark=mark, seeds=seeds or preset.seeds)
+            marks.add(mark)
     return found
+
+
+def with_effect(objective: str, settings: Settings, varied: Mapping[str, str]) -> dict[str, str]:
+    """What is varied without what does nothing to this objective, whose members would be the same under other names."""
+    if not varied:
+        return {}
+    from zoo.training.idle import idle  # with torch
+
+    without = {name for name, *_ in idle("benchmark", {**settings, **varied, "objective": objective})}
+    return {name: value for name, value in varied.items() if name not in without}
 
 
 def of_seeds(preset: Preset, objective: str, settings: Settings, *, mark: str, seeds: int) -> Iterator[Entry]:

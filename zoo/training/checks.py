@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,6 +16,8 @@ from zoo.models.base.build import outline
 from zoo.models.base.module import AdversarialModule
 from zoo.models.base.ranges import wrong_setting
 from zoo.nn.augment import parse_policy
+from zoo.training.idle import refuse_idle
+from zoo.training.plan import Plan
 from zoo.training.settings import refuse_counts_below_one
 from zoo.training.trainer import refuse_unusable_options
 
@@ -86,14 +88,15 @@ MEANT = {
 }
 
 
-def refuse_unheard(config: Any, *, given: Collection[str], subcommand: str) -> None:
+def refuse_unheard(config: Any, kind: type[AdversarialModule], *, plan: Plan) -> None:
     """Raises UsageError for an option on the command line that another one has the say of, or that nothing would hear.
 
     Args:
         config: the parsed settings, with a data set.
-        given: options on the command line.
-        subcommand: fit, test or predict.
+        kind: class of the paper's module.
+        plan: what the command line asks for.
     """
+    given, subcommand = plan.words.given, plan.subcommand
     for option in given:
         if any(option == name or option.startswith(f"{name}.") for name in UNHEARD[subcommand]):
             meant = MEANT.get((subcommand, option))
@@ -110,6 +113,8 @@ def refuse_unheard(config: Any, *, given: Collection[str], subcommand: str) -> N
             f"--keep.monitor {config.keep.monitor} chooses a checkpoint by what is measured while training, and "
             "nothing is: set --evaluation.every, images between two evaluations"
         )
+    if subcommand == "fit" and not plan.goes_on:
+        refuse_idle(kind, config.model.as_dict(), chosen=plan.named)
 
 
 def refuse_model(kind: type[AdversarialModule], settings: Mapping[str, Any]) -> None:

@@ -143,7 +143,7 @@ class ReproductionCLI(LightningCLI):
         torch.set_flush_denormal(fitting)
         if config.data is None:
             raise UsageError(f"no data set: name one with --data ({', '.join(DATASETS)})")
-        refuse_unheard(config, given=self.plan.words.given, subcommand=self.plan.subcommand)
+        refuse_unheard(config, self.kind, plan=self.plan)
         if config.data_dir is not None:
             config.data.init_args.root = config.data_dir
         config.data.init_args.seed = config.seed_everything
