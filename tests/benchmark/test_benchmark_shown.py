@@ -259,6 +259,20 @@ def test_members_of_an_earlier_record_are_shown_with_the_folders(place: Place, t
     assert as_text(read_record(keep(read_record(file), tmp_path))) == whole  # onto itself
 
 
+def test_a_grid_stays_that_of_the_first_seed(place: Place, tmp_path: Path) -> None:
+    """Other seeds that are run later, on another machine, replace none of them by theirs."""
+    first, second = entries(PRESET)[:2]
+    assert (first.objective, first.seed, second.objective, second.seed) == ("hinge", 0, "hinge", 1)
+    file = keep(place.run(members=[first]), tmp_path)
+    shutil.rmtree(place.folder / first.name)
+    place.run(members=[second])
+    together = of_folder(place.folder, "digits", PRESET, place.record().members, earlier=read_record(file))
+    assert together.grids == {"hinge": file.with_name("digits-hinge.png")}
+    place.run(members=[first])
+    both = of_folder(place.folder, "digits", PRESET, place.record().members, earlier=read_record(file))
+    assert both.grids["hinge"].is_relative_to(place.folder / first.name)  # run anew
+
+
 def test_members_under_different_protocols_are_not_compared(place: Place) -> None:
     place.run()
     run = place.folder / "wgan-seed1"

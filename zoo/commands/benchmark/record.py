@@ -127,12 +127,13 @@ def of_folder(
         members = sorted([*members, *others], key=lambda member: order.index(member.objective))
     of_one_training(members)
     of_one_protocol(members, preset.curve)
+    kept = {} if earlier is None else earlier.grids
     grids: dict[str, Path] = {}
     for member in members if preset.draws is None else ():
         found = RunDir(folder / member.name).all_grids()
-        if member.state in MEASURED and found:
-            grids.setdefault(member.objective, found[max(found)])
-    grids = {**({} if earlier is None else earlier.grids), **grids}
+        before = kept.get(member.objective) if member.name in there else None
+        if member.state in MEASURED and (grid := found[max(found)] if found else before):
+            grids.setdefault(member.objective, grid)
     return BenchmarkRecord(name, preset.summary, preset.measure, preset.curve, members, grids)
 
 

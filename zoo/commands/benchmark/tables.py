@@ -26,8 +26,9 @@ from zoo.runs.text import duration, lined_up, number
 CLOCK_TITLES = {"images_seen": "images", "generator_steps": "updates of G", "seconds": "wall time"}
 #: What `paced` did, in words.
 PACE = (
-    "Wall time is of the machine of these runs, at each objective's pace where least else slowed it down: the lower "
-    "quartile of the stretches from one evaluation to the next, of its fastest run."
+    "Wall time is of the hardware that stands under costs (clouds give one name to processors of different speeds), at "
+    "each objective's pace where least else slowed it down: the lower quartile of the stretches from one evaluation to "
+    "the next, of its fastest run."
 )
 
 
@@ -104,7 +105,7 @@ def at_equal_cost(record: BenchmarkRecord) -> Table:
     if "seconds" not in clocks_of(record):
         note += f"Wall time is left out: these runs are of several machines ({'; '.join(machines(record))})."
     elif is_search(record):
-        note += "Wall time is of the machine of these runs, and of whatever else ran beside them."
+        note += "Wall time is of the hardware that stands under costs, and of whatever else ran beside."
     else:
         note += PACE + shared_gpu(record)
     return Table("At equal cost", note, ("objective", *titles), rows if clocks else [])
