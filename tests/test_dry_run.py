@@ -16,6 +16,7 @@ from zoo.data.growing import GrowingStream, pyramid
 from zoo.errors import UsageError
 from zoo.experiments import cgan, dcgan, gan
 from zoo.experiments.infogan import predict_codes
+from zoo.models.infogan import InfoGAN
 from zoo.nn.schedules import GrowthSchedule
 from zoo.training import dry_run, reproduce
 from zoo.training.forecast import Forecast, Phase, Turns, cache_lines, phases_of, times
@@ -262,7 +263,7 @@ def test_papers_measure_and_start_on_images_that_are_decoded_on_the_fly(folder: 
         for on_the_fly in (False, True)
     )
     assert torch.equal(torch.cat([*in_blocks(fly, 7)]), kept)
-    infogan, gan = small_model("infogan"), small_model("gan")
+    infogan, gan = InfoGAN(), small_model("gan")
     codes = [predict_codes(infogan, images, reference=images, block=8) for images in (kept, fly)]  # type: ignore[arg-type]
     assert torch.equal(*codes)
     biases = []

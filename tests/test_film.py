@@ -207,6 +207,6 @@ def test_styles_and_codes_in_motion_begin_with_the_picture() -> None:
     torch.testing.assert_close(first, still.clamp(-1, 1), atol=1e-4, rtol=1e-4)
     names, images = code_loop(small_model("infogan").eval(), rows=2, frames=4, seed=0)
     assert names == ["c1", "c2", "c3"]
-    assert images.shape == (4, 2, 3, 1, 28, 28)
+    assert images.shape == (4, 2, 3, 1, 32, 32)
     torch.testing.assert_close(images[0, :, 1], images[2, :, 1])  # 0 on the way there and back
     assert not images[1, :, 1].equal(images[3, :, 1])
