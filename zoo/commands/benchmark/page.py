@@ -8,7 +8,7 @@ from pathlib import Path
 
 from zoo.commands.benchmark.cells import direction
 from zoo.commands.benchmark.members import MEASURED
-from zoo.commands.benchmark.record import PLACE, BenchmarkRecord, read_record, shared
+from zoo.commands.benchmark.record import PLACE, BenchmarkRecord, labelled, read_record, shared
 from zoo.commands.benchmark.search import chosen, in_words, is_search, ranged
 from zoo.commands.benchmark.tables import CLOCK_TITLES, clocks_of, short, tables
 from zoo.errors import ZooError
@@ -164,6 +164,8 @@ def findings(record: BenchmarkRecord) -> Iterator[str]:
         yield ranking(record, values, places)
     if mattered := in_words(record):
         yield mattered
+    if conditional := labelled(record):
+        yield f"{', '.join(conditional)}: told the labels of the images, and sampled with labels drawn uniformly."
     bad = {
         state: [m.name for m in record.members if m.state == state]
         for state in ("collapsed", "diverged", "failed", "running", "stopped", "missing", "other settings")

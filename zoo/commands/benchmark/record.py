@@ -15,6 +15,7 @@ from typing import Any
 
 from zoo.commands.benchmark.members import MEASURED, STATES, Outcome
 from zoo.errors import RecordError
+from zoo.metrics.protocol import protocol_hash
 from zoo.runs import schema
 from zoo.runs.command_lines import without_folders
 from zoo.runs.folder import RunDir, replacing, write_atomically
@@ -163,21 +164,46 @@ def shared(member: Outcome, record: Mapping[str, Any]) -> dict[str, str]:
 
 
 def of_one_protocol(members: Sequence[Outcome], curve: str) -> None:
-    """Raises RecordError, naming two members, where protocols of a measure of `test` or of the curves differ."""
+    """Raises RecordError, naming two members, where protocols of a measure of `test` or of the curves differ.
+
+    In more than the labels, that is: those of cGAN's samples are drawn, and other objectives have none.
+    """
     found: dict[str, dict[str, str]] = {}
     for member in members:
         if member.state in MEASURED and member.record is not None:
-            for test in tests_of(member.record).values():
-                for measure, protocol in test["protocols"].items():
-                    found.setdefault(measure, {}).setdefault(protocol, member.name)
-            if curve in member.record["measures"]:
-                key = member.record["measures"][curve]["protocol"]
-                found.setdefault(f"{curve} while training", {}).setdefault(key, member.name)
+            for measure, key in used_protocols(member.record, curve).items():
+                found.setdefault(measure, {}).setdefault(without_labels(member.record, key), member.name)
     for measure, protocols in found.items():
         if len(protocols) > 1:
             told = " and ".join(f"{name} (protocol {protocol})" for protocol, name in protocols.items())
             way = "train" if measure.endswith("while training") else "`zoo test`"
             raise RecordError(f"{measure} of {told} cannot be compared: {way} those runs by one version")
+
+
+def used_protocols(record: Mapping[str, Any], curve: str) -> dict[str, str]:
+    """Hashes of the protocols of a run's figures by measure, and of its curve."""
+    used = {name: key for test in tests_of(record).values() for name, key in test["protocols"].items()}
+    if curve in record["measures"]:
+        used[f"{curve} while training"] = record["measures"][curve]["protocol"]
+    return used
+
+
+def without_labels(record: Mapping[str, Any], key: str) -> str:
+    """The hash that a protocol of a run would have if nobody gave its generator labels."""
+    protocol = record["protocols"].get(key, {})
+    return protocol_hash(without(protocol, "labels")) if "labels" in protocol else key
+
+
+def labelled(record: BenchmarkRecord) -> list[str]:
+    """The objectives whose samples are of drawn labels, each once."""
+    found = [
+        member.objective
+        for member in record.members
+        for test in tests_of(member.record or {}).values()
+        for key in test["protocols"].values()
+        if "labels" in (member.record or {})["protocols"][key]
+    ]
+    return [*dict.fromkeys(found)]
 
 
 def write_record(record: BenchmarkRecord, file: Path) -> None:
