@@ -7,9 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from played_benchmark import PRESET, Place, benchmark_of, column, played
 
-from zoo.commands.benchmark.figures import curves, expected, figures, standings
+from zoo.commands.benchmark.figures import curves, expected, figures, first_rows, standings
 from zoo.commands.benchmark.members import Outcome
 from zoo.commands.benchmark.page import COPIES, captions, findings, page, write
 from zoo.commands.benchmark.record import PLACE, BenchmarkRecord, keep, of_folder, read_record, write_record
@@ -214,6 +215,15 @@ def test_what_is_said_of_a_benchmark_of_which_a_part_was_run() -> None:
         "By fd_lenet at the end of training, r1 comes first of the 2 groups (of 3) that have results so far. At least"
     )
     assert states == "6 of 18 runs were trained to their end; 12 missing."  # a dozen names say no more
+
+
+@pytest.mark.parametrize(("columns", "above"), [(8, 0), (10, 20)])
+def test_the_samples_of_a_grid_are_without_the_classes_above_it(columns: int, above: int) -> None:
+    grid = Image.new("L", (136 * columns + 8, 136 * 8 + 8 + above), 0)
+    grid.paste(255, (0, 0, grid.width, above))
+    found = first_rows(grid)
+    assert found.getextrema() == (0, 0)
+    assert found.height == pytest.approx(136 * 4 + 4, abs=2)
 
 
 def test_a_search_keeps_no_grids(place: Place) -> None:

@@ -249,5 +249,7 @@ def samples(record: BenchmarkRecord) -> Any:
 
 
 def first_rows(grid: Image.Image) -> Image.Image:
-    """The first ROWS of a grid of 8 x 8 images."""
-    return grid.crop((0, 0, grid.width, grid.height * ROWS // 8))
+    """The first ROWS of a grid of 8 rows, without the names of classes above it."""
+    columns = round(8 * grid.width / grid.height)
+    top = grid.height - 8 * grid.width // columns
+    return grid.crop((0, top, grid.width, top + (grid.height - top) * ROWS // 8))
