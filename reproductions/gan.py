@@ -20,9 +20,8 @@ Differences from the paper and from the authors' configuration files
     once from gradients of the same minibatch, latents and dropout mask. The paper's Algorithm 1 alternates:
     `--model.update alternating`.
  2. Duration: the authors stopped by hand and do not report when. The budgets are 500 epochs of 50,000 digits (or of
-    CIFAR-10's 40,000);
-    the run above ended after 150 of them, its log-likelihood still rising: 142 nats after 50, 167 after 100, 174 after
-    150 epochs (samples of another seed than the table's). The study `parzen` goes on to the end.
+    CIFAR-10's 40,000); the run above ended after 150 of them, its log-likelihood still rising: 142 nats after 50, 167
+    after 100, 174 after 150 epochs (samples of another seed than the table's). The study `parzen` goes on to the end.
  3. Batches run through a fresh permutation of the training images in every epoch and may straddle two epochs.
  4. The configurations for CIFAR-10 train on contrast-normalised images, which cannot be undone image by image:
     samples are shown with the mean brightness and contrast of 10,000 training images, where the authors divide each

@@ -1,12 +1,14 @@
 """Members of `zoo benchmark` are measured alike, but for the labels of those that have some."""
 
 import json
+from pathlib import Path
 
 import pytest
+from pages import ROOT
 from played_benchmark import Place
 
 from zoo.commands.benchmark.page import findings
-from zoo.commands.benchmark.record import keep, labelled, read_record, without_labels
+from zoo.commands.benchmark.record import PLACE, keep, labelled, of_one_protocol, read_record, without_labels
 from zoo.data import Digits
 from zoo.errors import RecordError
 from zoo.experiments.suite import EvaluationSettings, Measurement
@@ -30,6 +32,13 @@ def test_every_objective_has_one_protocol_but_for_its_labels() -> None:
     assert len(own) == 2  # cGAN's and that of all others
     assert len(keys) == 1
     assert keys < own
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / PLACE).glob("*.json")), ids=lambda file: file.stem)
+def test_the_committed_members_are_measured_alike(file: Path) -> None:
+    record = read_record(file)
+    of_one_protocol(record.members, record.curve)
+    assert labelled(record) == [name for name in ("cgan",) if name in record.objectives.values()]
 
 
 def test_drawn_labels_alone_keep_no_members_apart(place: Place) -> None:

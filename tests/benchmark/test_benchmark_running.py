@@ -284,6 +284,18 @@ def test_protocols_of_curves_and_other_measures_are_one_each(place: Place) -> No
         place.record()
 
 
+def test_best_and_last_of_one_run_have_one_protocol_too(place: Place) -> None:
+    place.run()
+    run = RunDir(place.folder / "wgan-seed1")
+    result = read_result(run.path)
+    best, last = result["tests"]
+    best = {**best, "protocols": {**best["protocols"], "is_lenet": "0" * 12}}
+    protocols = {**result["protocols"], "0" * 12: {"version": 2}}
+    run.result.write_text(json.dumps({**result, "protocols": protocols, "tests": [best, last]}))
+    with pytest.raises(RecordError, match=r"is_lenet of hinge-seed0 .* and wgan-seed1 .* cannot be compared"):
+        place.record()
+
+
 def test_a_folder_with_other_settings_is_refused_and_shown(place: Place, tmp_path: Path) -> None:
     place.run()
     config = place.folder / "hinge-seed0/config.yaml"

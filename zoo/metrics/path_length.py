@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -22,7 +22,10 @@ FACE = (3 / 8, 7 / 8, 2 / 8, 6 / 8)  # top, bottom, left, right of the paper's c
 
 
 class PerceptualPathLength(Metric):
-    """Mean of d(G(t), G(t + epsilon)) / epsilon^2 over paths, without what lies outside the 1st to 99th percentile."""
+    """Mean of d(G(t), G(t + epsilon)) / epsilon^2 over paths, without what lies outside the 1st to 99th percentile.
+
+    Keyword arguments but `epsilon` are torchmetrics'.
+    """
 
     higher_is_better = False
     is_differentiable = False
@@ -30,8 +33,8 @@ class PerceptualPathLength(Metric):
 
     distances: list[Tensor]
 
-    def __init__(self, *, epsilon: float = EPSILON) -> None:
-        super().__init__()
+    def __init__(self, *, epsilon: float = EPSILON, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
         self.epsilon = epsilon
         self.add_state("distances", [], dist_reduce_fx="cat")
 
@@ -45,16 +48,11 @@ class PerceptualPathLength(Metric):
         """The trimmed mean, float64 []. Raises ValueError without pairs."""
         if isinstance(self.distances, list) and not self.distances:
             raise ValueError("a path length needs at least one pair")
-        return trimmed_mean(dim_zero_cat(self.distances)) / self.epsilon**2
-
-
-def trimmed_mean(values: Tensor) -> Tensor:
-    """The mean of values [n] without what lies outside the 1st to 99th percentile."""
-    values = values.sort().values
-    # The percentiles are order statistics, taken outwards, and belong to what is kept.
-    last = len(values) - 1
-    low, high = int(0.01 * last), -int(-0.99 * last // 1)
-    return values[low : high + 1].mean()
+        values = dim_zero_cat(self.distances).sort().values
+        # The percentiles are order statistics, taken outwards, and belong to what is kept.
+        last = len(values) - 1
+        low, high = int(0.01 * last), -int(-0.99 * last // 1)
+        return values[low : high + 1].mean() / self.epsilon**2
 
 
 def perceptual_path_length(
@@ -87,7 +85,7 @@ def perceptual_path_length(
     if sampling not in ("full", "end") or pairs < 1 or batch < 1:
         raise ValueError(f"sampling is full or end, pairs and batch are positive; got {sampling!r}, {pairs}, {batch}")
     generator = torch.Generator().manual_seed(seed)
-    metric = PerceptualPathLength(epsilon=epsilon)
+    metric = PerceptualPathLength(epsilon=epsilon, sync_on_compute=False)
     with torch.no_grad():
         for start in range(0, pairs, batch):
             n = min(batch, pairs - start)
@@ -98,7 +96,8 @@ def perceptual_path_length(
                 images = synthesize(two_points(ends, t, mapping=mapping, epsilon=epsilon))
                 images = prepare(images, face_crop=face_crop)
                 metric.update(distance(images[:n], images[n:]).cpu())
-    return trimmed_mean(torch.cat(metric.distances)) / epsilon**2  # of this process alone
+    value: Tensor = metric.compute()
+    return value
 
 
 def two_points(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -171,7 +171,7 @@ def of_one_protocol(members: Sequence[Outcome], curve: str) -> None:
     found: dict[str, dict[str, str]] = {}
     for member in members:
         if member.state in MEASURED and member.record is not None:
-            for measure, key in used_protocols(member.record, curve).items():
+            for measure, key in used_protocols(member.record, curve):
                 found.setdefault(measure, {}).setdefault(without_labels(member.record, key), member.name)
     for measure, protocols in found.items():
         if len(protocols) > 1:
@@ -180,12 +180,12 @@ def of_one_protocol(members: Sequence[Outcome], curve: str) -> None:
             raise RecordError(f"{measure} of {told} cannot be compared: {way} those runs by one version")
 
 
-def used_protocols(record: Mapping[str, Any], curve: str) -> dict[str, str]:
-    """Hashes of the protocols of a run's figures by measure, and of its curve."""
-    used = {name: key for test in tests_of(record).values() for name, key in test["protocols"].items()}
+def used_protocols(record: Mapping[str, Any], curve: str) -> Iterator[tuple[str, str]]:
+    """The measures of each `test` of a run, and of its curve, with the hashes of their protocols."""
+    for test in tests_of(record).values():
+        yield from test["protocols"].items()
     if curve in record["measures"]:
-        used[f"{curve} while training"] = record["measures"][curve]["protocol"]
-    return used
+        yield f"{curve} while training", record["measures"][curve]["protocol"]
 
 
 def without_labels(record: Mapping[str, Any], key: str) -> str:
