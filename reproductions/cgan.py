@@ -4,12 +4,16 @@
     python reproductions/cgan.py test --run_dir runs/cgan/mnist/NAME
 
 Reported and reached (written by `python -m zoo results --write`)
-    recipe   measure             reported      best                          last             images     seed  commit   protocol
-    cifar10  fd_efficientnet10k  not reported  342.2 at 696,704              342.2            696,704    0     7132784  d0547c79f296
-    cifar10  is_efficientnet10k  not reported  13.02 +/- 0.49 at 696,704     13.02 +/- 0.49   696,704    0     7132784  d0547c79f296
-    mnist    fd_lenet            not reported  7.432 at 5,000,000            7.432            5,000,000  0     e2b4ce2  0d03e053dbde
-    mnist    is_lenet            not reported  9.728 +/- 0.023 at 5,000,000  9.728 +/- 0.023  5,000,000  0     e2b4ce2  0d03e053dbde
-    mnist    parzen_ll           132 +/- 1.8   185.2 +/- 2.5 at 5,000,000    185.2 +/- 2.5    5,000,000  0     e2b4ce2  290c7faeaaf2
+    With a reported figure
+    recipe  measure    reported     best                        last           images     seed  commit   protocol
+    mnist   parzen_ll  132 +/- 1.8  185.2 +/- 2.5 at 5,000,000  185.2 +/- 2.5  5,000,000  0     e2b4ce2  290c7faeaaf2
+
+    Without a reported figure
+    recipe   measure             best                          last             images     seed  commit   protocol
+    cifar10  fd_efficientnet10k  342.2 at 696,704              342.2            696,704    0     7132784  d0547c79f296
+    cifar10  is_efficientnet10k  13.02 +/- 0.49 at 696,704     13.02 +/- 0.49   696,704    0     7132784  d0547c79f296
+    mnist    fd_lenet            7.432 at 5,000,000            7.432            5,000,000  0     e2b4ce2  0d03e053dbde
+    mnist    is_lenet            9.728 +/- 0.023 at 5,000,000  9.728 +/- 0.023  5,000,000  0     e2b4ce2  0d03e053dbde
 End of the table
 
 The authors released no code, and the paper leaves much open.

@@ -5,14 +5,18 @@
     python reproductions/gan.py study --name parzen --data_dir DIR     (table 1 over seeds, and what decides it)
 
 Reported and reached (written by `python -m zoo results --write`)
-    recipe    measure             reported      best                          last             images     seed  commit   protocol
-    celeba64  fd_efficientnet10k  not reported  616.2 at 1,000,000            627.1            1,500,000  0     cff505c  be99dc2702b4
-    celeba64  is_efficientnet10k  not reported  4.083 +/- 0.083 at 1,000,000  4.26 +/- 0.082   1,500,000  0     cff505c  be99dc2702b4
-    cifar10   fd_efficientnet10k  not reported  815.7 at 1,500,000            815.7            1,500,000  0     d7011ac  e37ed0e8a352
-    cifar10   is_efficientnet10k  not reported  4.679 +/- 0.071 at 1,500,000  4.679 +/- 0.071  1,500,000  0     d7011ac  e37ed0e8a352
-    mnist     fd_lenet            not reported  10.19 at 7,500,000            10.19            7,500,000  0     91a2008  a98a63801796
-    mnist     is_lenet            not reported  8.61 +/- 0.067 at 7,500,000   8.61 +/- 0.067   7,500,000  0     91a2008  a98a63801796
-    mnist     parzen_ll           225 +/- 2     172.4 +/- 1.4 at 7,500,000    172.4 +/- 1.4    7,500,000  0     91a2008  f51cf66ef2ab
+    With a reported figure
+    recipe  measure    reported   best                        last           images     seed  commit   protocol
+    mnist   parzen_ll  225 +/- 2  172.4 +/- 1.4 at 7,500,000  172.4 +/- 1.4  7,500,000  0     91a2008  f51cf66ef2ab
+
+    Without a reported figure
+    recipe    measure             best                          last             images     seed  commit   protocol
+    celeba64  fd_efficientnet10k  616.2 at 1,000,000            627.1            1,500,000  0     cff505c  be99dc2702b4
+    celeba64  is_efficientnet10k  4.083 +/- 0.083 at 1,000,000  4.26 +/- 0.082   1,500,000  0     cff505c  be99dc2702b4
+    cifar10   fd_efficientnet10k  815.7 at 1,500,000            815.7            1,500,000  0     d7011ac  e37ed0e8a352
+    cifar10   is_efficientnet10k  4.679 +/- 0.071 at 1,500,000  4.679 +/- 0.071  1,500,000  0     d7011ac  e37ed0e8a352
+    mnist     fd_lenet            10.19 at 7,500,000            10.19            7,500,000  0     91a2008  a98a63801796
+    mnist     is_lenet            8.61 +/- 0.067 at 7,500,000   8.61 +/- 0.067   7,500,000  0     91a2008  a98a63801796
 End of the table
 
 Differences from the paper and from the authors' configuration files

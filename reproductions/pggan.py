@@ -5,13 +5,14 @@
     python reproductions/pggan.py study --name table1_small --data_dir DIR     (table 1 scaled down to 32x32)
 
 Reported and reached (written by `python -m zoo results --write`)
-    recipe    measure             reported      best                        last             images   seed  commit   protocol
-    celeba64  fd_efficientnet10k  not reported  204.6 at 269,408            204.6            269,408  0     7132784  5c648f0cf93a
-    celeba64  is_efficientnet10k  not reported  2.9 +/- 0.07 at 269,408     2.9 +/- 0.07     269,408  0     7132784  5c648f0cf93a
-    cifar10   fd_efficientnet10k  not reported  439.8 at 178,096            439.8            178,096  0     8f676c9  99e57cdb8755
-    cifar10   is_efficientnet10k  not reported  7.461 +/- 0.21 at 178,096   7.461 +/- 0.21   178,096  0     8f676c9  99e57cdb8755
-    mnist     fd_lenet            not reported  5.219 at 600,000            5.219            600,000  0     552ff50  604274c14ab4
-    mnist     is_lenet            not reported  8.569 +/- 0.095 at 600,000  8.569 +/- 0.095  600,000  0     552ff50  604274c14ab4
+    Without a reported figure
+    recipe    measure             best                        last             images   seed  commit   protocol
+    celeba64  fd_efficientnet10k  204.6 at 269,408            204.6            269,408  0     7132784  5c648f0cf93a
+    celeba64  is_efficientnet10k  2.9 +/- 0.07 at 269,408     2.9 +/- 0.07     269,408  0     7132784  5c648f0cf93a
+    cifar10   fd_efficientnet10k  439.8 at 178,096            439.8            178,096  0     8f676c9  99e57cdb8755
+    cifar10   is_efficientnet10k  7.461 +/- 0.21 at 178,096   7.461 +/- 0.21   178,096  0     8f676c9  99e57cdb8755
+    mnist     fd_lenet            5.219 at 600,000            5.219            600,000  0     552ff50  604274c14ab4
+    mnist     is_lenet            8.569 +/- 0.095 at 600,000  8.569 +/- 0.095  600,000  0     552ff50  604274c14ab4
 End of the table
 
 Reported: CIFAR-10 Inception score 8.80 +/- 0.05 without labels, the best run; 8.56 +/- 0.06 is recalled as the mean of

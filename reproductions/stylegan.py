@@ -7,17 +7,18 @@
     python reproductions/stylegan.py study --name finetune_colour --data_dir DIR  (from faces to 300 photographs of cars)
 
 Reported and reached (written by `python -m zoo results --write`)
-    recipe                 measure                            reported      best                        last             images   seed  commit                     protocol
-    celeba64               fd_efficientnet10k                 not reported  107.2 at 116,536            107.2            116,536  0     f95cf41                    711e97e2008f
-    celeba64               is_efficientnet10k                 not reported  2.879 +/- 0.052 at 116,536  2.879 +/- 0.052  116,536  0     f95cf41                    711e97e2008f
-    cifar10                fd_efficientnet10k                 not reported  238.8 at 142,000            238.8            142,000  0     f95cf41                    b2471728aa58
-    cifar10                is_efficientnet10k                 not reported  23.12 +/- 0.71 at 142,000   23.12 +/- 0.71   142,000  0     f95cf41                    b2471728aa58
-    mnist                  fd_lenet                           not reported  46.3 at 480,000             46.3             480,000  0     ef68680                    d11d961ea6d8
-    mnist                  is_lenet                           not reported  8.293 +/- 0.12 at 480,000   8.293 +/- 0.12   480,000  0     ef68680                    d11d961ea6d8
-    study finetune_colour  share_of_images_scratch-augmented  not reported                              0.5                       0-2   9a8b3cd, 9aeafdf, d59d3ea
-    study finetune_colour  share_of_images_finetuned          not reported                              0.7507                    0-2   9a8b3cd, 9aeafdf, d59d3ea
-    study finetune_colour  share_of_images_freeze-1           not reported                              0.5                       0-2   9a8b3cd, 9aeafdf, d59d3ea
-    study finetune_colour  share_of_images_augmented          not reported                              0.5                       0-2   9a8b3cd, 9aeafdf, d59d3ea
+    Without a reported figure
+    recipe                 measure                            best                        last             images   seed  commit                     protocol
+    celeba64               fd_efficientnet10k                 107.2 at 116,536            107.2            116,536  0     f95cf41                    711e97e2008f
+    celeba64               is_efficientnet10k                 2.879 +/- 0.052 at 116,536  2.879 +/- 0.052  116,536  0     f95cf41                    711e97e2008f
+    cifar10                fd_efficientnet10k                 238.8 at 142,000            238.8            142,000  0     f95cf41                    b2471728aa58
+    cifar10                is_efficientnet10k                 23.12 +/- 0.71 at 142,000   23.12 +/- 0.71   142,000  0     f95cf41                    b2471728aa58
+    mnist                  fd_lenet                           46.3 at 480,000             46.3             480,000  0     ef68680                    d11d961ea6d8
+    mnist                  is_lenet                           8.293 +/- 0.12 at 480,000   8.293 +/- 0.12   480,000  0     ef68680                    d11d961ea6d8
+    study finetune_colour  share_of_images_scratch-augmented                              0.5                       0-2   9a8b3cd, 9aeafdf, d59d3ea
+    study finetune_colour  share_of_images_finetuned                                      0.7507                    0-2   9a8b3cd, 9aeafdf, d59d3ea
+    study finetune_colour  share_of_images_freeze-1                                       0.5                       0-2   9a8b3cd, 9aeafdf, d59d3ea
+    study finetune_colour  share_of_images_augmented                                      0.5                       0-2   9a8b3cd, 9aeafdf, d59d3ea
 End of the table
 
 Reported (table 1, 1024x1024, lowest FID of 50,000 samples over the training): FFHQ rows A to F 8.04, 5.25, 4.85, 4.88,

@@ -6,19 +6,20 @@
     python reproductions/wgan.py study --name mnist --data_dir DIR   (figures 3 and 4, on MNIST)
 
 Reported and reached (written by `python -m zoo results --write`)
-    recipe        measure                          reported      best                          last            images     seed  commit   protocol
-    celeba        fd_efficientnet10k               not reported  137.1 at 2,400,000            142             2,581,504  0     7132784  c2fd6c961221
-    celeba        is_efficientnet10k               not reported  2.459 +/- 0.077 at 2,400,000  2.435 +/- 0.06  2,581,504  0     7132784  c2fd6c961221
-    cifar10       fd_efficientnet10k               not reported  385.5 at 1,250,016            393.5           1,661,280  0     9c46ee1  38c8a1479903
-    cifar10       is_efficientnet10k               not reported  8.272 +/- 0.24 at 1,250,016   7.75 +/- 0.21   1,661,280  0     9c46ee1  38c8a1479903
-    mnist, WGAN   fd_lenet                         not reported  56.44                         56.44           3,000,000  0     30f9b0a  fe804a5c1abd
-    mnist, WGAN   is_lenet                         not reported  6.976                         6.976           3,000,000  0     30f9b0a  fe804a5c1abd
-    mnist, WGAN   kd_lenet                         not reported  5.164                         5.164           3,000,000  0     30f9b0a  fe804a5c1abd
-    mnist, WGAN   wasserstein_estimate             not reported  0.03247                       0.03247         3,000,000  0     30f9b0a  d26c38898979
-    mnist, WGAN   wasserstein_spearman_fd_lenet2k  not reported  0.9999                        0.9999          3,000,000  0     30f9b0a  d26c38898979
-    mnist, DCGAN  fd_lenet                         not reported  20.19                         19.14           650,112    0     30f9b0a  fe804a5c1abd
-    mnist, DCGAN  is_lenet                         not reported  7.815                         7.929           650,112    0     30f9b0a  fe804a5c1abd
-    mnist, DCGAN  kd_lenet                         not reported  2.205                         1.921           650,112    0     30f9b0a  fe804a5c1abd
+    Without a reported figure
+    recipe        measure                          best                          last            images     seed  commit   protocol
+    celeba        fd_efficientnet10k               137.1 at 2,400,000            142             2,581,504  0     7132784  c2fd6c961221
+    celeba        is_efficientnet10k               2.459 +/- 0.077 at 2,400,000  2.435 +/- 0.06  2,581,504  0     7132784  c2fd6c961221
+    cifar10       fd_efficientnet10k               385.5 at 1,250,016            393.5           1,661,280  0     9c46ee1  38c8a1479903
+    cifar10       is_efficientnet10k               8.272 +/- 0.24 at 1,250,016   7.75 +/- 0.21   1,661,280  0     9c46ee1  38c8a1479903
+    mnist, WGAN   fd_lenet                         56.44                         56.44           3,000,000  0     30f9b0a  fe804a5c1abd
+    mnist, WGAN   is_lenet                         6.976                         6.976           3,000,000  0     30f9b0a  fe804a5c1abd
+    mnist, WGAN   kd_lenet                         5.164                         5.164           3,000,000  0     30f9b0a  fe804a5c1abd
+    mnist, WGAN   wasserstein_estimate             0.03247                       0.03247         3,000,000  0     30f9b0a  d26c38898979
+    mnist, WGAN   wasserstein_spearman_fd_lenet2k  0.9999                        0.9999          3,000,000  0     30f9b0a  d26c38898979
+    mnist, DCGAN  fd_lenet                         20.19                         19.14           650,112    0     30f9b0a  fe804a5c1abd
+    mnist, DCGAN  is_lenet                         7.815                         7.929           650,112    0     30f9b0a  fe804a5c1abd
+    mnist, DCGAN  kd_lenet                         2.205                         1.921           650,112    0     30f9b0a  fe804a5c1abd
 End of the table
 
 The paper reports no FID, IS or likelihood. Its claims are a curve and pictures: the critic's estimate of the distance

@@ -304,7 +304,7 @@ def test_what_runs_cost() -> None:
     known: Any = {"data": "MNIST", "images": 1_000, "seeds": (0,), "commits": ("abc",), "protocol": "def"}
     row = (Result("gan", "mnist", measure="fd", best=Value(1.0), last=Value(2.0), **known),)
     text = page_tables([row], [run(10.4, 95, []), run(12, 80, []), run(900, 1.2, ["A GPU"])])
-    assert "| mnist | MNIST | fd | not reported | 1 | 2 | 1,000 | 0 | abc | def |" in text
+    assert "| mnist | MNIST | fd | 1 | 2 | 1,000 | 0 | abc | def |" in text
     assert "| mnist | 2 | 1,000 | 10 to 12 | 0:01:20 to 0:01:35 | 32-true | A CPU, 2 cores |" in text
     assert "| mnist | 1 | 1,000 | 900 | 0:00:01 | 32-true | A GPU |" in text
     text = page_tables([row], [run(10, 95, []), run(20, 40, [], "--model.width", "32")])

@@ -8,6 +8,8 @@ from made_runs import make_run
 from zoo.commands.results.keep import keep
 from zoo.commands.results.results import Result, Value, data_of, of_study, options_of_study, reached_by, results
 from zoo.commands.results.tables import (
+    WITH,
+    WITHOUT,
     Line,
     arm_tables,
     by_paper,
@@ -17,6 +19,7 @@ from zoo.commands.results.tables import (
     in_few_words,
     of_paper,
     page_tables,
+    plain_table,
     short_table,
 )
 from zoo.errors import RecordError, ZooError
@@ -224,6 +227,22 @@ def test_readme_shows_the_distance_of_the_first_image_run_of_a_paper_without_fig
     assert for_readme([], [unknown], RECIPES) == [unknown]
 
 
+def test_rows_with_a_reported_figure_stand_apart_from_those_without(tmp_path: Path) -> None:
+    """In every kind of document."""
+    rows = [reached_row("digits", "fd_lenet"), reached_row("faces", "parzen_ll", "225"), not_run_row("towers")]
+    long = of_paper(rows, [], RECIPES, page=tmp_path / "none.md")
+    for text in (page_tables(rows, []), short_table(rows), long, plain_table(rows), by_paper(rows)):
+        beside, _, own = text.partition(WITHOUT)
+        assert beside.index(WITH) < beside.index("225")
+        assert "7.9" in beside
+        assert "digits" not in beside
+        assert "reported" not in own
+        assert "digits" in own
+        assert not {"faces", "towers"} & set(own.partition("\n- `")[0].split())
+    for only, other in (([rows[0]], WITH), (rows[1:], WITHOUT)):
+        assert other not in page_tables(only, [])
+
+
 def test_the_terminal_shows_whose_figures_they_are() -> None:
     dcgan = reached_row("digits", "fd_lenet", paper="dcgan")
     shown = by_paper([reached_row("digits", "is_lenet"), reached_row("digits", "kd_lenet"), dcgan]).splitlines()
@@ -235,14 +254,14 @@ def test_the_terminal_shows_whose_figures_they_are() -> None:
 def test_the_short_table_names_what_was_set_and_the_long_one_explains_its_recipes(tmp_path: Path) -> None:
     row = reached_row("digits, narrow", "fd_lenet", settings=" --model.width 32", command="x.py study --name n")
     line = short_table([row]).strip().splitlines()[-1]
-    assert line == "| gan | digits, narrow `--model.width 32` | fd_lenet | not reported | 1 | 2 | 3 | 0 | def |"
+    assert line == "| gan | digits, narrow `--model.width 32` | fd_lenet | 1 | 2 | 3 | 0 | def |"
     section = of_paper([row, row], [not_run_row("faces")], RECIPES, page=tmp_path / "gan.md")
     shown, _, folded = section.partition("<details>")
-    assert shown.startswith("## gan\n\n| paper | data |")
+    assert shown.startswith(f"## gan\n\n{WITHOUT}:\n\n| recipe | data |")
     assert shown.count("| abc | def | `x.py study --name n` |") == 2
     assert shown.endswith("|\n\n- `digits`: some digits.\n\n")  # and no link to a page that is not there
     assert "not run" not in shown
-    assert "| gan |  | faces | is50k | 7.9 | not run | not run |" in folded
+    assert "| faces |  | is50k | 7.9 | not run | not run |" in folded
     (tmp_path / "gan.md").touch()
     section = of_paper([row], [], RECIPES, page=tmp_path / "gan.md")
     assert section.endswith("- More in [gan.md](gan.md#reported-and-reached).\n\n")

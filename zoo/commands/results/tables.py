@@ -1,6 +1,6 @@
 """What README, the pages in docs/, the scripts and the terminal say of runs: which results, and in what tables."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, groupby
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,8 @@ from zoo.runs.text import duration, lined_up, number
 Line = tuple[Result, ...]  # of a table: one result, or all of a recipe that were not run
 HEAD = ("recipe", "measure", "reported", "best", "last", "images", "seed", "commit", "protocol")
 VALUES = (HEAD[0], "data", *HEAD[1:])
+LONG = (*VALUES, "command")  # of docs/results.md
+WITH, WITHOUT = "With a reported figure", "Without a reported figure"
 COSTS = ("recipe", "runs", "images", "images/s", "wall time", "precision", "hardware")
 NOT_A_COST = ("--images", "--trainer.precision", "--model.architecture_seed")  # have columns, or are averaged over
 SHORT = 50  # letters of settings in a cell of README's table
@@ -38,6 +40,17 @@ def cells(line: Line) -> tuple[str, ...]:
         ", ".join(first.commits),
         first.protocol or "",
     )
+
+
+def with_data(line: Line) -> tuple[str, ...]:
+    """A line in the order of VALUES."""
+    recipe, *rest = cells(line)
+    return (recipe, line[0].data, *rest)
+
+
+def with_command(line: Line) -> tuple[str, ...]:
+    """A line in the order of LONG."""
+    return (*with_data(line), f"`{line[0].command}`" if line[0].command else "")
 
 
 def name_of(result: Result) -> str:
@@ -71,11 +84,41 @@ def span_of_seeds(seeds: Sequence[int]) -> str:
 # Tables: plain text, Markdown.
 
 
+def apart(
+    head: Sequence[str], table: Sequence[Line], row: Callable[[Line], Sequence[str]]
+) -> Iterator[tuple[str, list[str], list[list[str]]]]:
+    """A title, the head and the rows of the lines with a reported figure, then of those without, if there are any.
+
+    Args:
+        head: names of the columns, among them "reported", which the second table lacks.
+        table: the lines.
+        row: a line in the order of `head`.
+    """
+    at = head.index("reported")
+    for title, of_paper in ((WITH, True), (WITHOUT, False)):
+        rows = [list(row(line)) for line in table if (line[0].reported is not None) == of_paper]
+        names = list(head)
+        if not of_paper:
+            for cut in (names, *rows):
+                del cut[at]
+        if rows:
+            yield title, names, rows
+
+
+def markdown_apart(head: Sequence[str], table: Sequence[Line], row: Callable[[Line], Sequence[str]]) -> str:
+    """The tables of `apart` as Markdown, each below its title."""
+    return "\n".join(f"{title}:\n\n{markdown(names, rows)}" for title, names, rows in apart(head, table, row))
+
+
 def plain_table(table: Sequence[Line]) -> str:
     """For a docstring: columns lined up by spaces, indented by four."""
     if not table:
         return "    not run\n"
-    return lined_up([HEAD, *map(cells, table)], right=(), indent="    ") + "\n"
+    parts = [
+        f"    {title}\n{lined_up([names, *rows], right=(), indent='    ')}\n"
+        for title, names, rows in apart(HEAD, table, cells)
+    ]
+    return "\n".join(parts)
 
 
 def by_paper(table: Sequence[Line]) -> str:
@@ -92,9 +135,9 @@ def page_tables(table: Sequence[Line], records: Iterable[Mapping[str, Any]]) -> 
         records: of this paper's runs, those of studies too.
     """
     arms = [line[0] for line in table if is_arm(line[0])]
-    values = [(recipe, line[0].data, *rest) for line in table if line[0] not in arms for recipe, *rest in [cells(line)]]
+    values = [line for line in table if line[0] not in arms]
     costs = list(cost_rows(records))
-    parts = [*([markdown(VALUES, values)] if values else []), *arm_tables(arms)]
+    parts = [*([markdown_apart(VALUES, values, with_data)] if values else []), *arm_tables(arms)]
     return "\n" + "\n".join([*parts, markdown(COSTS, costs) if costs else NO_COST]) + "\n"
 
 
@@ -159,20 +202,15 @@ def best_and_last(result: Result) -> str:
     return AND.join(dict.fromkeys(map(shown, values)))
 
 
-def markdown_table(table: Sequence[Line]) -> str:
-    """For docs/results.md. A cell may hold several values, parted by commas."""
-    rows = [(r.paper, r.data, *cells(line), f"`{r.command}`" if r.command else "") for line in table for r in line[:1]]
-    return "\n" + markdown(("paper", "data", *HEAD, "command"), rows) + "\n"
-
-
 def short_table(table: Sequence[Line]) -> str:
     """For README: without data, commit and command; beside the recipe some of what was set, the budget aside."""
-    head = [name for name in HEAD if name != "commit"]
-    rows = []
-    for line in table:
+
+    def row(line: Line) -> tuple[str, ...]:
         recipe, *values, _, protocol = cells(line)
-        rows.append((line[0].paper, recipe + in_few_words(line[0].settings), *values, protocol))
-    return "\n" + markdown(("paper", *head), rows) + "\n"
+        return (line[0].paper, recipe + in_few_words(line[0].settings), *values, protocol)
+
+    head = ("paper", *(name for name in HEAD if name != "commit"))
+    return f"\n{markdown_apart(head, table, row)}\n"
 
 
 def in_few_words(settings: str) -> str:
@@ -187,7 +225,10 @@ def in_few_words(settings: str) -> str:
 
 def in_details(table: Sequence[Line]) -> str:
     """A table that the reader must open."""
-    return f"<details><summary>Reported, not run here</summary>\n{markdown_table(table)}</details>\n\n" if table else ""
+    if not table:
+        return ""
+    rows = markdown(LONG, [with_command(line) for line in table])
+    return f"<details><summary>Reported, not run here</summary>\n\n{rows}\n</details>\n\n"
 
 
 def of_paper(table: Sequence[Line], folded: Sequence[Line], recipes: Mapping[str, Any], *, page: Path) -> str:
@@ -202,7 +243,8 @@ def of_paper(table: Sequence[Line], folded: Sequence[Line], recipes: Mapping[str
     names = dict.fromkeys(line[0].recipe for line in table)
     notes = [f"- `{name}`: {recipes[name].summary}.\n" for name in names if name in recipes and name is not None]
     notes += [f"- More in [{page.name}]({page.name}#reported-and-reached).\n"] if page.is_file() else []
-    return f"## {table[0][0].paper}\n{markdown_table(table)}{''.join(notes)}\n{in_details(folded)}"
+    shown = markdown_apart(LONG, table, with_command)
+    return f"## {table[0][0].paper}\n\n{shown}\n{''.join(notes)}\n{in_details(folded)}"
 
 
 # Which results.
