@@ -19,6 +19,8 @@ Reported and reached (written by `python -m zoo results --write`)
     mnist                is_lenet                                    7.616 +/- 0.062 at 2,000,000   7.616 +/- 0.062   2,000,000    0     bd2b872           cacc23a6fcf9
     stacked              fd_resnet26k                                0.01961 at 2,500,032           0.01961           2,500,032    0     a3633f0           79ea758c9a4c
     stacked              is_resnet26k                                1.272 +/- 0.0047 at 2,500,032  1.272 +/- 0.0047  2,500,032    0     a3633f0           79ea758c9a4c
+    stacked              modes26k                                    1000 at 2,500,032              1000              2,500,032    0     a3633f0           976911b8ecb4
+    stacked              modes_kl26k                                 0.03529 at 2,500,032           0.03529           2,500,032    0     a3633f0           976911b8ecb4
     digits_random_gan    fd_lenet                                    552.4 +/- 250                  552.4 +/- 250     32,000       0     66115e2, a436474  27eac9485077
     digits_random_gan    fd_lenet                                    518.2 +/- 210                  518.2 +/- 210     32,000       0     a436474           e460d31d8cb1
     digits_random_gan    is_lenet                                    2.039 +/- 1.5                  2.039 +/- 1.5     32,000       0     66115e2, a436474  27eac9485077

@@ -155,6 +155,8 @@ def test_results_show_the_figures_that_runs_are_compared_by() -> None:
     shown = [row("mnist", "fd_lenet"), row("mnist", "parzen_ll", "225"), row("ring", "modes")]
     hidden = [row("mnist", "kd_lenet"), row("mnist, wide", "fd_lenet"), row("ring", "critic_gradient_norm")]
     assert for_results([*shown[:2], *hidden, shown[2]]) == shown
+    stacked = [row("stacked", measure) for measure in ("fd_resnet26k", "modes26k", "modes_kl26k")]
+    assert for_results([*stacked, row("stacked", "recall_resnet26k")]) == stacked
 
 
 def test_arms_of_a_study_stand_below_one_another_and_are_short_in_the_script() -> None:

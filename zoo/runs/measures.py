@@ -27,7 +27,7 @@ class Measure:
         error: ending of the value that is its standard deviation or standard error, or "".
         over: what that error is over.
         names: a regular expression of the whole names of a family.
-        compares: "distance" (of Frechet) or "score": what runs on images are compared by.
+        compares: "distance" (of Frechet), "score" or "modes": what runs on images are compared by.
         of_pixels: whether it looks at the images themselves.
         settings: values that it was taken with, such as a bandwidth; they claim nothing.
         secondary: tables leave it out, such as a value on validation data.
@@ -39,7 +39,7 @@ class Measure:
     error: str = ""
     over: str = ""
     names: str = ""
-    compares: Literal["distance", "score", ""] = ""
+    compares: Literal["distance", "score", "modes", ""] = ""
     of_pixels: bool = False
     settings: tuple[str, ...] = ()
     secondary: bool = False
@@ -92,8 +92,22 @@ SHARED = (
     Measure("ms_ssim", "lower", "MS-SSIM of pairs of fakes", names=of_pixels("ms_ssim"), of_pixels=True),
     Measure("ndb", "lower", "share of statistically different bins", names=of_pixels("ndb"), of_pixels=True),
     Measure("ndb_jsd", "lower", "divergence of the bins", names=of_pixels("ndb_jsd"), of_pixels=True),
-    Measure("modes", "higher", "modes of 1,000 that samples show", names=of_pixels("modes"), of_pixels=True),
-    Measure("modes_kl", "lower", "divergence of these from uniform", names=of_pixels("modes_kl"), of_pixels=True),
+    Measure(
+        "modes",
+        "higher",
+        "modes of 1,000 that samples show",
+        names=of_pixels("modes"),
+        of_pixels=True,
+        compares="modes",
+    ),
+    Measure(
+        "modes_kl",
+        "lower",
+        "divergence of these from uniform",
+        names=of_pixels("modes_kl"),
+        of_pixels=True,
+        compares="modes",
+    ),
     Measure("nn_pixel_ratio", "neither", "as nn_ratio, in pixels", names=of_pixels("nn_pixel_ratio"), of_pixels=True),
     Measure(
         "parzen_ll",
@@ -168,8 +182,8 @@ class Measures:
         found = self.find(name)
         return found is not None and (found.attached or found.measure.secondary)
 
-    def compared_by(self, name: str) -> Literal["distance", "score", ""]:
-        """Whether a value is the distance or the score that runs on images are compared by."""
+    def compared_by(self, name: str) -> Literal["distance", "score", "modes", ""]:
+        """Whether a value is the distance, the score or the modes that runs on images are compared by."""
         found = self.find(name)
         return found.measure.compares if found and not found.attached else ""
 

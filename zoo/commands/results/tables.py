@@ -272,7 +272,7 @@ def for_readme(reached: Sequence[Line], missing: Sequence[Line], recipes: Mappin
 def for_results(table: Sequence[Line]) -> list[Line]:
     """What docs/results.md and the script show of a paper's results; its page has all.
 
-    The reported, and the distance and the score of all images.
+    The reported, and the distance and the score of all images, of stacked digits the modes too.
 
     Of a recipe without either (points in the plane, or in a study's variants alone) all but what merely describes;
     of a study's variants of a recipe that is shown, the reported alone.
@@ -286,7 +286,7 @@ def for_results(table: Sequence[Line]) -> list[Line]:
 
 
 def compared_by(result: Result) -> str:
-    """Whether a result is the "distance" or the "score" that runs on images are compared by."""
+    """Whether a result is the "distance", the "score" or the "modes" that runs on images are compared by."""
     return MEASURES.compared_by(result.measure or "")
 
 
