@@ -26,7 +26,7 @@ from zoo.commands.benchmark.search import (
 from zoo.commands.benchmark.tables import as_text, at_equal_cost, beats, costs, reached, tables
 from zoo.errors import RecordError
 from zoo.runs.record import read_result
-from zoo.runs.statistics import rank_correlation
+from zoo.runs.statistics import Interval, rank_correlation
 from zoo.training.benchmark import entries
 
 # Tables.
@@ -126,6 +126,8 @@ def test_the_settings_of_a_search() -> None:
     (_, lr, weight), (_, other, none) = what_matters(record).rows
     assert (lr, weight, none) == ("1 [1, 1]", "-1 [-1, -1]", "")
     assert other == correlation(rank_correlation(range(1, 7), values))
+    assert correlation(Interval(0.549, 0.00287, 0.855)) == "0.55 [0.003, 0.85]"  # away from 0, as is said of it
+    assert correlation(Interval(0.536, 0.0, -0.0)) == "0.54 [0, 0]"
     assert in_words(record).startswith("Larger lr came out worse for r1; larger weight came out better for r1: these")
     assert not what_matters(benchmark_of(*members[:8])).rows  # of four runs a correlation says nothing
     assert not best_settings(benchmark_of(*(replace(member, settings={}) for member in members))).rows

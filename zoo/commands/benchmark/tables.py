@@ -76,7 +76,7 @@ def reached(record: BenchmarkRecord) -> Table:
         "Best: the checkpoint that the small evaluation while training chose, by the full one, on other latents. Mean "
         "+/- standard deviation are over the runs that did not diverge; the interquartile mean (IQM) and the rank by "
         "it count those that did as the worst, with 95 % bootstrap intervals over seeds. Of few seeds these "
-        "are too narrow: of normal values, 74 % of the intervals of three and 91 % of those of five hold the true one."
+        "are too narrow: of normal values, 75 % of the intervals of three and 90 % of those of five hold the true one."
     )
     head = ("objective", "runs", "best", "last", "IQM of last", "rank")
     return Table(f"{record.measure} ({direction(record.measure)} is better)", note, head, rows)
