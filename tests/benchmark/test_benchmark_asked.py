@@ -66,6 +66,7 @@ def test_settings_of_an_objective_that_do_nothing_under_what_is_varied_are_none_
         (["--images", "9", "--model.n_critic", "1"], "--model.n_critic is each member's own"),
         (["--seed_everything", "3"], "--seed_everything is each member's own: --preset, --seeds"),
         (["--model.objective=r1"], "--model.objective is each member's own"),
+        (["hinge"], "'hinge' is no option: those of `zoo fit`, for every member, follow --"),
     ],
 )
 def test_options_that_members_have_values_of_their_own_for_are_refused(

@@ -175,6 +175,16 @@ def test_figures_of_a_benchmark_of_which_nothing_was_measured_yet() -> None:
     assert [name for name, _ in figures(benchmark_of(*equal))] == ["curves"]
 
 
+def test_the_page_names_no_figure_that_was_not_drawn() -> None:
+    """Of runs that were measured at their end alone there are no curves."""
+    members = [
+        replace(member, curve={name: [0.0, end] for name, (*_, end) in member.curve.items()})
+        for member in played("r1", [5.0, 6.0])
+    ]
+    record = benchmark_of(*members)
+    assert [name for name, _ in figures(record)] == [name for name, _ in captions(record)] == ["heat"]
+
+
 def test_a_mean_curve_goes_on_where_one_seed_diverged() -> None:
     figure = curves(benchmark_of(*played("r1", [5.0, 6.0, None])))
     (line,) = figure.axes[0].lines

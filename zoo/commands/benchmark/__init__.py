@@ -245,7 +245,9 @@ def varied(texts: Sequence[str]) -> dict[str, list[str]]:
 
 
 def refuse_own(options: Sequence[str], members: Sequence[Entry], preset: Preset) -> None:
-    """Raises UsageError for an option of all members that some have a value of their own for."""
+    """Raises UsageError for an option of all members that some have a value of their own for, and for what is none."""
+    if options and not options[0].startswith("-"):
+        raise UsageError(f"{options[0]!r} is no option: those of `zoo fit`, for every member, follow --")
     for option in (option.partition("=")[0] for option in options):
         if option in ("--recipe", "--seed_everything", "--run_dir", "--model.objective"):
             raise UsageError(f"{option} is each member's own: --preset, --seeds, --run_dir and --objectives choose it")
