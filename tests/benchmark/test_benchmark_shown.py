@@ -26,7 +26,7 @@ from zoo.commands.benchmark.search import (
 from zoo.commands.benchmark.tables import as_text, at_equal_cost, beats, costs, reached, tables
 from zoo.errors import RecordError
 from zoo.runs.record import read_result
-from zoo.runs.statistics import rank_correlation
+from zoo.runs.statistics import Interval, rank_correlation
 from zoo.training.benchmark import entries
 
 # Tables.
@@ -126,6 +126,8 @@ def test_the_settings_of_a_search() -> None:
     (_, lr, weight), (_, other, none) = what_matters(record).rows
     assert (lr, weight, none) == ("1 [1, 1]", "-1 [-1, -1]", "")
     assert other == correlation(rank_correlation(range(1, 7), values))
+    assert correlation(Interval(0.549, 0.00287, 0.855)) == "0.55 [0.003, 0.85]"  # away from 0, as is said of it
+    assert correlation(Interval(0.536, 0.0, -0.0)) == "0.54 [0, 0]"
     assert in_words(record).startswith("Larger lr came out worse for r1; larger weight came out better for r1: these")
     assert not what_matters(benchmark_of(*members[:8])).rows  # of four runs a correlation says nothing
     assert not best_settings(benchmark_of(*(replace(member, settings={}) for member in members))).rows
@@ -171,6 +173,16 @@ def test_figures_of_a_benchmark_of_which_nothing_was_measured_yet() -> None:
     assert list(figures(benchmark_of(*search))) == []
     equal = [replace(member, settings={}) for member in search]
     assert [name for name, _ in figures(benchmark_of(*equal))] == ["curves"]
+
+
+def test_the_page_names_no_figure_that_was_not_drawn() -> None:
+    """Of runs that were measured at their end alone there are no curves."""
+    members = [
+        replace(member, curve={name: [0.0, end] for name, (*_, end) in member.curve.items()})
+        for member in played("r1", [5.0, 6.0])
+    ]
+    record = benchmark_of(*members)
+    assert [name for name, _ in figures(record)] == [name for name, _ in captions(record)] == ["heat"]
 
 
 def test_a_mean_curve_goes_on_where_one_seed_diverged() -> None:

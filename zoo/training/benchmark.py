@@ -14,6 +14,7 @@ from typing import Any
 
 from zoo.errors import UsageError
 from zoo.training.recipes import Lazy
+from zoo.training.signatures import arguments_of, model_of
 from zoo.training.study import Member, Study
 
 PAPER = "benchmark"  # whose recipes the members follow
@@ -84,33 +85,36 @@ def entries(
         vary: values by setting of the model.
 
     Raises:
-        UsageError: an unknown objective, or settings varied that are drawn.
+        UsageError: an unknown objective, or what is varied is no setting of the model, or drawn.
     """
     if unknown := [name for name in objectives if name not in preset.objectives]:
         raise UsageError(f"there is no objective {unknown[0]!r} here: choose from {', '.join(preset.objectives)}")
     vary = vary or {}
     if preset.draws is not None and vary:
         raise UsageError("this preset draws its settings at random: leave --vary out")
+    known = [argument.name for argument in arguments_of(model_of(PAPER)) if argument.name != "objective"]
+    if unknown := [name for name in vary if name not in known]:
+        raise UsageError(f"--vary {unknown[0]}: there is no such setting; choose from {', '.join(known)}")
     found: list[Entry] = []
-    for objective in objectives or preset.default or preset.objectives:
+    for objective in dict.fromkeys(objectives or preset.default or preset.objectives):
         own, marks = preset.objectives[objective], set()
         for values in itertools.product(*vary.values()):
-            varied = with_effect(objective, own, dict(zip(vary, values, strict=True)))
-            mark = "".join(f"-{name}={value}" for name, value in varied.items())
+            varied = dict(zip(vary, values, strict=True))
+            settings = with_effect(objective, {**own, **varied}) if vary else own
+            mark = "".join(f"-{name}={value}" for name, value in varied.items() if name in settings)
             if mark not in marks:
-                found += of_seeds(preset, objective, {**own, **varied}, mark=mark, seeds=seeds or preset.seeds)
+                found += of_seeds(preset, objective, settings, mark=mark, seeds=seeds or preset.seeds)
             marks.add(mark)
     return found
 
 
-def with_effect(objective: str, settings: Settings, varied: Mapping[str, str]) -> dict[str, str]:
-    """What is varied without what does nothing to this objective, whose members would be the same under other names."""
-    if not varied:
-        return {}
+def with_effect(objective: str, settings: Settings) -> Settings:
+    """Settings without those that do nothing to this objective or under another: `fit` refuses an RMSProp's betas, and
+    members that differ in nothing else would be the same under other names."""
     from zoo.training.idle import idle  # with torch
 
-    without = {name for name, *_ in idle("benchmark", {**settings, **varied, "objective": objective})}
-    return {name: value for name, value in varied.items() if name not in without}
+    without = {name for name, *_ in idle(PAPER, {**settings, "objective": objective})}
+    return {name: value for name, value in settings.items() if name not in without}
 
 
 def of_seeds(preset: Preset, objective: str, settings: Settings, *, mark: str, seeds: int) -> Iterator[Entry]:

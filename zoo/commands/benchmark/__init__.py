@@ -69,7 +69,7 @@ def run(arguments: argparse.Namespace) -> None:
         preset,
         objectives=arguments.objectives.split(",") if arguments.objectives else (),
         seeds=arguments.seeds,
-        vary=dict(map(varied, arguments.vary)),
+        vary=varied(arguments.vary),
     )
     folder = Path(arguments.run_dir or Path("runs") / PAPER / name).expanduser()
     earlier = earlier_of(arguments.earlier, name, members)
@@ -140,7 +140,8 @@ def run_members(
         the names of those that were to be run.
 
     Raises:
-        UsageError: an unknown member, a folder that holds a run of another, or members of another budget.
+        UsageError: an unknown member, a folder that holds a run of another, members of another budget, or an option
+            that they set themselves.
         RecordError: what lies there was trained or measured otherwise, and cannot be joined.
     """
     from zoo.commands.benchmark.members import MEASURED, other_settings, outcomes
@@ -152,6 +153,8 @@ def run_members(
     chosen = arguments.members.split(",") if arguments.members else list(study_of(preset, members).members)
     if unknown := [member for member in chosen if member not in named]:
         raise UsageError(f"there is no member {unknown[0]!r}: there are {', '.join(named)}")
+    chosen = [*dict.fromkeys(chosen)]  # one that is named twice would meet itself
+    refuse_own(arguments.options, [named[member] for member in chosen], preset)
     for member in chosen:
         run = RunDir(folder / member)
         if run.config.is_file() and (wrong := other_settings(run, named[member])):
@@ -189,7 +192,12 @@ def show(
     keeping: bool,
     earlier: BenchmarkRecord | None = None,
 ) -> BenchmarkRecord:
-    """Prints the tables; writes the record into the benchmark's folder, with `keeping` also to the committed ones."""
+    """Prints the tables; writes the record into the benchmark's folder, with `keeping` also to the committed ones.
+
+    Raises:
+        UsageError: there is nothing to keep.
+        RecordError: what lies there cannot be joined or written.
+    """
     from zoo.commands.benchmark.members import outcomes
     from zoo.commands.benchmark.page import draw
     from zoo.commands.benchmark.record import FILE, keep, of_folder, write_with_grids
@@ -197,7 +205,9 @@ def show(
 
     record = of_folder(folder, name, preset, outcomes(folder, members, preset), earlier=earlier)
     say(as_text(record))
-    if not folder.is_dir():
+    if keeping and not record.ended:
+        raise UsageError(f"there is nothing to keep: no member in {folder} was trained and measured to its end")
+    if not (folder.is_dir() or record.ended):
         return record
     write_with_grids(record, folder / FILE)
     say(f"record  {folder / FILE}")
@@ -223,12 +233,28 @@ def with_batchnorm(preset: Preset) -> Preset:
     )
 
 
-def varied(text: str) -> tuple[str, list[str]]:
-    """The values of --vary NAME=A,B."""
-    name, equals, values = text.partition("=")
-    if not (name and equals and values):
-        raise UsageError(f"--vary {text!r} is not NAME=A,B")
-    return name, values.split(",")
+def varied(texts: Sequence[str]) -> dict[str, list[str]]:
+    """The values of all --vary NAME=A,B, those of one name together."""
+    found: dict[str, list[str]] = {}
+    for text in texts:
+        name, _, values = text.partition("=")
+        if not (name and all(values.split(","))):
+            raise UsageError(f"--vary {text!r} is not NAME=A,B")
+        found.setdefault(name, []).extend(values.split(","))
+    return found
+
+
+def refuse_own(options: Sequence[str], members: Sequence[Entry], preset: Preset) -> None:
+    """Raises UsageError for an option of all members that some have a value of their own for, and for what is none."""
+    if options and not options[0].startswith("-"):
+        raise UsageError(f"{options[0]!r} is no option: those of `zoo fit`, for every member, follow --")
+    for option in (option.partition("=")[0] for option in options):
+        if option in ("--recipe", "--seed_everything", "--run_dir", "--model.objective"):
+            raise UsageError(f"{option} is each member's own: --preset, --seeds, --run_dir and --objectives choose it")
+        name = option.removeprefix("--model.")
+        if name != option and (own := [entry.name for entry in members if name in entry.settings]):
+            way = f"--vary {name}=A,B makes members for other values" if preset.draws is None else "it is drawn"
+            raise UsageError(f"{option} is each member's own, such as {own[0]}'s: {way}")
 
 
 def write_page() -> None:

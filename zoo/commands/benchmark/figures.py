@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from zoo.commands.benchmark.cells import direction, finite
-from zoo.commands.benchmark.members import MEASURED, Outcome, worst
+from zoo.commands.benchmark.cells import direction
+from zoo.commands.benchmark.members import MEASURED, worst
 from zoo.commands.benchmark.pace import paced
 from zoo.commands.benchmark.record import ENDED, BenchmarkRecord
-from zoo.commands.benchmark.search import chosen, is_search, ranged
-from zoo.commands.benchmark.tables import CLOCK_TITLES, clocks_of, short
+from zoo.commands.benchmark.search import chosen, ranged
+from zoo.commands.benchmark.tables import CLOCK_TITLES, clocks_of, figure_names, line_of, short
 from zoo.experiments.measures import measures_of
 from zoo.experiments.pictures.drawing import Array, new_figure
 from zoo.runs.statistics import Interval, best_of, interquartile_mean, rank
@@ -48,19 +48,9 @@ ROWS = 4  # of images that each objective's samples show
 
 def figures(record: BenchmarkRecord) -> Iterator[tuple[str, Any]]:
     """Name and drawing of each figure that there is something for."""
-    measured = any(finite(record.values(label)) for label in record.groups)
-    if is_search(record):
-        if measured:
-            yield "search", search(record)
-            if name := ranged(record):
-                yield "settings", settings(record, name)
-        return
-    if any(line_of(member, clock, record.curve) for member in record.members for clock in clocks_of(record)):
-        yield "curves", curves(record)
-    if measured:
-        yield "heat", heat(record)
-    if record.grids:
-        yield "samples", samples(record)
+    draws = {"search": search, "settings": settings, "curves": curves, "heat": heat, "samples": samples}
+    for name in figure_names(record):
+        yield name, draws[name](record)
 
 
 def style(number: int) -> dict[str, Any]:
@@ -115,16 +105,6 @@ def key(ax: Axes) -> None:
     ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.02), ncols=2, fontsize=9, frameon=False, handlelength=4)
 
 
-def line_of(member: Outcome, clock: str, measure: str) -> tuple[Array, Array] | None:
-    """(clock, measure) of a member's points that are finite and behind the untrained network; None without two."""
-    pairs = zip(member.curve.get(clock, ()), member.curve.get(measure, ()), strict=False)
-    points = [(x, y) for x, y in pairs if x is not None and y is not None and x > 0]
-    if len(points) < 2:
-        return None
-    array = np.array(points, dtype=np.float64)
-    return array[:, 0], array[:, 1]
-
-
 def search(record: BenchmarkRecord) -> Any:
     """The expected best of k runs against k: a panel for each objective with its interval, the others behind it."""
     found = {label: line for label in record.groups if (line := expected(record, label))}
@@ -163,10 +143,10 @@ def expected(record: BenchmarkRecord, label: str) -> list[tuple[int, Interval]]:
     return [(k, best) for k, best in found if np.isfinite(best.value)]
 
 
-def settings(record: BenchmarkRecord, name: str) -> Any:
+def settings(record: BenchmarkRecord) -> Any:
     """What came out at each value of the setting drawn from a range: a panel for each objective, filled where the one
     drawn of a few values has its lowest; a run that diverged stands at the edge."""
-    choice = chosen(record)
+    name, choice = ranged(record) or "", chosen(record)
     found = {label: [m for m in members if m.state in ENDED] for label, members in record.groups.items()}
     values = [m.value(record.measure, "last") for members in found.values() for m in members]
     ends = [value for value in values if value is not None and np.isfinite(value)]

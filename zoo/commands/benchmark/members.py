@@ -106,12 +106,13 @@ def collapsed(record: Mapping[str, Any], curve: Mapping[str, Sequence[float | No
 def other_settings(run: RunDir, entry: Entry) -> list[str]:
     """Names of the settings in which a run is not the member that its folder is named after.
 
-    Values that are varied are texts of a command line: 1e-3 is 0.001 of config.yaml, and true is True.
+    Values that are varied are texts of a command line: 1e-3 is 0.001 of config.yaml, true is True, null is None.
     """
     config = read_settings(run.config)
     model = config.get("model") or {}
     wanted = {"objective": entry.objective, **entry.settings}
-    wrong = [name for name, value in wanted.items() if not alike(str(model.get(name)).lower(), str(value).lower())]
+    texts = {name: "none" if value == "null" else str(value).lower() for name, value in wanted.items()}
+    wrong = [name for name, text in texts.items() if not alike(str(model.get(name)).lower(), text)]
     return wrong + ([] if config.get("seed_everything") == entry.seed else ["seed_everything"])
 
 

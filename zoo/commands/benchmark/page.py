@@ -9,8 +9,8 @@ from pathlib import Path
 from zoo.commands.benchmark.cells import direction
 from zoo.commands.benchmark.members import MEASURED
 from zoo.commands.benchmark.record import PLACE, BenchmarkRecord, labelled, read_record, shared
-from zoo.commands.benchmark.search import chosen, in_words, is_search, ranged
-from zoo.commands.benchmark.tables import CLOCK_TITLES, clocks_of, short, tables
+from zoo.commands.benchmark.search import chosen, in_words, ranged
+from zoo.commands.benchmark.tables import CLOCK_TITLES, clocks_of, figure_names, short, tables
 from zoo.errors import ZooError
 from zoo.runs.folder import write_atomically
 from zoo.runs.statistics import Interval, probability_of_improvement, ranks
@@ -120,40 +120,22 @@ def copy_of(record: BenchmarkRecord) -> str:
 
 def captions(record: BenchmarkRecord) -> Iterator[tuple[str, str]]:
     """Name and caption of each figure."""
-    if is_search(record):
-        yield (
-            "search",
-            (
-                f"{record.measure} of the best of k runs with settings drawn at random, with 95 % intervals. A run "
-                "that diverged counts as its untrained network."
-            ),
-        )
-        if name := ranged(record):
-            which = f", filled where {chosen(record)} has its lowest value" if chosen(record) else ""
-            at_edge = "one that diverged is at the edge"
-            yield "settings", f"What came out at each {name}: a mark for each run{which}; {at_edge}."
-        return
+    setting, choice = ranged(record), chosen(record)
     *first, last = (CLOCK_TITLES[clock] for clock in clocks_of(record))
-    yield (
-        "curves",
-        (
-            f"{record.curve} over {', '.join(first)} and {last}: the mean over the seeds that were trained to their "
-            "end, and from the lowest to the highest of them. Where none was, those that were begun."
-            + (" Wall time is at each objective's undisturbed pace." if "seconds" in clocks_of(record) else "")
-        ),
-    )
-    yield (
-        "heat",
-        (
-            "The interquartile mean of each measure at the end of training, runs that diverged counted as the worst, "
-            "shaded by its rank: dark is better."
-        ),
-    )
-    if record.grids:
-        yield (
-            "samples",
-            "Samples of one seed of each objective at the end, at equal images seen.",
-        )
+    known = {
+        "search": f"{record.measure} of the best of k runs with settings drawn at random, with 95 % intervals. A run "
+        "that diverged counts as its untrained network.",
+        "settings": f"What came out at each {setting}: a mark for each run"
+        + (f", filled where {choice} has its lowest value" if choice else "")
+        + "; one that diverged is at the edge.",
+        "curves": f"{record.curve} over {', '.join(first)} and {last}: the mean over the seeds that were trained to "
+        "their end, and from the lowest to the highest of them. Where none was, those that were begun."
+        + (" Wall time is at each objective's undisturbed pace." if "seconds" in clocks_of(record) else ""),
+        "heat": "The interquartile mean of each measure at the end of training, runs that diverged counted as the "
+        "worst, shaded by its rank: dark is better.",
+        "samples": "Samples of one seed of each objective at the end, at equal images seen.",
+    }
+    yield from ((name, known[name]) for name in figure_names(record))
 
 
 def findings(record: BenchmarkRecord) -> Iterator[str]:

@@ -64,8 +64,10 @@ class Runner:
                     break
                 begun = True
                 say(f"{name}: {words[0]}{' of ' + words[3] if words[0] == 'test' else ''}")
-                if status := self.call(words, log=self.folder / LOGS / f"{name}.log"):
-                    self.note(name, status)
+                log = self.folder / LOGS / f"{name}.log"
+                before = log.stat().st_size if log.is_file() else 0
+                if status := self.call(words, log=log):
+                    self.note(name, status, after=before)
                     break
         return begun
 
@@ -73,14 +75,17 @@ class Runner:
         """The status of one command, its output at the end of the log."""
         return self.children.call(words, log=log, one_thread=self.jobs > 1)
 
-    def note(self, name: str, status: int) -> None:
-        """Says why a member ended, and keeps it, unless it was stopped from outside."""
+    def note(self, name: str, status: int, *, after: int = 0) -> None:
+        """Says why a member ended, and keeps it, unless it was stopped from outside.
+
+        Before `after` bytes its log is of commands that came before.
+        """
         if self.children.stopped:
             return
         if status < 0 or status > 128:
             say(f"{name}: was ended by signal {-status if status < 0 else status - 128}, see {LOGS}/{name}.log")
             return
-        log = (self.folder / LOGS / f"{name}.log").read_bytes()[-100_000:].decode(errors="replace")
+        log = (self.folder / LOGS / f"{name}.log").read_bytes()[after:][-100_000:].decode(errors="replace")
         told = [line.removeprefix("error: ") for line in log.splitlines() if line.startswith("error: ")]
         why = told[-1] if told else f"ended with status {status}, see {LOGS}/{name}.log"
         file = failure_file(self.folder, name)

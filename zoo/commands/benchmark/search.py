@@ -98,8 +98,8 @@ def in_words(record: BenchmarkRecord) -> str:
 
 
 def correlation(found: Interval) -> str:
-    """ "-0.68 [-0.91, -0.2]"."""
-    value, low, high = (f"{round(x, 2) + 0:g}" for x in found)
+    """ "-0.68 [-0.91, -0.2]"; an end beside 0 in as many digits as tell on which side of it."""
+    value, low, high = (f"{round(x, 2) or float(f'{x:.1g}') + 0:g}" for x in found)
     return f"{value} [{low}, {high}]"
 
 

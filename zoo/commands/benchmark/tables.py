@@ -10,11 +10,12 @@ from zoo.commands.benchmark.cells import between, direction, finite, states
 from zoo.commands.benchmark.members import CLOCKS, MEASURED, Outcome, worst
 from zoo.commands.benchmark.pace import on_one_gpu, pace, paced
 from zoo.commands.benchmark.record import BenchmarkRecord
-from zoo.commands.benchmark.search import best_settings, is_search, searched, what_matters
+from zoo.commands.benchmark.search import best_settings, is_search, ranged, searched, what_matters
 from zoo.experiments.measures import measures_of
 from zoo.runs.measures import Better
 from zoo.runs.record import hardware
 from zoo.runs.statistics import (
+    Array,
     bootstrap,
     mean_and_deviation,
     probability_of_improvement,
@@ -76,7 +77,7 @@ def reached(record: BenchmarkRecord) -> Table:
         "Best: the checkpoint that the small evaluation while training chose, by the full one, on other latents. Mean "
         "+/- standard deviation are over the runs that did not diverge; the interquartile mean (IQM) and the rank by "
         "it count those that did as the worst, with 95 % bootstrap intervals over seeds. Of few seeds these "
-        "are too narrow: of normal values, 74 % of the intervals of three and 91 % of those of five hold the true one."
+        "are too narrow: of normal values, 75 % of the intervals of three and 90 % of those of five hold the true one."
     )
     head = ("objective", "runs", "best", "last", "IQM of last", "rank")
     return Table(f"{record.measure} ({direction(record.measure)} is better)", note, head, rows)
@@ -231,3 +232,22 @@ def speed_of(members: Sequence[Outcome], *, disturbed: bool) -> str:
         return f"{sum(speeds) / len(speeds):,.0f}"
     seconds = pace(members)
     return f"{1 / seconds:,.0f}" if seconds else ""
+
+
+def figure_names(record: BenchmarkRecord) -> list[str]:
+    """The figures that there is something for, of figures.py."""
+    measured = any(finite(record.values(label)) for label in record.groups)
+    if is_search(record):
+        return [name for name, there in (("search", measured), ("settings", measured and ranged(record))) if there]
+    lines = any(line_of(member, clock, record.curve) for member in record.members for clock in clocks_of(record))
+    return [name for name, there in (("curves", lines), ("heat", measured), ("samples", record.grids)) if there]
+
+
+def line_of(member: Outcome, clock: str, measure: str) -> tuple[Array, Array] | None:
+    """(clock, measure) of a member's points that are finite and behind the untrained network; None without two."""
+    pairs = zip(member.curve.get(clock, ()), member.curve.get(measure, ()), strict=False)
+    points = [(x, y) for x, y in pairs if x is not None and y is not None and x > 0]
+    if len(points) < 2:
+        return None
+    array = np.array(points, dtype=np.float64)
+    return array[:, 0], array[:, 1]
