@@ -60,9 +60,6 @@ class RandomPixels(ImageDataModule):
         images = torch.randint(256, (10_000, 3, 32, 32), generator=generator, dtype=torch.uint8)
         return ImageArray(images, None, None, "random")
 
-    def _prepared_splits(self) -> tuple[Any, ...]:
-        return ("train",)
-
 
 class Clock(StopAtBudget):
     """Notes the time at the end of each batch, before other callbacks: from end to end, all that a step costs.

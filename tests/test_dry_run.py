@@ -206,7 +206,7 @@ def test_a_large_cache_is_offered_another_way(tmp_path: Path) -> None:
     assert "on_the_fly" not in "\n".join(cache_lines(10**6, tmp_path, lazy=True, fly=False))
 
 
-def test_decoded_on_the_fly_it_is_the_same_training(folder: Path, tmp_path: Path) -> None:
+def test_decoded_on_the_fly_it_is_the_same_training(folder: Path) -> None:
     growth = GrowthSchedule(final=32, start=8, stabilise_images=16, fade_images=16, batch_sizes={8: 8})
     arrays = [
         ImageFolder(root=str(folder), resolution=32, on_the_fly=fly, train_images=32).split("train")

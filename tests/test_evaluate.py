@@ -136,7 +136,7 @@ def test_a_grey_model_is_measured_against_a_folder_of_grey_images(folders, tmp_p
     assert set(json.loads(out.read_text())["values"]) == {"fd_lenet20"}
 
 
-def test_neighbours_are_drawn_out_of_the_images_that_they_are_numbers_of(digits, tmp_path, monkeypatch):
+def test_neighbours_are_drawn_out_of_the_images_that_they_are_numbers_of(digits, tmp_path):
     """Those of a preset's split, not of the training images."""
     for name, part in (("train", digits[:90]), ("test", digits[200:320])):
         folder(tmp_path / "in" / name, part)
@@ -234,7 +234,7 @@ def test_a_file_that_does_not_fit_is_named(folders, spoil, hint):
     assert hint in str(error.value)
 
 
-def test_what_may_be_asked_for_instead(folders, tmp_path, capsys):
+def test_what_may_be_asked_for_instead(folders, capsys):
     damaged(folders[1])
     options = ("--features", "lenet", "--measures", "fd")
     run("--real", folders[0], "--fake", folders[1], "--skip_broken", *options)

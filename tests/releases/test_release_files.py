@@ -218,7 +218,7 @@ def test_names_that_lead_nowhere(releases, tmp_path, monkeypatch):
         zoo.load_pretrained("dcgan.moon")
 
 
-def test_every_paper_goes_through_a_release(tmp_path):
+def test_every_paper_goes_through_a_release():
     """G_ema, buffers beside the networks and odd constructor arguments come back, for all nine."""
     from registry import SMALL, small_model
 
