@@ -148,8 +148,8 @@ def test_turns_of_the_generator_beyond_what_was_simulated() -> None:
 
 
 def test_how_often_things_happen() -> None:
-    def often(every: int | None, budget: int, **more: Any) -> int:
-        return times(every, budget=budget, batch=8, at_start=True, **more)
+    def often(every: int | None, budget: int) -> int:
+        return times(every, budget=budget, batch=8, at_start=True)
 
     assert often(None, 80) == 2  # first and last
     assert often(40, 80) == 3  # 0, 40, 80
