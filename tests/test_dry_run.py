@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from command_line import zoo
 from PIL import Image
 from registry import small_model
 
@@ -18,14 +19,9 @@ from zoo.experiments import cgan, dcgan, gan
 from zoo.experiments.infogan import predict_codes
 from zoo.models.infogan import InfoGAN
 from zoo.nn.schedules import GrowthSchedule
-from zoo.training import dry_run, reproduce
+from zoo.training import dry_run
 from zoo.training.forecast import Forecast, Phase, Turns, cache_lines, phases_of, times
-from zoo.training.scripts import script_of
 from zoo.training.words import Words
-
-
-def zoo(paper: str, *arguments: str) -> None:
-    reproduce(paper, script_of(paper).recipes, arguments=list(arguments))
 
 
 @pytest.fixture

@@ -1,13 +1,14 @@
 """`zoo evaluate` on images in files and on a data set, with networks of this package and of one's own."""
 
 import json
+from functools import partial
 
+import command_line
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from zoo.__main__ import parser
 from zoo.commands.evaluate.command import neighbourhood
 from zoo.commands.evaluate.outcome import Outcome, as_fields, draw_neighbours
 from zoo.data import Digits, ImageFolder
@@ -15,10 +16,7 @@ from zoo.data.arrays import fixed_order
 from zoo.errors import ZooError
 from zoo.metrics import Column, Evaluator, LeNetExtractor
 
-
-def run(*arguments):
-    command = parser().parse_args(["evaluate", *map(str, arguments)])
-    command.run(command)
+run = partial(command_line.run, "evaluate")
 
 
 @pytest.fixture(autouse=True)

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 import torch
+from command_line import run
 from PIL import Image
 from torch import Tensor, nn
 
-from zoo.__main__ import parser
 from zoo.commands.directions import find
 from zoo.commands.project import read_images
 from zoo.data import Digits
@@ -26,11 +26,6 @@ from zoo.experiments.latents.space import space_of
 from zoo.models.cgan import CGAN
 from zoo.models.gan import GAN
 from zoo.releases.find import SHIPPED
-
-
-def run(*arguments: object) -> None:
-    command = parser(str(arguments[0])).parse_args([str(a) for a in arguments])
-    command.run(command)
 
 
 def test_a_digit_in_a_file_is_framed_as_it_is_in_training(tmp_path: Path) -> None:
