@@ -48,9 +48,9 @@ def small_model(paper: str) -> AdversarialModule:
     return MODELS[paper](**SMALL[paper].model)
 
 
-def small_data(paper: str, *, batch_size: int = 8) -> ImageDataModule:
-    """Embedded digits in the module's shape."""
-    return Digits(batch_size=batch_size, train_images=48, **SMALL[paper].data)
+def small_data(paper: str) -> ImageDataModule:
+    """Embedded digits in the module's shape, in batches of 8."""
+    return Digits(batch_size=8, train_images=48, **SMALL[paper].data)
 
 
 def ring() -> ToyPoints:

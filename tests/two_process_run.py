@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from registry import small_data, small_model
 from torch import Tensor, nn
-from toys import ToyData, ToyGAN, fit
+from toys import SGDToy, ToyData, ToyGAN, fit
 
 from zoo.data import Digits
 from zoo.errors import NonFiniteLossError
@@ -41,11 +41,6 @@ def without_dropout(module: GAN) -> GAN:
         if isinstance(layer, nn.Dropout):
             layer.p = 0.0
     return module
-
-
-class SGDToy(ToyGAN):
-    def configure_optimizers(self) -> list[torch.optim.Optimizer]:
-        return [torch.optim.SGD(net.parameters(), lr=0.1) for net in (self.D, self.G)]
 
 
 class NanOnTheLastRank(ToyGAN):
