@@ -150,17 +150,14 @@ def test_settings_without_effect_are_refused(setting: dict[str, Any]) -> None:
         fit(ToyGAN(), images=8, **setting)
 
 
-# 9. fp16 with a gradient penalty gives nan (test_losses.py: it runs in float32); non-finite losses stop the run.
+# 9. fp16 with a gradient penalty gives nan (test_losses.py: in float32 under bf16); non-finite losses stop the run.
 
 
-def test_16_mixed_is_refused_and_penalties_stay_finite_in_bf16() -> None:
-    module = ToyGAN(penalty=10.0)
+def test_16_mixed_is_refused_for_a_trainer_of_ones_own() -> None:
+    module = ToyGAN()
     module.trainer = type("T", (), {"precision": "16-mixed"})()  # Lightning turns 16-mixed into bf16-mixed on a CPU
     with pytest.raises(UnsupportedSettingError, match="bf16-mixed"):
         module.setup("fit")
-    module = ToyGAN(penalty=10.0)
-    fit(module, images=8 * 5, precision="bf16-mixed")
-    assert all(torch.isfinite(p).all() for p in module.parameters())
 
 
 class Exploding(ToyGAN):
