@@ -250,7 +250,7 @@ def feature_maps(resolution: int, *, fmap_base: int, fmap_max: int) -> int:
     1024x1024.) `resolution` 2 gives the width of the dense layers, nf(0) in the authors' numbering.
     """
     stage = resolution.bit_length() - 2
-    return max(1, min(fmap_base // 2**stage, fmap_max))
+    return max(1, min(int(fmap_base / 2**stage), fmap_max))
 
 
 def resolutions(final: int, *, start: int = 4) -> list[int]:
