@@ -36,13 +36,6 @@ def joint_latents(module: AdversarialModule) -> None:
     module.sample_z = sample_z  # type: ignore[method-assign]
 
 
-def without_dropout(module: GAN) -> GAN:
-    for layer in module.modules():
-        if isinstance(layer, nn.Dropout):
-            layer.p = 0.0
-    return module
-
-
 class NanOnTheLastRank(ToyGAN):
     """The loss of one rank is lost at the very step at which losses are looked at."""
 
