@@ -18,7 +18,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from training import batches, by_hand, contest, prepare, table
+from training import add_options, batches, by_hand, contest, prepare, table
 
 from zoo.models.base.module import AdversarialModule
 from zoo.models.trained import FinishedRun
@@ -73,14 +73,10 @@ def critic_updates(
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", metavar="RUN", type=Path)
-    parser.add_argument("--rounds", type=int, default=None, help="default: 6, with --quick 2")
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--clock", choices=("wall", "cpu"), default="wall")
+    add_options(parser, threads=2)
     parser.add_argument("--matmul_precision", choices=("highest", "high", "medium"), default="highest")
     parser.add_argument("--share", type=float, default=0.55, help="of the second moments (default 0.55)")
-    parser.add_argument("--quick", action="store_true", help="few and short rounds: does it run?")
     arguments = parser.parse_args()
-    arguments.rounds = arguments.rounds or (2 if arguments.quick else 6)
     prepare(arguments)
     torch.set_float32_matmul_precision(arguments.matmul_precision)
     run = FinishedRun(arguments.run, models={"wgan_gp": Critic})

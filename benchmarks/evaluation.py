@@ -86,7 +86,7 @@ def forward(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
     from torch_fidelity.interpolate_compat_tensorflow import interpolate_bilinear_2d_like_tensorflow1x
 
     from zoo.metrics import InceptionExtractor
-    from zoo.metrics.resize import resize_like_tf1
+    from zoo.metrics.resize import resize
 
     ours = InceptionExtractor(folder / "weights.pth")
     theirs = FeatureExtractorInceptionV3(
@@ -96,9 +96,7 @@ def forward(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
     few = images[:8]
     features = apart(ours(few).features, theirs(few)[0])
     floats = few.float()
-    grey = resize_like_tf1(floats, 299) - interpolate_bilinear_2d_like_tensorflow1x(
-        floats, size=(299, 299), align_corners=False
-    )
+    grey = resize(floats, 299) - interpolate_bilinear_2d_like_tensorflow1x(floats, size=(299, 299), align_corners=False)
     seconds = contest(
         {
             f"torch-fidelity, batch {THEIR_BATCH}": lambda: [theirs(part) for part in images.split(THEIR_BATCH)],

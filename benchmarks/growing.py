@@ -211,14 +211,10 @@ def passes(f: Callable[[Tensor], Tensor], x: Tensor, net: nn.Module) -> Iterator
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=None, help="default: 6, with --quick 2")
     parser.add_argument("--width", type=int, default=64, help="feature maps below 16x16; half of them there")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--clock", choices=("wall", "cpu"), default="wall")
+    training.add_options(parser, threads=1)
     parser.add_argument("--only", choices=("steps", "data", "layers"), default=None)
-    parser.add_argument("--quick", action="store_true", help="few and short rounds: does it run?")
     arguments = parser.parse_args()
-    arguments.rounds = arguments.rounds or (2 if arguments.quick else 6)
     training.prepare(arguments)
     for name, run in (("steps", steps), ("data", data), ("layers", layers)):
         if arguments.only in (None, name):

@@ -33,6 +33,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from registry import SMALL  # noqa: E402
 from toys import same, state_of  # noqa: E402
+from two_checkouts import rows_of  # noqa: E402
 
 from zoo.models.base.module import AdversarialModule  # noqa: E402
 from zoo.training import reproduce  # noqa: E402
@@ -163,12 +164,6 @@ def free_port() -> int:
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         return int(server.getsockname()[1])
-
-
-def rows_of(run: Path) -> list[dict[str, Any]]:
-    """The rows of a run without their times."""
-    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    return [{key: value for key, value in row.items() if key not in ("time", "resumed")} for row in rows]
 
 
 def differences(whole: Path, run: Path) -> list[str]:

@@ -155,14 +155,14 @@ def printed_records(pair: Pair, command: str) -> list[Row]:
         shutil.copytree(pair.old.folder / "reproductions/records", root / "records")
         where = [str(root / "records")] if command == "records" else ["--root", str(root.parent)]
         prints.append(checkout.zoo(command, *where).out.replace(str(root), "reproductions"))
-    return [of_texts(f"records: zoo {command}", "all", prints)]
+    return [of_texts(f"records: zoo {command}", prints)]
 
 
-def of_texts(what: str, paper: str, texts: list[str]) -> Row:
+def of_texts(what: str, texts: list[str]) -> Row:
     """A row of two printed texts."""
     before, after = (f"{hashlib.sha256(t.encode()).hexdigest()[:12]} of {len(t.splitlines())} lines" for t in texts)
     details = list(difflib.unified_diff(*(text.splitlines() for text in texts), lineterm="", n=0))
-    return Row(what, paper, before, after, details[2:14])
+    return Row(what, "all", before, after, details[2:14])
 
 
 def protocols(pair: Pair) -> Iterator[Task]:
@@ -278,7 +278,7 @@ def releases(pair: Pair) -> Iterator[Task]:
 def verified(pair: Pair) -> list[Row]:
     """What `zoo verify` prints."""
     data = ["--data_dir", str(pair.data)] if pair.data else []
-    return [of_texts("releases: zoo verify", "all", [side.zoo("verify", *data).out for side in (pair.old, pair.new)])]
+    return [of_texts("releases: zoo verify", [side.zoo("verify", *data).out for side in (pair.old, pair.new)])]
 
 
 def reproduce(pair: Pair) -> Iterator[Task]:

@@ -60,9 +60,6 @@ class RandomPixels(ImageDataModule):
         images = torch.randint(256, (10_000, 3, 32, 32), generator=generator, dtype=torch.uint8)
         return ImageArray(images, None, None, "random")
 
-    def _prepared_splits(self) -> tuple[Any, ...]:
-        return ("train",)
-
 
 class Clock(StopAtBudget):
     """Notes the time at the end of each batch, before other callbacks: from end to end, all that a step costs.
@@ -317,9 +314,18 @@ def wgan_gp(arguments: argparse.Namespace, folder: Path) -> None:
     table(f"WGAN-GP mnist, n_critic 5, batch {size}, {data.name}", speeds, {("zoo", "careful"): 0.97})
 
 
+def add_options(parser: argparse.ArgumentParser, *, threads: int) -> None:
+    """What `prepare` reads, and --quick; `threads` is the default."""
+    parser.add_argument("--rounds", type=int, default=None, help="default: 6, with --quick 2")
+    parser.add_argument("--threads", type=int, default=threads)
+    parser.add_argument("--clock", choices=("wall", "cpu"), default="wall")
+    parser.add_argument("--quick", action="store_true", help="few and short rounds: does it run?")
+
+
 def prepare(arguments: argparse.Namespace) -> None:
-    """Sets clock, threads and seed (arguments: clock, threads, rounds), silences warnings, says what runs where."""
+    """Sets rounds, clock, threads and seed, silences warnings, says what runs where."""
     global now
+    arguments.rounds = arguments.rounds or (2 if arguments.quick else 6)
     if arguments.clock == "cpu":
         now = time.process_time
     torch.set_num_threads(arguments.threads)
@@ -335,13 +341,9 @@ def prepare(arguments: argparse.Namespace) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data_dir", default=None, help="CIFAR-10 and MNIST (default: random pixels, embedded digits)")
-    parser.add_argument("--rounds", type=int, default=None, help="default: 6, with --quick 2")
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--clock", choices=("wall", "cpu"), default="wall")
+    add_options(parser, threads=2)
     parser.add_argument("--only", choices=("dcgan", "gan", "wgan_gp"), default=None)
-    parser.add_argument("--quick", action="store_true", help="few and short rounds: does it run?")
     arguments = parser.parse_args()
-    arguments.rounds = arguments.rounds or (2 if arguments.quick else 6)
     prepare(arguments)
     for name, run in (("dcgan", dcgan), ("gan", gan), ("wgan_gp", wgan_gp)):
         if arguments.only in (None, name):

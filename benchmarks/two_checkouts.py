@@ -77,21 +77,21 @@ class Checkout:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.server.communicate("")
 
-    def script(self, paper: str, *arguments: str, cwd: Path | None = None) -> Done:
+    def script(self, paper: str, *arguments: str) -> Done:
         """`python reproductions/PAPER.py ARGUMENTS`."""
-        return self.run([str(self.folder / "reproductions" / f"{paper}.py"), *arguments], cwd=cwd)
+        return self.run([str(self.folder / "reproductions" / f"{paper}.py"), *arguments])
 
     def zoo(self, *arguments: str, module: str = "zoo") -> Done:
         """`python -m zoo ARGUMENTS`."""
         return self.run(["-m", module, *arguments])
 
-    def run(self, argv: list[str], *, cwd: Path | None = None) -> Done:
+    def run(self, argv: list[str]) -> Done:
         """A command of Python.
 
         Raises:
             CommandError: it ended with another status than 0, and not because a short run's log is empty.
         """
-        job = {"argv": argv, "cwd": str(cwd or self.work), "out": str(self.work / "out"), "err": str(self.work / "err")}
+        job = {"argv": argv, "cwd": str(self.work), "out": str(self.work / "out"), "err": str(self.work / "err")}
         assert self.server.stdin is not None
         assert self.server.stdout is not None
         self.server.stdin.write(json.dumps(job) + "\n")

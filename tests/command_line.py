@@ -2,6 +2,7 @@
 
 import pytest
 
+from zoo.__main__ import parser
 from zoo.training import reproduce
 from zoo.training.scripts import script_of
 
@@ -9,6 +10,12 @@ from zoo.training.scripts import script_of
 def zoo(paper: str, *arguments: str) -> None:
     """As `python reproductions/<paper>.py ARGUMENTS`."""
     reproduce(paper, script_of(paper).recipes, arguments=list(arguments))
+
+
+def run(*arguments: object) -> None:
+    """As `zoo ARGUMENTS`, in this process; errors come as they are raised."""
+    command = parser(str(arguments[0])).parse_args([str(a) for a in arguments])
+    command.run(command)
 
 
 def refused(capsys: pytest.CaptureFixture[str], paper: str, *arguments: str) -> str:

@@ -79,10 +79,10 @@ class Page:
         elif method in ("Runtime.exceptionThrown", "Log.entryAdded", "Runtime.consoleAPICalled"):
             self.problems.append(json.dumps(event)[:500])
 
-    def open(self, path: Path, *, width: int, height: int = 800, dark: bool = False) -> None:
-        """Loads a file in a window of that size and waits until it is drawn."""
+    def open(self, path: Path, *, width: int, dark: bool = False) -> None:
+        """Loads a file in a window of that width and waits until it is drawn."""
         self.call(
-            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600
+            "Emulation.setDeviceMetricsOverride", width=width, height=800, deviceScaleFactor=1, mobile=width < 600
         )
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.call("Emulation.setEmulatedMedia", features=[scheme])

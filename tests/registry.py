@@ -3,7 +3,6 @@
 from typing import Any, NamedTuple
 
 from zoo.data import Digits, ImageDataModule
-from zoo.data.toy import ToyPoints
 from zoo.models import MODELS
 from zoo.models.base.module import AdversarialModule
 
@@ -48,11 +47,6 @@ def small_model(paper: str) -> AdversarialModule:
     return MODELS[paper](**SMALL[paper].model)
 
 
-def small_data(paper: str, *, batch_size: int = 8) -> ImageDataModule:
-    """Embedded digits in the module's shape."""
-    return Digits(batch_size=batch_size, train_images=48, **SMALL[paper].data)
-
-
-def ring() -> ToyPoints:
-    """LSGAN's ring, for the networks in the plane."""
-    return ToyPoints(distribution="ring", batch_size=16)
+def small_data(paper: str) -> ImageDataModule:
+    """Embedded digits in the module's shape, in batches of 8."""
+    return Digits(batch_size=8, train_images=48, **SMALL[paper].data)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from command_line import zoo
 from PIL import Image
 from registry import small_model
 
@@ -18,14 +19,9 @@ from zoo.experiments import cgan, dcgan, gan
 from zoo.experiments.infogan import predict_codes
 from zoo.models.infogan import InfoGAN
 from zoo.nn.schedules import GrowthSchedule
-from zoo.training import dry_run, reproduce
+from zoo.training import dry_run
 from zoo.training.forecast import Forecast, Phase, Turns, cache_lines, phases_of, times
-from zoo.training.scripts import script_of
 from zoo.training.words import Words
-
-
-def zoo(paper: str, *arguments: str) -> None:
-    reproduce(paper, script_of(paper).recipes, arguments=list(arguments))
 
 
 @pytest.fixture
@@ -148,8 +144,8 @@ def test_turns_of_the_generator_beyond_what_was_simulated() -> None:
 
 
 def test_how_often_things_happen() -> None:
-    def often(every: int | None, budget: int, **more: Any) -> int:
-        return times(every, budget=budget, batch=8, at_start=True, **more)
+    def often(every: int | None, budget: int) -> int:
+        return times(every, budget=budget, batch=8, at_start=True)
 
     assert often(None, 80) == 2  # first and last
     assert often(40, 80) == 3  # 0, 40, 80
@@ -206,7 +202,7 @@ def test_a_large_cache_is_offered_another_way(tmp_path: Path) -> None:
     assert "on_the_fly" not in "\n".join(cache_lines(10**6, tmp_path, lazy=True, fly=False))
 
 
-def test_decoded_on_the_fly_it_is_the_same_training(folder: Path, tmp_path: Path) -> None:
+def test_decoded_on_the_fly_it_is_the_same_training(folder: Path) -> None:
     growth = GrowthSchedule(final=32, start=8, stabilise_images=16, fade_images=16, batch_sizes={8: 8})
     arrays = [
         ImageFolder(root=str(folder), resolution=32, on_the_fly=fly, train_images=32).split("train")

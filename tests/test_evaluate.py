@@ -1,13 +1,14 @@
 """`zoo evaluate` on images in files and on a data set, with networks of this package and of one's own."""
 
 import json
+from functools import partial
 
+import command_line
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from zoo.__main__ import parser
 from zoo.commands.evaluate.command import neighbourhood
 from zoo.commands.evaluate.outcome import Outcome, as_fields, draw_neighbours
 from zoo.data import Digits, ImageFolder
@@ -15,10 +16,7 @@ from zoo.data.arrays import fixed_order
 from zoo.errors import ZooError
 from zoo.metrics import Column, Evaluator, LeNetExtractor
 
-
-def run(*arguments):
-    command = parser().parse_args(["evaluate", *map(str, arguments)])
-    command.run(command)
+run = partial(command_line.run, "evaluate")
 
 
 @pytest.fixture(autouse=True)
@@ -136,7 +134,7 @@ def test_a_grey_model_is_measured_against_a_folder_of_grey_images(folders, tmp_p
     assert set(json.loads(out.read_text())["values"]) == {"fd_lenet20"}
 
 
-def test_neighbours_are_drawn_out_of_the_images_that_they_are_numbers_of(digits, tmp_path, monkeypatch):
+def test_neighbours_are_drawn_out_of_the_images_that_they_are_numbers_of(digits, tmp_path):
     """Those of a preset's split, not of the training images."""
     for name, part in (("train", digits[:90]), ("test", digits[200:320])):
         folder(tmp_path / "in" / name, part)
@@ -234,7 +232,7 @@ def test_a_file_that_does_not_fit_is_named(folders, spoil, hint):
     assert hint in str(error.value)
 
 
-def test_what_may_be_asked_for_instead(folders, tmp_path, capsys):
+def test_what_may_be_asked_for_instead(folders, capsys):
     damaged(folders[1])
     options = ("--features", "lenet", "--measures", "fd")
     run("--real", folders[0], "--fake", folders[1], "--skip_broken", *options)

@@ -1,10 +1,11 @@
 """`zoo evaluate` on models: a run, its checkpoints, a release."""
 
 import json
+from functools import partial
 
+import command_line
 import pytest
 
-from zoo.__main__ import parser
 from zoo.errors import ZooError
 from zoo.metrics import Evaluator, LeNetExtractor
 from zoo.metrics.resnet import ResNetExtractor
@@ -12,10 +13,7 @@ from zoo.models.dcgan import DCGAN
 from zoo.training import reproduce
 from zoo.training.recipes import Recipe
 
-
-def run(*arguments):
-    command = parser().parse_args(["evaluate", *map(str, arguments)])
-    command.run(command)
+run = partial(command_line.run, "evaluate")
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 import torch
+from command_line import run
 from made_runs import make_run
 from PIL import Image, ImageChops, ImageSequence
 from registry import small_model
 
-from zoo.__main__ import parser
 from zoo.commands.sampling import closed_ways, code_loop, eased, mixed_styles, mixing_loop, samples, ways
 from zoo.errors import EvaluationError, RecordError, UsageError
 from zoo.experiments.pictures.film import (
@@ -25,11 +25,6 @@ from zoo.experiments.pictures.film import (
     write_film,
 )
 from zoo.models.stylegan import StyleGAN
-
-
-def run(*arguments: object) -> None:
-    command = parser(str(arguments[0])).parse_args([str(a) for a in arguments])
-    command.run(command)
 
 
 def frames_of(path: Path) -> tuple[list[Any], list[int]]:

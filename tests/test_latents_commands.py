@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 import torch
+from command_line import run
 from PIL import Image
 from torch import Tensor, nn
 
-from zoo.__main__ import parser
 from zoo.commands.directions import find
 from zoo.commands.project import read_images
 from zoo.data import Digits
@@ -26,11 +26,6 @@ from zoo.experiments.latents.space import space_of
 from zoo.models.cgan import CGAN
 from zoo.models.gan import GAN
 from zoo.releases.find import SHIPPED
-
-
-def run(*arguments: object) -> None:
-    command = parser(str(arguments[0])).parse_args([str(a) for a in arguments])
-    command.run(command)
 
 
 def test_a_digit_in_a_file_is_framed_as_it_is_in_training(tmp_path: Path) -> None:
@@ -87,7 +82,7 @@ def test_an_aligned_face_is_cut_out_as_it_is_in_training(tmp_path: Path, monkeyp
     assert bare.max() == -1  # nothing says the crop: the data set's own
 
 
-def test_the_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
     run("directions", "wgan.mnist", "--count", 2, "--save", "found.safetensors")
     text = capsys.readouterr().out
     assert text.splitlines()[0].split() == ["sefa", "stretch", "thickness", "slant", "width", "height"]
@@ -125,7 +120,7 @@ def test_what_cannot_be_projected_or_found_is_refused(tmp_path: Path) -> None:
     ):
         with pytest.raises(error, match=message):
             run(*arguments)
-    assert not list(Path().glob("*.png")) or [p.name for p in Path().glob("*.png")] == ["text.png"]
+    assert [p.name for p in Path().glob("*.png")] == ["text.png"]
 
 
 def test_own_samples_have_the_labels_that_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,16 +3,12 @@
 from pathlib import Path
 
 import pytest
+from command_line import run
 from PIL import Image
 
 from zoo.__main__ import parser
 from zoo.data import Digits
 from zoo.errors import DataError, ZooError
-
-
-def run(*arguments: object) -> None:
-    command = parser().parse_args([str(a) for a in arguments])
-    command.run(command)
 
 
 def test_an_output_that_cannot_be_is_refused_in_one_line(tmp_path: Path) -> None:

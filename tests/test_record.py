@@ -121,10 +121,9 @@ def record() -> dict[str, Any]:
 
 
 def test_a_record_comes_back_from_file_and_folder(tmp_path: Path) -> None:
-    path = write_result(RunDir(tmp_path), record())
-    assert path == tmp_path / "result.json"
+    write_result(RunDir(tmp_path), record())
     assert [file.name for file in tmp_path.iterdir()] == ["result.json"]
-    assert read_result(path) == read_result(tmp_path) == record()
+    assert read_result(tmp_path / "result.json") == read_result(tmp_path) == record()
     nulls = record() | {"commit": None}
     nulls["hardware"]["memory_gib"] = None
     nulls["measures"]["fid5k"]["last"]["value"] = None
@@ -357,8 +356,7 @@ def test_a_value_of_test_that_is_not_finite_is_named_and_keeps_no_other_out(
     )
     plan: Any = Namespace(checkpoint=run.last_checkpoint, lock=Namespace(take=lambda wait_s: None))
     module: Any = Namespace(images_seen=400)
-    trainer: Any = None
-    report.RunReport(run, plan=plan, settings={}).add_test(trainer, module, measurement=measurement)
+    report.RunReport(run, plan=plan, settings={}).add_test(module, measurement=measurement)
     (test,) = read_result(run.path)["tests"]
     assert (test["values"], test["protocols"]) == ({"fd_lenet": 2.0}, {"fd_lenet": "p"})
     assert "note: kd_lenet is not finite" in capsys.readouterr().out

@@ -9,7 +9,7 @@ import pytest
 from zoo.data.arrays import _replacing
 from zoo.errors import RecordError, ReleaseError
 from zoo.releases.find import fetch
-from zoo.runs.folder import RunDir, replacing, sweep, write_atomically
+from zoo.runs.folder import RunDir, name_at, replacing, sweep, write_atomically
 from zoo.runs.lock import RunLock
 
 
@@ -26,8 +26,8 @@ def test_a_run_has_these_names(tmp_path: Path) -> None:
         "checkpoints/last.ckpt",
         "checkpoints/best.ckpt",
     ]
-    assert run.checkpoint_at(25_000_000).name == "images-025000000.ckpt"
-    assert run.checkpoint_at(9_984) < run.checkpoint_at(10_048)  # names sort as numbers
+    assert run.grid_at(25_000_000).name == "images-025000000.png"
+    assert run.grid_at(9_984) < run.grid_at(10_048)  # names sort as numbers
 
 
 @pytest.mark.parametrize("trace", ["config.yaml", "metrics.jsonl", "checkpoints/last.ckpt"])
@@ -141,14 +141,13 @@ def test_a_file_is_on_the_disk_before_it_has_its_name(tmp_path: Path, monkeypatc
 
 
 def test_names_by_images_seen_there_and_back(tmp_path: Path) -> None:
-    run = RunDir.create(tmp_path / "run")
+    run, order = RunDir.create(tmp_path / "run"), (0, 999_936, 1_000_064)
     for images_seen in (1_000_064, 0, 999_936):
         run.grid_at(images_seen).touch()
-        run.checkpoint_at(images_seen).touch()
+        (run.checkpoints / f"{name_at(images_seen)}.ckpt").touch()
     run.last_checkpoint.touch()
-    assert run.grid_at(64).name == "images-000000064.png"
-    assert list(run.all_grids().items()) == [(n, run.grid_at(n)) for n in (0, 999_936, 1_000_064)]
-    assert list(run.all_checkpoints().items()) == [(n, run.checkpoint_at(n)) for n in (0, 999_936, 1_000_064)]
+    assert list(run.all_grids().items()) == [(n, run.grid_at(n)) for n in order]
+    assert list(run.all_checkpoints().items()) == [(n, run.checkpoints / f"{name_at(n)}.ckpt") for n in order]
 
 
 def test_a_lock_of_another_machine_says_what_to_do_if_that_is_down(tmp_path: Path) -> None:

@@ -108,7 +108,7 @@ def test_findings_on_members_that_ran_elsewhere_are_kept(place: Place, tmp_path:
     assert read_study(place.folder / "study.json")["findings"] == findings
 
 
-def test_members_that_were_not_trained_alike_have_no_mean(place: Place, tmp_path: Path) -> None:
+def test_members_that_were_not_trained_alike_have_no_mean(place: Place) -> None:
     """A trial in the study's folder, a study that was changed in between, other data."""
     place.run("--members", "a0", "--images", "7")
     differ = r"a0 \(--images 7\) and a3 \(the study's options alone\) are both of the group A"

@@ -17,7 +17,6 @@ from toys import Recorder, ToyData, ToyGAN, fit, toy_trainer
 from zoo.errors import NonFiniteLossError, UnsupportedSettingError
 from zoo.models import MODELS
 from zoo.nn.layers import update_average
-from zoo.nn.losses import gradient_penalty
 from zoo.training.callbacks import CounterCheckpoint
 
 ROOT = Path(__file__).parents[1]
@@ -38,16 +37,8 @@ def test_budgets_count_images_and_generator_steps_not_optimizer_steps(n_critic: 
     assert trainer.global_step == 4 + 4 * n_critic  # what a budget in Lightning's steps would have counted
 
 
-@pytest.mark.parametrize("n_critic", [1, 2, 5])
-@pytest.mark.parametrize("every", [1, 7, 10])
-def test_no_checkpoint_is_skipped(tmp_path: Path, n_critic: int, every: int) -> None:
-    fit(ToyGAN(n_critic=n_critic), CounterCheckpoint(tmp_path, keep_every=8 * every), images=8 * 36)
-    written = {int(path.stem.split("-")[1]) for path in tmp_path.glob("images-*.ckpt")}
-    assert written == {8 * step for step in range(every, 37, every)}
-
-
 def test_lightnings_own_callback_skips_what_ours_keeps(tmp_path: Path) -> None:
-    """Not our code: the reason for it. If this fails, Lightning has mended itself."""
+    """Not our code: the reason for ours (callbacks/test_checkpoint_callback.py). If this fails, Lightning is mended."""
     theirs = ModelCheckpoint(tmp_path, every_n_train_steps=7, save_top_k=-1, filename="{step}")
     fit(ToyGAN(), theirs, images=8 * 36, enable_checkpointing=True)
     assert not (tmp_path / "step=35.ckpt").exists()
@@ -149,7 +140,8 @@ def test_optimizers_are_discriminator_first_with_float_betas(name: str) -> None:
         assert all(isinstance(beta, float) for beta in optimizer.defaults.get("betas", ()))
 
 
-# 8. gradient_clip_val is ignored in manual optimization; LightningCLI adds --optimizer (test_refusals.py).
+# 8. gradient_clip_val is ignored in manual optimization, schedulers are not stepped (models/test_gan.py); LightningCLI
+# adds --optimizer (test_refusals.py).
 
 
 @pytest.mark.parametrize("setting", [{"gradient_clip_val": 1.0}, {"accumulate_grad_batches": 2}])
@@ -158,41 +150,14 @@ def test_settings_without_effect_are_refused(setting: dict[str, Any]) -> None:
         fit(ToyGAN(), images=8, **setting)
 
 
-def test_schedules_are_stepped_by_the_papers_own_counters() -> None:
-    gan = MODELS["gan"]()
-    gan.discriminator_steps, gan.images_seen = 1000, 50_000 * 126
-    (D, G) = optimizers = gan.configure_optimizers()  # type: ignore[misc]
-    gan.both_optimizers = lambda: optimizers  # type: ignore[method-assign, return-value]
-    gan.before_update()
-    for optimizer in (D, G):
-        assert optimizer.param_groups[0]["lr"] == pytest.approx(0.1 / 1.000004**1000, rel=1e-12)
-        assert optimizer.param_groups[0]["momentum"] == pytest.approx(0.5 + 0.2 * 125 / 249, rel=1e-12)
+# 9. fp16 with a gradient penalty gives nan (test_losses.py: in float32 under bf16); non-finite losses stop the run.
 
 
-# 9. fp16 with a gradient penalty gives nan; non-finite losses stop the run.
-
-
-def test_16_mixed_is_refused_and_bf16_penalties_run_in_float32() -> None:
-    module = ToyGAN(penalty=10.0)
+def test_16_mixed_is_refused_for_a_trainer_of_ones_own() -> None:
+    module = ToyGAN()
     module.trainer = type("T", (), {"precision": "16-mixed"})()  # Lightning turns 16-mixed into bf16-mixed on a CPU
     with pytest.raises(UnsupportedSettingError, match="bf16-mixed"):
         module.setup("fit")
-    dtypes = []
-    critic = nn.Linear(64, 1)
-
-    def D(x: torch.Tensor) -> torch.Tensor:
-        out = critic(x.flatten(1))
-        dtypes.append((x.dtype, out.dtype))
-        return out
-
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        penalty = gradient_penalty(D, torch.randn(5, 1, 8, 8), torch.randn(5, 1, 8, 8).bfloat16())
-        assert critic(torch.randn(1, 64)).dtype == torch.bfloat16
-    assert dtypes == [(torch.float32, torch.float32)]
-    assert penalty.item() == pytest.approx((critic.weight.norm().item() - 1) ** 2, rel=1e-5)
-    module = ToyGAN(penalty=10.0)
-    fit(module, images=8 * 5, precision="bf16-mixed")
-    assert all(torch.isfinite(p).all() for p in module.parameters())
 
 
 class Exploding(ToyGAN):
@@ -245,21 +210,7 @@ def test_compiled_and_eager_agree() -> None:
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5, msg=name)
 
 
-# 11. torch >= 2.6 loads with weights_only=True.
-
-
-@pytest.mark.parametrize("name", ["gan"])
-def test_our_checkpoints_load_without_executing_anything(tmp_path: Path, name: str) -> None:
-    class Small(ToyGAN):
-        pass
-
-    module = Small()
-    fit(module, CounterCheckpoint(tmp_path), images=8 * 3)
-    content = torch.load(tmp_path / "last.ckpt", weights_only=True)
-    assert content["hyper_parameters"]["n_critic"] == 1
-    assert content["zoo"]["class"] == "Small"
-    hyperparameters = dict(MODELS[name]().hparams)
-    assert all(isinstance(v, str | int | float | bool | tuple | None) for v in hyperparameters.values())
+# 11. torch >= 2.6 loads with weights_only=True: test_checkpoints.py.
 
 
 # 12. BatchNorm(n, 0.8) sets eps.

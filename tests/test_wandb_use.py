@@ -146,7 +146,7 @@ def test_trials_of_one_second_and_of_one_job_lie_apart(monkeypatch: pytest.Monke
 
 
 @pytest.mark.usefixtures("offline")
-def test_a_release_is_an_artifact_with_its_card(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_release_is_an_artifact_with_its_card(monkeypatch: pytest.MonkeyPatch) -> None:
     from zoo.releases.find import SHIPPED
 
     zoo(monkeypatch, "wandb-push", "dcgan.mnist", "--project", "zoo")

@@ -75,6 +75,11 @@ class ToyGAN(AdversarialModule):
         return [torch.optim.Adam(net.parameters(), lr=self.lr, betas=(0.5, 0.999)) for net in (self.D, self.G)]
 
 
+class SGDToy(ToyGAN):
+    def configure_optimizers(self) -> list[torch.optim.Optimizer]:
+        return [torch.optim.SGD(net.parameters(), lr=0.1) for net in (self.D, self.G)]
+
+
 class Recorder(Callback):
     """Keeps what a function of the module gives after every batch."""
 

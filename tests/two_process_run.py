@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from registry import small_data, small_model
 from torch import Tensor, nn
-from toys import ToyData, ToyGAN, fit
+from toys import SGDToy, ToyData, ToyGAN, fit
 
 from zoo.data import Digits
 from zoo.errors import NonFiniteLossError
@@ -34,18 +34,6 @@ def joint_latents(module: AdversarialModule) -> None:
         return z[module.global_rank :: world]
 
     module.sample_z = sample_z  # type: ignore[method-assign]
-
-
-def without_dropout(module: GAN) -> GAN:
-    for layer in module.modules():
-        if isinstance(layer, nn.Dropout):
-            layer.p = 0.0
-    return module
-
-
-class SGDToy(ToyGAN):
-    def configure_optimizers(self) -> list[torch.optim.Optimizer]:
-        return [torch.optim.SGD(net.parameters(), lr=0.1) for net in (self.D, self.G)]
 
 
 class NanOnTheLastRank(ToyGAN):

@@ -14,7 +14,3 @@ CASES = [*((["fit", *words], names) for words, names in (*MODELS, *FIT)), *COMMA
 def test_an_option(words: list[str], names: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     outcome = attempt(words, folder=tmp_path, capsys=capsys)
     one_clear_line(outcome, names)
-
-
-def test_the_list_is_long() -> None:
-    assert len(CASES) > 130

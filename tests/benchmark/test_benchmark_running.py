@@ -296,7 +296,7 @@ def test_best_and_last_of_one_run_have_one_protocol_too(place: Place) -> None:
         place.record()
 
 
-def test_a_folder_with_other_settings_is_refused_and_shown(place: Place, tmp_path: Path) -> None:
+def test_a_folder_with_other_settings_is_refused_and_shown(place: Place) -> None:
     place.run()
     config = place.folder / "hinge-seed0/config.yaml"
     settings = yaml.safe_load(config.read_text())

@@ -32,9 +32,9 @@ class Ill(ToyGAN):
 
 
 def warnings_of(
-    module: ToyGAN, capsys: pytest.CaptureFixture[str], *, batches: int = 60, every: int | None = None, chance: int = 0
+    module: ToyGAN, capsys: pytest.CaptureFixture[str], *, every: int | None = None, chance: int = 0
 ) -> str:
-    fit(module, HealthWatch(every=every, chance=chance), images=8 * batches)
+    fit(module, HealthWatch(every=every, chance=chance), images=8 * 60)
     return capsys.readouterr().err
 
 

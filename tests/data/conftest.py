@@ -16,14 +16,9 @@ def cache(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
     """An empty cache folder, except for the tests on real data: these share one for the session."""
     folder = tmp_path / "cache"
     if "real_data" in request.fixturenames:
-        folder = request.getfixturevalue("session_cache")
+        folder = request.getfixturevalue("shared_cache")
     monkeypatch.setenv("ZOO_CACHE", str(folder))
     return folder
-
-
-@pytest.fixture(scope="session")
-def session_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
 
 
 @pytest.fixture

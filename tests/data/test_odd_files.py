@@ -124,7 +124,7 @@ def test_names_of_classes_are_kept_and_taken_for_labels(tmp_path: Path, write_im
         labels_of("cat,dog", str(run))
 
 
-def test_a_card_may_name_the_classes(tmp_path: Path) -> None:
+def test_a_card_may_name_the_classes() -> None:
     shipped = next((Path(zoo.__file__).parent / "releases" / "shipped").glob("*/card.json"))
     card = json.loads(shipped.read_text())
     card["data"]["class_names"] = ["a", "b"]

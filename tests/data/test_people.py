@@ -51,7 +51,7 @@ def test_equal_names_sizes_and_times_are_not_equal_images(tmp_path: Path) -> Non
     assert colours(make(tmp_path / "one").split("train").images) == [2]
 
 
-def test_what_is_left_out_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_left_out_is_said(tmp_path: Path) -> None:
     folder = tmp_path / "in"
     for k, name in enumerate(("a.png", "deep/b.gif", "c.jfif", "d.webp", "e.avif")):
         picture = Image.new("RGB", (8, 8), (10 * k, 0, 0))

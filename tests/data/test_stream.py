@@ -10,12 +10,12 @@ from zoo.data.arrays import ImageArray
 from zoo.data.stream import ImageStream, epoch_flips, epoch_order
 
 
-def numbered(size: int, labelled: bool = True) -> ImageArray:
+def numbered(size: int) -> ImageArray:
     """Image k has the pixels [[k, k], [0, 255]] (so that a mirrored one differs) and the label k."""
     images = torch.zeros(size, 1, 2, 2, dtype=torch.uint8)
     images[:, 0, 0, :] = torch.arange(size, dtype=torch.uint8)[:, None]
     images[:, 0, 1, 1] = 255
-    return ImageArray(images, torch.arange(size) if labelled else None, None, "0" * 64)
+    return ImageArray(images, torch.arange(size), None, "0" * 64)
 
 
 def labels_of(stream: ImageStream) -> list[int]:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from lightning.pytorch import Callback
 from registry import SMALL, small_data
-from toys import ToyGAN, fit
+from toys import SGDToy, fit
 
 from zoo.models import MODELS
 from zoo.training.finetune.learning_rate import ScaledLearningRate
@@ -47,10 +47,6 @@ def test_every_step_is_scaled_whatever_sets_the_rate(paper: str) -> None:
 
 
 def test_sgd_steps_are_that_much_shorter() -> None:
-    class SGDToy(ToyGAN):
-        def configure_optimizers(self) -> list[torch.optim.Optimizer]:
-            return [torch.optim.SGD(net.parameters(), lr=0.1) for net in (self.D, self.G)]
-
     def step(*callbacks: Callback) -> torch.Tensor:
         torch.manual_seed(0)
         module = SGDToy()

@@ -6,7 +6,7 @@ import torch
 from scipy import linalg
 from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
 
-from zoo.metrics.frechet import FrechetDistance, covariance_root, frechet_distance, lower_congruence
+from zoo.metrics.frechet import FrechetDistance, Gaussian, covariance_root, distance, lower_congruence
 
 
 def features(n, d, *, seed, mix=0.3, shift=0.0):
@@ -45,12 +45,13 @@ def test_gaussians_closed_form():
     # Diagonal covariances commute: |mu|^2 + sum (s1 - s2)^2.
     s1, s2 = torch.tensor([1.0, 2.0, 0.0, 3.0]).double(), torch.tensor([2.0, 0.5, 1.0, 0.0]).double()
     mu = torch.tensor([1.0, 0.0, -2.0, 0.5]).double()
-    value = frechet_distance(mu, s1.square().diag(), torch.zeros(4).double(), s2.square().diag())
+    value = distance(Gaussian(0, mu, s1.square().diag()), Gaussian(0, torch.zeros(4).double(), s2.square().diag()))
     assert float(value) == pytest.approx(float(mu.square().sum() + (s1 - s2).square().sum()), rel=1e-12)
     # The same in rotated coordinates, and 2 x 2 by hand: tr (S1 S2)^(1/2) = sqrt(tr S1 S2 + 2 sqrt(det S1 S2)).
     q = torch.linalg.qr(torch.randn(4, 4, generator=torch.Generator().manual_seed(0)).double())[0]
-    rotated = frechet_distance(
-        q @ mu, q @ s1.square().diag() @ q.T, torch.zeros(4).double(), q @ s2.square().diag() @ q.T
+    rotated = distance(
+        Gaussian(0, q @ mu, q @ s1.square().diag() @ q.T),
+        Gaussian(0, torch.zeros(4).double(), q @ s2.square().diag() @ q.T),
     )
     assert float(rotated) == pytest.approx(float(value), rel=1e-10)
     a = torch.tensor([[2.0, 0.5], [0.5, 1.0]]).double()
@@ -58,7 +59,7 @@ def test_gaussians_closed_form():
     root = ((a @ b).trace() + 2 * (a @ b).det().sqrt()).sqrt()
     expected = a.trace() + b.trace() - 2 * root
     zero = torch.zeros(2).double()
-    assert float(frechet_distance(zero, a, zero, b)) == pytest.approx(float(expected), rel=1e-12)
+    assert float(distance(Gaussian(0, zero, a), Gaussian(0, zero, b))) == pytest.approx(float(expected), rel=1e-12)
 
 
 def test_shifted_copy_gives_the_squared_shift_and_identical_sets_nothing():

@@ -7,7 +7,7 @@ from torch_fidelity.interpolate_compat_tensorflow import interpolate_bilinear_2d
 from zoo.errors import WeightsError
 from zoo.metrics import InceptionExtractor, inception, value_name
 from zoo.metrics.inception import FILE, OFFICIAL_SHA256, URL, VARIABLE
-from zoo.metrics.resize import resize_like_tf1
+from zoo.metrics.resize import resize
 
 
 def random_network(file):
@@ -42,8 +42,8 @@ def reference(tmp_path_factory):
 def test_resize_is_tensorflows(shape):
     x = torch.randint(0, 256, (2, 3, *shape), generator=torch.Generator().manual_seed(0)).float()
     expected = interpolate_bilinear_2d_like_tensorflow1x(x, size=(299, 299), align_corners=False)
-    assert torch.allclose(resize_like_tf1(x, 299), expected, atol=1e-4 * 255)
-    assert float((resize_like_tf1(x, 299) - expected).abs().max()) < 2e-4
+    assert torch.allclose(resize(x, 299), expected, atol=1e-4 * 255)
+    assert float((resize(x, 299) - expected).abs().max()) < 2e-4
 
 
 @pytest.fixture(scope="module")

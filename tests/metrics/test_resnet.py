@@ -189,6 +189,6 @@ def test_damaged_and_missing_files(trained, tmp_path):
     file.with_suffix(".json").write_text(json.dumps({"sha256": hashlib.sha256(b"hello").hexdigest(), "width": 4}))
     with pytest.raises(WeightsError, match="no safetensors file"):
         ResNetExtractor(file)
-    file.with_suffix(".json").write_text(json.dumps({"sha256": "x"}))
+    file.with_suffix(".json").write_text(json.dumps({"sha256": hashlib.sha256(b"hello").hexdigest()}))
     with pytest.raises(WeightsError, match="no card"):
         ResNetExtractor(file)

@@ -100,9 +100,3 @@ def test_batchnorm_stands_where_table_3_has_it() -> None:
     ]
     trunk = [type(m) for m in on_meta(network="celeba").D.trunk]
     assert [trunk[i + 1] is nn.BatchNorm2d for i, kind in enumerate(trunk) if kind is nn.Conv2d] == [False, True, True]
-
-
-def test_a_module_is_built_again_from_its_settings() -> None:
-    for settings in ({}, {"network": "celeba", "width": 8}):
-        module = InfoGAN(**settings)  # type: ignore[arg-type]
-        assert dict(InfoGAN(**module.hparams).hparams) == dict(module.hparams)

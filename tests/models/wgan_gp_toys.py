@@ -32,8 +32,8 @@ def tiny(network: Any = "toy", **settings: Any) -> WGANGP:
     return WGANGP(network=network, **{**width, **settings})
 
 
-def plane(n: int = 6) -> ToyPoints:
-    return ToyPoints(batch_size=n)
+def plane() -> ToyPoints:
+    return ToyPoints(batch_size=6)
 
 
 class Bowl(nn.Module):

@@ -48,10 +48,10 @@ def change_card(folder, **changes):
     add_to_index(folder.parent, folder.name)
 
 
-def trust(folder, network):
-    """Writes the hash of a changed file into the card."""
+def trust(folder):
+    """Writes the hash of a changed file of G's into the card."""
     files = read_card(folder)["files"]
-    files[network]["sha256"] = hashlib.sha256((folder / f"{network}.safetensors").read_bytes()).hexdigest()
+    files["G"]["sha256"] = hashlib.sha256((folder / "G.safetensors").read_bytes()).hexdigest()
     change_card(folder, files=files)
 
 
@@ -132,7 +132,7 @@ def test_swapped_files_are_refused(folder):
 def test_files_swapped_together_with_their_hashes_are_refused(folder):
     test = read_card(folder)["files"]
     (folder / "G.safetensors").write_bytes((folder / "D.safetensors").read_bytes())
-    trust(folder, "G")
+    trust(folder)
     assert read_card(folder)["files"] != test
     with pytest.raises(ReleaseError, match=r"does not describe the weights beside it: .*tensors differ.*G\.1\.weight"):
         zoo.load_pretrained(NAME)
@@ -153,11 +153,11 @@ def test_a_pickle_under_the_right_name_is_refused_and_not_run(folder):
     (folder / "G.safetensors").write_bytes(pickle.dumps(Bomb()))
     with pytest.raises(ReleaseError, match="was not read"):
         zoo.load_pretrained(NAME)
-    trust(folder, "G")
+    trust(folder)
     with pytest.raises(ReleaseError, match=r"is no safetensors file .*nothing in it was executed"):
         zoo.load_pretrained(NAME)
     torch.save({"G.1.weight": torch.zeros(3)}, folder / "G.safetensors")
-    trust(folder, "G")
+    trust(folder)
     with pytest.raises(ReleaseError, match="is no safetensors file"):
         zoo.load_pretrained(NAME)
     assert not Path("exploded").exists()
@@ -218,7 +218,7 @@ def test_names_that_lead_nowhere(releases, tmp_path, monkeypatch):
         zoo.load_pretrained("dcgan.moon")
 
 
-def test_every_paper_goes_through_a_release(tmp_path):
+def test_every_paper_goes_through_a_release():
     """G_ema, buffers beside the networks and odd constructor arguments come back, for all nine."""
     from registry import SMALL, small_model
 
@@ -300,7 +300,7 @@ def test_a_place_may_be_a_path_of_any_letters(folder, tmp_path):
 )
 def test_weights_that_were_never_packed_so_are_refused(folder, tensors):
     save_file(tensors, folder / "G.safetensors")
-    trust(folder, "G")
+    trust(folder)
     with pytest.raises(ReleaseError, match="do not trust this release"):
         zoo.load_pretrained(NAME)
 

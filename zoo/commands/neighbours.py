@@ -35,13 +35,13 @@ def run(arguments: argparse.Namespace) -> None:
     """Draws samples and their nearest training images."""
     from zoo.commands.evaluate.command import device_of
     from zoo.commands.evaluate.subjects import load_subject
+    from zoo.commands.sampling import require_images
     from zoo.experiments.pictures.captions import write_picture
     from zoo.metrics.quantize import to_uint8
 
     out = output_file(arguments.out)
     module, data, _ = load_subject(arguments.model, dataset=arguments.data, data_dir=arguments.data_dir)
-    if len(module.image_shape) != 3:
-        raise EvaluationError(f"this {type(module).__name__} makes points in the plane, not images")
+    require_images(module)
     samples = to_uint8(module.to(device_of(arguments)).sample(arguments.n, seed=arguments.seed)).cpu()
     reals = data.split("train").images
     if tuple(reals.shape[1:]) != tuple(samples.shape[1:]):

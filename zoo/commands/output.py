@@ -34,9 +34,9 @@ def output_file(name: str, *, option: str = "--out", suffixes: Sequence[str] = (
     return path
 
 
-def picture_file(name: str, *, option: str = "--out") -> Path:
+def picture_file(name: str) -> Path:
     """A PNG or, by its suffix, a film; errors as for `output_file`."""
-    return output_file(name, option=option, suffixes=(".png", *FILMS))
+    return output_file(name, suffixes=(".png", *FILMS))
 
 
 def is_film(name: str | Path) -> bool:
@@ -44,7 +44,7 @@ def is_film(name: str | Path) -> bool:
     return Path(name).suffix.lower() in FILMS
 
 
-def output_folder(name: str, *, option: str = "--out") -> Path:
+def output_folder(name: str) -> Path:
     """A folder that files can be written into; made where it is not there.
 
     Raises:
@@ -54,8 +54,8 @@ def output_folder(name: str, *, option: str = "--out") -> Path:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UsageError(f"{option} {name} cannot be made a folder ({error.strerror}): name another place") from error
-    refuse_unwritable(path, option=option, name=name)
+        raise UsageError(f"--out {name} cannot be made a folder ({error.strerror}): name another place") from error
+    refuse_unwritable(path, option="--out", name=name)
     return path
 
 

@@ -35,13 +35,13 @@ class Paper(NamedTuple):
     reference: Reference
 
 
-def papers(models: Path = MODELS) -> dict[str, Paper]:
+def papers() -> dict[str, Paper]:
     """The papers by name, in the order of the dict MODELS in `models`/__init__.py.
 
     Raises:
         ZooError: a model without a `reference`, or one whose entries are no plain values.
     """
-    tree = ast.parse((models / "__init__.py").read_text(encoding="utf-8"))
+    tree = ast.parse((MODELS / "__init__.py").read_text(encoding="utf-8"))
     imported = {
         name.name: str(node.module) for node in tree.body if isinstance(node, ast.ImportFrom) for name in node.names
     }
@@ -52,7 +52,7 @@ def papers(models: Path = MODELS) -> dict[str, Paper]:
             for key, value in zip(node.value.keys, node.value.values, strict=True):
                 assert isinstance(key, ast.Constant)
                 kind = ast.unparse(value)
-                source = models / f"{imported[kind].rpartition('.')[2]}.py"
+                source = MODELS / f"{imported[kind].rpartition('.')[2]}.py"
                 found[str(key.value)] = Paper(imported[kind], kind, read_reference(source, kind=kind))
     return found
 
@@ -74,13 +74,13 @@ def read_reference(source: Path, *, kind: str) -> Reference:
     raise ZooError(f"{source}: {kind} has no `reference = Reference(...)`, see zoo/models/README.md")
 
 
-def with_references(documents: Mapping[Path, str], root: Path, *, models: Path = MODELS) -> dict[Path, str]:
+def with_references(documents: Mapping[Path, str], root: Path) -> dict[Path, str]:
     """README with its table of papers and CITATION.cff with its references, beside the `documents` of a checkout.
 
     Raises:
         ZooError: a README without the two marker lines, or a CITATION.cff without references.
     """
-    known, readme, cited = papers(models), root / "README.md", root / "CITATION.cff"
+    known, readme, cited = papers(), root / "README.md", root / "CITATION.cff"
     text = documents.get(readme) or readme.read_text(encoding="utf-8")
     if not TABLE.search(text):
         raise ZooError(f"{readme} lacks the lines {BEGIN!r} and {END!r}, between which the table of papers goes")

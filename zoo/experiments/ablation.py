@@ -61,15 +61,15 @@ def step_findings(values: Values, *, aside: Collection[str] = ()) -> dict[str, f
     return found
 
 
-def row_figures(values: Values, *, name: str) -> Drawings:
-    """A panel for each measure: the rows from left to right, one dot a seed, a line through the means."""
+def row_figures(values: Values) -> Drawings:
+    """`rows`: a panel for each measure: the rows from left to right, one dot a seed, a line through the means."""
     if not values:
         return
     figure, [axes] = new_figure(1, len(values), width=2.7 * len(values) + 0.6, height=3.0)
     for i, (ax, (measure, rows)) in enumerate(zip(axes, values.items(), strict=True)):
         draw_rows(ax, rows, colour=SERIES[i % len(SERIES)])
         ax.set_title(f"{measure} ({MEASURES.better(measure)} is better)", fontsize=8)
-    yield name, figure
+    yield "rows", figure
 
 
 def draw_rows(ax: "Axes", rows: Mapping[str, Sequence[float]], *, colour: str) -> None:

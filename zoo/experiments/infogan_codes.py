@@ -35,7 +35,7 @@ def errors_of(runs: Mapping[str, FinishedRun]) -> list[float]:
     return values_of(records, "code_error", checkpoint="last") if comparable(records, "code_error") else []
 
 
-def runs_needed(errors: Sequence[float], *, at: float = AT_REPORTED) -> dict[str, float]:
+def runs_needed(errors: Sequence[float]) -> dict[str, float]:
     """How many of some runs are as good as reported, and how many runs one has to make to see one that is.
 
     Returns:
@@ -44,7 +44,7 @@ def runs_needed(errors: Sequence[float], *, at: float = AT_REPORTED) -> dict[str
     """
     from scipy.stats import binomtest
 
-    found = sum(error < at for error in errors)
+    found = sum(error < AT_REPORTED for error in errors)
     interval = binomtest(found, len(errors)).proportion_ci(0.95)
     counts = {"runs": float(len(errors)), "runs_at_5_percent": float(found), "runs_needed_at_least": 1 / interval.high}
     return counts | ({"runs_needed_at_most": 1 / interval.low} if found else {})

@@ -32,7 +32,7 @@ TABLE_1 = ("swd", "ms_ssim")
 
 def table1_figures(runs: Mapping[str, FinishedRun]) -> Drawings:
     """`rows`: table 1, a panel for each level of the sliced Wasserstein distance, their mean, and MS-SSIM."""
-    yield from row_figures(values_by_row(runs, rows=ROWS, families=TABLE_1), name="rows")
+    yield from row_figures(values_by_row(runs, rows=ROWS, families=TABLE_1))
 
 
 def table1_findings(runs: Mapping[str, FinishedRun]) -> dict[str, float]:

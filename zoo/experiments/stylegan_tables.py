@@ -26,7 +26,7 @@ TEST_LATENTS = (1, 2, 3, 4)
 
 def table1_figures(runs: Mapping[str, FinishedRun]) -> Drawings:
     """`rows`: distances of each row; one seed, one dot."""
-    yield from row_figures(values_by_row(runs, rows=ROWS, families=FAMILIES), name="rows")
+    yield from row_figures(values_by_row(runs, rows=ROWS, families=FAMILIES))
 
 
 def table1_findings(runs: Mapping[str, FinishedRun]) -> dict[str, float]:

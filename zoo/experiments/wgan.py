@@ -253,8 +253,6 @@ def measure_log(rows: Sequence[Mapping[str, Any]]) -> Measured:
     critic's units. `wasserstein_spearman_X`: its rank correlation with each Frechet distance X that was taken while
     training (from the first evaluation after the start; at least five). None of these where the filter lacks points.
     """
-    from scipy.stats import spearmanr
-
     images, estimate = (column(rows, name) for name in ("images_seen", "wasserstein_estimate"))
     logged = ~np.isnan(estimate)
     if not logged.any():
@@ -269,7 +267,7 @@ def measure_log(rows: Sequence[Mapping[str, Any]]) -> Measured:
         taken = ~np.isnan(distance) & (column(rows, "images_seen") > 0)
         if taken.sum() >= CHECKPOINTS:
             at = np.interp(column(rows, "images_seen")[taken], images, smooth)
-            values[f"wasserstein_spearman_{name}"] = float(spearmanr(at, distance[taken]).statistic)
+            values[f"wasserstein_spearman_{name}"] = run_correlation(at, distance[taken])
     protocol = {"measure": "critic's estimate", "median_filter": MEDIAN_WIDTH, "generator_updates": len(smooth)}
     return Measured(values, protocol)
 

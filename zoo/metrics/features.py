@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
@@ -140,6 +141,32 @@ class ModuleExtractor(FeatureExtractor):
         if features.ndim != 2 or len(features) != len(images):
             raise ValueError(f"features must be [{len(images)}, d], got {list(features.shape)}")
         return Features(features.float(), features.new_zeros(len(images), 0) if logits is None else logits.float())
+
+
+def read_weights(path: Path, *, network: str, remedy: str) -> tuple[bytes, dict[str, Any]]:
+    """A weights file that a training of this package wrote, and the JSON card beside it.
+
+    Raises:
+        WeightsError: one of them is missing, the card is none, or the file's sha256 is not the card's.
+    """
+    card_file = path.with_suffix(".json")
+    for file in (path, card_file):
+        if not file.is_file():
+            raise WeightsError(f"{network} weights: {file} is missing; {remedy}")
+    try:
+        card = json.loads(card_file.read_bytes())
+    except ValueError as error:
+        raise WeightsError(f"{card_file} is no card of {network} weights ({error!r}); {remedy}") from error
+    if not isinstance(card, dict):
+        raise WeightsError(f"{card_file} is no card of {network} weights ({card!r}); {remedy}")
+    blob = path.read_bytes()
+    sha256 = hashlib.sha256(blob).hexdigest()
+    if sha256 != card.get("sha256"):
+        raise WeightsError(
+            f"{path}: sha256 is {sha256}, but {card_file.name} says {card.get('sha256')}: the file is damaged or was "
+            f"replaced; {remedy}"
+        )
+    return blob, card
 
 
 def fill(net: nn.Module, blob: bytes, *, path: Path, remedy: str) -> None:

@@ -198,12 +198,6 @@ def root_sum(gram: Tensor) -> tuple[Tensor, float]:
     return roots.sum(), float(errors.sum())
 
 
-def frechet_distance(mu1: Tensor, cov1: Tensor, mu2: Tensor, cov2: Tensor) -> Tensor:
-    """The squared distance between N(mu1, cov1) and N(mu2, cov2); means [d], covariances [d, d], float64;
-    returns []."""
-    return distance(Gaussian(0, mu1, cov1), Gaussian(0, mu2, cov2))
-
-
 def covariance_root(cov: Tensor) -> Tensor:
     """A [d, r] with AA' = cov, up to directions whose variance is rounding noise: 0 above the diagonal if that can be.
 

@@ -1,5 +1,4 @@
-"""The project's own feature network for MNIST-like images: a LeNet that `train_lenet.py` trains and that
-ships here.
+"""The project's own feature network for MNIST-like images: a LeNet that `zoo train-lenet` trains and that ships here.
 
 Inception features of digits mean little (pytorch-fid issue 12), and its weights need a download. Figures from
 this network are named `fd_lenet`, `is_lenet` and `kd_lenet`, never FID.
@@ -7,17 +6,13 @@ this network are named `fd_lenet`, `is_lenet` and `kd_lenet`, never FID.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from pathlib import Path
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from zoo.errors import WeightsError
-from zoo.metrics.features import FeatureExtractor, Features, fill
+from zoo.metrics.features import FeatureExtractor, Features, fill, read_weights
 
 WEIGHTS = Path(__file__).parent / "weights" / "lenet.safetensors"
 SHIPPED_SHA256 = "e451fd857cbe157d8adc7b1f5ae0ac3aae06038672268b4c9cffa79e5e382cc4"
@@ -63,21 +58,15 @@ def to_lenet_input(images: Tensor) -> Tensor:
 class LeNetExtractor(FeatureExtractor):
     """LeNet features (d = 128, K = 10) with the shipped weights, or another file that `train_lenet` wrote.
 
-    Raises WeightsError if the weights or their card are missing, or if the file's sha256 is not the
-    card's (checked before a byte is parsed).
+    Raises WeightsError if the weights or their card are missing, or if the file's sha256 is not the card's (checked
+    before a byte is parsed).
     """
 
     def __init__(self, weights: Path | str = WEIGHTS) -> None:
         super().__init__()
         path = Path(weights)
-        self.card = read_card(path)
-        blob = path.read_bytes()
-        self.sha256 = hashlib.sha256(blob).hexdigest()
-        if self.sha256 != self.card.get("sha256"):
-            raise WeightsError(
-                f"{path}: sha256 is {self.sha256}, but {path.with_suffix('.json').name} says "
-                f"{self.card.get('sha256')}: the file is damaged or was replaced; {REMEDY}"
-            )
+        blob, self.card = read_weights(path, network="LeNet", remedy=REMEDY)
+        self.sha256 = str(self.card["sha256"])
         # A value's name tells which network it came from: another training of the LeNet has another name.
         self.name = "lenet" if self.sha256 == SHIPPED_SHA256 else f"lenet-{self.sha256[:8]}"
         self.dim, self.num_classes = DIM, NUM_CLASSES
@@ -91,18 +80,3 @@ class LeNetExtractor(FeatureExtractor):
         """See the base class."""
         result: Features = self.net(to_lenet_input(images))
         return result
-
-
-def read_card(weights: Path) -> dict[str, Any]:
-    """The JSON card beside a weights file: sha256, seed, epochs, test_accuracy, command, torch, ..."""
-    path = weights.with_suffix(".json")
-    for file in (weights, path):
-        if not file.is_file():
-            raise WeightsError(f"LeNet weights: {file} is missing; {REMEDY}")
-    try:
-        card = json.loads(path.read_bytes())
-    except ValueError as error:
-        raise WeightsError(f"{path} is no card of LeNet weights ({error!r}); {REMEDY}") from error
-    if not isinstance(card, dict):
-        raise WeightsError(f"{path} is no card of LeNet weights ({card!r}); {REMEDY}")
-    return card

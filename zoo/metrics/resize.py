@@ -31,14 +31,6 @@ def resize(x: Tensor, size: int, *, dialect: Dialect = "tf1") -> Tensor:
     return y.clamp(0, 255) if dialect == "clean" else y
 
 
-def resize_like_tf1(x: Tensor, size: int) -> Tensor:
-    """TensorFlow 1's resize_bilinear(align_corners=False) of floats [N, C, H, W] to [N, C, size, size].
-
-    The source position of output pixel i is i * H / size, without half-pixel centres (PAPERS 11.0).
-    """
-    return resize(x, size, dialect="tf1")
-
-
 def matrix(source: int, target: int, dialect: Dialect) -> Tensor:
     """Interpolation weights of a dialect, float32 [target, source]."""
     if dialect == "tf1":
@@ -49,7 +41,10 @@ def matrix(source: int, target: int, dialect: Dialect) -> Tensor:
 
 @functools.lru_cache(maxsize=16)
 def tf1_matrix(source: int, target: int) -> Tensor:
-    """Interpolation weights [target, source], positions in float32 as TensorFlow computes them."""
+    """Interpolation weights [target, source] of resize_bilinear(align_corners=False).
+
+    The source position of output pixel i is i * source / target, without half-pixel centres, in float32.
+    """
     position = torch.arange(target, dtype=torch.float32) * torch.tensor(source / target, dtype=torch.float32)
     low = position.long()
     high = (low + 1).clamp(max=source - 1)

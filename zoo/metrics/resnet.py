@@ -1,4 +1,4 @@
-"""The project's own feature network for small natural images: a ResNet that `train_resnet.py` trains on CIFAR-10.
+"""The project's own feature network for small natural images: a ResNet that `zoo train-resnet` trains on CIFAR-10.
 
 For those who have no Inception weights at hand. Its values are named `fd_resnet`, `is_resnet` and `kd_resnet`, never
 FID. The weights that ship classify 90.39 % of CIFAR-10's test images correctly, as measured on a copy whose images were
@@ -7,8 +7,6 @@ re-encoded as JPEG of quality 75, which it was also trained on (35 epochs, then 
 
 from __future__ import annotations
 
-import hashlib
-import json
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from zoo.errors import WeightsError
-from zoo.metrics.features import FeatureExtractor, Features, fill
+from zoo.metrics.features import FeatureExtractor, Features, fill, read_weights
 
 WEIGHTS = Path(__file__).parent / "weights" / "resnet.safetensors"
 SHIPPED_SHA256 = "38a55e1ac7c7a674a6877b784a4b4aa81179f07808b4d42100805b09f75139a3"
@@ -117,29 +115,12 @@ class ResNetExtractor(FeatureExtractor):
 
 def read_network(path: Path) -> tuple[ResNet, dict[str, Any]]:
     """The network that `train_resnet` wrote, in float32, and its card; errors as for the extractor."""
-    card = read_card(path)
-    blob = path.read_bytes()
-    sha256 = hashlib.sha256(blob).hexdigest()
-    if sha256 != card.get("sha256"):
-        raise WeightsError(
-            f"{path}: sha256 is {sha256}, but {path.with_suffix('.json').name} says {card.get('sha256')}: the file is "
-            f"damaged or was replaced; {REMEDY}"
-        )
+    blob, card = read_weights(path, network="ResNet", remedy=REMEDY)
+    try:
+        width = int(card["width"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise WeightsError(f"{path.with_suffix('.json')} is no card of ResNet weights ({error!r}); {REMEDY}") from error
     with torch.random.fork_rng(devices=[]):
-        net = ResNet(int(card["width"]))
+        net = ResNet(width)
     fill(net, blob, path=path, remedy=REMEDY)
     return net, card
-
-
-def read_card(weights: Path) -> dict[str, Any]:
-    """The JSON card beside a weights file: sha256, width, seed, epochs, test_accuracy, command, torch, ..."""
-    path = weights.with_suffix(".json")
-    for file in (weights, path):
-        if not file.is_file():
-            raise WeightsError(f"ResNet weights: {file} is missing; {REMEDY}")
-    try:
-        card: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        int(card["width"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise WeightsError(f"{path} is no card of ResNet weights ({error!r}); {REMEDY}") from error
-    return card

@@ -83,7 +83,6 @@ class EqualizedLinear(nn.Module):
         gain: He's factor of the nonlinearity that follows: sqrt(2) for a (leaky) ReLU, 1 for a linear output.
         lr_multiplier: learning rate of this layer as a multiple of the optimizer's.
         bias: whether there is a bias; stored biases are multiplied by lr_multiplier.
-        bias_init: the value that the bias has in effect at the start.
     """
 
     def __init__(
@@ -94,23 +93,23 @@ class EqualizedLinear(nn.Module):
         gain: float = 2**0.5,
         lr_multiplier: float = 1.0,
         bias: bool = True,
-        bias_init: float = 0.0,
     ) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.randn(outputs, inputs) / lr_multiplier)
-        self.bias = nn.Parameter(torch.full((outputs,), bias_init / lr_multiplier)) if bias else None
+        self.bias = nn.Parameter(torch.zeros(outputs)) if bias else None
         self.scale = gain / inputs**0.5 * lr_multiplier
         self.lr_multiplier = lr_multiplier
 
     def forward(self, x: Tensor) -> Tensor:
-        return nn.functional.linear(x, self.weight * self.scale, _scaled(self.bias, self.lr_multiplier))
+        bias = self.bias if self.bias is None or self.lr_multiplier == 1.0 else self.bias * self.lr_multiplier
+        return nn.functional.linear(x, self.weight * self.scale, bias)
 
 
 class EqualizedConv2d(nn.Module):
     """Convolution with an equalized learning rate (Karras et al. 2018, section 4.1): stride 1, the side is kept.
 
-    Maps [N, inputs, H, W] to [N, outputs, H, W]; the arguments are those of EqualizedLinear, with a fan-in of
-    inputs * kernel^2 and an odd `kernel`.
+    Maps [N, inputs, H, W] to [N, outputs, H, W]; `gain` and `bias` as in EqualizedLinear; the fan-in is
+    inputs * kernel^2, `kernel` odd.
     """
 
     def __init__(
@@ -120,25 +119,18 @@ class EqualizedConv2d(nn.Module):
         kernel: int,
         *,
         gain: float = 2**0.5,
-        lr_multiplier: float = 1.0,
         bias: bool = True,
     ) -> None:
         super().__init__()
         if kernel % 2 == 0:
             raise ValueError(f"kernel={kernel} must be odd: an even one cannot keep the side at stride 1")
-        self.weight = nn.Parameter(torch.randn(outputs, inputs, kernel, kernel) / lr_multiplier)
+        self.weight = nn.Parameter(torch.randn(outputs, inputs, kernel, kernel))
         self.bias = nn.Parameter(torch.zeros(outputs)) if bias else None
-        self.scale = gain / (inputs * kernel**2) ** 0.5 * lr_multiplier
-        self.lr_multiplier = lr_multiplier
+        self.scale = gain / (inputs * kernel**2) ** 0.5
         self.padding = kernel // 2
 
     def forward(self, x: Tensor) -> Tensor:
-        bias = _scaled(self.bias, self.lr_multiplier)
-        return nn.functional.conv2d(x, self.weight * self.scale, bias, padding=self.padding)
-
-
-def _scaled(bias: Tensor | None, factor: float) -> Tensor | None:
-    return bias if bias is None or factor == 1.0 else bias * factor
+        return nn.functional.conv2d(x, self.weight * self.scale, self.bias, padding=self.padding)
 
 
 class PixelNorm(nn.Module):
@@ -218,8 +210,7 @@ class UpConv2d(EqualizedConv2d):
         if 2 * x.shape[3] < FUSED_FROM:
             return super().forward(upscale2d(x))
         kernel = shifted_sum(self.weight * self.scale).transpose(0, 1).flip(2, 3)  # [inputs, outputs, 4, 4]
-        bias = _scaled(self.bias, self.lr_multiplier)
-        return nn.functional.conv_transpose2d(x, kernel, bias, stride=2, padding=self.padding)
+        return nn.functional.conv_transpose2d(x, kernel, self.bias, stride=2, padding=self.padding)
 
 
 class DownConv2d(EqualizedConv2d):
@@ -232,8 +223,7 @@ class DownConv2d(EqualizedConv2d):
         if x.shape[3] < FUSED_FROM:
             return downscale2d(super().forward(x))
         kernel = shifted_sum(self.weight * (self.scale / 4))  # [outputs, inputs, 4, 4]
-        bias = _scaled(self.bias, self.lr_multiplier)
-        return nn.functional.conv2d(x, kernel, bias, stride=2, padding=self.padding)
+        return nn.functional.conv2d(x, kernel, self.bias, stride=2, padding=self.padding)
 
 
 def shifted_sum(weight: Tensor) -> Tensor:
@@ -253,14 +243,14 @@ def fade(old: Tensor, new: Tensor, *, alpha: float) -> Tensor:
     return torch.lerp(old, new, alpha)
 
 
-def feature_maps(resolution: int, *, fmap_base: int, fmap_max: int, fmap_decay: float = 1.0) -> int:
-    """Feature maps of the layers at a resolution 2^k: min(fmap_base / 2^((k - 1) * fmap_decay), fmap_max), floored.
+def feature_maps(resolution: int, *, fmap_base: int, fmap_max: int) -> int:
+    """Feature maps of the layers at a resolution 2^k: min(fmap_base / 2^(k - 1), fmap_max), floored.
 
     (Karras et al. 2018, Table 2: fmap_base 8192 and fmap_max 512 give 512 up to 32x32, then 256, 128, ..., 16 at
     1024x1024.) `resolution` 2 gives the width of the dense layers, nf(0) in the authors' numbering.
     """
     stage = resolution.bit_length() - 2
-    return max(1, min(int(fmap_base / 2 ** (stage * fmap_decay)), fmap_max))
+    return max(1, min(int(fmap_base / 2**stage), fmap_max))
 
 
 def resolutions(final: int, *, start: int = 4) -> list[int]:

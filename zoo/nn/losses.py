@@ -92,7 +92,6 @@ def gradient_penalty(
     epsilon: Tensor | None = None,
     target: float = 1.0,
     one_sided: bool = False,
-    generator: torch.Generator | None = None,
 ) -> Tensor:
     """E[(||grad D(x_hat)||_2 - target)^2] at x_hat = epsilon x + (1 - epsilon) fake (Gulrajani et al. 2017, eq. 3).
 
@@ -106,11 +105,10 @@ def gradient_penalty(
         epsilon: mixing coefficients [N] in [0, 1]; drawn uniformly if None.
         target: gradient norm at which the penalty vanishes.
         one_sided: penalise norms above `target` only, E[max(0, norm - target)^2] (section 4, "two-sided penalty").
-        generator: CPU generator of epsilon.
     """
     with torch.autocast(x.device.type, enabled=False), torch.compiler.set_stance("force_eager"):
         if epsilon is None:
-            epsilon = torch.rand(len(x), generator=generator).to(x.device)
+            epsilon = torch.rand(len(x)).to(x.device)
         x, fake = at_least_float32(x), at_least_float32(fake.detach())
         epsilon = epsilon.to(x.dtype).view(-1, *[1] * (x.dim() - 1))  # [N, 1, 1, 1]
         x_hat = (epsilon * x + (1 - epsilon) * fake).requires_grad_()

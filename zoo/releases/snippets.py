@@ -23,9 +23,9 @@ TORCH = {
 }
 
 
-def drawn(prior: Sequence[Mapping[str, Any]], words: Mapping[str, str], *, n: int = IMAGES) -> str:
-    """The expression that draws n latents of a prior (see `zoo.models.base.sampling.Columns`, as dicts)."""
-    parts = [words[part["distribution"]].format(n=n, **part) for part in prior]
+def drawn(prior: Sequence[Mapping[str, Any]], words: Mapping[str, str]) -> str:
+    """The expression that draws IMAGES latents of a prior (see `zoo.models.base.sampling.Columns`, as dicts)."""
+    parts = [words[part["distribution"]].format(n=IMAGES, **part) for part in prior]
     return parts[0] if len(parts) == 1 else words["join"].format(parts=", ".join(parts))
 
 

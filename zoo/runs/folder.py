@@ -112,10 +112,6 @@ class RunDir:
         """The sample grid at `images_seen`."""
         return self.grids / f"{name_at(images_seen)}.png"
 
-    def checkpoint_at(self, images_seen: int) -> Path:
-        """The kept checkpoint at `images_seen`."""
-        return self.checkpoints / f"{name_at(images_seen)}.ckpt"
-
     def all_grids(self) -> dict[int, Path]:
         """Files of sample grids by images seen, in this order."""
         return at_images(self.grids, ".png")

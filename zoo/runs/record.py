@@ -229,11 +229,8 @@ def validate_result(record: Any) -> None:
         raise RecordError(f"finished ({record['finished']}) lies before started ({record['started']})")
 
 
-def write_result(run_dir: RunDir | str | os.PathLike[str], record: Mapping[str, Any]) -> Path:
+def write_result(run_dir: RunDir | str | os.PathLike[str], record: Mapping[str, Any]) -> None:
     """Validate `record` and write it to the run's result.json in one step.
-
-    Returns:
-        the path written.
 
     Raises:
         RecordError: a field that is missing, unknown or wrong, or a file that cannot be written.
@@ -244,7 +241,6 @@ def write_result(run_dir: RunDir | str | os.PathLike[str], record: Mapping[str, 
     except RecordError as error:
         raise RecordError(f"not written to {path}: {error}") from error
     write_atomically(path, json.dumps(record, indent=2, allow_nan=False) + "\n")
-    return path
 
 
 def read_result(path: str | os.PathLike[str]) -> dict[str, Any]:

@@ -316,7 +316,7 @@ class ReproductionCLI(LightningCLI):
 
     @rank_zero_only
     def after_test(self) -> None:
-        self.report.add_test(self.trainer, self.model, measurement=self.measurement)
+        self.report.add_test(self.model, measurement=self.measurement)
         self.draw()
         tell_end(self.trainer.loggers, self.run, artifacts=False)
 

@@ -158,12 +158,12 @@ def images_after(updates: int, growth: GrowthSchedule | None, *, batch: int) -> 
     return seen
 
 
-def times(every: int | None, *, budget: int, batch: int, at_start: bool, at_end: bool = True) -> int:
+def times(every: int | None, *, budget: int, batch: int, at_start: bool) -> int:
     """How often something happens that is done every so many images, at the start and at the end of a run."""
     end = math.ceil(budget / batch) * batch
     crossings = end // every if every else 0
     last = bool(every) and end // (every or 1) > (end - batch) // (every or 1)
-    return crossings + at_start + (at_end and not last)
+    return crossings + at_start + (not last)
 
 
 MEASURED = 0.1  # of a training's time: as much as evaluations should take

@@ -195,7 +195,7 @@ class WandbMirror(WandbLogger):
         self.experiment.log_artifact(artifact, aliases=list(aliases))
 
     @rank_zero_only
-    def log_result(self, record: Mapping[str, Any], figures: Sequence[Path] = ()) -> None:
+    def log_result(self, record: Mapping[str, Any], figures: Sequence[Path]) -> None:
         """Send what stands at the end: the table of measures, the figures, and result.json as a file of the run.
 
         Best and last of each measure also go to the summary, as `best/NAME` and `last/NAME`, where runs are sorted by

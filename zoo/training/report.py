@@ -197,7 +197,7 @@ class RunReport(ZooCallback):
         say(f"checkpoint     {self.run.last_checkpoint}")
         return dict(record["measures"])
 
-    def add_test(self, trainer: Trainer, model: AdversarialModule, *, measurement: Measurement) -> None:
+    def add_test(self, model: AdversarialModule, *, measurement: Measurement) -> None:
         """Adds the figures of `test` to result.json (if training got that far) and prints them with their protocol.
 
         A value that is not finite is named, and kept out of the record, which would otherwise get none of them.

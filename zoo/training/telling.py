@@ -64,13 +64,10 @@ def tell_end(loggers: Sequence[Logger], run: RunDir, *, artifacts: bool) -> None
                 tell_checkpoints(logger, run, record)
 
 
-def tell_checkpoints(mirror: WandbMirror, run: RunDir, record: Mapping[str, Any]) -> list[str]:
+def tell_checkpoints(mirror: WandbMirror, run: RunDir, record: Mapping[str, Any]) -> None:
     """Sends best.ckpt and last.ckpt as versions of one artifact, which is named by paper, recipe and run.
 
     The metadata of a version say what a release's card does of a checkpoint: where it comes from, and its figures.
-
-    Returns:
-        the aliases that were given.
     """
     by_images: dict[int, list[str]] = {}
     for alias, path in (("best", run.best_checkpoint), ("last", run.last_checkpoint)):
@@ -90,7 +87,6 @@ def tell_checkpoints(mirror: WandbMirror, run: RunDir, record: Mapping[str, Any]
         file = run.checkpoints / f"{aliases[0]}.ckpt"
         name = f"{record['paper']}-{record['recipe']}-{run.path.absolute().name}"
         mirror.log_model(name, {"model.ckpt": file}, metadata=about, aliases=aliases)
-    return [alias for aliases in by_images.values() for alias in aliases]
 
 
 def without_none(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -104,7 +104,7 @@ def refuse_callback(callback: Any) -> None:
         )
 
 
-def settle_devices(config: Any, *, given: Collection[str] = (), alone: bool = False) -> None:
+def settle_devices(config: Any, *, given: Collection[str], alone: bool) -> None:
     """Sets number of devices and strategy of the parsed settings, in place: --devices, and all nodes.
 
     Args:

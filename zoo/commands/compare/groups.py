@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -80,20 +81,20 @@ class Group(ComparedRun):
 
     @property
     def images_seen(self) -> int:
-        return round(mean([run.images_seen for run in self.averaged]))
+        return round(fmean([run.images_seen for run in self.averaged]))
 
     @property
     def generator_steps(self) -> int | None:
         known = [n for run in self.averaged if (n := run.generator_steps) is not None]
-        return round(mean(known)) if known else None
+        return round(fmean(known)) if known else None
 
     @property
     def wall_time(self) -> float:
-        return mean([run.wall_time for run in self.averaged])
+        return fmean([run.wall_time for run in self.averaged])
 
     @property
     def images_per_second(self) -> float:
-        return mean([run.images_per_second for run in self.averaged])
+        return fmean([run.images_per_second for run in self.averaged])
 
     def _points(self, name: str, *, of_steps: bool) -> list[Point]:
         """Means over the members, with their standard deviation, where the one with the most points has one.
@@ -128,7 +129,7 @@ class Group(ComparedRun):
         """{"value", "images_seen"} of the members as their mean, without those that are not finite."""
         finite = [entry["value"] for entry in values if entry["value"] is not None]
         value, error = mean_and_deviation(finite) if finite else (None, None)
-        seen = round(mean([entry["images_seen"] for entry in values]))
+        seen = round(fmean([entry["images_seen"] for entry in values]))
         return {"value": value, "error": error, "of": self.share(len(finite)), "images_seen": seen}
 
     def share(self, n: int) -> str:
@@ -156,7 +157,7 @@ class Group(ComparedRun):
                     new = {"values": value, "errors": error, "of": self.share(len(values)), "protocols": key}
                     for part, content in new.items():
                         own[part][name] = content
-            found[at] = {**taken[0], **own, "images_seen": round(mean([test["images_seen"] for test in taken]))}
+            found[at] = {**taken[0], **own, "images_seen": round(fmean([test["images_seen"] for test in taken]))}
         return found
 
 
@@ -175,11 +176,6 @@ def without_seeds(config: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def mean(values: Sequence[float]) -> float:
-    """The mean."""
-    return sum(values) / len(values)
-
-
 def mean_point(lines: Sequence[Sequence[Point]], at: int) -> Point:
     """The mean of some curves at a number of images, each on the line between its two points beside that."""
     x = [[point.images_seen for point in line] for line in lines]
@@ -195,7 +191,7 @@ def mean_point(lines: Sequence[Sequence[Point]], at: int) -> Point:
         value = line[own.index(at)].value if at in own else float(np.interp(at, own, values))
         found += [] if value is None or np.isnan(value) else [value]
     value, error = mean_and_deviation(found) if found else (None, None)
-    return Point(at, mean(seconds), value, error, round(mean(updates)) if updates else None)
+    return Point(at, fmean(seconds), value, error, round(fmean(updates)) if updates else None)
 
 
 def grouped(runs: Sequence[ComparedRun]) -> list[ComparedRun]:

@@ -21,6 +21,7 @@ from zoo.models.base.module import AdversarialModule
 from zoo.nn import losses
 from zoo.runs.text import lined_up
 from zoo.training.scripts import script_of
+from zoo.training.signatures import documented
 
 OBJECTIVE = ("discriminator_loss", "generator_loss")
 LOOP = (
@@ -74,7 +75,7 @@ class Described:
     @cached_property
     def meanings(self) -> dict[str, str]:
         """What each keyword is, out of the class's docstring."""
-        return arguments_in(inspect.getdoc(self.kind) or "")
+        return documented(inspect.getdoc(self.kind) or "")
 
     @cached_property
     def module(self) -> AdversarialModule:
@@ -135,21 +136,6 @@ def recipe_of(paper: str, recipe: str) -> Mapping[str, Any]:
     if recipe not in recipes:
         raise UsageError(f"{paper} has no recipe {recipe!r}: there are {', '.join(recipes)}")
     return dict(recipes[recipe].config)
-
-
-def arguments_in(text: str) -> dict[str, str]:
-    """{name: text} of the section "Args:" of a docstring."""
-    _, _, section = text.partition("Args:\n")
-    section = section.split("\n\n")[0]
-    found: dict[str, str] = {}
-    name = ""
-    for line in textwrap.dedent(section).splitlines():
-        if line and not line.startswith(" "):
-            name, _, rest = line.partition(":")
-            found[name] = rest.strip()
-        elif name:
-            found[name] += " " + line.strip()
-    return found
 
 
 def first_paragraph(function: Any) -> str:

@@ -15,14 +15,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from zoo.metrics.features import full_float32, sha256_of
-from zoo.metrics.lenet import WEIGHTS, LeNet, to_lenet_input
+from zoo.metrics.lenet import LeNet, to_lenet_input
 from zoo.runs.folder import write_atomically
 from zoo.runs.tensors import write_tensors
 
 BATCH, LEARNING_RATE, MAX_SHIFT = 128, 2e-3, 2
 
 
-def train_lenet(root: str, *, seed: int = 0, out: Path | str = WEIGHTS, epochs: int = 8) -> float:
+def train_lenet(root: str, *, seed: int, out: Path, epochs: int) -> float:
     """Train on MNIST's 60,000 training images, write `out` (.safetensors) and its card (.json), return test
     accuracy.
 
@@ -38,7 +38,7 @@ def train_lenet(root: str, *, seed: int = 0, out: Path | str = WEIGHTS, epochs: 
     result = accuracy(net, test.images, test.labels)
     write(
         net.state_dict(),
-        Path(out),
+        out,
         card={
             "architecture": "zoo.metrics.lenet.LeNet",
             "command": f"python -m zoo train-lenet --data_dir DIR --seed {seed} --epochs {epochs}",

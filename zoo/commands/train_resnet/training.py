@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from zoo.commands.train_lenet.training import write
 from zoo.errors import CheckpointError
-from zoo.metrics.resnet import WEIGHTS, WIDTH, ResNet, read_network, to_resnet_input
+from zoo.metrics.resnet import WIDTH, ResNet, read_network, to_resnet_input
 from zoo.runs.folder import replacing
 
 BATCH, MOMENTUM, DECAY, SMOOTHING = 128, 0.9, 5e-4, 0.1
@@ -54,11 +54,11 @@ REFINING = Cycle(peak=0.05, holes=False, average=0.998)
 def train_resnet(
     root: str,
     *,
-    seed: int = 0,
-    out: Path | str = WEIGHTS,
-    epochs: int | None = None,
-    width: int = WIDTH,
-    start: Path | str | None = None,
+    seed: int,
+    out: Path,
+    epochs: int | None,
+    width: int,
+    start: str | None,
 ) -> float:
     """Train on CIFAR-10's 50,000 training images, write `out` (.safetensors, half precision) and its card (.json),
     return the test accuracy of what was written. With `start`, weights that this function wrote (of the same width) are
@@ -75,7 +75,7 @@ def train_resnet(
         raise ValueError(f"{root}: CIFAR-10 without labels cannot train a classifier")
     first, card = (None, None) if start is None else read_network(Path(start))
     epochs = epochs or (EPOCHS if first is None else REFINING_EPOCHS)
-    state = Path(out).with_suffix(".resume")
+    state = out.with_suffix(".resume")
     run: dict[str, object] = {"seed": seed, "epochs": epochs, "width": width, "images": train.fingerprint}
     if card is not None:
         run["start"] = card["sha256"]
@@ -96,7 +96,7 @@ def train_resnet(
     result = accuracy(net, test.images, test.labels)
     write(
         in_half_precision(net),
-        Path(out),
+        out,
         card={
             "architecture": "zoo.metrics.resnet.ResNet",
             "width": width,

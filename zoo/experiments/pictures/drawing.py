@@ -75,9 +75,9 @@ def without_ticks(ax: "Axes") -> None:
     ax.spines[:].set_visible(False)
 
 
-def series(rows: Iterable[dict[str, float]], name: str, *, clock: str = "images_seen") -> tuple[Array, Array]:
-    """(clock, value) [n] of the rows of a metrics.jsonl that hold `name`; values that were not finite are left out."""
-    points = [(row[clock], row[name]) for row in rows if row.get(name) is not None]
+def series(rows: Iterable[dict[str, float]], name: str) -> tuple[Array, Array]:
+    """(images_seen, value) [n] of the rows of a metrics.jsonl that hold `name` with a finite value."""
+    points = [(row["images_seen"], row[name]) for row in rows if row.get(name) is not None]
     array: Array = np.array(points, dtype=np.float64).reshape(-1, 2)
     return array[:, 0], array[:, 1]
 

@@ -144,7 +144,7 @@ def mnist_trunk(slope: float) -> nn.Sequential:
     )
 
 
-def celeba_generator(z_dim: int, *, channels: int, resolution: int, width: int = 64) -> nn.Sequential:
+def celeba_generator(z_dim: int, *, channels: int, resolution: int, width: int) -> nn.Sequential:
     """z [N, z_dim] to images [N, C, H, H] in [-1, 1] (Table 3: H = 32; no BatchNorm on the 128 and 64 stages)."""
     side, first = resolution // 16, 7 * width
     return nn.Sequential(
@@ -164,7 +164,7 @@ def celeba_generator(z_dim: int, *, channels: int, resolution: int, width: int =
     )
 
 
-def celeba_trunk(slope: float, *, channels: int, width: int = 64) -> nn.Sequential:
+def celeba_trunk(slope: float, *, channels: int, width: int) -> nn.Sequential:
     """Images [N, C, H, H] in [-1, 1] to features [N, 4 width (H/8)^2] (Table 3: H = 32, width 64)."""
     return nn.Sequential(
         nn.Conv2d(channels, width, 4, stride=2, padding=1),
