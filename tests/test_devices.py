@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from jsonargparse import Namespace
 
-from zoo.errors import UsageError
+from zoo.errors import DataError, UsageError
 from zoo.runs.process import orderly
 from zoo.training import reproduce
 from zoo.training.scripts import script_of
@@ -121,3 +121,25 @@ def test_several_processes_for_the_work_of_one(
         said.append(capsys.readouterr().err)
     refused = "error: `zoo evaluate` is the work of one process, and torchrun started 2: give it without torchrun\n"
     assert said == ([refused, ""] if torchrun else ["error: x\n"] * 2)
+
+
+@pytest.mark.parametrize(
+    ("environment", "told"),
+    [
+        ({"RANK": "4", "LOCAL_RANK": "0"}, True),
+        ({"RANK": "5", "LOCAL_RANK": "1"}, False),
+        ({"SLURM_NTASKS": "8", "SLURM_PROCID": "4", "SLURM_LOCALID": "0"}, True),
+        ({"SLURM_NTASKS": "8", "SLURM_PROCID": "5", "SLURM_LOCALID": "1"}, False),
+        ({"NODE_RANK": "1"}, True),
+        ({"NODE_RANK": "1", "LOCAL_RANK": "1"}, False),
+    ],
+)
+def test_the_first_process_of_a_machine_tells_what_is_wrong_with_its_files(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], environment: dict[str, str], told: bool
+) -> None:
+    """The first of all has them, and can only say that another process ended."""
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit), orderly():
+        raise DataError("the images are not there")
+    assert capsys.readouterr().err == "error: the images are not there\n" * told

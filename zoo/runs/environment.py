@@ -89,6 +89,11 @@ def process_rank() -> int:
     return _count("NODE_RANK") * 1_000
 
 
+def is_first_here() -> bool:
+    """Whether this process is the first of those that train together on its machine."""
+    return _count("LOCAL_RANK" if "LOCAL_RANK" in os.environ else "SLURM_LOCALID") == 0
+
+
 def _count(name: str) -> int:
     text = os.environ.get(name, "0")
     return int(text) if text.isascii() and text.isdecimal() else 0

@@ -13,7 +13,7 @@ from types import FrameType
 from typing import Any
 
 from zoo.errors import Interrupted, UnsupportedSettingError, UsageError, ZooError
-from zoo.runs.environment import check_launcher, process_rank, started_by_torchrun
+from zoo.runs.environment import check_launcher, is_first_here, process_rank, started_by_torchrun
 from zoo.runs.text import complain, plain_warnings
 
 #: What ends a command; SIGHUP comes when the terminal is closed.
@@ -170,10 +170,9 @@ def is_told_here(error: Exception) -> bool:
 
     Others do where it may be theirs alone: of another machine (its files, its disk), or of no kind that all meet.
     """
-    rank = process_rank()
-    if rank == 0 or not isinstance(error, ZooError):
+    if process_rank() == 0 or not isinstance(error, ZooError):
         return True
-    return rank % 1_000 == 0 and not isinstance(error, UsageError | UnsupportedSettingError)
+    return is_first_here() and not isinstance(error, UsageError | UnsupportedSettingError)
 
 
 def is_out_of_memory(error: Exception) -> bool:
