@@ -70,10 +70,10 @@ NAMED_BASH = {**SLURM, "SLURM_STEP_NUM_TASKS": "1", "SLURM_JOB_NAME": "bash"}  #
     [
         ({}, 4, "fit", None),
         ({**TORCHRUN, "WORLD_SIZE": "4"}, 4, "fit", None),
-        ({**TORCHRUN, "WORLD_SIZE": "2"}, 1, "fit", "torchrun started 2 processes .* is to have 1 .*: give --devices"),
-        ({**TORCHRUN, "WORLD_SIZE": "3"}, 2, "test", "torchrun started 3 processes .* test is to have 2 "),
+        ({**TORCHRUN, "WORLD_SIZE": "2"}, 1, "fit", "torchrun started 2 processes .* 1 is asked for .*: give --dev"),
+        ({**TORCHRUN, "WORLD_SIZE": "3"}, 2, "test", "torchrun started 3 processes .* 2 are asked for "),
         ({**TORCHRUN, "WORLD_SIZE": "1"}, 2, "fit", "start them by torchrun with --nproc-per-node"),
-        ({**TORCHRUN, "WORLD_SIZE": "2"}, 1, "predict", "predict is to have one process: start one"),
+        ({**TORCHRUN, "WORLD_SIZE": "2"}, 1, "predict", "started 2 processes .* predict takes one: start one"),
         ({**SLURM, "SLURM_STEP_NUM_TASKS": "4"}, 4, "fit", None),
         ({**SLURM, "SLURM_STEP_NUM_TASKS": "4"}, 1, "fit", "SLURM started 4 processes .*: give --devices"),
         (SCRIPT, 1, "fit", None),

@@ -154,7 +154,7 @@ def started() -> tuple[str, int] | None:
     return None
 
 
-def refuse_other_number(trainer: Any, *, subcommand: str) -> None:
+def refuse_other_number(trainer: Any, *, subcommand: str | None) -> None:
     """Raises UsageError where more processes were started than settled options mean, or fewer.
 
     With one device each, they would train the same run beside each other; too few would wait for the others for ever.
@@ -163,17 +163,17 @@ def refuse_other_number(trainer: Any, *, subcommand: str) -> None:
     if there is None or there[1] == meant:
         return
     launcher, n = there
-    asked = f"{meant} (--devices on each of --trainer.num_nodes {trainer.num_nodes})"
+    asked = f"{meant} {'are' if meant > 1 else 'is'} asked for (--devices times --trainer.num_nodes)"
     if subcommand == "predict":
-        asked, remedy = "one process", "start one"
+        asked, remedy = "predict takes one", "start one"
     elif n == 1:
         by = "srun with --ntasks-per-node" if launcher == "SLURM" else "torchrun with --nproc-per-node"
         remedy = f"start them by {by}, or give --devices 1 --trainer.num_nodes 1"
     else:
         remedy = "give --devices, those of one node, as many as it starts there; start runs of their own one by one"
     raise UsageError(
-        f"{launcher} started {n} process{'es' if n > 1 else ''} for this command, and {subcommand} is to have {asked}: "
-        f"{remedy} (see docs/clusters.md)"
+        f"{launcher} started {n} process{'es' if n > 1 else ''} for this command, and {asked}: {remedy} (see "
+        "docs/clusters.md)"
     )
 
 
