@@ -48,6 +48,16 @@ def test_a_run_of_several_devices_goes_on_with_as_many_or_with_those_that_are_na
     assert settled(devices="0,1") == ("0,1", 1, TWO_PLAYERS, 2)
 
 
+@pytest.mark.parametrize(
+    "strategy", ["single_device", Namespace(class_path="lightning.pytorch.strategies.SingleDeviceStrategy")]
+)
+def test_a_strategy_of_one_device_is_refused_for_several(strategy: Any) -> None:
+    """It trained on one, and the record named all."""
+    assert settled(strategy=strategy)[3] == 1
+    with pytest.raises(UsageError, match="takes one device, whatever --devices says"):
+        settled(named=2, strategy=strategy)
+
+
 def test_the_batch_of_a_device_is_looked_at_also_where_the_trainers_option_says_how_many(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -114,7 +114,7 @@ def settle_devices(config: Any, *, given: Collection[str] = (), alone: bool = Fa
         alone: one process does all, on however many the run was trained.
 
     Raises:
-        UsageError: several nodes, and nothing that starts a process on each; several devices for one process.
+        UsageError: several nodes, and nothing that starts a process on each; several devices for what takes one.
     """
     if alone and config.devices > 1:
         raise UsageError("predict writes its images from one device: leave --devices out")
@@ -133,6 +133,11 @@ def settle_devices(config: Any, *, given: Collection[str] = (), alone: bool = Fa
             "node alone: --trainer.num_nodes 1"
         )
     several = several_nodes or number_of(trainer.devices) != 1
+    strategy = str(getattr(trainer.strategy, "class_path", trainer.strategy)).rpartition(".")[2]
+    if several and strategy in ("single_device", "SingleDeviceStrategy"):
+        raise UsageError(
+            f"--trainer.strategy {strategy} takes one device, whatever --devices says: leave one of them out"
+        )
     if trainer.strategy == "auto" and several:
         trainer.strategy = TWO_PLAYERS
     elif trainer.strategy == TWO_PLAYERS and not several and "trainer.strategy" not in given:
