@@ -346,6 +346,7 @@ def test_a_job_of_two_tasks_comes_back(tmp_path: Path, shared_cache: Path) -> No
         words = ["fit", "--recipe", "digits", *TINY, "--devices", "2", "--trainer.accelerator", "cpu", *options]
         shared = {**os.environ, "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}", "OMP_NUM_THREADS": "1"}
         shared |= {"SLURM_NTASKS": "2", "SLURM_NTASKS_PER_NODE": "2", "SLURM_NNODES": "1", "SLURM_NODEID": "0"}
+        shared |= {"SLURM_STEP_NUM_TASKS": "2"}
         shared |= {"SLURM_JOB_ID": str(job), "SLURM_JOB_NAME": "train", "SLURM_NODELIST": "127.0.0.1"}
         return [
             subprocess.Popen(

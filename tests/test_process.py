@@ -326,6 +326,7 @@ class TestTrainerOptions:
     [
         "[../gloo/transport/tcp/pair.cc:547] Connection closed by peer [127.0.0.1]:1",
         "NCCL error: remote process exited or there was a network error",
+        "Failed to recv, got 0 bytes. Connection was likely closed. Did the remote server shutdown or crash?",
         "a layer of ours",
     ],
 )

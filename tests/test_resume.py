@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 import torch
 from lightning.pytorch import Callback, Trainer
 from registry import SMALL, small_data, small_model
-from toys import Recorder, ToyGAN, fit, same, state_of
+from toys import Recorder, ToyGAN, fit, same, state_of, toy_trainer
 
 from zoo.models import MODELS
 from zoo.models.base.module import AdversarialModule
@@ -257,3 +258,15 @@ def test_a_killed_process_resumes_to_the_bit(tmp_path: Path, paper: str, options
     assert same(a, b)
     grids = [sorted((tmp_path / run / "grids").iterdir())[-1].read_bytes() for run in ("whole", "killed")]
     assert grids[0] == grids[1]  # the next samples
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_fresh_latents_are_told_of_where_a_training_goes_on(training: bool) -> None:
+    """`test` and `predict` of a run of two devices draw none of its streams."""
+    module = ToyGAN()
+    module.trainer = toy_trainer()
+    module.trainer.training = training
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        module.on_load_checkpoint({"zoo": {"random_states": [{}, {}]}})
+    assert ["2 devices and is resumed on 1" in str(warning.message) for warning in said] == [True] * training

@@ -107,6 +107,15 @@ def test_measures_are_equal(out: Path) -> None:
         assert two[name] == pytest.approx(value, rel=1e-6), name
 
 
+def test_an_evaluation_while_training_is_of_one_model(out: Path) -> None:
+    """Each process normalises by its own share and averages that: a checkpoint has the averages of the first."""
+    one, other = (seen(out, 2, rank)["averages"] for rank in (0, 1))
+    assert len(one["found"]) == 4
+    assert torch.equal(one["found"], other["found"])
+    assert not torch.equal(one["found"][0], one["found"][1])
+    assert one["values"] == other["values"] == {"rank": 0.0}  # or they would keep another best checkpoint each
+
+
 @pytest.mark.slow
 def test_the_command_line_chooses_the_strategy_itself(tmp_path: Path, shared_cache: Path) -> None:
     options = ["--recipe", "digits", "--devices", "2", "--model.width", "8", "--images", "256", "--run_dir", "run"]

@@ -17,7 +17,7 @@ from zoo.models import MODELS
 from zoo.models.base.module import AdversarialModule
 from zoo.models.dcgan import DCGAN
 from zoo.models.gan import GAN
-from zoo.training.callbacks import CounterCheckpoint
+from zoo.training.callbacks import CounterCheckpoint, Evaluation
 from zoo.training.finetune.augment import augment_discriminator
 from zoo.training.finetune.freeze import freeze_discriminator
 
@@ -90,6 +90,20 @@ def train_frozen(*, world: int) -> dict[str, Any]:
     return {"frozen": frozen, "before": before, "after": dict(module.state_dict())}
 
 
+def measure_averages(*, world: int) -> dict[str, Any]:
+    """BatchNorm's averages as an evaluation finds them, a function of each rank, and the values that it takes."""
+    torch.manual_seed(1)
+    found: list[Tensor] = []
+
+    def measure(module: AdversarialModule) -> dict[str, float]:
+        found.append(torch.cat([buffer.flatten().double() for buffer in module.buffers()]))
+        return {"rank": float(module.global_rank)}
+
+    evaluation = Evaluation(measure, every=8)
+    train(ToyGAN(batchnorm=True), evaluation, world=world, images=8 * 3)
+    return {"found": torch.stack(found), "values": evaluation.latest}
+
+
 def main(out: Path, world: int) -> None:
     seen: dict[str, Any] = {}
     torch.manual_seed(0)
@@ -129,6 +143,7 @@ def main(out: Path, world: int) -> None:
     seen["values"] = evaluator.run(dcgan).values
     if world > 1:
         seen["tuned"] = train_frozen(world=world)
+        seen["averages"] = measure_averages(world=world)
         seen["papers"] = {paper: train_paper(paper, out=out, world=world) for paper in MODELS}
     torch.save(seen, out / f"seen-{world}-{rank}.pt")
 

@@ -27,6 +27,8 @@ class Command(NamedTuple):
     alias: str | None = None
 
 
+TOGETHER = ("fit", "test", "predict")  # of several processes
+
 COMMANDS = {
     "Train": (
         Command("fit", "train a recipe of a paper, go on with a run, or fine-tune", "train"),
@@ -112,7 +114,7 @@ def main() -> None:
         refuse_unknown(first)
     shorten_waits()
     keep_freed_memory()
-    with orderly():
+    with orderly(alone=None if first in TOGETHER else f"zoo {first}"):
         arguments, unknown = parser(first).parse_known_args()
         if unknown:  # by the command itself, whose usage helps; argparse would show that of `zoo`
             arguments.refuse(f"unrecognized arguments: {' '.join(unknown)}")

@@ -54,6 +54,7 @@ def keep_freed_memory() -> bool:
 LAUNCHERS = (
     *("RANK", "LOCAL_RANK", "NODE_RANK", "GROUP_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_PORT"),
     *("SLURM_PROCID", "SLURM_LOCALID", "SLURM_NODEID", "SLURM_NTASKS", "SLURM_NNODES", "SLURM_JOB_NUM_NODES"),
+    "SLURM_STEP_NUM_TASKS",
 )
 
 
@@ -66,6 +67,11 @@ def check_launcher() -> None:
                 f"the environment variable {name} is {text!r}, not a whole number: torchrun and SLURM set it for the "
                 f"processes of one training; for a single process `unset {name}`"
             )
+
+
+def started_by_torchrun() -> int:
+    """How many processes it started with this one, 1 where it did not."""
+    return max(1, _count("WORLD_SIZE")) if "TORCHELASTIC_RUN_ID" in os.environ else 1
 
 
 def process_rank() -> int:
@@ -81,6 +87,11 @@ def process_rank() -> int:
     if "SLURM_NTASKS" in here and here.get("SLURM_JOB_NAME") not in ("bash", "interactive"):
         return _count("SLURM_PROCID")
     return _count("NODE_RANK") * 1_000
+
+
+def is_first_here() -> bool:
+    """Whether this process is the first of those that train together on its machine."""
+    return _count("LOCAL_RANK" if "LOCAL_RANK" in os.environ else "SLURM_LOCALID") == 0
 
 
 def _count(name: str) -> int:

@@ -13,7 +13,7 @@ from types import FrameType
 from typing import Any
 
 from zoo.errors import Interrupted, UnsupportedSettingError, UsageError, ZooError
-from zoo.runs.environment import check_launcher, process_rank
+from zoo.runs.environment import check_launcher, is_first_here, process_rank, started_by_torchrun
 from zoo.runs.text import complain, plain_warnings
 
 #: What ends a command; SIGHUP comes when the terminal is closed.
@@ -125,18 +125,28 @@ def interruptible() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def orderly() -> Iterator[None]:
+def orderly(*, alone: str | None = None) -> Iterator[None]:
     """Around all that a command does: expected errors are printed in one piece, and the status says how it ended.
 
     1: an error that a user can mend, or one of the system (a full disk, no permission); 128 + its number: a signal.
+
+    Args:
+        alone: name of a command that is the work of one process. It is refused where torchrun started several; those
+            of srun may be of several commands, and each tells its own errors. None: the first tells those of all.
     """
+    several = started_by_torchrun()
+    each = alone is not None and several == 1
     with lasting_streams(), interruptible():
         try:
             check_launcher()
+            if alone is not None and several > 1:
+                raise UsageError(
+                    f"`{alone}` is the work of one process, and torchrun started {several}: give it without torchrun"
+                )
             with plain_warnings():
                 yield
         except (ZooError, OSError) as error:
-            if is_told_here(error):
+            if each or is_told_here(error):
                 complain(one_line(error))
             raise SystemExit(1) from None
         except (MemoryError, RuntimeError) as error:
@@ -148,7 +158,7 @@ def orderly() -> Iterator[None]:
                 raise
             raise SystemExit(1) from None
         except Interrupted as stop:
-            if process_rank() == 0:
+            if each or process_rank() == 0:
                 sys.stderr.write(f"{stop}\n")
             raise SystemExit(stop.status) from None
         except KeyboardInterrupt:
@@ -160,10 +170,9 @@ def is_told_here(error: Exception) -> bool:
 
     Others do where it may be theirs alone: of another machine (its files, its disk), or of no kind that all meet.
     """
-    rank = process_rank()
-    if rank == 0 or not isinstance(error, ZooError):
+    if process_rank() == 0 or not isinstance(error, ZooError):
         return True
-    return rank % 1_000 == 0 and not isinstance(error, UsageError | UnsupportedSettingError)
+    return is_first_here() and not isinstance(error, UsageError | UnsupportedSettingError)
 
 
 def is_out_of_memory(error: Exception) -> bool:

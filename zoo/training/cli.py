@@ -64,7 +64,7 @@ from zoo.training.refusals import refusal
 from zoo.training.report import RunReport
 from zoo.training.settings import TAKEN_BEFORE, add_settings
 from zoo.training.telling import keep_to_images, tell_end, without_loggers
-from zoo.training.trainer import cluster_plugins, listed, processes, settle_devices, take_epochs
+from zoo.training.trainer import cluster_plugins, listed, processes, refuse_other_number, settle_devices, take_epochs
 from zoo.training.words import called_as
 
 RunFigures = Callable[[Any, FinishedRun], Drawings]
@@ -150,9 +150,9 @@ class ReproductionCLI(LightningCLI):
         if self.source is not None:
             match_data(config, self.source, given=self.plan.named)
         follow_the_settings(config, self.kind, goes_on=self.plan.goes_on)
-        if config.devices > 1 and self.subcommand == "predict":
-            raise UsageError("predict writes its images from one device: leave --devices out")
         settle_devices(config, given=self.plan.words.given, alone=self.subcommand == "predict")
+        if not self.plan.words.dry_run:
+            refuse_other_number(config.trainer, subcommand=self.subcommand)
         self.settings = config
         if self.subcommand == "test":
             refuse_damaged_record(self.run, paper=self.paper)

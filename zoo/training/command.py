@@ -47,12 +47,13 @@ def reproduce(
     keep_freed_memory()
     arguments = sys.argv[1:] if arguments is None else arguments
     studies = studies or {}
+    name = model if isinstance(model, str) else model.paper
     if not arguments or arguments[0] not in (*SUBCOMMANDS, *(["study"] if studies else [])):
         asked = bool(arguments) and arguments[0] in ("-h", "--help")
-        name = model if isinstance(model, str) else model.paper
         (sys.stdout if asked else sys.stderr).write(usage(name, recipes, studies))
         raise SystemExit(0 if asked else 2)
-    with orderly():
+    alone = " ".join(called_as(name, "study")) if arguments[0] == "study" else None
+    with orderly(alone=alone):
         run(Words.of(arguments), model, recipes=recipes, figures=figures, studies=studies)
 
 

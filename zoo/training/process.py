@@ -18,8 +18,8 @@ from zoo.training.finetune.settings import open_source, with_source
 from zoo.training.plan import Plan
 from zoo.training.words import called_as
 
-#: What gloo and NCCL say where a process at the other end is gone.
-LOST = r"Connection closed by peer|Connection reset by peer|remote process exited|Broken pipe|DistNetworkError"
+#: What gloo, NCCL and the store where all meet say where a process at the other end is gone.
+LOST = r"Connection closed by peer|Connection reset by peer|remote process exited|Broken pipe|got 0 bytes"
 
 
 def train(

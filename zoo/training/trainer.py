@@ -17,6 +17,7 @@ from lightning.pytorch.plugins.environments import ClusterEnvironment
 
 from zoo.errors import UsageError
 from zoo.models.base.refusals import refuse_precision
+from zoo.runs.environment import started_by_torchrun
 
 TWO_PLAYERS = "ddp_find_unused_parameters_true"  # each loss leaves one player unused
 STRATEGIES = ("auto", "ddp", TWO_PLAYERS, "single_device", "DDPStrategy", "SingleDeviceStrategy")
@@ -113,8 +114,10 @@ def settle_devices(config: Any, *, given: Collection[str], alone: bool) -> None:
         alone: one process does all, on however many the run was trained.
 
     Raises:
-        UsageError: several nodes, and nothing that starts a process on each.
+        UsageError: several nodes, and nothing that starts a process on each; several devices for what takes one.
     """
+    if alone and config.devices > 1:
+        raise UsageError("predict writes its images from one device: leave --devices out")
     trainer = config.trainer
     if config.devices > 1 or "devices" in given:
         trainer.devices = config.devices
@@ -130,6 +133,11 @@ def settle_devices(config: Any, *, given: Collection[str], alone: bool) -> None:
             "node alone: --trainer.num_nodes 1"
         )
     several = several_nodes or number_of(trainer.devices) != 1
+    strategy = str(getattr(trainer.strategy, "class_path", trainer.strategy)).rpartition(".")[2]
+    if several and strategy in ("single_device", "SingleDeviceStrategy"):
+        raise UsageError(
+            f"--trainer.strategy {strategy} takes one device, whatever --devices says: leave one of them out"
+        )
     if trainer.strategy == "auto" and several:
         trainer.strategy = TWO_PLAYERS
     elif trainer.strategy == TWO_PLAYERS and not several and "trainer.strategy" not in given:
@@ -140,6 +148,38 @@ def processes(trainer: Any) -> int:
     """How many processes, each with a device, settled options of the Trainer mean, over all nodes."""
     devices = number_of(trainer.devices)
     return (devices if devices > 0 else max(1, torch.cuda.device_count())) * int(trainer.num_nodes or 1)
+
+
+def started() -> tuple[str, int] | None:
+    """What started this process, and how many with it: of torchrun and SLURM, which say so."""
+    if TorchElasticEnvironment.detect():
+        return "torchrun", started_by_torchrun()
+    if SLURMEnvironment.detect():  # SLURM_NTASKS of a script that runs without srun are tasks that nobody started
+        return "SLURM", int(os.environ.get("SLURM_STEP_NUM_TASKS", 1))
+    return None
+
+
+def refuse_other_number(trainer: Any, *, subcommand: str | None) -> None:
+    """Raises UsageError where more processes were started than settled options mean, or fewer.
+
+    With one device each, they would train the same run beside each other; too few would wait for the others for ever.
+    """
+    there, meant = started(), processes(trainer)
+    if there is None or there[1] == meant:
+        return
+    launcher, n = there
+    asked = f"{meant} {'are' if meant > 1 else 'is'} asked for (--devices times --trainer.num_nodes)"
+    if subcommand == "predict":
+        asked, remedy = "predict takes one", "start one"
+    elif n == 1:
+        by = "srun with --ntasks-per-node" if launcher == "SLURM" else "torchrun with --nproc-per-node"
+        remedy = f"start them by {by}, or give --devices 1 --trainer.num_nodes 1"
+    else:
+        remedy = "give --devices, those of one node, as many as it starts there; start runs of their own one by one"
+    raise UsageError(
+        f"{launcher} started {n} process{'es' if n > 1 else ''} for this command, and {asked}: {remedy} (see "
+        "docs/clusters.md)"
+    )
 
 
 def number_of(devices: int | str | list[int]) -> int:

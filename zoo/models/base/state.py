@@ -109,7 +109,7 @@ class ResumableModule(LightningModule):
         world_size = self.trainer.world_size if self._trainer is not None else len(state["random_states"])
         if world_size == len(state["random_states"]):
             self._restored = state
-        else:
+        elif self.trainer.training:
             rank_zero_warn(
                 f"the checkpoint was written by {len(state['random_states'])} devices and is resumed on {world_size}: "
                 "training goes on with the same images, but with fresh latents"

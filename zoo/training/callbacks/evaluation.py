@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, cast
 
+import torch
 from lightning.pytorch import LightningModule, Trainer
 
 from zoo.models.base.module import AdversarialModule
@@ -15,6 +16,13 @@ from zoo.training.callbacks.checkpoint import CounterCheckpoint
 Measure = Callable[[AdversarialModule], dict[str, float]]
 
 
+def share_buffers(module: AdversarialModule) -> None:
+    """Gives every rank the first one's buffers, as DDP does at the beginning of each batch: after an update each rank
+    has BatchNorm averages of its own, and checkpoints those of the first."""
+    for buffer in module.buffers():
+        torch.distributed.broadcast(buffer, src=0)
+
+
 class Evaluation(ZooCallback):
     """Runs `measure` before training, every N images and at the end; on `test`, runs it once.
 
@@ -22,8 +30,8 @@ class Evaluation(ZooCallback):
     ones taken while training), and the monitored one to the checkpoint callback.
 
     Args:
-        measure: called on every rank with the module; returns the same values on each. It draws from generators of
-            its own, so that training goes on as if it had not run.
+        measure: called on every rank with the module, and the first rank's buffers. The first rank's values count. It
+            draws from generators of its own, so that training goes on as if it had not run.
         every: images between two evaluations, or None for none while training.
         recorded: images at which the run came to an end before, and so has its figures; None where it did not.
 
@@ -63,7 +71,9 @@ class Evaluation(ZooCallback):
     def run(self, trainer: Trainer, module: AdversarialModule) -> None:
         """Measures now."""
         module.assert_finite()
-        self.latest = self.measure(module)
+        if trainer.world_size > 1:
+            share_buffers(module)
+        self.latest = trainer.strategy.broadcast(self.measure(module))  # processors differ in the last digits
         self.taken_at = module.images_seen
         if trainer.is_global_zero:
             prefix = "test/" if trainer.testing else ""
