@@ -75,7 +75,7 @@ def distances(n: int, *, rounds: int, clock: str) -> dict[str, Any]:
     if n <= D:
         rows_a, rows_b = (Gaussian(n, x.mean(dim=0), None, rows=x - x.mean(dim=0)) for x in (real, fake))
         sides = {**sides, "zoo, from the samples (Gram)": lambda: distance(rows_a, rows_b)}
-    values = {name: float(side()) for name, side in sides.items()}  # type: ignore[arg-type]
+    values = {name: float(side()) for name, side in sides.items()}
     seconds = contest(sides, rounds=rounds, clock=clock)
     medians = {name: statistics.median(taken) for name, taken in seconds.items()}
     fastest = list(medians)[-1]

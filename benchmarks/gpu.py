@@ -47,7 +47,7 @@ class Clock(Callback):
         self.ends: list[float] = []
         self.images: list[int] = []
 
-    def on_train_batch_end(self, trainer: Trainer, module: AdversarialModule, *_: Any) -> None:  # type: ignore[override]
+    def on_train_batch_end(self, trainer: Trainer, module: AdversarialModule, *_: Any) -> None:
         if module.device.type == "cuda":
             torch.cuda.synchronize()
         self.ends.append(time.perf_counter())
@@ -77,7 +77,7 @@ def measured(
         module.compile_networks()
     options = {"max_epochs": -1, "num_sanity_val_steps": 0, "use_distributed_sampler": False, "logger": False}
     quiet = {"enable_progress_bar": False, "enable_model_summary": False, "enable_checkpointing": False}
-    trainer = Trainer(devices=1, precision=precision, callbacks=[clock], **options, **quiet)  # type: ignore[arg-type]
+    trainer = Trainer(devices=1, precision=precision, callbacks=[clock], **options, **quiet)
     trainer.fit(module, datamodule=Noise(resolution=side, batch_size=batch))
     return f"{clock.per_thousand:.3g}"
 

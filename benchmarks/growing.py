@@ -143,7 +143,7 @@ def steps(arguments: argparse.Namespace) -> None:
         module.images_seen = IN_A_FADE
         with tempfile.TemporaryDirectory() as folder:
             ours = through_lightning(copy.deepcopy(module), data, precision="bf16-mixed", folder=Path(folder))
-            sides = {"zoo": ours, "careful": by_hand(loop(module, images, bf16=True))}  # type: ignore[operator]
+            sides = {"zoo": ours, "careful": by_hand(loop(module, images, bf16=True))}
             speeds = contest(sides, steps=3 if arguments.quick else 10, rounds=arguments.rounds)
         title = f"{type(module).__name__} fading to 32x32, width {arguments.width}, batch {BATCH}, bf16"
         table(title, speeds, {("zoo", "careful"): 0.97})

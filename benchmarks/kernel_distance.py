@@ -33,7 +33,7 @@ def of_zoo(real: Tensor, fake: Tensor, known: Known) -> float:
     metric = KernelDistance()
     metric.known = known
     for x, side in ((real, "real"), (fake, "fake")):
-        metric.update(x, index=torch.arange(len(x)), side=side)  # type: ignore[arg-type]
+        metric.update(x, index=torch.arange(len(x)), side=side)
     return float(metric.compute().mean)
 
 

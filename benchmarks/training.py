@@ -71,7 +71,7 @@ class Clock(StopAtBudget):
         super().__init__(images=images)
         self.ends: list[float] = []
 
-    def on_train_batch_end(self, *arguments: Any) -> None:  # type: ignore[override]
+    def on_train_batch_end(self, *arguments: Any) -> None:
         self.ends.append(now())
         super().on_train_batch_end(*arguments)
 

@@ -78,10 +78,10 @@ class Recorder(Callback):
         self.every = every
         self.rows: list[dict[str, float]] = []
 
-    def on_train_start(self, trainer: Trainer, pl_module: AdversarialModule) -> None:  # type: ignore[override]
+    def on_train_start(self, trainer: Trainer, pl_module: AdversarialModule) -> None:
         pl_module.log_every = self.every
 
-    def on_train_batch_end(  # type: ignore[override]
+    def on_train_batch_end(
         self, trainer: Trainer, pl_module: AdversarialModule, outputs: object, batch: object, batch_idx: int
     ) -> None:
         if pl_module.reported_at == pl_module.images_seen:
@@ -101,7 +101,7 @@ class Looks(Callback):
         self.due = sorted(at)
         self.seen: dict[int, Any] = {}
 
-    def on_train_batch_end(  # type: ignore[override]
+    def on_train_batch_end(
         self, trainer: Trainer, pl_module: AdversarialModule, outputs: object, batch: object, batch_idx: int
     ) -> None:
         while self.due and self.due[0] <= pl_module.images_seen:

@@ -90,7 +90,7 @@ def played(objective: str, values: Sequence[float | None], *, settings: bool = F
         curve = dict.fromkeys(("images_seen", "generator_steps", "seconds"), seen) | {"fd_lenet2k": seen}
         state, own = ("diverged", None) if value is None else ("finished", record)
         lr = {"lr": i} if settings else {}
-        members.append(Outcome(f"{objective}-{i}", objective, objective, i, lr, state, record=own, curve=curve))  # type: ignore[arg-type]
+        members.append(Outcome(f"{objective}-{i}", objective, objective, i, lr, state, record=own, curve=curve))
     return members
 
 

@@ -17,7 +17,7 @@ def small(**settings: Any) -> StyleGAN:
     torch.manual_seed(0)
     options = {"fmap_base": 32, "fmap_max": 8, "z_dim": 6, "w_dim": 6, "mapping_layers": 2, "start_resolution": 4}
     growth: dict[str, Any] = {"stabilise_images": 12, "fade_images": 12, "batch_sizes": {4: 8, 16: 4}}
-    return StyleGAN(resolution=16, channels=1, **options, **growth, **settings)  # type: ignore[arg-type]
+    return StyleGAN(resolution=16, channels=1, **options, **growth, **settings)
 
 
 def main(out: Path, world: int) -> None:

@@ -173,6 +173,6 @@ def test_what_cannot_be_augmented_is_refused() -> None:
     with pytest.raises(UnsupportedSettingError, match="makes points"):
         augment_discriminator(MODELS["lsgan"](network="ring"), "color")
     module = small_model("dcgan")
-    module.preprocess = lambda x: x.float() / 40 - 3  # type: ignore[method-assign]
+    module.preprocess = lambda x: x.float() / 40 - 3
     with pytest.raises(UnsupportedSettingError, match="normalised"):
         augment_discriminator(module, "color")

@@ -88,7 +88,7 @@ def test_the_grid_is_what_zoo_sample_draws_and_the_chosen_one_is_its_tile(paper:
         moved = image(server, seed=7, show=6, directions=[4] * len(names))
         assert moved.body != one.body
         assert dict(moved.headers)["X-Command"] == ""
-        assert json.loads(Image.open(BytesIO(moved.body)).text["zoo demo"])["seed"] == 7  # type: ignore[attr-defined]
+        assert json.loads(Image.open(BytesIO(moved.body)).text["zoo demo"])["seed"] == 7
 
 
 @pytest.mark.slow

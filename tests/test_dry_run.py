@@ -260,10 +260,10 @@ def test_papers_measure_and_start_on_images_that_are_decoded_on_the_fly(folder: 
     )
     assert torch.equal(torch.cat([*in_blocks(fly, 7)]), kept)
     infogan, gan = InfoGAN(), small_model("gan")
-    codes = [predict_codes(infogan, images, reference=images, block=8) for images in (kept, fly)]  # type: ignore[arg-type]
+    codes = [predict_codes(infogan, images, reference=images, block=8) for images in (kept, fly)]
     assert torch.equal(*codes)
     biases = []
     for images in (kept, fly):
-        gan.start_from(images)  # type: ignore[operator]
-        biases.append(gan.G[-2].bias.clone())  # type: ignore[index]
+        gan.start_from(images)
+        biases.append(gan.G[-2].bias.clone())
     assert torch.equal(*biases)

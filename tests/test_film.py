@@ -153,7 +153,7 @@ def test_closed_ways_pass_their_latents_and_close(paper: str) -> None:
 
 def test_rows_of_stylegan_without_styles_have_no_truncation() -> None:
     small = {"resolution": 4, "channels": 1, "fmap_base": 8, "fmap_max": 2, "z_dim": 4, "w_dim": 4}
-    module = StyleGAN(config="B", **small).eval()  # type: ignore[arg-type]
+    module = StyleGAN(config="B", **small).eval()
     for draw in (
         lambda psi: samples(module, 2, seed=0, truncation_psi=psi),
         lambda psi: ways(module, rows=1, steps=2, seed=0, truncation_psi=psi),
@@ -167,7 +167,7 @@ def test_rows_of_stylegan_without_styles_have_no_truncation() -> None:
 @pytest.mark.parametrize("config", ["B", "F"])
 def test_without_mapping_layers_films_keep_to_the_sphere(config: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     small = {"resolution": 4, "channels": 1, "fmap_base": 8, "fmap_max": 2, "z_dim": 4, "w_dim": 4, "mapping_layers": 0}
-    module, seen = StyleGAN(config=config, **small).eval(), []  # type: ignore[arg-type]
+    module, seen = StyleGAN(config=config, **small).eval(), []
     render = module.render
     monkeypatch.setattr(module, "render", lambda w, **settings: seen.append(w) or render(w, **settings))
     list(closed_ways(module, n=2, stops=2, steps=2, seed=0))

@@ -206,7 +206,7 @@ def test_samples_are_of_the_average_and_of_the_final_size() -> None:
     assert torch.equal(module.sample(5, seed=9), module.sample(5, seed=9))
     module.G_ema.layers[0].weight.data.mul_(0)
     module.G_ema.layers[0].bias.data.fill_(100)
-    module.synthesise = lambda G, z, y: 3 * G(z, resolution=4, alpha=1.0)  # type: ignore[method-assign]
+    module.synthesise = lambda G, z, y: 3 * G(z, resolution=4, alpha=1.0)
     assert module.sample(2).max() == 1  # linear outputs are cut off
     with pytest.raises(ValueError, match="truncation"):
         module.sample(1, truncation_psi=0.5)
@@ -282,6 +282,6 @@ def test_evaluations_take_the_measures_of_pixels() -> None:
     assert {"fd_lenet20", "swd20_avg", "swd20_32", "swd20_16", "ms_ssim20"} <= set(values)
     assert values["swd20_avg"] == pytest.approx((values["swd20_32"] + values["swd20_16"]) / 2)
     assert measurement.protocols[measurement.hashes["swd20_avg"]]["extractor"] == "pixels"
-    small: Any = MODELS["pggan"](resolution=8, fmap_max=4)  # type: ignore[call-arg]
+    small: Any = MODELS["pggan"](resolution=8, fmap_max=4)
     assert of_pixels(small) == ()  # both need 16 pixels
     assert EXPERIMENTS["dcgan"].of_pixels is None

@@ -34,7 +34,7 @@ SCHEDULES: dict[str, GrowthSchedule] = {
     "lsun": schedule_of("lsun", resolution=256),
     "cifar10": schedule_of("cifar10", resolution=32),
     **{f"table1 {row}": schedule_of("table1", resolution=128, config=row) for row in ("a", "b", "c", "d", "e", "f")},
-    **{f"released {k}": schedule_of(f"released_{k}", resolution=1024) for k in (1, 2, 4, 8)},  # type: ignore[arg-type]
+    **{f"released {k}": schedule_of(f"released_{k}", resolution=1024) for k in (1, 2, 4, 8)},
     **{f"ffhq {devices}": schedule for devices, schedule in FFHQ.items()},
     "celebahq wgan": CELEBAHQ_WGAN,
     "no stabilising": GrowthSchedule(32, stabilise_images=0, fade_images=10),

@@ -255,7 +255,7 @@ def test_images_are_projected_with_the_labels_that_they_are_given() -> None:
 
 def test_bounded_entries_stay_in_their_range_and_categories_are_kept() -> None:
     space = space_of(small_model("infogan"))
-    layout: Any = space.module.layout  # type: ignore[union-attr]
+    layout: Any = space.module.layout
     target = torch.ones(1, *space.module.image_shape)
     found = project(space, target, extractor=None, settings=Settings(starts=1, candidates=8, steps=10, lr=2.0))
     codes = layout.codes_of(found.points.x)

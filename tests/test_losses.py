@@ -122,7 +122,7 @@ def test_penalty_of_a_flat_critic_is_differentiable() -> None:
 def test_penalty_runs_in_float32_under_autocast() -> None:
     _, critic = linear_critic(1.7)
     dtypes: list[torch.dtype] = []
-    critic[1].register_forward_hook(lambda module, inputs, output: dtypes.append(output.dtype))  # type: ignore[index]
+    critic[1].register_forward_hook(lambda module, inputs, output: dtypes.append(output.dtype))
     x, fake = torch.randn(6, 2, 3, 3), torch.randn(6, 2, 3, 3)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         critic(x)

@@ -43,7 +43,7 @@ def test_errors_are_those_that_are_declared(names: Any, attached: set[str], seco
 
 def test_the_error_of_a_value() -> None:
     values = {"code_error": 0.2, "fd_x": 3.0, "is_x": 9.0, "is_x_std": 0.1, "is_x_seed_std": 0.3}
-    values |= {"parzen_ll": 1.0, "parzen_ll_error": 0.0, "kd_x": 1.0, "kd_x_std": None, "fd_y_seed_std": 2.0}  # type: ignore[dict-item]
+    values |= {"parzen_ll": 1.0, "parzen_ll_error": 0.0, "kd_x": 1.0, "kd_x_std": None, "fd_y_seed_std": 2.0}
     asked = ("is_x", "parzen_ll", "code", "fd_x", "kd_x", "fd_y")
     assert [MEASURES.error(name, values) for name in asked] == [0.1, 0.0, None, None, None, 2.0]
     assert list(MEASURES.errors("is_x", values)) == [(0.1, "splits"), (0.3, "latent seeds, not trainings")]

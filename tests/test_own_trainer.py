@@ -56,10 +56,10 @@ class Looking(ToyGAN):
 @pytest.mark.parametrize("batch_size", [2, 4])  # of two images, one was taken for the labels of the other
 def test_images_may_come_alone(batch_size: int) -> None:
     x = images(8, *SHAPE)
-    for data in (DataLoader(x, batch_size=batch_size), DataLoader(TensorDataset(x), batch_size=batch_size)):  # type: ignore[arg-type]
+    for data in (DataLoader(x, batch_size=batch_size), DataLoader(TensorDataset(x), batch_size=batch_size)):
         module = train(Looking(), data)
         assert (module.images_seen, module.discriminator_steps) == (8, 8 // batch_size)
-        seen, labels = module.seen  # type: ignore[attr-defined, misc]
+        seen, labels = module.seen
         assert labels is None
         torch.testing.assert_close(seen, x[-batch_size:].float() / 127.5 - 1)
 
@@ -68,7 +68,7 @@ def test_scaled_images_are_refused() -> None:
     """They were scaled again, all to nearly -1, and in place: the user's own tensor was changed."""
     x = images(8, *SHAPE).float() / 255
     kept = x.clone()
-    for data in (OwnData(x, torch.arange(8)), DataLoader([(x, torch.arange(8))], batch_size=None)):  # type: ignore[arg-type]
+    for data in (OwnData(x, torch.arange(8)), DataLoader([(x, torch.arange(8))], batch_size=None)):
         with pytest.raises(
             UnsupportedSettingError, match=r"torch\.uint8 .*leave ToTensor and Normalize out, .*float32"
         ):
@@ -92,7 +92,7 @@ def test_images_of_another_shape_are_refused(paper: str) -> None:
 def test_batches_of_other_forms_are_refused() -> None:
     for batch in ({"image": images(2, *SHAPE)}, [images(2, *SHAPE)] * 3, ["a", "b"]):
         with pytest.raises(UnsupportedSettingError, match=r"takes batches \(images, labels\) or images alone"):
-            train(ToyGAN(), DataLoader([batch], batch_size=None))  # type: ignore[arg-type]
+            train(ToyGAN(), DataLoader([batch], batch_size=None))
 
 
 def test_a_last_batch_of_one_image_is_refused_where_images_are_compared() -> None:
@@ -124,7 +124,7 @@ def test_gan_takes_another_generator() -> None:
     """It looked for the bias of a last layer that is not there."""
     module = MODELS["gan"](width=16)
     module.G = nn.ModuleDict({"layer": nn.Linear(100, 784)})
-    module.G.forward = lambda z: module.G["layer"](z).sigmoid()  # type: ignore[index, operator]
+    module.G.forward = lambda z: module.G["layer"](z).sigmoid()
     module.start_from(images(8, 1, 28, 28))
     assert not module.G["layer"].weight.isnan().any()
 
@@ -207,7 +207,7 @@ def test_batchnorm_of_several_cpus_is_refused() -> None:
 
 def test_a_compiled_module_is_refused() -> None:
     with pytest.raises(UnsupportedSettingError, match="compile_networks"):
-        toy_trainer(images=8).fit(torch.compile(ToyGAN(), backend="eager"), datamodule=ToyData())  # type: ignore[arg-type]
+        toy_trainer(images=8).fit(torch.compile(ToyGAN(), backend="eager"), datamodule=ToyData())
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
@@ -257,8 +257,8 @@ def test_a_test_that_measures_nothing_says_so() -> None:
 
 def test_predict_takes_pairs_as_a_loader_makes_them() -> None:
     module = ToyGAN()
-    (made,) = toy_trainer().predict(module, dataloaders=DataLoader([(3, 1)]))  # type: ignore[arg-type, misc]
-    assert torch.equal(made, module.sample(3, seed=1))  # type: ignore[arg-type]
+    (made,) = toy_trainer().predict(module, dataloaders=DataLoader([(3, 1)]))
+    assert torch.equal(made, module.sample(3, seed=1))
 
 
 def test_callbacks_on_a_loader_of_ones_own(tmp_path: Path) -> None:

@@ -194,7 +194,7 @@ def test_points_that_lack_their_place_or_their_time_do_not_end_a_fetch(tmp_path:
     (run,) = api.runs("me/zoo")[1:]
     whole = run.scan_history()[:-1]
     run.scan_history = lambda: [{"images_seen": "NaN", "fd": 1.0}, *whole, {"images_seen": 500, "fd_lenet2k": 3.0}]
-    api.runs = lambda project: [run]  # type: ignore[method-assign]
+    api.runs = lambda project: [run]
     (folder,) = pull("me/zoo", tmp_path / "fetched", api=api)
     assert [(point.images_seen, point.seconds) for point in read_run(folder).points("fd_lenet2k")][-2:] == [
         (400, 40.0),
@@ -224,7 +224,7 @@ def test_what_a_resume_gave_up_is_not_fetched(tmp_path: Path) -> None:
     after = [point(at, loss_generator=2.0) for at in (400, 500)] + [point(500, fd_lenet2k=40.0)]
     test = [point(300, **{"test/fd_lenet": 60.0}), point(500, **{"test/fd_lenet": 45.0})]
     run.scan_history = lambda: [*before, *after, *test]
-    api.runs = lambda project: [run]  # type: ignore[method-assign]
+    api.runs = lambda project: [run]
     run.files = list
     (folder,) = pull("me/zoo", tmp_path / "fetched", api=api)
     fetched = read_run(folder)
@@ -242,6 +242,6 @@ def test_projects_that_cannot_be_fetched(tmp_path: Path) -> None:
         pull("zoo", tmp_path / "fetched", api=api)
     with pytest.raises(ZooError, match="the runs of me/other cannot be read from W&B: Could not find project"):
         pull("me/other", tmp_path / "fetched", api=api)
-    api.runs = lambda project: FakeApi.runs(api, "me/zoo")[:1]  # type: ignore[method-assign]
+    api.runs = lambda project: FakeApi.runs(api, "me/zoo")[:1]
     with pytest.raises(RecordError, match="no run of the W&B project me/zoo holds points"):
         pull("me/zoo", tmp_path / "fetched", api=api)

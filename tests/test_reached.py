@@ -126,7 +126,7 @@ def reached_row(recipe: str, measure: str, reported: str | None = None, **more: 
     name, _, variant = recipe.partition(", ")
     known = {"best": Value(1.0), "last": Value(2.0), "images": 3, "seeds": (0,), "commits": ("abc",), "protocol": "def"}
     known |= {"variant": variant or None, "measure": measure, "reported": reported, "paper": "gan", "recipe": name}
-    return (Result(**(known | more)),)  # type: ignore[arg-type]
+    return (Result(**(known | more)),)
 
 
 def test_a_value_is_typed_and_its_text_a_rendering() -> None:

@@ -58,7 +58,7 @@ def test_first_best_and_last_of_each_measure() -> None:
     described = summarise_measures(ROWS, {"fid5k": "neither"})["fid5k"]
     assert described["best"] == described["last"] == {"value": 55.0, "images_seen": 400}
     with pytest.raises(RecordError, match=r"better\['fid5k'\] is 'min'"):
-        summarise_measures(ROWS, {"fid5k": "min"})  # type: ignore[dict-item]
+        summarise_measures(ROWS, {"fid5k": "min"})
 
 
 def test_a_value_of_one_batch_is_no_measure() -> None:
@@ -241,7 +241,7 @@ def test_hardware_is_this_machine() -> None:
     assert hardware["gpus"] == []
     assert hardware["cpu"].strip() not in ("", "unknown")
     if Path("/proc/meminfo").exists():
-        kib = int(re.search(r"MemTotal:\s+(\d+) kB", Path("/proc/meminfo").read_text())[1])  # type: ignore[index]
+        kib = int(re.search(r"MemTotal:\s+(\d+) kB", Path("/proc/meminfo").read_text())[1])
         assert hardware["memory_gib"] == pytest.approx(kib / 2**20, abs=0.06)
     assert len(describe_hardware()["gpus"]) == torch.cuda.device_count()
     validate_result(record() | {"hardware": hardware})

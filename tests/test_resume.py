@@ -141,7 +141,7 @@ def test_a_resumed_run_sees_the_image_after_the_last(tmp_path: Path) -> None:
     def batches(module: ToyGAN, **settings: object) -> list[torch.Tensor]:
         seen: list[torch.Tensor] = []
         preprocess = module.preprocess
-        module.preprocess = lambda x: (seen.append(x.clone()), preprocess(x))[1]  # type: ignore[method-assign, func-returns-value]
+        module.preprocess = lambda x: (seen.append(x.clone()), preprocess(x))[1]
         fit(module, CounterCheckpoint(tmp_path), **settings)
         return seen
 
@@ -181,7 +181,7 @@ def test_without_the_random_states_the_resumed_run_differs(tmp_path: Path) -> No
     whole, second = toy(), toy()
     fit(whole, CounterCheckpoint(tmp_path / "whole"), images=8 * 10)
     fit(toy(), CounterCheckpoint(tmp_path / "parts"), images=8 * 5)
-    second.on_load_checkpoint = lambda checkpoint: None  # type: ignore[method-assign]
+    second.on_load_checkpoint = lambda checkpoint: None
     fit(second, CounterCheckpoint(tmp_path / "parts"), images=8 * 10, ckpt_path=tmp_path / "parts/last.ckpt")
     assert not same(state_of(tmp_path / "whole/last.ckpt"), state_of(tmp_path / "parts/last.ckpt"))
 

@@ -79,7 +79,7 @@ def test_the_best_discriminator_under_smoothing_is_alpha_p_over_p_plus_q() -> No
         value.backward()
         return value
 
-    optimizer.step(loss)  # type: ignore[no-untyped-call]
+    optimizer.step(loss)
     torch.testing.assert_close(torch.sigmoid(logits).detach(), 0.8 * p / (p + q), atol=2e-3, rtol=0)
 
 
@@ -330,7 +330,7 @@ def test_all_of_them_from_the_command_line(tmp_path: Path) -> None:
 )
 def test_what_is_refused(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        DCGAN(network="faces64", width=2, techniques=settings)  # type: ignore[arg-type]
+        DCGAN(network="faces64", width=2, techniques=settings)
 
 
 def test_the_conditional_network_refuses_other_layers() -> None:

@@ -33,7 +33,7 @@ def joint_latents(module: AdversarialModule) -> None:
         z = torch.randn(n * world, module.z_dim, generator=calls.manual_seed(calls.initial_seed() + 1))
         return z[module.global_rank :: world]
 
-    module.sample_z = sample_z  # type: ignore[method-assign]
+    module.sample_z = sample_z
 
 
 class NanOnTheLastRank(ToyGAN):

@@ -18,7 +18,7 @@ def timed(objective: str, *seconds: list[float | None], state: str = "finished")
     made = zip(played(objective, [5.0] * len(seconds)), seconds, strict=True)
     values = [700.0, 70.0, 60.0, 50.0, 40.0]
     columns = {"images_seen": images, "generator_steps": images, "fd_lenet2k": values}
-    return [replace(run, curve={**columns, "seconds": own}, state=state) for run, own in made]  # type: ignore[arg-type]
+    return [replace(run, curve={**columns, "seconds": own}, state=state) for run, own in made]
 
 
 IDLE: list[float | None] = [0, 10, 20, 30, 40]

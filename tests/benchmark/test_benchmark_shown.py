@@ -78,7 +78,7 @@ def test_members_that_are_not_at_their_end_are_in_no_number() -> None:
     first, second, third = played("r1", [5.0, 6.0, 7.0])
     far = {**third.curve, "fd_lenet2k": [9e9] * 4}
     for state in ("running", "stopped", "failed"):
-        begun = replace(third, state=state, record=None, curve=far)  # type: ignore[arg-type]
+        begun = replace(third, state=state, record=None, curve=far)
         assert at_equal_cost(benchmark_of(first, second, begun)).rows[0][1] == "800 +/- 0"
 
 

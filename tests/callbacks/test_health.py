@@ -21,7 +21,7 @@ class Ill(ToyGAN):
     def __init__(self, values: dict[str, Any], *, logits: bool = True) -> None:
         super().__init__()
         self.values = values
-        self.scores_are_logits = logits  # type: ignore[misc]
+        self.scores_are_logits = logits
         self.log_every = 1
 
     def report(self, losses: dict[str, torch.Tensor]) -> None:

@@ -40,7 +40,7 @@ def write_image() -> WriteImage:
             pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
             image = Image.fromarray(pixels).convert(mode)
         else:
-            image = Image.new(mode, (width, height), value)  # type: ignore[arg-type]
+            image = Image.new(mode, (width, height), value)
         image.save(path)
         return path
 

@@ -121,7 +121,7 @@ def test_devices_must_divide_the_batch() -> None:
         global_rank = 1
         world_size = 3
 
-    data.trainer = ThreeDevices()  # type: ignore[assignment]
+    data.trainer = ThreeDevices()
     with pytest.raises(ValueError, match=r"batch_size=10.*number of devices, 3"):
         data.train_dataloader()
     data.batch_size = 12
@@ -148,7 +148,7 @@ def test_root_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_pa
 @pytest.mark.parametrize("argument", ["batch_size", "resolution", "train_images"])
 def test_bad_numbers(kind: type[ImageDataModule], argument: str) -> None:
     with pytest.raises(ValueError, match=f"{argument}=0"):
-        kind(**{argument: 0})  # type: ignore[arg-type]
+        kind(**{argument: 0})
 
 
 def test_splits() -> None:
@@ -159,7 +159,7 @@ def test_splits() -> None:
 
 def test_unknown_split() -> None:
     with pytest.raises(ValueError, match="'valid'"):
-        Digits().split("valid")  # type: ignore[arg-type]
+        Digits().split("valid")
 
 
 def test_a_split_is_read_once() -> None:

@@ -84,13 +84,13 @@ def test_pickles_run_no_code(tmp_path: Path) -> None:
 def test_pickle_as_python_2_wrote_it(tmp_path: Path) -> None:
     # The official files come from Python 2: byte strings as SHORT_BINSTRING, NumPy under its old module name.
     stream = io.BytesIO()
-    pickle._Pickler.save_bytes = _save_py2_bytes  # type: ignore[attr-defined]
+    pickle._Pickler.save_bytes = _save_py2_bytes
     try:
-        pickler = pickle._Pickler(stream, protocol=2)  # type: ignore[attr-defined]
+        pickler = pickle._Pickler(stream, protocol=2)
         pickler.dispatch = {**pickler.dispatch, bytes: _save_py2_bytes}
         pickler.dump({b"data": IMAGES[:2].reshape(2, 3072), b"labels": LABELS[:2]})
     finally:
-        del pickle._Pickler.save_bytes  # type: ignore[attr-defined]
+        del pickle._Pickler.save_bytes
     file = tmp_path / "batch"
     file.write_bytes(stream.getvalue().replace(b"numpy._core.multiarray", b"numpy.core.multiarray"))
     images, labels = read_batch(file)
@@ -100,7 +100,7 @@ def test_pickle_as_python_2_wrote_it(tmp_path: Path) -> None:
 
 def _save_py2_bytes(pickler: object, value: bytes) -> None:
     head = b"U" + bytes([len(value)]) if len(value) < 256 else b"T" + len(value).to_bytes(4, "little")
-    pickler.write(head + value)  # type: ignore[attr-defined]
+    pickler.write(head + value)
 
 
 @pytest.mark.parametrize("damage", ["truncated", "other images", "labels", "not a pickle"])

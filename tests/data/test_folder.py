@@ -23,7 +23,7 @@ WriteImage = Callable[..., Path]
 
 
 def make(root: Path, **settings: object) -> ImageFolder:
-    return ImageFolder(root=str(root), **settings)  # type: ignore[arg-type]
+    return ImageFolder(root=str(root), **settings)
 
 
 def pixels(image: Image.Image) -> np.ndarray:

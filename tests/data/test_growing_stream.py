@@ -91,7 +91,7 @@ def test_batches_are_those_of_the_plain_stream_made_smaller() -> None:
     plain = ImageStream(data, batch_size=1, seed=3, horizontal_flip=True)
     seen, expected = 0, borders(80)
     while seen < 80:
-        stream.position = lambda at=seen: at  # type: ignore[misc]
+        stream.position = lambda at=seen: at
         for x, y in stream:
             stage = GROWTH.at(seen)
             assert seen == expected.pop(0)
@@ -111,7 +111,7 @@ def test_an_iteration_is_the_rest_of_a_pass() -> None:
     data = images(10)
     stream = GrowingStream(data, growth=GROWTH)
     for position in range(0, 70):
-        stream.position = lambda at=position: at  # type: ignore[misc]
+        stream.position = lambda at=position: at
         at = position
         for x, _ in stream:
             assert at // 10 == position // 10  # each batch begins within the pass
@@ -170,7 +170,7 @@ def test_the_data_module_grows_with_the_module() -> None:
     growth = GrowthSchedule(32, stabilise_images=20, fade_images=10, batch_sizes={4: 8})
     module = SimpleNamespace(growth=growth, images_seen=30)
     trainer = SimpleNamespace(lightning_module=module, global_rank=1, world_size=2, training=True)
-    data.trainer = trainer  # type: ignore[assignment]
+    data.trainer = trainer
     data.prepare_data()
     stream = data.train_dataloader()
     assert isinstance(stream, GrowingStream)
@@ -182,5 +182,5 @@ def test_the_data_module_grows_with_the_module() -> None:
     assert torch.equal(x, x_expected)
     assert torch.equal(y, y_expected)
     assert x.shape == (4, 1, 8, 8)
-    module.growth = None  # type: ignore[assignment]
+    module.growth = None
     assert isinstance(data.train_dataloader(), ImageStream)

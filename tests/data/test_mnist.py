@@ -217,7 +217,7 @@ def test_digits_are_real_mnist(real_data: Path) -> None:
 
 
 def _both(array: object) -> tuple[torch.Tensor, torch.Tensor]:
-    return array.images, array.labels  # type: ignore[attr-defined]
+    return array.images, array.labels
 
 
 @pytest.mark.parametrize(

@@ -72,7 +72,7 @@ def test_what_pillow_reads_is_read(suffix: str, tmp_path: Path) -> None:
 
 
 def resumed(data: ImageFolder, state: dict[str, Any]) -> None:
-    data.trainer = SimpleNamespace(training=True)  # type: ignore[assignment]
+    data.trainer = SimpleNamespace(training=True)
     data.load_state_dict(state)
 
 

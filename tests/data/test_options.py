@@ -66,4 +66,4 @@ def test_shared_arguments_are_checked(name: str) -> None:
     with pytest.raises(DataError, match="batch_size=0"):
         DATASETS[name](batch_size=0)
     with pytest.raises(TypeError, match="bath_size"):
-        DATASETS[name](bath_size=7)  # type: ignore[call-arg]
+        DATASETS[name](bath_size=7)

@@ -124,4 +124,4 @@ def test_splits_are_apart_from_each_other_and_from_training() -> None:
 
 def test_unknown_distribution() -> None:
     with pytest.raises(DataError, match="unknown distribution 'spiral': there are 8gaussians, "):
-        ToyPoints(distribution="spiral")  # type: ignore[arg-type]
+        ToyPoints(distribution="spiral")

@@ -40,7 +40,7 @@ def test_some_classes_of_images_that_are_not_decoded(kind: Any, tmp_path: Path, 
     assert decoded.labels is not None
     assert decoded.labels.tolist() == [2, 2, 2]
     assert torch.equal(part.images[:], decoded.images)
-    assert torch.equal(part.labels, decoded.labels)  # type: ignore[arg-type]
+    assert torch.equal(part.labels, decoded.labels)
     assert is_lazy(part) is not grey  # MNIST's are made an array, to be given their border
 
 

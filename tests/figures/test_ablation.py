@@ -97,7 +97,7 @@ def test_rows_under_other_protocols_are_not_compared(capsys: pytest.CaptureFixtu
 
 def test_rows_stand_from_left_to_right() -> None:
     ((name, figure),) = row_figures(values_by_row(RUNS, rows=ROWS, families=("swd",)))
-    (ax,) = figure.axes  # type: ignore[union-attr]
+    (ax,) = figure.axes
     assert name == "rows"
     assert [tick.get_text() for tick in ax.get_xticklabels()] == ["a", "b", "e*"]
     assert list(ax.lines[0].get_ydata()) == [10, 4, 6]

@@ -29,7 +29,7 @@ def place(tile: np.ndarray, picture: np.ndarray) -> tuple[int, int]:
 def test_each_image_is_there_pixel_by_pixel_or_enlarged_by_a_whole_number(side: int, times: int, channels: int) -> None:
     images = random_images(2, 3, side=side, channels=channels)
     texts = {"title": "what it is " * 20, "columns": ["one", "a second one", "3"], "rows": ["upper", "lower"]}
-    picture = np.asarray(captioned(images, **texts, cells=[["0.12", "", "7"], ["a", "b", "wide below"]]))  # type: ignore[arg-type]
+    picture = np.asarray(captioned(images, **texts, cells=[["0.12", "", "7"], ["a", "b", "wide below"]]))
     levels = ((images + 1) * 127.5).round().byte().expand(-1, -1, 3, -1, -1).permute(0, 1, 3, 4, 2).numpy()
     places = [[place(tile.repeat(times, 0).repeat(times, 1), picture) for tile in row] for row in levels]
     assert len({y for row in places for y, _ in row}) == 2  # a row is a row

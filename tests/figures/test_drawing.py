@@ -28,7 +28,7 @@ def test_series_takes_the_rows_that_hold_a_finite_value() -> None:
     images, values = series(rows, "a")
     assert images.tolist() == [0, 12]
     assert values.tolist() == [1, 3]
-    assert [len(part) for part in series(rows, "none")] == [0, 0]  # type: ignore[arg-type]
+    assert [len(part) for part in series(rows, "none")] == [0, 0]
 
 
 def test_images_and_figures_are_written_in_one_step(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ def test_findings_are_shares_of_the_scratch_runs_images() -> None:
 
 def test_one_curve_a_member_but_the_source() -> None:
     ((name, figure),) = study_figures(RUNS)
-    (ax,) = figure.axes  # type: ignore[union-attr]
+    (ax,) = figure.axes
     assert name == "distances"
     assert [text.get_text() for text in ax.get_legend().get_texts()] == [
         "scratch",
@@ -50,7 +50,7 @@ def test_without_a_distance_from_scratch_there_is_nothing_to_compare_with() -> N
     runs = {**RUNS, "scratch": run()}
     assert study_findings(runs) == {}
     ((_, figure),) = study_figures(runs)
-    assert "where scratch ends" not in [text.get_text() for text in figure.axes[0].get_legend().get_texts()]  # type: ignore[union-attr]
+    assert "where scratch ends" not in [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
 
 
 def arm(folder: Path, *values: float) -> Any:
@@ -76,14 +76,14 @@ def test_arms_are_drawn_with_their_deviation_over_seeds_and_samples_of_the_first
     assert arms_findings(runs) == {"share_of_images_freeze-1": pytest.approx(0.5)}  # 25 is reached at 100 of 200
     (first, figure), (second, samples) = arms_figures(runs)
     assert (first, second) == ("distances", "samples")
-    distance, kernel = figure.axes  # type: ignore[union-attr]
+    distance, kernel = figure.axes
     assert [ax.get_title() for ax in (distance, kernel)] == [
         f"{name}_resnet250 (lower is better)" for name in ("fd", "kd")
     ]
     assert [line.get_ydata().tolist() for line in distance.lines] == [[80.0, 50.0, 25.0], [50.0, 25.0, 15.0]]
     band = distance.collections[0].get_paths()[0].get_extents()
     assert band.y1 == pytest.approx(80 + 200**0.5)  # of 90 and 70, n - 1
-    assert samples.height > 5 * 8  # type: ignore[union-attr]
+    assert samples.height > 5 * 8
 
 
 def test_a_value_that_was_not_finite_leaves_its_point_out_for_all_seeds() -> None:

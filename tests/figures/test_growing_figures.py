@@ -61,8 +61,8 @@ def test_the_measures_are_drawn_over_images_with_shaded_fades(run: FinishedRun) 
     levels, distances = figure.axes
     assert [line.get_label() for line in levels.lines] == ["swd2k_16", "swd2k_avg"]
     assert [line.get_label() for line in distances.lines] == ["fd_lenet2k"]
-    assert levels.lines[0].get_xdata().tolist() == pytest.approx([0, 0.03, 0.06])  # type: ignore[union-attr]
-    assert levels.lines[0].get_ydata().tolist() == [90, 60, 30]  # type: ignore[union-attr]
+    assert levels.lines[0].get_xdata().tolist() == pytest.approx([0, 0.03, 0.06])
+    assert levels.lines[0].get_ydata().tolist() == [90, 60, 30]
     spans = [patch.get_extents().transformed(levels.transData.inverted()) for patch in levels.patches]
     assert [(round(s.x0, 5), round(s.x1, 5)) for s in spans] == [(0.01, 0.03), (0.04, 0.06)]
     for ax in figure.axes:  # what the grey is stands on the picture, once

@@ -29,16 +29,16 @@ def test_curves_of_one_colour_are_said_to_be_seeds() -> None:
     assert legend is not None
     assert [text.get_text() for text in legend.get_texts()] == ["InfoGAN, 3 seeds", "a control"]
     *curves, bound = ax.lines
-    assert [curve.get_ydata()[1] for curve in curves] == [1.0, 1.1, 1.2, 0.3]  # type: ignore[index]
+    assert [curve.get_ydata()[1] for curve in curves] == [1.0, 1.1, 1.2, 0.3]
     assert len({curve.get_color() for curve in curves[:3]}) == 1
-    assert curves[0].get_xdata().tolist() == [0, 2]  # type: ignore[union-attr]
-    assert set(bound.get_ydata()) == {math.log(10)}  # type: ignore[arg-type]
+    assert curves[0].get_xdata().tolist() == [0, 2]
+    assert set(bound.get_ydata()) == {math.log(10)}
 
 
 def test_information_of_several_codes_is_held_against_that_of_all() -> None:
     """CelebA's ten codes tell up to 10 ln 10 = 23 nats, and reached 22.96: the line stood at 2.3."""
     (ax,) = information_curves({"InfoGAN": [run(0.0, 22.0)]}, categories=10, codes=10).axes
-    assert set(ax.lines[-1].get_ydata()) == {10 * math.log(10)}  # type: ignore[arg-type]
+    assert set(ax.lines[-1].get_ydata()) == {10 * math.log(10)}
     assert [text.get_text() for text in ax.texts] == ["H(c) = 10 ln 10"]
     assert ax.get_ylabel() == "lower bound $L_I$ of c1 to c10, nats"
 
@@ -92,14 +92,14 @@ def test_arms_are_compared_over_the_seeds_that_both_have_after_as_many_images() 
     assert (findings["code_error best, paper"], findings["code_error median, paper"]) == (0.04, 0.1)
     assert (findings["runs_at_5_percent, paper"], findings["code_error worst, paper"]) == (1, 0.2)
     ((name, figure),) = code_figures(runs)
-    left = figure.axes[0]  # type: ignore[union-attr]
+    left = figure.axes[0]
     assert name == "code_errors"
     assert [tick.get_text().split("\n") for tick in left.get_xticklabels()] == [
         ["paper", "3 seeds", "200 images"],
         ["slope 0.01", "2 seeds", "100 images"],
         ["longer", "1 seeds", "300 images"],
     ]
-    points = [float(y) for collection in left.collections[::2] for _, y in collection.get_offsets()]  # type: ignore[misc]
+    points = [float(y) for collection in left.collections[::2] for _, y in collection.get_offsets()]
     assert points == [0.2, 0.1, 0.04, 0.1, 0, 0.1]
 
 
@@ -111,7 +111,7 @@ def test_an_arm_without_figures_hides_no_other() -> None:
     both = {**runs, "slope_0.01-seed9": untested}
     assert code_findings(both) == code_findings(runs)
     ((_, figure),) = code_figures(both)
-    left = figure.axes[0]  # type: ignore[union-attr]
+    left = figure.axes[0]
     assert [len(collection.get_offsets()) for collection in left.collections[::2]] == [1]
 
 

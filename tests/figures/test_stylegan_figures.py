@@ -87,7 +87,7 @@ def test_noise_deviation() -> None:
     torch.testing.assert_close(grid[0, 0], image(module, 1))
     module = tiny()
     noisy = 0.05 * torch.randn(400, 2, 16, 16)
-    module.images_from = lambda z, **settings: noisy  # type: ignore[method-assign]
+    module.images_from = lambda z, **settings: noisy
     shown = figures.noise_deviation(module, seeds=[1], draws=400)[0, 1]
     assert shown.mean().item() == pytest.approx(4 * 0.05 - 1, abs=0.01)
     assert torch.equal(shown[0], shown[1])

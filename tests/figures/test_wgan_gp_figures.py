@@ -69,7 +69,7 @@ def test_findings_and_the_drawing_of_a_study() -> None:
     unscored = SimpleNamespace(record={"tests": []})
     assert architecture_findings({**study(), "gan-21": study()["gan-0"], "wgan-gp-21": unscored}) == findings
     ((name, figure),) = architecture_figures(study())
-    left = figure.axes[0]  # type: ignore[union-attr]
+    left = figure.axes[0]
     assert name == "networks"
     assert [tick.get_text() for tick in left.get_xticklabels()] == ["0", "1", "2", "10"]
     assert sorted(bar.get_height() for bar in left.patches) == sorted(
@@ -149,7 +149,7 @@ def test_greys_and_points_of_surfaces_are_explained_beside_them() -> None:
     assert "own scale" in bar.get_ylabel()
     (legend,) = figure.legends
     assert [text.get_text() for text in legend.get_texts()] == ["data", "samples"]
-    colours = [tuple(handle.get_facecolor()[0]) for handle in legend.legend_handles]  # type: ignore[union-attr]
+    colours = [tuple(handle.get_facecolor()[0]) for handle in legend.legend_handles]
     assert colours == [to_rgba(ORANGE), to_rgba("#2f9e5f")]
 
 
@@ -161,7 +161,7 @@ def test_the_overfitting_of_one_method_is_drawn_before_the_other_is_there() -> N
     assert study.grows
     ((name, figure),) = study.figures({next(iter(study.members)): run})
     assert name == "figure5b_overfitting"
-    assert [ax.get_title() for ax in figure.axes] == ["gradient penalty"]  # type: ignore[union-attr]
+    assert [ax.get_title() for ax in figure.axes] == ["gradient penalty"]
 
 
 @pytest.mark.parametrize("network", ["mnist", "cifar10"])

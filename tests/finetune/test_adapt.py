@@ -98,7 +98,7 @@ def test_colour_to_grey_takes_the_mean_of_what_g_paints() -> None:
     source, module, _ = tuned(trained("dcgan", **{**SMALL["dcgan"].model, "channels": 3}), channels=1)
     z = source.latents(2)
     with torch.no_grad():
-        painted = source.G[:-1](z).mean(1, keepdim=True)  # type: ignore[index]  # before the tanh
+        painted = source.G[:-1](z).mean(1, keepdim=True)  # before the tanh
         torch.testing.assert_close(module.G(z), painted.tanh(), rtol=1e-4, atol=1e-5)
     bias = torch.tensor([1.0, 2.0, 6.0])
     assert to_channels_of_G(bias, 0, 1).tolist() == [3.0]
@@ -165,7 +165,7 @@ def test_a_ladder_of_twice_the_resolution_keeps_what_lies_next_to_the_image(pape
 def test_a_growing_network_goes_on_where_its_source_stopped(paper: str) -> None:
     weights = trained(paper, **{**SMALL[paper].model, "resolution": 16})
     source, module, report = tuned(weights, resolution=32)
-    growth = module.growth  # type: ignore[attr-defined]
+    growth = module.growth
     assert (growth.at(0).resolution, growth.at(15).alpha, growth.at(24)[:2], growth.at(32)[:2]) == (
         16,
         1.0,
@@ -175,7 +175,7 @@ def test_a_growing_network_goes_on_where_its_source_stopped(paper: str) -> None:
     z, images = torch.randn(2, module.z_dim), []
     for each in (module, source):
         torch.manual_seed(1)  # of noise
-        images.append(each.generate(z, None, upscale=False))  # type: ignore[call-arg]
+        images.append(each.generate(z, None, upscale=False))
     assert torch.equal(*images)
     newest = ("blocks.2", "to_rgb.3", "from_rgb.3", "stages.3", "stages.2", "noise6", "noise7")
     assert all(any(part in name for part in newest) for name in report.new)

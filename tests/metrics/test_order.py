@@ -31,7 +31,7 @@ def data() -> Sorted:
 
 
 def evaluate(data: Sorted, images: torch.Tensor, **settings: object) -> tuple[dict[str, float], dict[str, object]]:
-    evaluator = Evaluator([LeNetExtractor()], data=data, **settings)  # type: ignore[arg-type]
+    evaluator = Evaluator([LeNetExtractor()], data=data, **settings)
     result = evaluator.run_images(images)
     return result.values, dict(result.protocols)
 
@@ -43,13 +43,13 @@ def test_is_of_sorted_files_is_that_of_shuffled_ones(data: Sorted) -> None:
     mixed, _ = evaluate(data, shuffled, n_fake=600, measures=measures)
     assert by_class["is_lenet600"] == pytest.approx(mixed["is_lenet600"], rel=0.05)
     assert by_class["is_lenet600"] > 7  # of ten classes; a split of one class has 1
-    assert {name: protocol.order for name, protocol in protocols.items()} == {  # type: ignore[attr-defined]
+    assert {name: protocol.order for name, protocol in protocols.items()} == {
         **dict.fromkeys(("fd_lenet600", "kd_lenet600", "kd_lenet600_std"), ""),
         **dict.fromkeys(("is_lenet600", "is_lenet600_std"), ORDER),
     }
     fd = protocols["fd_lenet600"]
-    assert "order" not in fd.as_dict()  # type: ignore[attr-defined] # its hash is what it was
-    assert dataclasses.replace(fd, order=ORDER).hash != fd.hash  # type: ignore[attr-defined, type-var]
+    assert "order" not in fd.as_dict()  # its hash is what it was
+    assert dataclasses.replace(fd, order=ORDER).hash != fd.hash
 
 
 def test_the_first_n_of_sorted_files_are_of_all_classes(data: Sorted) -> None:
@@ -57,11 +57,11 @@ def test_the_first_n_of_sorted_files_are_of_all_classes(data: Sorted) -> None:
     settings = {"n_fake": 100, "n_real": 100, "measures": ["fd", "is"]}
     values, protocols = evaluate(data, data.array.images, **settings)
     assert values["is_lenet100"] > 5
-    assert protocols["fd_lenet100"].order == FIRST  # type: ignore[attr-defined]
+    assert protocols["fd_lenet100"].order == FIRST
     taken = data.array.sample(100)
     assert taken.labels is not None
     assert len(taken.labels.unique()) == 10
-    assert protocols["fd_lenet100"].dataset_fingerprint == taken.fingerprint  # type: ignore[attr-defined]
+    assert protocols["fd_lenet100"].dataset_fingerprint == taken.fingerprint
     assert taken.fingerprint != data.array.slice(0, 100).fingerprint
     assert data.array.sample(600) is data.array
 

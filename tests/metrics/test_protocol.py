@@ -39,7 +39,7 @@ def test_hash_is_of_the_canonical_json():
 
 def test_frozen_and_described_in_one_line():
     with pytest.raises(dataclasses.FrozenInstanceError):
-        PROTOCOL.seed = 1  # type: ignore[misc]
+        PROTOCOL.seed = 1
     line = dataclasses.replace(PROTOCOL, batchnorm="reestimated", batchnorm_samples=500).describe()
     assert "\n" not in line
     for part in ("MNIST:train", "60000 real", "10000 fake", "reestimated(500)", "lenet aaaaaaaa", "seed 0"):

@@ -23,7 +23,7 @@ class LabelledDigits(ToyData):
     extractor = "lenet"
     labelled_classes = 10
     native_resolution = 28
-    splits = ("train", "validation", "test")  # type: ignore[assignment]
+    splits = ("train", "validation", "test")
 
     def __init__(self) -> None:
         super().__init__()

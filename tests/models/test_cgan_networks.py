@@ -45,7 +45,7 @@ def test_dropout_stands_after_every_hidden_layer_and_on_no_input() -> None:
     rates = {name: layer.p for name, layer in module.named_modules() if isinstance(layer, nn.Dropout)}
     assert rates.pop("D.x_layer.1") == 0.0
     assert rates == dict.fromkeys(["D.x_layer.3", "D.y_layer.1", "D.joint.1"], 0.4)  # G's is part of its latent
-    assert on_meta(input_dropout=0.2).D.get_submodule("x_layer.1").p == 0.2  # type: ignore[union-attr]
+    assert on_meta(input_dropout=0.2).D.get_submodule("x_layer.1").p == 0.2
 
 
 def test_the_generators_dropout_is_that_of_torch_with_the_masks_of_its_latent() -> None:
@@ -87,7 +87,7 @@ def test_the_convolutional_variant_makes_images_of_many_sizes(channels: int, res
 def test_the_label_maps_are_constant_and_each_of_one_class() -> None:
     module = small()
     seen: list[Tensor] = []
-    module.D.layers.register_forward_hook(lambda layer, inputs, output: seen.append(inputs[0]))  # type: ignore[union-attr,operator]
+    module.D.layers.register_forward_hook(lambda layer, inputs, output: seen.append(inputs[0]))
     module.D(torch.zeros(2, 1, 8, 8), torch.eye(3)[[2, 0]])
     expected = torch.zeros(2, 4, 8, 8)
     expected[0, 3] = expected[1, 1] = 1

@@ -30,7 +30,7 @@ def test_the_example_of_the_page_trains_resumes_and_samples(tmp_path: Path) -> N
         module: AdversarialModule = names["TinyGAN"](width=8)
         module.log_every = 1
         keeper = CounterCheckpoint(tmp_path / folder)
-        fit(module, logged, keeper, data=small_data("gan"), images=8 * batches, **settings)  # type: ignore[arg-type]
+        fit(module, logged, keeper, data=small_data("gan"), images=8 * batches, **settings)
         return module
 
     module = run("whole", 6)
@@ -145,7 +145,7 @@ def test_classes_that_no_image_shows_are_refused(paper: str, settings: dict[str,
 
 def test_a_training_on_some_classes_of_a_conditional_model_does_not_begin() -> None:
     data = small_data("cgan")
-    data.classes = [0]  # type: ignore[attr-defined]
+    data.classes = [0]
     with pytest.raises(UnsupportedSettingError, match="cut down to the classes"):
         fit(small_model("cgan"), data=data, images=8)
 

@@ -281,7 +281,7 @@ class TestConditionalMNIST:
     def test_learning_rate_is_constant_then_linear_to_zero(self) -> None:
         module = DCGAN(network="mnist_conditional", constant_images=1000, decay_images=500, lr=0.1)
         optimizers = tuple(module.configure_optimizers())
-        module.both_optimizers = lambda: optimizers  # type: ignore[method-assign, return-value, assignment]
+        module.both_optimizers = lambda: optimizers
         for images, expected in [(0, 0.1), (1000, 0.1), (1250, 0.05), (1500, 0.0), (1600, 0.0)]:
             module.images_seen = images
             module.before_update()

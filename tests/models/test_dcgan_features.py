@@ -88,12 +88,12 @@ def test_batchnorm_has_the_statistics_of_the_training_images() -> None:
     torch.testing.assert_close(x, expected, rtol=1e-2, atol=1e-3)  # the variance is the unbiased one
     norms = [layer for layer in module.D if isinstance(layer, nn.BatchNorm2d)]
     for layer in norms:
-        layer.running_mean.fill_(3.0)  # type: ignore[union-attr]
-        layer.running_var.fill_(9.0)  # type: ignore[union-attr]
+        layer.running_mean.fill_(3.0)
+        layer.running_var.fill_(9.0)
     again, _ = features_of(module, train, images_of(3))
     assert torch.equal(again[0], x)
     assert other.shape == (3, x.shape[1])
-    assert norms[0].running_mean.tolist() == [3, 3]  # type: ignore[union-attr]
+    assert norms[0].running_mean.tolist() == [3, 3]
 
 
 @pytest.mark.parametrize("seed", [0, 1])
@@ -101,10 +101,10 @@ def test_the_untrained_d_is_that_of_the_members_seed(seed: int) -> None:
     torch.manual_seed(seed)
     module = DCGAN(network="imagenet32", width=2)
     module.seed = seed
-    first = module.D[0].weight.detach().clone()  # type: ignore[index]
+    first = module.D[0].weight.detach().clone()
     with torch.no_grad():
-        module.D[0].weight.zero_()  # type: ignore[index, operator]
+        module.D[0].weight.zero_()
     torch.manual_seed(99)
     made = untrained(module)
-    assert torch.equal(made.D[0].weight, first)  # type: ignore[index]
+    assert torch.equal(made.D[0].weight, first)
     assert torch.initial_seed() == 99

@@ -45,7 +45,7 @@ class Optimizers:
 
     def __init__(self, module: GAN) -> None:
         self.both = module.configure_optimizers()
-        module.both_optimizers = lambda: self.both  # type: ignore[assignment,method-assign]
+        module.both_optimizers = lambda: self.both
 
     def read(self, key: str) -> float:
         D, G = (optimizer.param_groups[0][key] for optimizer in self.both)
@@ -121,7 +121,7 @@ class Snapshot(Callback):
         self.before: list[dict[str, Any]] = []
         self.after: list[dict[str, Any]] = []
 
-    def on_train_batch_start(self, trainer: Trainer, pl_module: GAN, batch: Any, batch_idx: int) -> None:  # type: ignore[override]
+    def on_train_batch_start(self, trainer: Trainer, pl_module: GAN, batch: Any, batch_idx: int) -> None:
         self.before.append(
             {
                 "G": copy.deepcopy(pl_module.G),
@@ -132,9 +132,7 @@ class Snapshot(Callback):
             }
         )
 
-    def on_train_batch_end(  # type: ignore[override]
-        self, trainer: Trainer, pl_module: GAN, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, outputs: Any, batch: Any, batch_idx: int) -> None:
         self.after.append(
             {
                 name: [(p.grad.clone(), p.detach().clone()) for p in getattr(pl_module, name).parameters()]

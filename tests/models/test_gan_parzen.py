@@ -56,9 +56,9 @@ def test_the_rise_is_drawn_over_epochs() -> None:
     rows = [{"images_seen": 50_000 * i, "parzen_ll": 10.0 * i, "parzen_ll_validation": 9.0 * i} for i in range(3)]
     run: Any = SimpleNamespace(rows=rows, record_alone=False)
     ((name, figure),) = parzen_figures({"seed0": run, "seed1": RECORD})
-    (ax,) = figure.axes  # type: ignore[union-attr]
+    (ax,) = figure.axes
     assert name == "rise"
-    assert ax.lines[0].get_xdata().tolist() == [0, 1, 2]  # type: ignore[union-attr]
-    assert ax.lines[1].get_ydata().tolist() == [0, 9, 18]  # type: ignore[union-attr]
+    assert ax.lines[0].get_xdata().tolist() == [0, 1, 2]
+    assert ax.lines[1].get_ydata().tolist() == [0, 9, 18]
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["seed0"]
     assert parzen_findings({"seed1": RECORD}) == {}

@@ -269,10 +269,10 @@ def test_one_step_moves_trunk_and_q_with_d_and_g_alone_afterwards() -> None:
         assert torch.equal(start[name], after_D[name]) is not ours, name
         assert torch.equal(after_D[name], after_G[name]) is ours, name
         if ours:  # G's step adds nothing to the gradients of trunk, D and Q
-            assert torch.equal(gradients_D[name], gradients_G[name])  # type: ignore[arg-type]
+            assert torch.equal(gradients_D[name], gradients_G[name])
         else:
             assert gradients_D[name] is None
-    assert gradients_D["D.Q.3.weight"].norm() > 1e-4  # type: ignore[union-attr]
+    assert gradients_D["D.Q.3.weight"].norm() > 1e-4
     assert [len(z) for z in module.drawn] == [8, 8]  # fresh latents for G
     for z, expected in zip(module.drawn, module.expected, strict=True):
         torch.testing.assert_close(z, expected)

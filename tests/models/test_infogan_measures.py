@@ -69,7 +69,7 @@ def test_estimate_of_the_information(certainty: float, expected: float) -> None:
     module = small()
     module.G = nn.Identity()
     del module.D
-    module.D = Oracle(module.layout, certainty)  # type: ignore[assignment]
+    module.D = Oracle(module.layout, certainty)
     values = estimate_information(module, seed=0, n=2_000)
     assert values["mutual_information_categorical"] == pytest.approx(expected, abs=1e-5)
     assert values["mutual_information"] == pytest.approx(expected + 2 * math.log(2) - math.log(2 * math.pi), abs=1e-5)

@@ -139,7 +139,7 @@ def test_both_players_see_the_same_latents_and_each_step_new_ones() -> None:
     module = tiny(network="ring", width=8)
     seen: list[Tensor] = []
     module.G.register_forward_hook(lambda G, inputs, output: seen.append(inputs[0]))
-    fit(module, data=ToyPoints(distribution="ring", batch_size=6), images=18)  # type: ignore[arg-type]
+    fit(module, data=ToyPoints(distribution="ring", batch_size=6), images=18)
     assert len(seen) == 6
     assert all(torch.equal(seen[i], seen[i + 1]) for i in (0, 2, 4))
     assert not torch.equal(seen[0], seen[2])
@@ -150,7 +150,7 @@ def test_both_players_see_the_same_latents_and_each_step_new_ones() -> None:
 def test_one_generator_update_for_each_of_the_discriminators() -> None:
     module = tiny(network="ring", width=8)
     recorder = Recorder(lambda m: (m.discriminator_steps, m.generator_steps, m.images_seen))
-    fit(module, recorder, data=ToyPoints(distribution="ring", batch_size=6), images=18)  # type: ignore[arg-type]
+    fit(module, recorder, data=ToyPoints(distribution="ring", batch_size=6), images=18)
     assert recorder.seen == [(1, 1, 6), (2, 2, 12), (3, 3, 18)]
 
 
@@ -197,7 +197,7 @@ def test_where_batchnorm_is(batchnorm: Any, G: int, D: int) -> None:
     module = tiny(batchnorm=batchnorm)
     norms = [sum(isinstance(layer, nn.BatchNorm2d) for layer in net.modules()) for net in (module.G, module.D)]
     assert norms == [G, D]
-    assert not isinstance(module.D[1], nn.BatchNorm2d)  # type: ignore[index]
+    assert not isinstance(module.D[1], nn.BatchNorm2d)
 
 
 def test_initial_weights() -> None:
@@ -214,7 +214,7 @@ def test_initial_weights() -> None:
     kinds = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
     assert not any(m.bias.any() for m in module.modules() if isinstance(m, kinds))
     ring = LSGAN(network="ring")
-    for layer in [*ring.G, *ring.D]:  # type: ignore[misc]
+    for layer in [*ring.G, *ring.D]:
         if isinstance(layer, nn.Linear):
             w = layer.weight.detach()
             gram = w @ w.T if len(w) <= w.shape[1] else w.T @ w

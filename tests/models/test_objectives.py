@@ -111,7 +111,7 @@ OWN_NETWORKS = ("non-saturating", "wgan", "cgan")
 
 def train(module: AdversarialModule) -> dict[str, Tensor]:
     """The state after six updates of D."""
-    fit(module, data=digits(), images=48)  # type: ignore[arg-type]
+    fit(module, data=digits(), images=48)
     return module.state_dict()
 
 

@@ -138,10 +138,10 @@ def test_a_joint_update_uses_the_weights_before_either() -> None:
     before = {name: p.detach().clone() for name, p in module.named_parameters()}
     drawn: list[Tensor] = []
     fakes = module.fakes
-    module.fakes = lambda n: (drawn.append(fakes(n)[0]), (drawn[-1], None))[1]  # type: ignore[method-assign, func-returns-value]
+    module.fakes = lambda n: (drawn.append(fakes(n)[0]), (drawn[-1], None))[1]
     losses: dict[str, Tensor] = {}
-    module.report = lambda found: losses.update(found)  # type: ignore[method-assign]
-    module.on_after_batch_transfer = lambda batch, index: (x, None)  # type: ignore[method-assign]
+    module.report = lambda found: losses.update(found)
+    module.on_after_batch_transfer = lambda batch, index: (x, None)
     torch.manual_seed(2)
     train(module, world=1, images=8)
     assert len(drawn) == 1  # the same samples for both players
@@ -271,7 +271,7 @@ def test_a_video_walks_slowly_over_the_whole_prior() -> None:
     torch.testing.assert_close(video, module.generate(slow, None), rtol=1e-4, atol=1e-5)
     for settings in ({"frames": 6, "sigma": 0.0}, {"frames": 0}, {"frames": 6, "every": 0}):  # the first gave NaN
         with pytest.raises(ValueError, match="must be"):
-            module.walk(**settings)  # type: ignore[arg-type]
+            module.walk(**settings)
 
 
 def test_many_images_of_classes_are_made_in_blocks() -> None:

@@ -62,7 +62,7 @@ def test_parameter_counts(resolution: int, base: int, most: int, z: int, expecte
 
 def test_the_registry_builds_the_papers_network() -> None:
     with torch.device("meta"):
-        module = MODELS["pggan"](resolution=64)  # type: ignore[call-arg]
+        module = MODELS["pggan"](resolution=64)
     assert isinstance(module, PGGAN)
     assert module.image_shape == (3, 64, 64)
     assert module.z_dim == 512

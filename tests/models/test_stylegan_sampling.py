@@ -60,7 +60,7 @@ def test_noise_random_const_none() -> None:
     assert not torch.equal(random[0], random[1])
     assert torch.equal(random, module.render(w, noise="random", seed=0))
     for kind in ("const", "none"):
-        images = module.render(w, noise=kind)  # type: ignore[arg-type]
+        images = module.render(w, noise=kind)
         # some CPUs round the rows of a batch differently in the last bit
         torch.testing.assert_close(images, images[:1].expand_as(images))
     assert not torch.equal(module.render(w, noise="const"), module.render(w, noise="none"))
@@ -119,7 +119,7 @@ def test_interpolation_in_w_is_straight_and_in_z_on_the_sphere() -> None:
     module = lively(tiny())
     a, b = torch.randn(2, 6), torch.randn(2, 6)
     for space in ("w", "z"):
-        images = module.interpolate(a, b, steps=3, space=space)  # type: ignore[arg-type]
+        images = module.interpolate(a, b, steps=3, space=space)
         assert images.shape == (2, 3, 1, 16, 16)
         torch.testing.assert_close(images[:, 0], module.images_from(a, noise="const"), rtol=1e-3, atol=1e-4)
         torch.testing.assert_close(images[:, 2], module.images_from(b, noise="const"), rtol=1e-3, atol=1e-4)
@@ -146,7 +146,7 @@ def test_the_path_length_of_a_linear_generator() -> None:
     """Where images are A w, a path in W has the length |A (w_b - w_a)|, squared here, at every t."""
     module = lively(tiny())
     A = torch.randn(6, 256, dtype=torch.float64)
-    module.render = lambda w, **settings: (w[:, 0].double() @ A).view(-1, 1, 16, 16)  # type: ignore[method-assign]
+    module.render = lambda w, **settings: (w[:, 0].double() @ A).view(-1, 1, 16, 16)
 
     def distance(a: Tensor, b: Tensor) -> Tensor:
         return (a - b).square().sum((1, 2, 3)) / 3 / 127.5**2

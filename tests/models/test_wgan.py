@@ -166,8 +166,8 @@ class Watch(Callback):
         self.end: list[float] = []
         largest = lambda: max(p.detach().abs().max().item() for p in module.D.parameters())  # noqa: E731
         loss, hook = module.discriminator_loss, module.after_discriminator_update
-        module.discriminator_loss = lambda x, y: (self.loss.append(largest()), loss(x, y))[1]  # type: ignore[func-returns-value,method-assign]
-        module.after_discriminator_update = lambda: (hook(), self.hook.append(largest()))[0]  # type: ignore[func-returns-value,method-assign]
+        module.discriminator_loss = lambda x, y: (self.loss.append(largest()), loss(x, y))[1]
+        module.after_discriminator_update = lambda: (hook(), self.hook.append(largest()))[0]
         self.largest = largest
 
     def on_train_batch_end(self, *arguments: Any) -> None:
@@ -239,12 +239,12 @@ def test_shapes(generator: Any, critic: Any) -> None:
     assert any(norms) is (generator == "dcgan")
     assert any(isinstance(layer, nn.BatchNorm2d) for layer in module.D.modules()) is (critic == "dcgan")
     assert not any(isinstance(layer, nn.Sigmoid) for layer in module.modules())
-    assert isinstance(module.G[-1], nn.Tanh) is (generator != "mlp")  # type: ignore[index]
+    assert isinstance(module.G[-1], nn.Tanh) is (generator != "mlp")
 
 
 def test_samples_of_the_unbounded_generator_are_cut() -> None:
     module = tiny(generator="mlp")
-    nn.init.constant_(module.G[-2].bias, 5.0)  # type: ignore[index]
+    nn.init.constant_(module.G[-2].bias, 5.0)
     assert (module.sample(3, seed=0) == 1).all()
     assert module.G(torch.zeros(1, 3)).max() > 3
 
@@ -258,7 +258,7 @@ def test_initial_weights() -> None:
     gains = torch.cat([layer.weight.detach() for layer in module.modules() if isinstance(layer, nn.BatchNorm2d)])
     assert gains.mean().item() == pytest.approx(1, abs=0.005)
     assert gains.std().item() == pytest.approx(0.02, rel=0.1)
-    first = WGAN(critic="mlp", resolution=16).D[1]  # type: ignore[index]
+    first = WGAN(critic="mlp", resolution=16).D[1]
     bound = 768**-0.5  # PyTorch's default
     assert first.weight.abs().max().item() == pytest.approx(bound, rel=0.01)
     assert first.bias.abs().max().item() > bound / 2

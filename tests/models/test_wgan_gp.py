@@ -99,7 +99,7 @@ def test_clipping_holds_every_parameter_of_the_critic_after_each_update(clip: fl
     """BatchNorm's gains, which start at 1, are clipped as in the authors' code; the generator is not."""
     module = tiny("cifar10", method="wgan", clip=clip, lr=1e-3)
     recorder = Recorder(lambda m: (largest(m.D), largest(m.G)))
-    fit(module, recorder, data=Colour32(), images=2 * 6)  # type: ignore[arg-type]
+    fit(module, recorder, data=Colour32(), images=2 * 6)
     assert [critic for critic, _ in recorder.seen] == [pytest.approx(clip)] * 6
     assert all(generator > 0.9 for _, generator in recorder.seen)
 
@@ -107,14 +107,14 @@ def test_clipping_holds_every_parameter_of_the_critic_after_each_update(clip: fl
 @pytest.mark.parametrize("method", ["wgan-gp", "gan", "lsgan"])
 def test_the_other_methods_do_not_clip(method: Any) -> None:
     module = tiny(method=method)
-    fit(module, data=plane(), images=6 * 3)  # type: ignore[arg-type]
+    fit(module, data=plane(), images=6 * 3)
     assert largest(module.D) > 0.5
 
 
 @pytest.mark.parametrize(("method", "updates"), [("wgan-gp", 2), ("wgan", 2), ("gan", 10), ("lsgan", 10)])
 def test_critic_updates_for_each_generator_update(method: Any, updates: int) -> None:
     module = tiny(method=method)
-    fit(module, data=plane(), images=6 * 10)  # type: ignore[arg-type]
+    fit(module, data=plane(), images=6 * 10)
     assert (module.discriminator_steps, module.generator_steps) == (10, updates)
 
 
@@ -123,7 +123,7 @@ def test_one_sided_reaches_the_loss() -> None:
     losses = []
     for one_sided in (False, True):
         module = tiny(one_sided=one_sided, gp_weight=10.0)
-        nn.init.zeros_(module.D[-1].weight)  # type: ignore[index]  # gradient 0
+        nn.init.zeros_(module.D[-1].weight)  # gradient 0
         losses.append(module.discriminator_loss(x, None).item())
     assert losses == pytest.approx([10.0, 0.0])
 
@@ -131,7 +131,7 @@ def test_one_sided_reaches_the_loss() -> None:
 def test_no_gradient_of_the_critic_loss_reaches_the_generator_in_training() -> None:
     module = tiny(n_critic=100)
     before = [parameter.clone() for parameter in module.G.parameters()]
-    fit(module, data=plane(), images=30)  # type: ignore[arg-type]
+    fit(module, data=plane(), images=30)
     assert all(torch.equal(a, b) for a, b in zip(before, module.G.parameters(), strict=True))
     assert all(parameter.grad is None for parameter in module.G.parameters())
 
@@ -175,7 +175,7 @@ def test_fakes_carry_the_labels_of_the_reals() -> None:
 def test_labels_of_generator_updates_are_uniform() -> None:
     module = tiny("cifar10_resnet", num_classes=10)
     labels: list[Tensor] = []
-    module.samples = lambda z, y: (labels.append(y), torch.zeros(len(z), 3, 1, 1))[1]  # type: ignore[func-returns-value,method-assign,assignment]
+    module.samples = lambda z, y: (labels.append(y), torch.zeros(len(z), 3, 1, 1))[1]
     module.D = Scripted()
     module.generator_loss(torch.zeros(5_000, 1), None)
     assert labels[0].bincount(minlength=10).tolist() == pytest.approx([1_000] * 10, abs=120)
@@ -205,8 +205,8 @@ def test_learning_rates_fall_linearly_to_zero() -> None:
         rates.append((player, round(optimizer.param_groups[0]["lr"], 9)))
         descend(optimizer, loss)
 
-    module.descend = spy  # type: ignore[method-assign,assignment]
-    fit(module, data=plane(), images=6 * 10)  # type: ignore[arg-type]
+    module.descend = spy
+    fit(module, data=plane(), images=6 * 10)
     authors = [("D", 1e-3)] * 2
     for i in range(1, 5):
         rate = round(1e-3 * (1 - i / 4), 9)
@@ -224,7 +224,7 @@ def test_no_decay_steps_are_no_decay() -> None:
 def test_a_resumed_run_on_points_is_the_uninterrupted_run(tmp_path: Path, method: Any, stop: int) -> None:
     def run(folder: str, **settings: Any) -> None:
         module = tiny(method=method, n_critic=2, decay_steps=6)
-        fit(module, CounterCheckpoint(tmp_path / folder), data=plane(), **settings)  # type: ignore[arg-type]
+        fit(module, CounterCheckpoint(tmp_path / folder), data=plane(), **settings)
 
     run("whole", images=6 * 10)
     run("parts", images=6 * stop)
@@ -235,7 +235,7 @@ def test_a_resumed_run_on_points_is_the_uninterrupted_run(tmp_path: Path, method
 def test_constants_of_the_scripts() -> None:
     names = ("toy", "toy_deep", "mnist", "cifar10", "cifar10_resnet", "resnet64", "random", "dcgan64", "resnet101")
     with torch.device("meta"):
-        found = {name: WGANGP(network=name) for name in names}  # type: ignore[arg-type]
+        found = {name: WGANGP(network=name) for name in names}
     constants = {
         n: (m.lr, (m.beta1, m.beta2), m.gp_weight, m.n_critic, m.generator_batch, m.decay_steps)
         for n, m in found.items()
@@ -268,7 +268,7 @@ def test_constants_of_the_methods(network: Any) -> None:
         ({"method": "lsgan"}, rmsprop, {"lr": 1e-4, "alpha": 0.9}),
         ({"method": "gan", "lr": 1.0, "beta1": 0.25, "beta2": 0.75}, adam, {"lr": 1.0, "betas": (0.25, 0.75)}),
     ):
-        module = tiny(network, **settings, filters=[2])  # type: ignore[arg-type]
+        module = tiny(network, **settings, filters=[2])
         for optimizer in module.configure_optimizers():
             assert type(optimizer) is kind
             assert {name: optimizer.defaults[name] for name in constants} == constants
@@ -293,7 +293,7 @@ def test_one_generator_update_for_five_of_the_critic_over_epoch_ends() -> None:
     module = tiny("cifar10_resnet", num_classes=10, width=2)
     module.log_every = 5
     recorder = Recorder(lambda m: m.generator_steps)
-    fit(module, recorder, data=Colour32(), images=2 * 10)  # type: ignore[arg-type]
+    fit(module, recorder, data=Colour32(), images=2 * 10)
     assert recorder.seen == [0, 0, 0, 0, 1, 1, 1, 1, 1, 2]
     expected = {"loss_discriminator", "loss_generator", "wasserstein_estimate", "gradient_penalty"}
     assert expected <= set(module.latest)
@@ -305,7 +305,7 @@ def test_a_fixed_generator_never_moves_and_the_critic_sees_noisy_reals() -> None
     fake = module.fakes(x, None)
     assert (fake - x).mean(0).tolist() == pytest.approx([0, 0], abs=0.1)
     assert (fake - x).var(0).tolist() == pytest.approx([1, 1], rel=0.1)
-    fit(module, data=plane(), images=6 * 12)  # type: ignore[arg-type]
+    fit(module, data=plane(), images=6 * 12)
     assert (module.discriminator_steps, module.generator_steps) == (12, 0)
     surface = critic_surface(module, side=5)
     with torch.no_grad():
@@ -323,7 +323,7 @@ def test_dequantised_grey_levels_come_back() -> None:
     assert -1e-4 <= cell.min() < 0.01
     assert 0.99 < cell.max() <= 1.0001
     assert cell.mean().item() == pytest.approx(0.5, abs=0.01)
-    module.samples = lambda z, y: ((levels.float() + 0.02 + 0.96 * torch.rand(levels.shape)) / 128) - 1  # type: ignore[method-assign,assignment]
+    module.samples = lambda z, y: ((levels.float() + 0.02 + 0.96 * torch.rand(levels.shape)) / 128) - 1
     assert torch.equal(to_uint8(module.generate(torch.zeros(1), None)), levels)
 
 

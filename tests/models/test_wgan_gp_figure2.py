@@ -88,7 +88,7 @@ def test_initial_weights() -> None:
 
     def first(network: Any) -> tuple[float, float]:
         G, D = figure2_networks(network, z_dim=128, width=16, normalisation_D="layer")
-        return G[0].weight.std().item(), D[0].weight.std().item()  # type: ignore[index]
+        return G[0].weight.std().item(), D[0].weight.std().item()
 
     for network in ("dcgan64", "dcgan64_tanh", "dcgan64_unnormalised"):
         assert first(network) == pytest.approx((0.02, 0.02), rel=0.05)
@@ -129,10 +129,10 @@ def test_a_block_of_the_resnet_by_functions(resample: Any, side: int) -> None:
     middle: Any = block.conv2
     if resample == "up":  # the transpose of a convolution that pads on the right alone
         h = F.conv_transpose2d(F.relu(h), middle.weight, middle.bias, stride=2)[..., :16, :16]
-        shortcut = F.pixel_shuffle(conv(block.shortcut[0], x), 2)  # type: ignore[index]
+        shortcut = F.pixel_shuffle(conv(block.shortcut[0], x), 2)
     elif resample == "down":
         h = conv(middle, F.pad(F.relu(h), (0, 1, 0, 1)), stride=2)
-        shortcut = conv(block.shortcut[1], x, stride=2)  # type: ignore[index]
+        shortcut = conv(block.shortcut[1], x, stride=2)
     else:
         h, shortcut = conv(middle, F.relu(h), padding=1), x
     h = F.group_norm(conv(block.conv3, F.relu(h)), 1)

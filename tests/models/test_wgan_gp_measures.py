@@ -21,7 +21,7 @@ def test_gradient_norms_by_layer_against_the_chain_rule() -> None:
     module = tiny(width=5)
     x, fake = torch.randn(7, 2), torch.randn(7, 2)
     points = torch.cat([x, fake]).double()
-    weights = [(layer.weight.double(), layer.bias.double()) for layer in module.D if isinstance(layer, nn.Linear)]  # type: ignore[union-attr]
+    weights = [(layer.weight.double(), layer.bias.double()) for layer in module.D if isinstance(layer, nn.Linear)]
     hidden = [points]
     for w, b in weights[:-1]:
         hidden.append((hidden[-1] @ w.T + b).clamp_min(0))
@@ -148,7 +148,7 @@ def test_the_critics_gap_on_training_and_held_out_images() -> None:
     fake = None
     with torch.no_grad(), in_eval_mode(module):
         for name in ("train", "validation"):
-            score = module.score(module.preprocess(data.split(name).images)).mean().item()  # type: ignore[arg-type]
+            score = module.score(module.preprocess(data.split(name).images)).mean().item()
             fake = score - values[f"critic_gap_{name}"] if fake is None else fake
             assert values[f"critic_gap_{name}"] == pytest.approx(score - fake, abs=1e-4)
     assert protocol["n_real"] == {"test": 6, "train": 4, "validation": 2}

@@ -103,7 +103,7 @@ def test_the_transposed_layer_is_the_adjoint(kernel: int, stride: int) -> None:
     up = SameConvTranspose2d(2, 3, kernel, stride=stride)
     down = SameConv2d(3, 2, kernel, stride=stride, bias=False)
     down.weight.data = up.weight.data
-    nn.init.zeros_(up.bias)  # type: ignore[arg-type]
+    nn.init.zeros_(up.bias)
     y, x = torch.randn(2, 2, 4, 4), torch.randn(2, 3, 4 * stride, 4 * stride)
     assert up(y).shape == x.shape
     torch.testing.assert_close((down(x) * y).sum(), (x * up(y)).sum(), atol=1e-3, rtol=1e-4)
@@ -166,16 +166,16 @@ def test_initial_weights(layer: Any, variance: float) -> None:
 def test_which_layers_are_he_and_which_glorot() -> None:
     torch.manual_seed(0)
     module = WGANGP(num_classes=10)
-    block = module.G.blocks[0]  # type: ignore[union-attr,index]
+    block = module.G.blocks[0]
     for layer, variance in (
         (block.conv1, 4 / (9 * 256)),
         (block.shortcut, 2 / 256),
         (module.G.output, 2 / (9 * 131)),
-        (module.G.input[0], 2 / (128 + 2048)),  # type: ignore[index]
-        (module.D[-1].score, 2 / 129),  # type: ignore[index,union-attr]
-        (module.D[-1].classes, 2 / 138),  # type: ignore[index,union-attr]
+        (module.G.input[0], 2 / (128 + 2048)),
+        (module.D[-1].score, 2 / 129),
+        (module.D[-1].classes, 2 / 138),
     ):
-        assert layer.weight.var().item() == pytest.approx(variance, rel=0.2)  # type: ignore[union-attr,operator]
+        assert layer.weight.var().item() == pytest.approx(variance, rel=0.2)
 
 
 @pytest.mark.parametrize(
