@@ -268,5 +268,5 @@ def test_fresh_latents_are_told_of_where_a_training_goes_on(training: bool) -> N
     module.trainer.training = training
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
-        module.on_load_checkpoint({"zoo": {"random_states": [{}, {}]}})
+        module.on_load_checkpoint({"hyper_parameters": dict(module.hparams), "zoo": {"random_states": [{}, {}]}})
     assert ["2 devices and is resumed on 1" in str(warning.message) for warning in said] == [True] * training
