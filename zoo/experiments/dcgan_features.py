@@ -64,19 +64,20 @@ def fit_svms(x: Tensor, y: Tensor, *, classes: int, C: float) -> Tensor:
         classes: number of classes.
         C: weight of the errors.
     """
-    signs = F.one_hot(y, classes).to(x) * 2 - 1
-    w = torch.zeros(x.shape[1] + 1, classes, dtype=x.dtype, requires_grad=True)
+    signs = F.one_hot(y, classes).T.to(x) * 2 - 1  # [classes, N]
+    w = torch.zeros(classes, x.shape[1] + 1, dtype=x.dtype, requires_grad=True)
     optimizer = torch.optim.LBFGS([w], max_iter=ROUNDS, history_size=10, line_search_fn="strong_wolfe")
 
     def closure() -> Tensor:
         optimizer.zero_grad()
-        errors = (1 - signs * (x @ w[:-1] + w[-1])).clamp(min=0).square().sum()
+        scores = w[:, :-1] @ x.T + w[:, -1:]  # the other way round the gradient takes seven times as long
+        errors = (1 - signs * scores).clamp(min=0).square().sum()
         loss = (w.square().sum() / 2 + C * errors) / len(x)
         loss.backward()  # type: ignore[no-untyped-call]
         return loss
 
     optimizer.step(closure)  # type: ignore[no-untyped-call]
-    return w.detach()
+    return w.detach().T
 
 
 def accuracy(x: Tensor, y: Tensor, w: Tensor) -> float:
