@@ -108,6 +108,25 @@ def test_findings_on_members_that_ran_elsewhere_are_kept(place: Place, tmp_path:
     assert read_study(place.folder / "study.json")["findings"] == findings
 
 
+def test_findings_on_groups_that_ran_elsewhere_are_kept(place: Place, tmp_path: Path) -> None:
+    """Such as a difference after as many images, which needs the logs; not of a group that has grown."""
+
+    def found(runs: Any) -> dict[str, float]:
+        here = {place.study.members[name].group for name, run in runs.items() if not run.record_alone}
+        return {f"difference, {group}": float(len(runs)) for group in here}
+
+    place.study = dataclasses.replace(place.study, findings=found, grows=True)
+    place.run()
+    earlier = tmp_path / "earlier.json"
+    (place.folder / "study.json").rename(earlier)
+    place.folder.rename(tmp_path / "other machine")
+    place.folder.mkdir()
+    place.study = dataclasses.replace(place.study, members={**place.study.members, "a9": Member("A", [])})
+    for arguments in (("--earlier", str(earlier)), ()):
+        place.run(*arguments)
+        assert read_study(place.folder / "study.json")["findings"] == {"difference, A": 4, "difference, B": 3}
+
+
 def test_members_that_were_not_trained_alike_have_no_mean(place: Place) -> None:
     """A trial in the study's folder, a study that was changed in between, other data."""
     place.run("--members", "a0", "--images", "7")

@@ -135,8 +135,10 @@ def conclude(study: Study, *, name: str, folder: Path, paper: str) -> None:
         say(f"figure  {path}")
     if runs:
         alone = [member for member, run in runs.items() if run.record_alone]
+        others = {study.members[member].group for member in runs.keys() - set(alone)}
+        alone += {study.members[member].group for member in alone} - others  # all of whose members are
         before = read_study(folder / STUDY_FILE)["findings"] if alone and (folder / STUDY_FILE).is_file() else {}
-        record = study_record(study, runs, name=name, paper=paper, before=on_members(before, alone))
+        record = study_record(study, runs, name=name, paper=paper, before=findings_on(before, alone))
         validate_study(record)
         write_atomically(folder / STUDY_FILE, json.dumps(record, indent=2) + "\n")
         table = study_table(record)
@@ -205,7 +207,8 @@ def otherwise(had: Mapping[str, str], given: Sequence[str]) -> str:
 def take_over(study: Study, file: Path, *, name: str, folder: Path) -> None:
     """Writes what an earlier record says of members into their folders, where there are none yet.
 
-    Its findings on single members, which may need the networks, go into the record of the study that lies there.
+    Its findings on single members and groups, which may need the networks or the logs, go into the record of the study
+    that lies there.
 
     Raises:
         RecordError: no record of a study can be read there.
@@ -223,13 +226,14 @@ def take_over(study: Study, file: Path, *, name: str, folder: Path) -> None:
             write_atomically(folder / member / RESULT_FILE, json.dumps(result, indent=2) + "\n")
     own = folder / STUDY_FILE
     there = read_study(own) if own.is_file() else {**record, "findings": {}}
-    findings = {**on_members(record["findings"], record["records"]), **there["findings"]}
+    names = [*record["records"], *record["groups"].values()]
+    findings = {**findings_on(record["findings"], names), **there["findings"]}
     write_atomically(own, json.dumps({**there, "findings": findings}, indent=2) + "\n")
 
 
-def on_members(findings: Mapping[str, float], members: Iterable[str]) -> dict[str, float]:
-    """Those of some findings that are on one of these members alone: their names end in ", MEMBER"."""
-    endings = tuple(f", {member}" for member in members)
+def findings_on(findings: Mapping[str, float], names: Iterable[str]) -> dict[str, float]:
+    """Those of some findings that are on one of these members or groups alone: their names end in ", NAME"."""
+    endings = tuple(f", {name}" for name in names)
     return {name: value for name, value in findings.items() if name.endswith(endings)}
 
 
