@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from zoo.experiments.pictures.drawing import GREY, SERIES, Drawings, new_figure, series
-from zoo.models.trained import FinishedRun
+from zoo.models.trained import FinishedRun, at_hand
 from zoo.runs.study import comparable, values_of
 
 if TYPE_CHECKING:
@@ -82,17 +82,20 @@ def code_findings(runs: Mapping[str, FinishedRun]) -> dict[str, float]:
 
 
 def code_figures(runs: Mapping[str, FinishedRun]) -> Drawings:
-    """`code_errors`: each run's error at its end, by arm; the paper's settings' error while they train."""
+    """`code_errors`: each run's error at its end, by arm; the paper's settings' error while they train, of the runs
+    whose logs are there."""
     arms = arms_of(runs)
     figure, [[left, right]] = new_figure(1, 2, width=9.6, height=3.6)
     for i, members in enumerate(arms.values()):
         draw_arm(left, i, errors_of(members), colour=SERIES[i % len(SERIES)])
     left.set_xticks(range(len(arms)), [title_of(arm, [*members.values()]) for arm, members in arms.items()], fontsize=6)
     left.set_ylabel("code_error, test images")
-    for seed, run in arms.get(PAPER, {}).items():
-        images, errors = series(run.rows, "code_error")
-        right.plot(images, errors, color=SERIES[0], linewidth=0.8, label=f"seed {seed}")
-    right.set_xlabel("real images seen, the paper's settings")
+    members = arms.get(PAPER, {})
+    lines = {seed: series(run.rows, "code_error") for seed, run in at_hand(members).items()}
+    for images, errors in lines.values():
+        right.plot(images, errors, color=SERIES[0], linewidth=0.8)
+    of = "" if len(lines) == len(members) else f" (seed{'s' * (len(lines) > 1)} {', '.join(lines)})"
+    right.set_xlabel(f"real images seen, the paper's settings{of}")
     for ax in (left, right):
         ax.axhline(REPORTED, color="black", linewidth=0.8, linestyle="--")
         ax.set_ylim(0, None)
