@@ -115,6 +115,15 @@ def test_an_arm_without_figures_hides_no_other() -> None:
     assert [len(collection.get_offsets()) for collection in left.collections[::2]] == [1]
 
 
+def test_the_curves_say_whose_they_are_where_not_all_logs_are_there() -> None:
+    """A record alone has none."""
+    runs = {"paper-seed3": with_errors(0.3, 0.2), "paper-seed4": with_errors(0.3, 0.1)}
+    for label in ("real images seen, the paper's settings", "real images seen, the paper's settings (seed 4)"):
+        ((_, figure),) = code_figures(runs)
+        assert figure.axes[1].get_xlabel() == label
+        runs["paper-seed3"].rows = []
+
+
 def test_an_arm_of_several_protocols_has_no_median() -> None:
     runs = {"paper-seed3": with_errors(0.3), "paper-seed4": with_errors(0.1)}
     for run, fingerprint in zip(runs.values(), ("a", "b"), strict=True):

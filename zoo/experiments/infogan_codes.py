@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from zoo.experiments.pictures.drawing import GREY, SERIES, Drawings, new_figure, series
-from zoo.models.trained import FinishedRun, at_hand
+from zoo.models.trained import FinishedRun
 from zoo.runs.study import comparable, values_of
 
 if TYPE_CHECKING:
@@ -91,7 +91,8 @@ def code_figures(runs: Mapping[str, FinishedRun]) -> Drawings:
     left.set_xticks(range(len(arms)), [title_of(arm, [*members.values()]) for arm, members in arms.items()], fontsize=6)
     left.set_ylabel("code_error, test images")
     members = arms.get(PAPER, {})
-    lines = {seed: series(run.rows, "code_error") for seed, run in at_hand(members).items()}
+    found = {seed: series(run.rows, "code_error") for seed, run in members.items()}
+    lines = {seed: line for seed, line in found.items() if len(line[0])}
     for images, errors in lines.values():
         right.plot(images, errors, color=SERIES[0], linewidth=0.8)
     of = "" if len(lines) == len(members) else f" (seed{'s' * (len(lines) > 1)} {', '.join(lines)})"
