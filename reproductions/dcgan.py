@@ -8,24 +8,32 @@
 
 Reported and reached (written by `python -m zoo results --write`)
     Without a reported figure
-    recipe                 measure                            best                         last              images   seed  commit   protocol
-    celeba_community       fd_resnet10k                       0.308 at 290,240             0.308             290,240  0     6d87187  e4f3816fac14
-    celeba_community       is_resnet10k                       1.483 +/- 0.018 at 290,240   1.483 +/- 0.018   290,240  0     6d87187  e4f3816fac14
-    cifar10                fd_efficientnet10k                 253.2 at 750,016             253.2             750,016  0     7132784  59fbc136ddb6
-    cifar10                is_efficientnet10k                 19.68 +/- 0.67 at 750,016    19.68 +/- 0.67    750,016  0     7132784  59fbc136ddb6
-    mnist                  fd_lenet                           9.767 at 600,064             11.04             650,112  0     6d7ccf4  fe804a5c1abd
-    mnist                  is_lenet                           8.203 +/- 0.052 at 600,064   8.141 +/- 0.088   650,112  0     6d7ccf4  fe804a5c1abd
-    stacked                fd_resnet26k                       0.1206 at 600,000            0.1206            600,000  0     d47e1c0  79ea758c9a4c
-    stacked                is_resnet26k                       1.251 +/- 0.0032 at 600,000  1.251 +/- 0.0032  600,000  0     d47e1c0  79ea758c9a4c
-    stacked                modes26k                           1000 at 600,000              1000              600,000  0     d47e1c0  976911b8ecb4
-    stacked                modes_kl26k                        0.1175 at 600,000            0.1175            600,000  0     d47e1c0  976911b8ecb4
-    study finetune         share_of_images_finetuned                                       0.3006                     0     5d66324
-    study finetune         share_of_images_freeze-1                                        0.3518                     0     5d66324
-    study finetune         share_of_images_freeze-2                                        0.3006                     0     5d66324
-    study finetune_colour  share_of_images_scratch-augmented                               0.75                       0-2   4862c0e
-    study finetune_colour  share_of_images_finetuned                                       0.25                       0-2   4862c0e
-    study finetune_colour  share_of_images_freeze-1                                        0.25                       0-2   4862c0e
-    study finetune_colour  share_of_images_augmented                                       0.25                       0-2   4862c0e
+    recipe                 measure                                      best                         last              images   seed  commit   protocol
+    celeba_community       fd_resnet10k                                 0.308 at 290,240             0.308             290,240  0     6d87187  e4f3816fac14
+    celeba_community       is_resnet10k                                 1.483 +/- 0.018 at 290,240   1.483 +/- 0.018   290,240  0     6d87187  e4f3816fac14
+    cifar10                fd_efficientnet10k                           253.2 at 750,016             253.2             750,016  0     7132784  59fbc136ddb6
+    cifar10                is_efficientnet10k                           19.68 +/- 0.67 at 750,016    19.68 +/- 0.67    750,016  0     7132784  59fbc136ddb6
+    mnist                  fd_lenet                                     9.767 at 600,064             11.04             650,112  0     6d7ccf4  fe804a5c1abd
+    mnist                  is_lenet                                     8.203 +/- 0.052 at 600,064   8.141 +/- 0.088   650,112  0     6d7ccf4  fe804a5c1abd
+    stacked                fd_resnet26k                                 0.1206 at 600,000            0.1206            600,000  0     d47e1c0  79ea758c9a4c
+    stacked                is_resnet26k                                 1.251 +/- 0.0032 at 600,000  1.251 +/- 0.0032  600,000  0     d47e1c0  79ea758c9a4c
+    stacked                modes26k                                     1000 at 600,000              1000              600,000  0     d47e1c0  976911b8ecb4
+    stacked                modes_kl26k                                  0.1175 at 600,000            0.1175            600,000  0     d47e1c0  976911b8ecb4
+    cifar10                fd_resnet10k                                 15.97                        17.3              400,000  0     d47e1c0  b13bed26b8cf
+    cifar10                is_resnet10k                                 2.149                        1.983             400,000  0     d47e1c0  b13bed26b8cf
+    study features         svm_accuracy of own-data D, own_data-seed0                                0.6491                     0     d47e1c0
+    study features         svm_C of own-data D, own_data-seed0                                       0.001                      0     d47e1c0
+    study features         features of own-data D, own_data-seed0                                    1.075e+04                  0     d47e1c0
+    study features         svm_accuracy of untrained D, own_data-seed0                               0.5737                     0     d47e1c0
+    study features         svm_C of untrained D, own_data-seed0                                      0.001                      0     d47e1c0
+    study features         features of untrained D, own_data-seed0                                   1.075e+04                  0     d47e1c0
+    study finetune         share_of_images_finetuned                                                 0.3006                     0     5d66324
+    study finetune         share_of_images_freeze-1                                                  0.3518                     0     5d66324
+    study finetune         share_of_images_freeze-2                                                  0.3006                     0     5d66324
+    study finetune_colour  share_of_images_scratch-augmented                                         0.75                       0-2   4862c0e
+    study finetune_colour  share_of_images_finetuned                                                 0.25                       0-2   4862c0e
+    study finetune_colour  share_of_images_freeze-1                                                  0.25                       0-2   4862c0e
+    study finetune_colour  share_of_images_augmented                                                 0.25                       0-2   4862c0e
 End of the table
 
 The paper trains on LSUN bedrooms, ImageNet-1k at 32x32 and 350,000 faces that were never released. It trains on neither

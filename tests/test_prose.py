@@ -10,6 +10,7 @@ import pytest
 from pages import ROOT, spans, tables
 
 from zoo.commands.targets import TARGETS
+from zoo.experiments.dcgan_features import CS
 from zoo.experiments.infogan_codes import runs_needed
 from zoo.experiments.measures import MEASURES
 from zoo.metrics.parzen import VALIDATION_IMAGES
@@ -70,6 +71,15 @@ def test_infogans_error_over_seeds_and_what_moves_it() -> None:
     assert f"and both err {a:.0f} points more, {b:.0f} more and {-c:.0f} less" in page
     assert f"seeds differ by {statistics.stdev(100 * v['code_error'] for v in codes):.0f} points" in page
     assert {findings[f"seeds in common, {arm}"] for arm in arms} == {3}
+
+
+def test_what_an_svm_makes_of_dcgans_features() -> None:
+    found, page = record("dcgan-study-features")["findings"], text_of("docs/results.md")
+    own, before = (100 * found[f"svm_accuracy of {D} D, own_data-seed0"] for D in ("own-data", "untrained"))
+    assert f"gives {own:.1f} %, and {before:.1f} % before the training" in page
+    assert f"gives {own:.1f} %, the same D before its training {before:.1f} %" in text_of("docs/dcgan.md")
+    assert {found[f"svm_C of {D} D, own_data-seed0"] for D in ("own-data", "untrained")} == {min(CS)}
+    assert f"the least C of the four ({min(CS)})" in page
 
 
 @pytest.mark.parametrize(
