@@ -10,54 +10,51 @@
 
 Reported and reached (written by `python -m zoo results --write`)
     Without a reported figure
-    recipe               measure                                     best                           last              images       seed  commit            protocol
-    celeba               fd_efficientnet10k                          307.4 at 150,000               318.6             170,672      0     a0f707f           c2fd6c961221
-    celeba               is_efficientnet10k                          3.286 +/- 0.11 at 150,000      3.488 +/- 0.093   170,672      0     a0f707f           c2fd6c961221
-    cifar10              fd_efficientnet10k                          196.1 at 576,576               196.1             576,576      0     7132784           59fbc136ddb6
-    cifar10              is_efficientnet10k                          22.17 +/- 0.6 at 576,576       22.17 +/- 0.6     576,576      0     7132784           59fbc136ddb6
-    mnist                fd_lenet                                    21.64 at 2,000,000             21.64             2,000,000    0     bd2b872           cacc23a6fcf9
-    mnist                is_lenet                                    7.616 +/- 0.062 at 2,000,000   7.616 +/- 0.062   2,000,000    0     bd2b872           cacc23a6fcf9
-    stacked              fd_resnet26k                                0.01961 at 2,500,032           0.01961           2,500,032    0     a3633f0           79ea758c9a4c
-    stacked              is_resnet26k                                1.272 +/- 0.0047 at 2,500,032  1.272 +/- 0.0047  2,500,032    0     a3633f0           79ea758c9a4c
-    stacked              modes26k                                    1000 at 2,500,032              1000              2,500,032    0     a3633f0           976911b8ecb4
-    stacked              modes_kl26k                                 0.03529 at 2,500,032           0.03529           2,500,032    0     a3633f0           976911b8ecb4
-    digits_random_gan    fd_lenet                                    552.4 +/- 250                  552.4 +/- 250     32,000       0     66115e2, a436474  27eac9485077
-    digits_random_gan    fd_lenet                                    518.2 +/- 210                  518.2 +/- 210     32,000       0     a436474           e460d31d8cb1
-    digits_random_gan    is_lenet                                    2.039 +/- 1.5                  2.039 +/- 1.5     32,000       0     66115e2, a436474  27eac9485077
-    digits_random_gan    is_lenet                                    2.104 +/- 1.5                  2.104 +/- 1.5     32,000       0     a436474           e460d31d8cb1
-    digits_random        fd_lenet                                    282.3 +/- 160                  282.3 +/- 160     160,000      0     66115e2, a436474  27eac9485077
-    digits_random        fd_lenet                                    310.6 +/- 170                  310.6 +/- 170     160,000      0     a436474           e460d31d8cb1
-    digits_random        is_lenet                                    3.682 +/- 1.3                  3.682 +/- 1.3     160,000      0     66115e2, a436474  27eac9485077
-    digits_random        is_lenet                                    3.556 +/- 1.9                  3.556 +/- 1.9     160,000      0     a436474           e460d31d8cb1
-    study architectures  only GAN, is_lenet above 2                                                 1                              0     66115e2, a436474
-    study architectures  only WGAN-GP, is_lenet above 2                                             10                             0     66115e2, a436474
-    study architectures  both, is_lenet above 2                                                     6                              0     66115e2, a436474
-    study architectures  neither, is_lenet above 2                                                  3                              0     66115e2, a436474
-    study architectures  only GAN, is_lenet above 4                                                 0                              0     66115e2, a436474
-    study architectures  only WGAN-GP, is_lenet above 4                                             6                              0     66115e2, a436474
-    study architectures  both, is_lenet above 4                                                     3                              0     66115e2, a436474
-    study architectures  neither, is_lenet above 4                                                  11                             0     66115e2, a436474
-    study architectures  only GAN, is_lenet above 6                                                 0                              0     66115e2, a436474
-    study architectures  only WGAN-GP, is_lenet above 6                                             1                              0     66115e2, a436474
-    study architectures  both, is_lenet above 6                                                     0                              0     66115e2, a436474
-    study architectures  neither, is_lenet above 6                                                  19                             0     66115e2, a436474
-    deep_penalty         wasserstein_exact                           2.945                          2.945             2,560,000    0     66115e2           4c22c1e04625
-    deep_clip_0.1        wasserstein_exact                           0.2334                         0.2334            2,560,000    0     66115e2           4c22c1e04625
-    deep_clip_0.01       wasserstein_exact                           2.244                          2.244             2,560,000    0     a436474           4c22c1e04625
-    deep_clip_0.001      wasserstein_exact                           2.244                          2.244             2,560,000    0     a436474           4c22c1e04625
-    toy_8gaussians       wasserstein_exact                           0.1296                         0.1296            128,000,000  0     63641d3           10ad889fc37f
-    toy_8gaussians       share_modes_covered                         1                              1                 128,000,000  0     63641d3           10ad889fc37f
-    toy_8gaussians       share_high_quality                          0.925                          0.925             128,000,000  0     63641d3           10ad889fc37f
-    toy_25gaussians      wasserstein_exact                           0.111                          0.111             128,000,000  0     a436474           587d620c7cdc
-    toy_25gaussians      share_modes_covered                         1                              1                 128,000,000  0     a436474           587d620c7cdc
-    toy_25gaussians      share_high_quality                          0.778                          0.778             128,000,000  0     a436474           587d620c7cdc
-    toy_swissroll        wasserstein_exact                           0.1056                         0.1056            128,000,000  0     a436474           4c22c1e04625
-    study toys           wasserstein_exact of data, 8gaussians                                      0.09653                        0     63641d3, a436474
-    study toys           wasserstein_exact of data, 8gaussians_std                                  0.03049                        0     63641d3, a436474
-    study toys           wasserstein_exact of data, 25gaussians                                     0.1012                         0     63641d3, a436474
-    study toys           wasserstein_exact of data, 25gaussians_std                                 0.0253                         0     63641d3, a436474
-    study toys           wasserstein_exact of data, swissroll                                       0.09548                        0     63641d3, a436474
-    study toys           wasserstein_exact of data, swissroll_std                                   0.02399                        0     63641d3, a436474
+    recipe               measure                                 best                           last               images       seed  commit            protocol
+    celeba               fd_efficientnet10k                      307.4 at 150,000               318.6              170,672      0     a0f707f           c2fd6c961221
+    celeba               is_efficientnet10k                      3.286 +/- 0.11 at 150,000      3.488 +/- 0.093    170,672      0     a0f707f           c2fd6c961221
+    cifar10              fd_efficientnet10k                      196.1 at 576,576               196.1              576,576      0     7132784           59fbc136ddb6
+    cifar10              is_efficientnet10k                      22.17 +/- 0.6 at 576,576       22.17 +/- 0.6      576,576      0     7132784           59fbc136ddb6
+    mnist                fd_lenet                                21.64 at 2,000,000             21.64              2,000,000    0     bd2b872           cacc23a6fcf9
+    mnist                is_lenet                                7.616 +/- 0.062 at 2,000,000   7.616 +/- 0.062    2,000,000    0     bd2b872           cacc23a6fcf9
+    stacked              fd_resnet26k                            0.01961 at 2,500,032           0.01961            2,500,032    0     a3633f0           79ea758c9a4c
+    stacked              is_resnet26k                            1.272 +/- 0.0047 at 2,500,032  1.272 +/- 0.0047   2,500,032    0     a3633f0           79ea758c9a4c
+    stacked              modes26k                                1000 at 2,500,032              1000               2,500,032    0     a3633f0           976911b8ecb4
+    stacked              modes_kl26k                             0.03529 at 2,500,032           0.03529            2,500,032    0     a3633f0           976911b8ecb4
+    digits_random_gan    fd_lenet                                552.4 +/- 250                  552.4 +/- 250      32,000       0     66115e2, a436474  27eac9485077
+    digits_random_gan    fd_lenet                                518.2 +/- 210                  518.2 +/- 210      32,000       0     a436474           e460d31d8cb1
+    digits_random_gan    is_lenet                                2.039 +/- 1.5                  2.039 +/- 1.5      32,000       0     66115e2, a436474  27eac9485077
+    digits_random_gan    is_lenet                                2.104 +/- 1.5                  2.104 +/- 1.5      32,000       0     a436474           e460d31d8cb1
+    digits_random        fd_lenet                                282.3 +/- 160                  282.3 +/- 160      160,000      0     66115e2, a436474  27eac9485077
+    digits_random        fd_lenet                                310.6 +/- 170                  310.6 +/- 170      160,000      0     a436474           e460d31d8cb1
+    digits_random        is_lenet                                3.682 +/- 1.3                  3.682 +/- 1.3      160,000      0     66115e2, a436474  27eac9485077
+    digits_random        is_lenet                                3.556 +/- 1.9                  3.556 +/- 1.9      160,000      0     a436474           e460d31d8cb1
+    study architectures  only GAN, is_lenet above 2                                             1                               0     66115e2, a436474
+    study architectures  only WGAN-GP, is_lenet above 2                                         10                              0     66115e2, a436474
+    study architectures  both, is_lenet above 2                                                 6                               0     66115e2, a436474
+    study architectures  neither, is_lenet above 2                                              3                               0     66115e2, a436474
+    study architectures  only GAN, is_lenet above 4                                             0                               0     66115e2, a436474
+    study architectures  only WGAN-GP, is_lenet above 4                                         6                               0     66115e2, a436474
+    study architectures  both, is_lenet above 4                                                 3                               0     66115e2, a436474
+    study architectures  neither, is_lenet above 4                                              11                              0     66115e2, a436474
+    study architectures  only GAN, is_lenet above 6                                             0                               0     66115e2, a436474
+    study architectures  only WGAN-GP, is_lenet above 6                                         1                               0     66115e2, a436474
+    study architectures  both, is_lenet above 6                                                 0                               0     66115e2, a436474
+    study architectures  neither, is_lenet above 6                                              19                              0     66115e2, a436474
+    deep_penalty         wasserstein_exact                       2.945                          2.945              2,560,000    0     66115e2           4c22c1e04625
+    deep_clip_0.1        wasserstein_exact                       0.2334                         0.2334             2,560,000    0     66115e2           4c22c1e04625
+    deep_clip_0.01       wasserstein_exact                       2.244                          2.244              2,560,000    0     a436474           4c22c1e04625
+    deep_clip_0.001      wasserstein_exact                       2.244                          2.244              2,560,000    0     a436474           4c22c1e04625
+    toy_8gaussians       wasserstein_exact                       0.1296                         0.1296             128,000,000  0     63641d3           10ad889fc37f
+    toy_8gaussians       share_modes_covered                     1                              1                  128,000,000  0     63641d3           10ad889fc37f
+    toy_8gaussians       share_high_quality                      0.925                          0.925              128,000,000  0     63641d3           10ad889fc37f
+    toy_25gaussians      wasserstein_exact                       0.111                          0.111              128,000,000  0     a436474           587d620c7cdc
+    toy_25gaussians      share_modes_covered                     1                              1                  128,000,000  0     a436474           587d620c7cdc
+    toy_25gaussians      share_high_quality                      0.778                          0.778              128,000,000  0     a436474           587d620c7cdc
+    toy_swissroll        wasserstein_exact                       0.1056                         0.1056             128,000,000  0     a436474           4c22c1e04625
+    study toys           wasserstein_exact of data, 8gaussians                                  0.09653 +/- 0.03                0     63641d3, a436474
+    study toys           wasserstein_exact of data, 25gaussians                                 0.1012 +/- 0.025                0     63641d3, a436474
+    study toys           wasserstein_exact of data, swissroll                                   0.09548 +/- 0.024               0     63641d3, a436474
 End of the table
 
 Reported (table 3): CIFAR-10 Inception score 7.86 +/- 0.07 without labels (`cifar10_resnet`) and 8.42 +/- 0.10 with

@@ -10,7 +10,7 @@ import pytest
 from played_study import RECORD, ROOT, Place
 
 from zoo.commands.results.keep import keep
-from zoo.commands.results.results import of_run, of_study, results
+from zoo.commands.results.results import Value, of_run, of_study, results
 from zoo.errors import RecordError, UsageError, ZooError
 from zoo.experiments.measures import mean_and_std, note_on, study_table
 from zoo.models import MODELS
@@ -27,6 +27,14 @@ from zoo.training.words import Words
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     monkeypatch.setattr("zoo.runs.children.PROGRAM", (str(tmp_path / "program.py"),))
     return Place(tmp_path)
+
+
+def moved_away(place: Place, tmp_path: Path) -> Path:
+    """The record of a study whose runs are on another machine: its folder is empty."""
+    earlier = (place.folder / "study.json").rename(tmp_path / "earlier.json")
+    place.folder.rename(tmp_path / "other machine")
+    place.folder.mkdir()
+    return earlier
 
 
 def test_the_record_says_what_the_runs_reached_together(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
@@ -57,6 +65,19 @@ def test_a_second_test_of_a_checkpoint_stands_beside_the_first() -> None:
         assert found[0].best is not None
 
 
+def test_a_finding_stands_beside_its_deviation() -> None:
+    findings = {"distance of data, ring": 0.1, "distance of data, ring_std": 0.03, "lonely_std": 2.0}
+    study = {"paper": "gan", "study": "x", "groups": {}, "records": {}, "findings": findings}
+    assert study_table(study) == [
+        ["all", "distance of data, ring", "", "0.1 +/- 0.03", "0"],
+        ["all", "lonely_std", "", "2", "0"],
+    ]
+    assert [(found.measure, found.last) for found in of_study(study)] == [
+        ("distance of data, ring", Value(0.1, 0.03)),
+        ("lonely_std", Value(2.0)),
+    ]
+
+
 def test_a_study_that_grows_is_of_what_is_finished(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
     place.study = dataclasses.replace(place.study, grows=True)
     place.run("--members", "a3")
@@ -72,10 +93,7 @@ def test_a_study_that_grows_is_of_what_is_finished(place: Place, capsys: pytest.
 
 def test_members_of_an_earlier_record_are_not_run_again(place: Place, tmp_path: Path) -> None:
     place.run()
-    earlier = tmp_path / "earlier.json"
-    (place.folder / "study.json").rename(earlier)
-    place.folder.rename(tmp_path / "other machine")
-    place.folder.mkdir()
+    earlier = moved_away(place, tmp_path)
     place.study = dataclasses.replace(place.study, members={**place.study.members, "a9": Member("A", [])})
     place.run("--earlier", str(earlier))
     assert {line.split()[1] for line in place.log} == {"a9"}
@@ -95,10 +113,7 @@ def test_findings_on_members_that_ran_elsewhere_are_kept(place: Place, tmp_path:
 
     place.study = dataclasses.replace(place.study, findings=found, grows=True)
     place.run("--members", "a0,a3")
-    earlier = tmp_path / "earlier.json"
-    (place.folder / "study.json").rename(earlier)
-    place.folder.rename(tmp_path / "other machine")
-    place.folder.mkdir()
+    earlier = moved_away(place, tmp_path)
     findings = {"length, a0": 2, "length, a3": 2, "runs": 3, "length, b": 1}
     for arguments in (("--earlier", str(earlier)), ()):  # and once more, without
         place.run(*arguments)
@@ -117,10 +132,7 @@ def test_findings_on_groups_that_ran_elsewhere_are_kept(place: Place, tmp_path: 
 
     place.study = dataclasses.replace(place.study, findings=found, grows=True)
     place.run()
-    earlier = tmp_path / "earlier.json"
-    (place.folder / "study.json").rename(earlier)
-    place.folder.rename(tmp_path / "other machine")
-    place.folder.mkdir()
+    earlier = moved_away(place, tmp_path)
     place.study = dataclasses.replace(place.study, members={**place.study.members, "a9": Member("A", [])})
     for arguments in (("--earlier", str(earlier)), ()):
         place.run(*arguments)

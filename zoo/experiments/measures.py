@@ -4,7 +4,7 @@ A paper's experiment (`zoo.experiments.<paper>`) takes them; a value that is not
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from statistics import mean, stdev
 from typing import Any
 
@@ -77,7 +77,15 @@ def study_table(record: Mapping[str, Any]) -> list[list[str]]:
             if best or last:
                 rows.append([group, measure, *told, str(len(last))])
     n = str(len(record["records"]))
-    return rows + [["all", name, "", f"{value:.4g}", n] for name, value in record["findings"].items()]
+    return rows + [["all", name, "", number(value, error), n] for name, value, error in findings_of(record)]
+
+
+def findings_of(study: Mapping[str, Any]) -> Iterator[tuple[str, float, float | None]]:
+    """Name, value and deviation (of a finding NAME that has a NAME_std beside it) of each finding of a study."""
+    found = study["findings"]
+    for name, value in found.items():
+        if not (name.endswith("_std") and name.removesuffix("_std") in found):
+            yield name, value, found.get(f"{name}_std")
 
 
 def note_on(rows: Iterable[Sequence[str]]) -> str:

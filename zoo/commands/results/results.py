@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from zoo.errors import ZooError
-from zoo.experiments.measures import MEASURES, mean_and_std, measures_of
+from zoo.experiments.measures import MEASURES, findings_of, mean_and_std, measures_of
 from zoo.runs.record import overrides, read_result, set_by, tests_of
 from zoo.runs.study import by_protocols, grouped, is_study, read_study, values_of
 from zoo.training.recipes import Recipe
@@ -170,8 +170,8 @@ def of_study(study: Mapping[str, Any]) -> Iterator[Result]:
                 settings=overrides(first, leave_out=[*own_options, *BUDGET]),
             )
     every = list(study["records"].values())
-    for name, value in study["findings"].items():
-        found = Result(paper, study=study["study"], measure=name, last=Value(value), command=command)
+    for name, value, error in findings_of(study):
+        found = Result(paper, study=study["study"], measure=name, last=Value(value, error), command=command)
         yield replace(found, seeds=seeds(every), commits=commits(every))
 
 
