@@ -23,10 +23,10 @@ Reported and reached (written by `python -m zoo results --write`)
     cifar10                is_resnet10k                                 2.149                        1.983             400,000  0     d47e1c0  b13bed26b8cf
     study features         svm_accuracy of own-data D, own_data-seed0                                0.6491                     0     d47e1c0
     study features         svm_C of own-data D, own_data-seed0                                       0.001                      0     d47e1c0
-    study features         features of own-data D, own_data-seed0                                    1.075e+04                  0     d47e1c0
+    study features         features of own-data D, own_data-seed0                                    10,752                     0     d47e1c0
     study features         svm_accuracy of untrained D, own_data-seed0                               0.5737                     0     d47e1c0
     study features         svm_C of untrained D, own_data-seed0                                      0.001                      0     d47e1c0
-    study features         features of untrained D, own_data-seed0                                   1.075e+04                  0     d47e1c0
+    study features         features of untrained D, own_data-seed0                                   10,752                     0     d47e1c0
     study finetune         share_of_images_finetuned                                                 0.3006                     0     5d66324
     study finetune         share_of_images_freeze-1                                                  0.3518                     0     5d66324
     study finetune         share_of_images_freeze-2                                                  0.3006                     0     5d66324

@@ -205,8 +205,9 @@ def test_the_text(tmp_path: Path) -> None:
 
 
 def test_numbers_and_columns() -> None:
-    assert [number(v) for v in (12.34567, 0.000123456, 1234567.0, None, float("nan"))] == [
-        "12.35", "0.0001235", "1.235e+06", "not finite", "not finite",
+    values = (12.34567, 0.000123456, 9999.4, 10752.0, -1234567.4, 1e20, None, float("nan"))
+    assert [number(v) for v in values] == [
+        "12.35", "0.0001235", "9999", "10,752", "-1,234,567", "1e+20", "not finite", "not finite",
     ]  # fmt: skip
     assert number(8.4612, 0.1234) == "8.461 +/- 0.12"
     assert number(538.71, 229.8) == "538.7 +/- 230"

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 BATCH = 128  # images of a batch whose statistics are averaged, as in training
 SIDE = 4  # of the grid that every layer's maps are pooled to
 HELD_OUT = 10_000  # of the training images, by which C is chosen
-CS = (0.001, 0.01, 0.1, 1.0)
+CS = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2)  # of features of about unit scale, thousands of them
 ROUNDS = 150  # of L-BFGS
 
 

@@ -16,6 +16,7 @@ from zoo.runs import schema
 from zoo.runs.folder import write_atomically
 from zoo.runs.plain import read_json
 from zoo.runs.record import overrides
+from zoo.runs.text import number
 
 CARD_FILE, INDEX_FILE, GRID_FILE = "card.json", "index.json", "grid.png"
 NETWORKS = ("G", "G_ema", "D")
@@ -218,4 +219,4 @@ def batchnorm_of(card: Mapping[str, Any]) -> str | None:
 
 def figures_line(card: Mapping[str, Any]) -> str:
     """The figures in one line."""
-    return ", ".join(f"{key} {card['figures'][key]:.4g}" for key in card["protocols"])
+    return ", ".join(f"{key} {number(card['figures'][key])}" for key in card["protocols"])

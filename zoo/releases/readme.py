@@ -8,7 +8,7 @@ from typing import Any
 
 from zoo.nn.reference import Reference
 from zoo.releases.card import GRID_FILE, batchnorm_of, described, hardware_of, images_of_training
-from zoo.runs.text import duration, encodable
+from zoo.runs.text import duration, encodable, number
 
 README_FILE = "README.md"
 
@@ -86,5 +86,5 @@ def batchnorm_note(card: Mapping[str, Any], place: str) -> str:
 
 def figures_table(card: Mapping[str, Any]) -> str:
     """The figures with the hashes of their protocols."""
-    rows = [f"| {key} | {card['figures'][key]:.4g} | {card['protocols'][key]} |" for key in card["protocols"]]
+    rows = [f"| {key} | {number(card['figures'][key])} | {card['protocols'][key]} |" for key in card["protocols"]]
     return "\n".join(["| measure | value | protocol |", "|---|---|---|", *rows])

@@ -95,11 +95,15 @@ def print_table(head: list[str], rows: list[list[str]]) -> None:
 
 
 def number(value: float | None, error: float | None = None) -> str:
-    """Four significant digits of a value and two of its standard deviation or error, if there is one."""
+    """Four significant digits of a value and two of its standard deviation or error, if there is one.
+
+    From 10,000 on whole numbers, 10,752 and not 1.075e+04, up to where nobody counts any more.
+    """
     if value is None or not math.isfinite(value):
         return "not finite"
+    text = f"{value:,.0f}" if 1e4 <= abs(value) < 1e15 else f"{value:.4g}"
     # :.2g alone writes 230 as 2.3e+02
-    return f"{value:.4g}" + ("" if error is None else f" +/- {float(f'{error:.2g}'):g}")
+    return text + ("" if error is None else f" +/- {float(f'{error:.2g}'):g}")
 
 
 def lined_up(rows: Sequence[Sequence[str]], *, right: Collection[int] | None = None, indent: str = "") -> str:
