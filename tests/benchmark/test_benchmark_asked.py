@@ -115,3 +115,14 @@ def test_why_a_member_failed_is_not_what_its_log_has_of_an_attempt_before(
     assert [member.state for member in place.run(again=True).members[:2]] == ["failed", "finished"]
     assert failure_of(place.folder, "hinge-seed0") == "ended with status 1, see logs/hinge-seed0.log"
     assert log.read_text().startswith("error: a loss became nan")
+
+
+def test_what_the_first_is_refused_for_is_every_members(place: Place) -> None:
+    """A misspelt option would otherwise be told once for each member, in as many files."""
+    place.broken = dict.fromkeys(("hinge-seed0", "wgan-seed0"), "unknown option --model.widht")
+    with pytest.raises(UsageError, match=r"no member was begun, the first was refused: unknown option --model\.widht"):
+        place.run()
+    assert place.calls == ["fit hinge-seed0"]
+    assert not (place.folder / "failures").exists()
+    place.broken = {"wgan-seed0": "there is no disk"}  # nor does it keep one from going on
+    assert [member.state for member in place.run().members] == ["finished", "finished", "failed", "finished"]

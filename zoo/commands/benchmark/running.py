@@ -7,19 +7,21 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from zoo.errors import ZooError
+from zoo.errors import UsageError, ZooError
 from zoo.runs.children import Children
-from zoo.runs.folder import write_atomically
+from zoo.runs.folder import RunDir, write_atomically
 from zoo.runs.state import diverged, failure_file, failure_of
 from zoo.runs.text import say
 from zoo.training.benchmark import PAPER
-from zoo.training.study import Study, commands_of
+from zoo.training.study import ERROR, Study, commands_of
 
 LOGS = "logs"  # folder of what members print
 
 
 class Runner:
     """Runs members, at most `jobs` at once, each on a thread of its own; a member that fails stops no other.
+
+    But where the first is refused before it has a run, a misspelt option or data that are not there are every member's.
 
     Args:
         study: the members.
@@ -33,6 +35,7 @@ class Runner:
         self.study, self.folder, self.jobs, self.options, self.again = study, folder, jobs, options, again
         self.children = Children()
         self.writing = threading.Lock()
+        self.proven = False  # that a member can begin
 
     def run(self, members: Sequence[str], *, after_each: Callable[[], object] = lambda: None) -> None:
         """Runs what is left to do of these, in their order. A signal that ends this process ends theirs.
@@ -41,6 +44,9 @@ class Runner:
             members: by name.
             after_each: called after each member of which something was left to do, by one thread at a time; an error
                 of it lets no further one begin.
+
+        Raises:
+            UsageError: no member can begin, and why.
         """
 
         def one(name: str) -> None:
@@ -66,8 +72,13 @@ class Runner:
                 say(f"{name}: {words[0]}{' of ' + words[3] if words[0] == 'test' else ''}")
                 log = self.folder / LOGS / f"{name}.log"
                 before = log.stat().st_size if log.is_file() else 0
-                if status := self.call(words, log=log):
-                    self.note(name, status, after=before)
+                status = self.call(words, log=log)
+                error = self.error_of(name, after=before) if status == ERROR else ""
+                self.proven |= RunDir(self.folder / name).holds_run or not error or diverged(error)
+                if not (self.proven or self.children.stopped):
+                    raise UsageError(f"no member was begun, the first was refused: {error}")
+                if status:
+                    self.note(name, status, error)
                     break
         return begun
 
@@ -75,23 +86,24 @@ class Runner:
         """The status of one command, its output at the end of the log."""
         return self.children.call(words, log=log, one_thread=self.jobs > 1)
 
-    def note(self, name: str, status: int, *, after: int = 0) -> None:
-        """Says why a member ended, and keeps it, unless it was stopped from outside.
+    def error_of(self, name: str, *, after: int = 0) -> str:
+        """The error that a member's log tells of last beyond `after` bytes, "" if none."""
+        log = (self.folder / LOGS / f"{name}.log").read_bytes()[after:][-100_000:].decode(errors="replace")
+        told = [line.removeprefix("error: ") for line in log.splitlines() if line.startswith("error: ")]
+        return told[-1] if told else ""
 
-        Before `after` bytes its log is of commands that came before.
-        """
+    def note(self, name: str, status: int, error: str) -> None:
+        """Says why a member ended, and keeps it, unless it was stopped from outside."""
         if self.children.stopped:
             return
         if status < 0 or status > 128:
             say(f"{name}: was ended by signal {-status if status < 0 else status - 128}, see {LOGS}/{name}.log")
             return
-        log = (self.folder / LOGS / f"{name}.log").read_bytes()[after:][-100_000:].decode(errors="replace")
-        told = [line.removeprefix("error: ") for line in log.splitlines() if line.startswith("error: ")]
-        why = told[-1] if told else f"ended with status {status}, see {LOGS}/{name}.log"
+        why = error or f"ended with status {status}, see {LOGS}/{name}.log"
         file = failure_file(self.folder, name)
         file.parent.mkdir(parents=True, exist_ok=True)
         try:
             write_atomically(file, why + "\n")
-        except ZooError as error:
-            say(f"{name}: {error}")
+        except ZooError as error_of_disk:
+            say(f"{name}: {error_of_disk}")
         say(f"{name}: {why}")
