@@ -8,7 +8,7 @@ from made_runs import make_run, write_rows
 
 from zoo.commands.benchmark.members import Outcome, outcomes
 from zoo.commands.benchmark.record import BenchmarkRecord, of_folder
-from zoo.commands.benchmark.running import Runner
+from zoo.commands.benchmark.running import BenchmarkRunner
 from zoo.commands.benchmark.tables import Table
 from zoo.runs.folder import RunDir
 from zoo.runs.record import read_metrics, read_result, write_result
@@ -30,7 +30,7 @@ class Place:
         self.folder = folder / "benchmark"
         self.calls: list[str] = []
         self.broken: dict[str, str] = {}
-        patch.setattr(Runner, "call", lambda runner, words, log: self.call(words, log=log))
+        patch.setattr(BenchmarkRunner, "call", lambda runner, words, log: self.call(words, log=log))
 
     def call(self, words: Sequence[str], *, log: Path) -> int:
         given = {**dict(w.removeprefix("--").split("=") for w in words if "=" in w)}
@@ -69,7 +69,7 @@ class Place:
 
     def run(self, preset: Preset = PRESET, *, members: Sequence[Entry] = (), again: bool = False) -> BenchmarkRecord:
         chosen = members or entries(preset)
-        Runner(study_of(preset, chosen), folder=self.folder, jobs=1, options=[], again=again).run(
+        BenchmarkRunner(study_of(preset, chosen), folder=self.folder, jobs=1, options=[], again=again).run(
             [e.name for e in chosen]
         )
         return self.record(preset, chosen)

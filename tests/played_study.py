@@ -18,6 +18,7 @@ run = pathlib.Path(arguments["--run_dir"])
 with open(run.parent / "log", "a") as log:
     log.write(" ".join([subcommand, run.name, *words]) + "\\n")
 if (run.parent / "senseless").exists():
+    print((run.parent / "senseless").read_text())
     sys.exit(1)
 if subcommand == "fit":
     (run / "checkpoints").mkdir(parents=True, exist_ok=True)

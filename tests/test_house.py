@@ -26,7 +26,7 @@ RENAMES = {
     "zoo/releases/export.py",  # a release's folder
     "zoo/releases/find.py",  # the same, fetched
     "zoo/runs/folder.py",  # the writer
-    "zoo/training/study.py",  # a run's folder, out of the way
+    "zoo/training/members.py",  # a run's folder, out of the way
 }
 
 

@@ -10,8 +10,10 @@ from zoo.errors import UsageError, ZooError
 from zoo.runs.command_lines import without_folders
 from zoo.runs.lock import RunLock
 from zoo.runs.record import overridden
+from zoo.training.members import in_waves, set_aside
 from zoo.training.recipes import Lazy
-from zoo.training.study import Member, Study, fit_command, otherwise, set_aside
+from zoo.training.scripts import script_of
+from zoo.training.study import Member, Study, fit_command, otherwise
 
 
 @pytest.fixture
@@ -103,6 +105,42 @@ def test_what_no_member_can_begin_with_is_tried_once(place: Place) -> None:
     with pytest.raises(ZooError, match="member a0"):
         place.run()
     assert len(place.log) == 1
+
+
+def test_several_members_at_once(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    (place.folder / "b diverges").touch()
+    with pytest.raises(ZooError, match="member b of the study stopped"):
+        place.run("--jobs", "3")
+    assert sorted(line.split()[1] for line in place.log) == ["a0", "a0", "a0", "a3", "a3", "a3", "b"]
+    assert {path.name for path in (place.folder / "logs").iterdir()} == {"a0.log", "a3.log", "b.log"}
+    told = capsys.readouterr().out
+    assert f"b: ended with status 1, see {place.folder / 'logs/b'}.log" in told
+    (place.folder / "b diverges").unlink()
+    place.run("--jobs", "3")
+    assert place.drawn == [["a0", "a3", "b"]]
+    with pytest.raises(UsageError, match="--jobs must be a whole number of 1 or more"):
+        place.run("--jobs", "0")
+
+
+def test_of_many_that_are_missing_some_are_named(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    place.study = dataclasses.replace(place.study, members={f"a{i}": Member("A", []) for i in range(15)})
+    place.run("--members", "a0")
+    assert "not run yet: a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12 and 2 more\n" in capsys.readouterr().out
+
+
+def test_members_wait_for_those_that_they_begin_with(place: Place) -> None:
+    tuned = {name: Member("B", ["--init_from", f"{{study}}/{source}"]) for name, source in (("b", "a"), ("c", "b"))}
+    study = dataclasses.replace(place.study, members={**tuned, "a": Member("A", [])})
+    assert in_waves(study, ["b", "c", "a"]) == [["a"], ["b"], ["c"]]
+    assert in_waves(study, ["c", "a"]) == [["c", "a"]]  # b is not to be run now
+    colour = script_of("dcgan").studies["finetune"]
+    assert in_waves(colour, [*colour.members])[0] == ["source", "scratch"]
+
+
+def test_what_several_cannot_begin_with_is_told(place: Place) -> None:
+    (place.folder / "senseless").write_text("error: no such data")
+    with pytest.raises(ZooError, match=r"member a0 of the study stopped \(no such data\), see .*a0\.log"):
+        place.run("--jobs", "2", "--members", "a0")
 
 
 def test_a_member_killed_before_its_first_checkpoint_begins_anew(

@@ -11,7 +11,7 @@ from played_benchmark import PRESET, Place
 from zoo.commands import benchmark
 from zoo.commands.benchmark.members import other_settings
 from zoo.commands.benchmark.record import FILE, PLACE, read_record, write_record
-from zoo.commands.benchmark.running import Runner
+from zoo.commands.benchmark.running import BenchmarkRunner
 from zoo.errors import UsageError
 from zoo.runs.folder import RunDir
 from zoo.runs.state import failure_of
@@ -106,12 +106,12 @@ def test_why_a_member_failed_is_not_what_its_log_has_of_an_attempt_before(
     place.run()
     log = place.folder / "logs/hinge-seed0.log"
 
-    def crash(runner: Runner, words: Sequence[str], log: Path) -> int:
+    def crash(runner: BenchmarkRunner, words: Sequence[str], log: Path) -> int:
         with log.open("a") as file:
             file.write("Traceback (most recent call last):\nTypeError: of a fault in the zoo\n")
         return 1
 
-    monkeypatch.setattr(Runner, "call", crash)
+    monkeypatch.setattr(BenchmarkRunner, "call", crash)
     assert [member.state for member in place.run(again=True).members[:2]] == ["failed", "finished"]
     assert failure_of(place.folder, "hinge-seed0") == "ended with status 1, see logs/hinge-seed0.log"
     assert log.read_text().startswith("error: a loss became nan")

@@ -19,7 +19,7 @@ from played_benchmark import PRESET, Place, column
 from zoo.commands import benchmark
 from zoo.commands.benchmark.members import CHANCE, COLLAPSED, other_settings
 from zoo.commands.benchmark.record import FILE, of_folder, read_record, write_record
-from zoo.commands.benchmark.running import Runner
+from zoo.commands.benchmark.running import BenchmarkRunner
 from zoo.commands.benchmark.tables import as_text, reached
 from zoo.errors import EvaluationError, Interrupted, RecordError, UsageError, ZooError
 from zoo.metrics.quantize import to_uint8
@@ -28,8 +28,8 @@ from zoo.runs.lock import RunLock
 from zoo.runs.record import read_metrics, read_result, write_result
 from zoo.runs.state import state_without_record
 from zoo.training.benchmark import drawn, entries, label, options_of, study_of
+from zoo.training.members import commands_of
 from zoo.training.scripts import papers, script_of
-from zoo.training.study import commands_of
 from zoo.training.words import Words
 
 # Members.
@@ -219,10 +219,10 @@ def test_what_failed_is_the_commands_status(place: Place, monkeypatch: pytest.Mo
     parser = argparse.ArgumentParser()
     benchmark.add_arguments(parser)
     words = ["--preset", "digits", "--run_dir", str(place.folder)]
-    place.broken = {"wgan-seed0": "there is no disk", "hinge-seed0": "a loss became nan or infinite"}
-    with pytest.raises(ZooError, match=r"not trained and measured to the end: wgan-seed0 \(failed\); the same command"):
+    place.broken = {"wgan-seed1": "there is no disk", "hinge-seed0": "a loss became nan or infinite"}
+    with pytest.raises(ZooError, match=r"not trained and measured to the end: wgan-seed1 \(failed\); the same command"):
         benchmark.run(parser.parse_args(words))
-    assert set(read_record(place.folder / FILE).ended) == {"hinge-seed0", "hinge-seed1", "wgan-seed1"}
+    assert set(read_record(place.folder / FILE).ended) == {"hinge-seed0", "hinge-seed1", "wgan-seed0"}
     benchmark.run(parser.parse_args([*words, "--status"]))  # which was to run nothing
 
 
@@ -230,8 +230,8 @@ def test_a_member_that_a_signal_ended_is_told_of(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Memory ran out, and the system killed it: without a word, it would seem to have ended."""
-    monkeypatch.setattr(Runner, "call", lambda runner, words, log: -signal.SIGKILL)
-    Runner(study_of(PRESET), folder=tmp_path, jobs=1, options=[]).run(["hinge-seed0"])
+    monkeypatch.setattr(BenchmarkRunner, "call", lambda runner, words, log: -signal.SIGKILL)
+    BenchmarkRunner(study_of(PRESET), folder=tmp_path, jobs=1, options=[]).run(["hinge-seed0"])
     assert "hinge-seed0: was ended by signal 9, see logs/hinge-seed0.log" in capsys.readouterr().out
     assert not (tmp_path / "failures").exists()
 
@@ -379,7 +379,9 @@ def test_samples_that_are_not_finite_are_a_divergence_too(place: Place) -> None:
 
 def test_commands_are_processes_whose_output_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("zoo.runs.children.PROGRAM", ("-S", "-c", "import sys; print(sys.argv[1:]); sys.exit(3)"))
-    Runner(study_of(PRESET), folder=tmp_path, jobs=2, options=["--images", "7"]).run(["hinge-seed0", "hinge-seed1"])
+    BenchmarkRunner(study_of(PRESET), folder=tmp_path, jobs=2, options=["--images", "7"]).run(
+        ["hinge-seed0", "hinge-seed1"]
+    )
     log = (tmp_path / "logs/hinge-seed1.log").read_text()
     assert "'fit', 'benchmark'" in log
     assert "'--seed_everything=1', '--images', '7'" in log

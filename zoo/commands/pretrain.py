@@ -21,7 +21,7 @@ from zoo.runs.children import Children
 from zoo.runs.folder import RunDir
 from zoo.runs.record import read_metrics
 from zoo.runs.text import lined_up, positive, say
-from zoo.training.study import was_tested
+from zoo.training.members import was_tested
 
 Run = Callable[[Sequence[str]], None]
 

@@ -62,7 +62,8 @@ def usage(paper: str, recipes: Mapping[str, Recipe], studies: Mapping[str, Study
     first, study = (" ".join(called_as(paper, word)) for word in (f"{{{','.join(SUBCOMMANDS)}}}", "study"))
     text = f"usage: {first} [--recipe NAME] [--help] ...\nrecipes: {', '.join(recipes)}\n"
     if studies:
-        text += f"usage: {study} --name NAME [--members A,B] [--earlier RECORD] ...\nstudies: {', '.join(studies)}\n"
+        text += f"usage: {study} --name NAME [--members A,B] [--jobs N] [--earlier RECORD] ...\n"
+        text += f"studies: {', '.join(studies)}\n"
     return text
 
 

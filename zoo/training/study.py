@@ -1,6 +1,6 @@
 """Studies: a paper's experiments that are made of several runs, by one command.
 
-    zoo study PAPER --name NAME [--members A,B] [--earlier RECORD] [options of fit, given to every member]
+    zoo study PAPER --name NAME [--members A,B] [--jobs N] [--earlier RECORD] [options of fit, given to every member]
 
 trains each member (or goes on where it was stopped, or passes over it where it is done), measures its best and last
 checkpoint, then draws the figures and prints the table. A member is an ordinary run in DIR/MEMBER; one that an earlier
@@ -8,22 +8,21 @@ record of the study holds is not run again. Where the training of one breaks off
 others are run all the same.
 """
 
+import argparse
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from zoo.errors import UsageError, ZooError
 from zoo.experiments.measures import note_on, study_table
-from zoo.runs.children import Children
 from zoo.runs.command_lines import value_to_share
 from zoo.runs.folder import RESULT_FILE, RunDir, write_atomically
 from zoo.runs.record import overridden, read_result, set_by
-from zoo.runs.state import in_use
 from zoo.runs.study import SCHEMA_VERSION, STUDY_FILE, read_study, validate_study
-from zoo.runs.text import print_table, say
+from zoo.runs.text import positive, print_table, say
+from zoo.training.members import Runner, finished
 from zoo.training.recipes import Lazy
 from zoo.training.words import TAKEN, Words
 
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
 
 #: Options in which runs that are averaged may differ: they change how a sum is rounded, and not what is trained.
 COMPUTING = ("--compile", "--matmul_precision", "--trainer.")
-ERROR = 1  # status of a command that met an error, see `zoo.runs.process.orderly`
+SHOWN = 12  # members that are named where more are missing
 Runs: TypeAlias = "Mapping[str, FinishedRun]"
 
 
@@ -77,7 +76,14 @@ class Study:
 
 
 def run_study(
-    study: Study, *, name: str, folder: Path, paper: str, options: Sequence[str], chosen: Sequence[str]
+    study: Study,
+    *,
+    name: str,
+    folder: Path,
+    paper: str,
+    options: Sequence[str],
+    chosen: Sequence[str],
+    jobs: int = 1,
 ) -> None:
     """Runs what is missing, then draws and tabulates what there is.
 
@@ -88,6 +94,7 @@ def run_study(
         paper: whose study it is.
         options: of `fit`, for every member; they override the study's.
         chosen: names of the members to run now, or none for all.
+        jobs: members that are trained at once, on a core each where there is more than one.
 
     Raises:
         UsageError: an unknown member, a name of figures or findings that is none, or a member that would be trained
@@ -103,14 +110,11 @@ def run_study(
             function.refuse_absent()  # a wrong name is found before the trainings
     anew = [member for member in chosen or study.members if not (folder / member / "checkpoints/last.ckpt").is_file()]
     refuse_mixed(study, folder, anew=anew, options=options)
-    failed = [
-        member
-        for member in chosen or study.members
-        if not run_member(study, member, folder=folder, paper=paper, options=options)
-    ]
+    runner = Runner(study, folder=folder, paper=paper, options=options, jobs=jobs)
+    runner.run([*dict.fromkeys(chosen or study.members)])
     conclude(study, name=name, folder=folder, paper=paper)
-    if failed:
-        which = f"member{'s' * (len(failed) > 1)} {', '.join(failed)}"
+    if runner.failed:
+        which = f"member{'s' * (len(runner.failed) > 1)} {', '.join(runner.failed)}"
         raise ZooError(f"{which} of the study stopped, see above; the same command goes on from there")
 
 
@@ -120,7 +124,8 @@ def conclude(study: Study, *, name: str, folder: Path, paper: str) -> None:
     if missing := [member for member in study.members if member not in done]:
         begun = [member for member in missing if RunDir(folder / member).holds_run]
         if waiting := [member for member in missing if member not in begun]:
-            say(f"not run yet: {', '.join(waiting)}")
+            more = f" and {len(waiting) - SHOWN} more" if len(waiting) > SHOWN else ""
+            say(f"not run yet: {', '.join(waiting[:SHOWN])}{more}")
         if begun:
             say(f"begun and not trained and measured to the end, and so in no number: {', '.join(begun)}")
         if not (study.grows and done):
@@ -237,72 +242,6 @@ def findings_on(findings: Mapping[str, float], names: Iterable[str]) -> dict[str
     return {name: value for name, value in findings.items() if name.endswith(endings)}
 
 
-def finished(folder: Path) -> bool:
-    """Whether a member's training ended and both its checkpoints were measured."""
-    return (folder / RESULT_FILE).is_file() and all(was_tested(folder, name) for name in checkpoints_of(folder))
-
-
-def was_tested(folder: Path, checkpoint: str) -> bool:
-    """Whether a run's record holds figures of its checkpoint "best" or "last"; False while there is no record."""
-    if not (folder / RESULT_FILE).is_file():
-        return False
-    return f"{checkpoint}.ckpt" in {test["checkpoint"] for test in read_result(folder)["tests"]}
-
-
-def checkpoints_of(folder: Path) -> list[str]:
-    """What a member is measured at: its last checkpoint, and its best where one was chosen."""
-    return [name for name in ("best", "last") if (folder / "checkpoints" / f"{name}.ckpt").is_file()]
-
-
-def run_member(study: Study, member: str, *, folder: Path, paper: str, options: Sequence[str]) -> bool:
-    """Trains and measures one member, each in a process of its own; whether it is done.
-
-    Raises:
-        ZooError: it was ended by a signal, or could not begin, which no other member could either.
-    """
-    with Children() as children:
-        for words in commands_of(study, member, folder=folder, paper=paper, options=options):
-            say(f"\n{member}: zoo {' '.join(words)}")
-            status = children.call(words)
-            if status == ERROR and RunDir(folder / member).holds_run:
-                return False
-            if status:
-                raise ZooError(f"member {member} of the study stopped, see above; the same command goes on from there")
-    return True
-
-
-def commands_of(
-    study: Study, member: str, *, folder: Path, paper: str, options: Sequence[str]
-) -> Iterator[tuple[str, ...]]:
-    """The commands of `zoo` that are left to do for a member, each to be run before the next is asked for."""
-    run, entry = folder / member, study.members[member]
-    if finished(run):
-        return
-    own_paper = entry.paper or paper
-    here = ["--run_dir", str(run)]
-    if not (run / "result.json").is_file():
-        started = (run / "checkpoints/last.ckpt").is_file()
-        if not started:
-            set_aside(run)
-        own = [option.replace("{study}", str(folder)) for option in entry.options]
-        settings = ["--ckpt_path", "last"] if started else [*study.options, *own, *options]
-        yield ("fit", own_paper, *settings, *here)
-    for checkpoint in checkpoints_of(run):
-        if not was_tested(run, checkpoint):  # where the last is the best, one call measures both
-            yield ("test", own_paper, "--ckpt_path", checkpoint, *study.test_options, *here)
-
-
-def set_aside(run: Path) -> None:
-    """Renames what a member left that was killed before its first checkpoint: it can only begin anew.
-
-    One that another process trains at this moment stays: `fit` refuses it.
-    """
-    if RunDir(run).holds_run and not in_use(RunDir(run)):
-        beside = next(path for i in count(1) if not (path := run.with_name(f"{run.name}.stopped-{i}")).exists())
-        run.rename(beside)
-        say(f"{run.name} was stopped before its first checkpoint and begins anew; what it left lies in {beside}")
-
-
 def study_record(study: Study, runs: Runs, *, name: str, paper: str, before: Mapping[str, float]) -> dict[str, Any]:
     """The records of all members, their groups, and the findings (see zoo.runs.study).
 
@@ -320,15 +259,19 @@ def study_record(study: Study, runs: Runs, *, name: str, paper: str, before: Map
 
 
 def study_command(words: Words, *, studies: Mapping[str, Study], paper: str) -> None:
-    """`study --name NAME [--run_dir DIR] [--members A,B] [--earlier RECORD] [options of fit]`.
+    """`study --name NAME [--run_dir DIR] [--members A,B] [--jobs N] [--earlier RECORD] [options of fit]`.
 
     Raises:
-        UsageError: no or an unknown study.
+        UsageError: no or an unknown study, or a number of jobs that is none.
     """
-    name, run_dir, members, earlier = (words.taken.get(option) for option in TAKEN["study"])
+    name, run_dir, members, jobs, earlier = (words.taken.get(option) for option in TAKEN["study"])
     if name is None or name not in studies:
         known = "\n".join(f"  {key:20} {value.summary}" for key, value in studies.items()) or "  none"
         raise UsageError(f"study needs --name; the studies of {paper} are\n{known}")
+    try:
+        at_once = positive(jobs or "1")
+    except argparse.ArgumentTypeError as error:
+        raise UsageError(f"--jobs {error}") from None
     folder = Path(run_dir) if run_dir else Path("runs") / paper / f"study-{name}"
     if earlier:
         take_over(studies[name], Path(earlier), name=name, folder=folder)
@@ -339,4 +282,5 @@ def study_command(words: Words, *, studies: Mapping[str, Study], paper: str) -> 
         paper=paper,
         options=words.rest,
         chosen=members.split(",") if members else [],
+        jobs=at_once,
     )

@@ -16,7 +16,7 @@ from zoo.training.config_files import settings_of
 #: Options that decide which settings are parsed: taken off the command line, so that its parser never sees them.
 TAKEN_FROM_RUNS = ("recipe", "run_dir", "name", "ckpt_path", "dry_run")
 FLAGS = ("dry_run",)  # of these, such as need no value
-TAKEN = {"study": ("name", "run_dir", "members", "earlier")}
+TAKEN = {"study": ("name", "run_dir", "members", "jobs", "earlier")}
 #: Of these, files and folders.
 PATHS = ("run_dir", "ckpt_path", "earlier")
 #: Options whose value the parser would also take for a file of settings.

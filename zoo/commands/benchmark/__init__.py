@@ -146,7 +146,7 @@ def run_members(
     """
     from zoo.commands.benchmark.members import MEASURED, other_settings, outcomes
     from zoo.commands.benchmark.record import FILE, of_folder, write_with_grids
-    from zoo.commands.benchmark.running import Runner
+    from zoo.commands.benchmark.running import BenchmarkRunner
     from zoo.runs.folder import RunDir
 
     named = {entry.name: entry for entry in members}
@@ -176,7 +176,7 @@ def run_members(
                 "now: they cannot be compared"
             )
     options = [*([] if arguments.data_dir is None else ["--data_dir", arguments.data_dir]), *arguments.options]
-    runner = Runner(
+    runner = BenchmarkRunner(
         study_of(preset, members), folder=folder, jobs=arguments.jobs, options=options, again=arguments.again
     )
     runner.run(chosen, after_each=lambda: write_with_grids(record(), folder / FILE))

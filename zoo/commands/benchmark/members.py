@@ -16,7 +16,7 @@ from zoo.runs.plain import read_settings
 from zoo.runs.record import read_metrics, read_result, tests_of
 from zoo.runs.state import diverged, failure_of, in_use
 from zoo.training.benchmark import Entry, Preset
-from zoo.training.study import finished
+from zoo.training.members import finished
 
 #: "collapsed" members were trained and measured, too; "other settings" is a run of the same name under other ones.
 State = Literal["finished", "collapsed", "diverged", "failed", "running", "stopped", "missing", "other settings"]
