@@ -117,6 +117,17 @@ RECIPES = {
     ),
 }
 
+#: The warm start takes 160,000 images, in which G moves 25 times.
+SEARCH = {
+    "lr_5e-5": ["--model.lr=5e-5"],
+    "lr_2e-4": ["--model.lr=2e-4"],
+    "lr_5e-4": ["--model.lr=5e-4"],
+    "lr_5e-4-clip_0.03": ["--model.lr=5e-4", "--model.clip=0.03"],
+    "lr_5e-4-cold": ["--model.lr=5e-4", "--model.warm_start=false"],
+    "lr_5e-4-cold-n_critic_2": ["--model.lr=5e-4", "--model.warm_start=false", "--model.n_critic=2"],
+    "lr_5e-4-cold-n_critic_1": ["--model.lr=5e-4", "--model.warm_start=false", "--model.n_critic=1"],
+}
+
 STUDIES = {
     "analytic": Study(
         "figures 1 and 2, computed: parallel lines; optimal discriminator and critic of two Gaussians",
@@ -132,10 +143,16 @@ STUDIES = {
         Lazy("zoo.experiments.wgan.against_gan_figures"),
     ),
     "mnist_search": Study(
-        "a short search for the release on digits: the learning rate of narrow networks (no experiment of the paper)",
-        {f"lr_{lr}": Member(f"lr {lr}", [f"--model.lr={lr}"]) for lr in ("5e-5", "1e-4", "2e-4", "4e-4")},
+        "a short search for the release on digits: rate, bound, critic updates of narrow networks (no experiment of the paper)",
+        {name: Member(name, options) for name, options in SEARCH.items()},
         Lazy("zoo.experiments.ablation.search_figures"),
-        options=["--recipe=mnist", "--model.width_G=32", "--model.width_D=32", "--images=600000"],
+        options=[
+            "--recipe=mnist",
+            "--model.width_G=32",
+            "--model.width_D=32",
+            "--images=300000",
+            "--evaluation.every=50000",
+        ],
         grows=True,
     ),
 }
