@@ -6,13 +6,17 @@
 
 Reported and reached (written by `python -m zoo results --write`)
     Without a reported figure
-    recipe    measure             best                        last             images   seed  commit   protocol
-    celeba64  fd_efficientnet10k  204.6 at 269,408            204.6            269,408  0     7132784  5c648f0cf93a
-    celeba64  is_efficientnet10k  2.9 +/- 0.07 at 269,408     2.9 +/- 0.07     269,408  0     7132784  5c648f0cf93a
-    cifar10   fd_efficientnet10k  439.8 at 178,096            439.8            178,096  0     8f676c9  99e57cdb8755
-    cifar10   is_efficientnet10k  7.461 +/- 0.21 at 178,096   7.461 +/- 0.21   178,096  0     8f676c9  99e57cdb8755
-    mnist     fd_lenet            5.219 at 600,000            5.219            600,000  0     552ff50  604274c14ab4
-    mnist     is_lenet            8.569 +/- 0.095 at 600,000  8.569 +/- 0.095  600,000  0     552ff50  604274c14ab4
+    recipe    measure             best                         last              images   seed  commit   protocol
+    celeba64  fd_efficientnet10k  204.6 at 269,408             204.6             269,408  0     7132784  5c648f0cf93a
+    celeba64  is_efficientnet10k  2.9 +/- 0.07 at 269,408      2.9 +/- 0.07      269,408  0     7132784  5c648f0cf93a
+    cifar10   fd_efficientnet10k  439.8 at 178,096             439.8             178,096  0     8f676c9  99e57cdb8755
+    cifar10   is_efficientnet10k  7.461 +/- 0.21 at 178,096    7.461 +/- 0.21    178,096  0     8f676c9  99e57cdb8755
+    mnist     fd_lenet            5.219 at 600,000             5.219             600,000  0     552ff50  604274c14ab4
+    mnist     is_lenet            8.569 +/- 0.095 at 600,000   8.569 +/- 0.095   600,000  0     552ff50  604274c14ab4
+    stacked   fd_resnet26k        0.2576 at 700,000            0.2576            700,000  0     bfe40b3  865018c99701
+    stacked   is_resnet26k        1.262 +/- 0.0062 at 700,000  1.262 +/- 0.0062  700,000  0     bfe40b3  865018c99701
+    stacked   modes26k            983 at 700,000               983               700,000  0     bfe40b3  968ec0a8deee
+    stacked   modes_kl26k         0.4849 at 700,000            0.4849            700,000  0     bfe40b3  968ec0a8deee
 End of the table
 
 Reported: CIFAR-10 Inception score 8.80 +/- 0.05 without labels, the best run; 8.56 +/- 0.06 is recalled as the mean of

@@ -84,7 +84,11 @@ def test_what_an_svm_makes_of_dcgans_features() -> None:
 
 @pytest.mark.parametrize(
     ("paper", "share", "said"),
-    [("wgan_gp", 0.25, "after a quarter of its budget, made all {}"), ("dcgan", 0.2, "after a fifth, all {}")],
+    [
+        ("wgan_gp", 0.25, "after a quarter of its budget, made all {}"),
+        ("dcgan", 0.2, "after a fifth, all {}"),
+        ("pggan", 7 / 30, "after 23 %, {}"),
+    ],
 )
 def test_what_is_made_of_three_digits(paper: str, share: float, said: str) -> None:
     run = record(f"{paper}-stacked-seed0")
