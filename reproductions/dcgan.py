@@ -21,11 +21,11 @@ Reported and reached (written by `python -m zoo results --write`)
     stacked                modes_kl26k                                  0.1175 at 600,000            0.1175            600,000  0     d47e1c0  976911b8ecb4
     cifar10                fd_resnet10k                                 15.97                        17.3              400,000  0     d47e1c0  b13bed26b8cf
     cifar10                is_resnet10k                                 2.149                        1.983             400,000  0     d47e1c0  b13bed26b8cf
-    study features         svm_accuracy of own-data D, own_data-seed0                                0.6491                     0     d47e1c0
-    study features         svm_C of own-data D, own_data-seed0                                       0.001                      0     d47e1c0
+    study features         svm_accuracy of own-data D, own_data-seed0                                0.666                      0     d47e1c0
+    study features         svm_C of own-data D, own_data-seed0                                       0.0001                     0     d47e1c0
     study features         features of own-data D, own_data-seed0                                    10,752                     0     d47e1c0
-    study features         svm_accuracy of untrained D, own_data-seed0                               0.5737                     0     d47e1c0
-    study features         svm_C of untrained D, own_data-seed0                                      0.001                      0     d47e1c0
+    study features         svm_accuracy of untrained D, own_data-seed0                               0.6082                     0     d47e1c0
+    study features         svm_C of untrained D, own_data-seed0                                      0.0001                     0     d47e1c0
     study features         features of untrained D, own_data-seed0                                   10,752                     0     d47e1c0
     study finetune         share_of_images_finetuned                                                 0.3006                     0     5d66324
     study finetune         share_of_images_freeze-1                                                  0.3518                     0     5d66324

@@ -7,59 +7,67 @@
 
 Reported and reached (written by `python -m zoo results --write`)
     With a reported figure
-    recipe                   measure                         reported            best               last               images   seed  commit            protocol
-    mnist, paper             mutual_information_categorical  near ln 10 = 2.303  2.299 +/- 0.0014   2.299 +/- 0.0011   640,000  3-11  a3633f0, d47e1c0  b25ca38075e3
-    mnist, paper             code_error                      0.05                0.1561 +/- 0.067   0.156 +/- 0.068    640,000  3-11  a3633f0, d47e1c0  b25ca38075e3
-    mnist, slope_0.01        mutual_information_categorical  near ln 10 = 2.303  2.291 +/- 0.00062  2.291 +/- 0.00062  256,000  3-5   a3633f0           b25ca38075e3
-    mnist, slope_0.01        code_error                      0.05                0.2864 +/- 0.013   0.2864 +/- 0.013   256,000  3-5   a3633f0           b25ca38075e3
-    mnist, digits_55000      mutual_information_categorical  near ln 10 = 2.303  2.292 +/- 0.00013  2.292 +/- 0.00062  256,000  3-5   a3633f0           b25ca38075e3
-    mnist, digits_55000      code_error                      0.05                0.2892 +/- 0.078   0.283 +/- 0.073    256,000  3-5   a3633f0           b25ca38075e3
-    mnist, both_of_the_code  mutual_information_categorical  near ln 10 = 2.303  2.294 +/- 0.0013   2.294 +/- 0.0013   256,000  3-5   a3633f0           b25ca38075e3
-    mnist, both_of_the_code  code_error                      0.05                0.2142 +/- 0.044   0.2142 +/- 0.044   256,000  3-5   a3633f0           b25ca38075e3
-    mnist                    mutual_information_categorical  near ln 10 = 2.303  2.298 +/- 0.0019   2.298 +/- 0.0019   640,000  0-2   aded353           b25ca38075e3
-    mnist                    code_error                      0.05                0.2017 +/- 0.031   0.2017 +/- 0.031   640,000  0-2   aded353           b25ca38075e3
+    recipe                   measure                         reported            best               last               images     seed  commit            protocol
+    mnist, paper             mutual_information_categorical  near ln 10 = 2.303  2.299 +/- 0.0014   2.299 +/- 0.0011   640,000    3-11  a3633f0, d47e1c0  b25ca38075e3
+    mnist, paper             code_error                      0.05                0.1561 +/- 0.067   0.156 +/- 0.068    640,000    3-11  a3633f0, d47e1c0  b25ca38075e3
+    mnist, slope_0.01        mutual_information_categorical  near ln 10 = 2.303  2.291 +/- 0.00062  2.291 +/- 0.00062  256,000    3-5   a3633f0           b25ca38075e3
+    mnist, slope_0.01        code_error                      0.05                0.2864 +/- 0.013   0.2864 +/- 0.013   256,000    3-5   a3633f0           b25ca38075e3
+    mnist, digits_55000      mutual_information_categorical  near ln 10 = 2.303  2.292 +/- 0.00013  2.292 +/- 0.00062  256,000    3-5   a3633f0           b25ca38075e3
+    mnist, digits_55000      code_error                      0.05                0.2892 +/- 0.078   0.283 +/- 0.073    256,000    3-5   a3633f0           b25ca38075e3
+    mnist, both_of_the_code  mutual_information_categorical  near ln 10 = 2.303  2.294 +/- 0.0013   2.294 +/- 0.0013   256,000    3-5   a3633f0           b25ca38075e3
+    mnist, both_of_the_code  code_error                      0.05                0.2142 +/- 0.044   0.2142 +/- 0.044   256,000    3-5   a3633f0           b25ca38075e3
+    mnist, twice_as_long     mutual_information_categorical  near ln 10 = 2.303  2.3                2.299              1,280,000  3     bfe40b3           b25ca38075e3
+    mnist, twice_as_long     code_error                      0.05                0.1296             0.1295             1,280,000  3     bfe40b3           b25ca38075e3
+    mnist                    mutual_information_categorical  near ln 10 = 2.303  2.298 +/- 0.0019   2.298 +/- 0.0019   640,000    0-2   aded353           b25ca38075e3
+    mnist                    code_error                      0.05                0.2017 +/- 0.031   0.2017 +/- 0.031   640,000    0-2   aded353           b25ca38075e3
 
     Without a reported figure
-    recipe         measure                                                          best                        last             images     seed  commit            protocol
-    celeba         fd_efficientnet10k                                               137.7 at 1,025,536          137.7            1,025,536  0     7132784           c2fd6c961221
-    celeba         is_efficientnet10k                                               3.14 +/- 0.11 at 1,025,536  3.14 +/- 0.11    1,025,536  0     7132784           c2fd6c961221
-    cifar10        fd_efficientnet10k                                               444.5 at 403,392            444.5            403,392    0     253e4ca           59fbc136ddb6
-    cifar10        is_efficientnet10k                                               9.709 +/- 0.28 at 403,392   9.709 +/- 0.28   403,392    0     253e4ca           59fbc136ddb6
-    study codes    code_error median, slope_0.01                                                                0.2914                      3-11  a3633f0, d47e1c0
-    study codes    code_error best, slope_0.01                                                                  0.2712                      3-11  a3633f0, d47e1c0
-    study codes    code_error worst, slope_0.01                                                                 0.2967                      3-11  a3633f0, d47e1c0
-    study codes    runs, slope_0.01                                                                             3                           3-11  a3633f0, d47e1c0
-    study codes    runs_at_5_percent, slope_0.01                                                                0                           3-11  a3633f0, d47e1c0
-    study codes    runs_needed_at_least, slope_0.01                                                             1.413                       3-11  a3633f0, d47e1c0
-    study codes    code_error minus that of the paper's settings, slope_0.01                                    0.05067                     3-11  a3633f0, d47e1c0
-    study codes    seeds in common, slope_0.01                                                                  3                           3-11  a3633f0, d47e1c0
-    study codes    code_error median, digits_55000                                                              0.3186                      3-11  a3633f0, d47e1c0
-    study codes    code_error best, digits_55000                                                                0.1994                      3-11  a3633f0, d47e1c0
-    study codes    code_error worst, digits_55000                                                               0.331                       3-11  a3633f0, d47e1c0
-    study codes    runs, digits_55000                                                                           3                           3-11  a3633f0, d47e1c0
-    study codes    runs_at_5_percent, digits_55000                                                              0                           3-11  a3633f0, d47e1c0
-    study codes    runs_needed_at_least, digits_55000                                                           1.413                       3-11  a3633f0, d47e1c0
-    study codes    code_error minus that of the paper's settings, digits_55000                                  0.04723                     3-11  a3633f0, d47e1c0
-    study codes    seeds in common, digits_55000                                                                3                           3-11  a3633f0, d47e1c0
-    study codes    code_error median, both_of_the_code                                                          0.1902                      3-11  a3633f0, d47e1c0
-    study codes    code_error best, both_of_the_code                                                            0.1875                      3-11  a3633f0, d47e1c0
-    study codes    code_error worst, both_of_the_code                                                           0.2649                      3-11  a3633f0, d47e1c0
-    study codes    runs, both_of_the_code                                                                       3                           3-11  a3633f0, d47e1c0
-    study codes    runs_at_5_percent, both_of_the_code                                                          0                           3-11  a3633f0, d47e1c0
-    study codes    runs_needed_at_least, both_of_the_code                                                       1.413                       3-11  a3633f0, d47e1c0
-    study codes    code_error minus that of the paper's settings, both_of_the_code                              -0.02157                    3-11  a3633f0, d47e1c0
-    study codes    seeds in common, both_of_the_code                                                            3                           3-11  a3633f0, d47e1c0
-    study codes    code_error median, paper                                                                     0.1653                      3-11  a3633f0, d47e1c0
-    study codes    code_error best, paper                                                                       0.039                       3-11  a3633f0, d47e1c0
-    study codes    code_error worst, paper                                                                      0.2572                      3-11  a3633f0, d47e1c0
-    study codes    runs, paper                                                                                  9                           3-11  a3633f0, d47e1c0
-    study codes    runs_at_5_percent, paper                                                                     1                           3-11  a3633f0, d47e1c0
-    study codes    runs_needed_at_least, paper                                                                  2.073                       3-11  a3633f0, d47e1c0
-    study codes    runs_needed_at_most, paper                                                                   356                         3-11  a3633f0, d47e1c0
-    mnist          fd_lenet                                                         4.122 +/- 0.55              4.122 +/- 0.55   640,000    0-2   aded353           69d6533c2db7
-    mnist          is_lenet                                                         9.643 +/- 0.081             9.643 +/- 0.081  640,000    0-2   aded353           69d6533c2db7
-    mnist_control  fd_lenet                                                         2.744                       2.744            640,000    0     aded353           69d6533c2db7
-    mnist_control  is_lenet                                                         9.082                       9.082            640,000    0     aded353           69d6533c2db7
+    recipe         measure                                                          best                        last             images     seed  commit                     protocol
+    celeba         fd_efficientnet10k                                               137.7 at 1,025,536          137.7            1,025,536  0     7132784                    c2fd6c961221
+    celeba         is_efficientnet10k                                               3.14 +/- 0.11 at 1,025,536  3.14 +/- 0.11    1,025,536  0     7132784                    c2fd6c961221
+    cifar10        fd_efficientnet10k                                               444.5 at 403,392            444.5            403,392    0     253e4ca                    59fbc136ddb6
+    cifar10        is_efficientnet10k                                               9.709 +/- 0.28 at 403,392   9.709 +/- 0.28   403,392    0     253e4ca                    59fbc136ddb6
+    study codes    code_error median, slope_0.01                                                                0.2914                      3-11  a3633f0, bfe40b3, d47e1c0
+    study codes    code_error best, slope_0.01                                                                  0.2712                      3-11  a3633f0, bfe40b3, d47e1c0
+    study codes    code_error worst, slope_0.01                                                                 0.2967                      3-11  a3633f0, bfe40b3, d47e1c0
+    study codes    runs, slope_0.01                                                                             3                           3-11  a3633f0, bfe40b3, d47e1c0
+    study codes    runs_at_5_percent, slope_0.01                                                                0                           3-11  a3633f0, bfe40b3, d47e1c0
+    study codes    runs_needed_at_least, slope_0.01                                                             1.413                       3-11  a3633f0, bfe40b3, d47e1c0
+    study codes    code_error minus that of the paper's settings, slope_0.01                                    0.05067                     3-11  a3633f0, bfe40b3, d47e1c0
+    study codes    seeds in common, slope_0.01                                                                  3                           3-11  a3633f0, bfe40b3, d47e1c0
+    study codes    code_error median, digits_55000                                                              0.3186                      3-11  a3633f0, bfe40b3, d47e1c0
+    study codes    code_error best, digits_55000                                                                0.1994                      3-11  a3633f0, bfe40b3, d47e1c0
+    study codes    code_error worst, digits_55000                                                               0.331                       3-11  a3633f0, bfe40b3, d47e1c0
+    study codes    runs, digits_55000                                                                           3                           3-11  a3633f0, bfe40b3, d47e1c0
+    study codes    runs_at_5_percent, digits_55000                                                              0                           3-11  a3633f0, bfe40b3, d47e1c0
+    study codes    runs_needed_at_least, digits_55000                                                           1.413                       3-11  a3633f0, bfe40b3, d47e1c0
+    study codes    code_error minus that of the paper's settings, digits_55000                                  0.04723                     3-11  a3633f0, bfe40b3, d47e1c0
+    study codes    seeds in common, digits_55000                                                                3                           3-11  a3633f0, bfe40b3, d47e1c0
+    study codes    code_error median, both_of_the_code                                                          0.1902                      3-11  a3633f0, bfe40b3, d47e1c0
+    study codes    code_error best, both_of_the_code                                                            0.1875                      3-11  a3633f0, bfe40b3, d47e1c0
+    study codes    code_error worst, both_of_the_code                                                           0.2649                      3-11  a3633f0, bfe40b3, d47e1c0
+    study codes    runs, both_of_the_code                                                                       3                           3-11  a3633f0, bfe40b3, d47e1c0
+    study codes    runs_at_5_percent, both_of_the_code                                                          0                           3-11  a3633f0, bfe40b3, d47e1c0
+    study codes    runs_needed_at_least, both_of_the_code                                                       1.413                       3-11  a3633f0, bfe40b3, d47e1c0
+    study codes    code_error minus that of the paper's settings, both_of_the_code                              -0.02157                    3-11  a3633f0, bfe40b3, d47e1c0
+    study codes    seeds in common, both_of_the_code                                                            3                           3-11  a3633f0, bfe40b3, d47e1c0
+    study codes    code_error median, paper                                                                     0.1653                      3-11  a3633f0, bfe40b3, d47e1c0
+    study codes    code_error best, paper                                                                       0.039                       3-11  a3633f0, bfe40b3, d47e1c0
+    study codes    code_error worst, paper                                                                      0.2572                      3-11  a3633f0, bfe40b3, d47e1c0
+    study codes    runs, paper                                                                                  9                           3-11  a3633f0, bfe40b3, d47e1c0
+    study codes    runs_at_5_percent, paper                                                                     1                           3-11  a3633f0, bfe40b3, d47e1c0
+    study codes    runs_needed_at_least, paper                                                                  2.073                       3-11  a3633f0, bfe40b3, d47e1c0
+    study codes    runs_needed_at_most, paper                                                                   356                         3-11  a3633f0, bfe40b3, d47e1c0
+    study codes    code_error median, twice_as_long                                                             0.1295                      3-11  a3633f0, bfe40b3, d47e1c0
+    study codes    code_error best, twice_as_long                                                               0.1295                      3-11  a3633f0, bfe40b3, d47e1c0
+    study codes    code_error worst, twice_as_long                                                              0.1295                      3-11  a3633f0, bfe40b3, d47e1c0
+    study codes    runs, twice_as_long                                                                          1                           3-11  a3633f0, bfe40b3, d47e1c0
+    study codes    runs_at_5_percent, twice_as_long                                                             0                           3-11  a3633f0, bfe40b3, d47e1c0
+    study codes    runs_needed_at_least, twice_as_long                                                          1.026                       3-11  a3633f0, bfe40b3, d47e1c0
+    mnist          fd_lenet                                                         4.122 +/- 0.55              4.122 +/- 0.55   640,000    0-2   aded353                    69d6533c2db7
+    mnist          is_lenet                                                         9.643 +/- 0.081             9.643 +/- 0.081  640,000    0-2   aded353                    69d6533c2db7
+    mnist_control  fd_lenet                                                         2.744                       2.744            640,000    0     aded353                    69d6533c2db7
+    mnist_control  is_lenet                                                         9.082                       9.082            640,000    0     aded353                    69d6533c2db7
 End of the table
 
 Differences from the paper and from the authors' code
