@@ -3,7 +3,7 @@
 import json
 import re
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted((ROOT / "docs").glob("*.md"))
@@ -86,3 +86,13 @@ def tables(text: str) -> list[list[list[str]]]:
 def section(text: str, title: str) -> str:
     """What stands below a heading of the second level."""
     return next((part for part in re.split(r"^## ", text, flags=re.MULTILINE) if part.startswith(title + "\n")), "")
+
+
+def text_of(file: str) -> str:
+    """A file in one line."""
+    return " ".join((ROOT / file).read_text().split())
+
+
+def record(name: str) -> Any:
+    """A committed record, of a run or of a study."""
+    return json.loads((ROOT / f"reproductions/records/{name}.json").read_text())

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-from pages import ROOT, spans, tables
+from pages import ROOT, record, spans, tables, text_of
 
 from zoo.commands.targets import TARGETS
 from zoo.experiments.dcgan_features import CS
@@ -18,16 +18,6 @@ from zoo.models import MODELS
 from zoo.models.wgan import WGAN
 from zoo.releases.find import SHIPPED, list_pretrained
 from zoo.training.scripts import script_of
-
-
-def text_of(file: str) -> str:
-    """A file in one line."""
-    return " ".join((ROOT / file).read_text().split())
-
-
-def record(name: str) -> Any:
-    """A committed record, of a run or of a study."""
-    return json.loads((ROOT / f"reproductions/records/{name}.json").read_text())
 
 
 def all_records() -> list[Any]:
@@ -182,6 +172,16 @@ def test_settings_of_stylegans_tables_in_small() -> None:
     assert f"half-life of {int(options['model.ema_half_life']):,} images" in said
     assert "--model.batch_sizes={4: 8}" in study.options
     assert "batches of 8" in said
+
+
+def test_what_wgans_search_on_digits_says() -> None:
+    records, page = record("wgan-study-mnist_search")["records"], text_of("docs/wgan.md")
+    values = [f"{last['fd_lenet']:.4g}" for last in last_values("wgan-study-mnist_search", "")]
+    told = "{} with the paper's rate, {} with four times and {} with ten times as much, {} with three times the bound"
+    more = "ten times the rate gives {}, with `n_critic` 2 {}, and with `n_critic` 1 {}"
+    assert told.format(*values[:4]) in page
+    assert more.format(*values[4:]) in page
+    assert {run["images_seen"] for run in records.values()} == {300_032}
 
 
 def test_what_wgans_warm_start_takes_of_the_digits() -> None:

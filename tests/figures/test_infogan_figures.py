@@ -97,7 +97,7 @@ def test_arms_are_compared_over_the_seeds_that_both_have_after_as_many_images() 
     assert [tick.get_text().split("\n") for tick in left.get_xticklabels()] == [
         ["paper", "3 seeds", "200 images"],
         ["slope 0.01", "2 seeds", "100 images"],
-        ["longer", "1 seeds", "300 images"],
+        ["longer", "1 seed", "300 images"],
     ]
     points = [float(y) for collection in left.collections[::2] for _, y in collection.get_offsets()]
     assert points == [0.2, 0.1, 0.04, 0.1, 0, 0.1]

@@ -9,7 +9,6 @@ from torch import nn
 
 from zoo.data import ImageArray
 from zoo.experiments.dcgan_features import (
-    CS,
     accuracy,
     features_figures,
     features_findings,
@@ -55,7 +54,7 @@ def test_separable_classes_are_told_apart() -> None:
     x[torch.arange(90), y] += 5
     reached, C = svm_accuracy((x, y), (x + 0.01, y), classes=3)
     assert reached == 1
-    assert C in CS
+    assert C == 1e-5  # the least of equals: with 1e-6 some are mistaken
 
 
 def images_of(n: int) -> ImageArray:

@@ -108,7 +108,7 @@ def code_figures(runs: Mapping[str, FinishedRun]) -> Drawings:
 def title_of(arm: str, runs: Sequence[FinishedRun]) -> str:
     """An arm's name, its number of seeds and its length."""
     name, images = arm.replace("_", " "), runs[0].record["images_seen"]
-    return f"{name}\n{len(runs)} seeds\n{images:,} images"
+    return f"{name}\n{len(runs)} seed{'s' * (len(runs) > 1)}\n{images:,} images"
 
 
 def draw_arm(ax: "Axes", x: int, errors: Sequence[float], *, colour: str) -> None:

@@ -83,7 +83,7 @@ def in_waves(study: Study, members: Sequence[str]) -> list[list[str]]:
     while left:
         waiting = [name for name in left if any(other in left for other in sources(study.members[name].options))]
         waves.append([name for name in left if name not in waiting] or left)
-        left = waiting if len(waiting) < len(left) else []
+        left = waiting if len(waiting) < len(left) else []  # those that wait for each other cannot all begin
     return waves
 
 

@@ -38,7 +38,7 @@ class BenchmarkRunner(Runner):
             super().member(name)
 
     def ended(self, name: str, status: int, error: str) -> None:
-        """Says why a member ended, and keeps it, unless it was stopped from outside.
+        """Says why a member ended, and keeps it, unless it was a signal.
 
         Raises:
             UsageError: no member was begun, and why.
