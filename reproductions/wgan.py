@@ -152,6 +152,7 @@ RECIPES = {
     ),
 }
 
+EAGER = ("--model.warm_start=false", "--model.n_critic=1")  # G moves once for each update of the critic
 #: The warm start takes 160,000 images, in which G moves 25 times.
 SEARCH = {
     "lr_5e-5": ["--model.lr=5e-5"],
@@ -160,7 +161,11 @@ SEARCH = {
     "lr_5e-4-clip_0.03": ["--model.lr=5e-4", "--model.clip=0.03"],
     "lr_5e-4-cold": ["--model.lr=5e-4", "--model.warm_start=false"],
     "lr_5e-4-cold-n_critic_2": ["--model.lr=5e-4", "--model.warm_start=false", "--model.n_critic=2"],
-    "lr_5e-4-cold-n_critic_1": ["--model.lr=5e-4", "--model.warm_start=false", "--model.n_critic=1"],
+    "lr_5e-4-cold-n_critic_1": ["--model.lr=5e-4", *EAGER],
+    "lr_2e-4-cold-n_critic_1": ["--model.lr=2e-4", *EAGER],
+    "lr_5e-4-cold-n_critic_1-clip_0.03": ["--model.lr=5e-4", *EAGER, "--model.clip=0.03"],
+    "lr_5e-4-cold-n_critic_1-width_D_64": ["--model.lr=5e-4", *EAGER, "--model.width_D=64"],
+    "lr_5e-4-cold-n_critic_1-adam": ["--model.lr=5e-4", *EAGER, "--model.optimizer=adam"],
 }
 
 STUDIES = {

@@ -381,10 +381,18 @@ STUDIES = {
         grows=True,
     ),
     "mnist_search": Study(
-        "a short search for the release on digits: learning rate and beta1 of narrow networks (no experiment of the paper)",
+        "a short search for the release on digits: rate, beta1, critic updates of narrow networks (no experiment of the paper)",
         {
-            f"lr_{lr}-beta1_{beta1}": Member(f"lr {lr}, beta1 {beta1}", [f"--model.lr={lr}", f"--model.beta1={beta1}"])
-            for lr, beta1 in (("1e-4", 0.5), ("2e-4", 0.5), ("4e-4", 0.5), ("2e-4", 0.0))
+            f"lr_{lr}-beta1_{beta1}-n_critic_{n}": Member(
+                f"lr {lr}, beta1 {beta1}, n_critic {n}",
+                [f"--model.lr={lr}", f"--model.beta1={beta1}", f"--model.n_critic={n}"],
+            )
+            for lr, beta1, n in (
+                ("1e-4", 0.5, 5),
+                ("2e-4", 0, 5),
+                *(("2e-4", 0.5, n) for n in (1, 2, 5)),
+                ("4e-4", 0.5, 5),
+            )
         },
         Lazy("zoo.experiments.ablation.search_figures"),
         options=["--recipe=mnist", "--model.width=32", "--images=400000", "--evaluation.every=50000"],

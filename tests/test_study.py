@@ -84,6 +84,16 @@ def test_a_study_that_was_stopped_goes_on(place: Place) -> None:
     assert len(place.drawn) == 1
 
 
+def test_a_member_that_was_stopped_goes_on_with_what_is_asked_for_now(place: Place) -> None:
+    """It trained to the number of images that it began with, whatever the second command said."""
+    (place.folder / "power cut").touch()
+    with pytest.raises(ZooError, match="member a0"):
+        place.run("--members", "a0", "--images", "9")
+    (place.folder / "power cut").unlink()
+    place.run("--members", "a0", "--images", "7")
+    assert place.log[1].startswith("fit a0 --ckpt_path last --images 7 --run_dir")
+
+
 @pytest.mark.parametrize("grows", [True, False])
 def test_the_others_go_on_where_one_member_diverges(
     place: Place, capsys: pytest.CaptureFixture[str], *, grows: bool

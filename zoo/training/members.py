@@ -47,7 +47,11 @@ def checkpoints_of(folder: Path) -> list[str]:
 def commands_of(
     study: Study, member: str, *, folder: Path, paper: str, options: Sequence[str]
 ) -> Iterator[tuple[str, ...]]:
-    """The commands of `zoo` that are left to do for a member, each to be run before the next is asked for."""
+    """The commands of `zoo` that are left to do for a member, each to be run before the next is asked for.
+
+    One that was stopped goes on with the settings it began with, and what `options` say now: a budget that was found
+    to be too long is cut, and what cannot be changed on the way `fit` refuses.
+    """
     run, entry = folder / member, study.members[member]
     if finished(run):
         return
@@ -58,7 +62,7 @@ def commands_of(
         if not started:
             set_aside(run)
         own = [option.replace("{study}", str(folder)) for option in entry.options]
-        settings = ["--ckpt_path", "last"] if started else [*study.options, *own, *options]
+        settings = ["--ckpt_path", "last", *options] if started else [*study.options, *own, *options]
         yield ("fit", own_paper, *settings, *here)
     for checkpoint in checkpoints_of(run):
         if not was_tested(run, checkpoint):  # where the last is the best, one call measures both
