@@ -10,7 +10,7 @@ from zoo.errors import UsageError, ZooError
 from zoo.runs.command_lines import without_folders
 from zoo.runs.lock import RunLock
 from zoo.runs.record import overridden
-from zoo.training.members import in_waves, set_aside
+from zoo.training.members import next_of, set_aside
 from zoo.training.recipes import Lazy
 from zoo.training.scripts import script_of
 from zoo.training.study import Member, Study, fit_command, otherwise
@@ -141,10 +141,21 @@ def test_of_many_that_are_missing_some_are_named(place: Place, capsys: pytest.Ca
 def test_members_wait_for_those_that_they_begin_with(place: Place) -> None:
     tuned = {name: Member("B", ["--init_from", f"{{study}}/{source}"]) for name, source in (("b", "a"), ("c", "b"))}
     study = dataclasses.replace(place.study, members={**tuned, "a": Member("A", [])})
-    assert in_waves(study, ["b", "c", "a"]) == [["a"], ["b"], ["c"]]
-    assert in_waves(study, ["c", "a"]) == [["c", "a"]]  # b is not to be run now
-    colour = script_of("dcgan").studies["finetune"]
-    assert in_waves(colour, [*colour.members])[0] == ["source", "scratch"]
+    assert next_of(study, ["b", "c", "a"], []) == "a"
+    assert next_of(study, ["b", "c"], ["a"]) is None
+    assert next_of(study, ["c", "b"], []) == "b"
+    assert next_of(study, ["c", "a"], []) == "c"  # b is not to be run now
+    tune = script_of("dcgan").studies["finetune"]
+    others = [name for name in tune.members if name not in ("source", "scratch")]
+    assert next_of(tune, ["scratch", *others], ["source"]) == "scratch"
+    assert next_of(tune, others, ["source", "scratch"]) is None
+    assert next_of(tune, others, ["scratch"]) == others[0]  # at once, not only when both have ended
+
+
+def test_those_that_wait_for_each_other_are_begun(place: Place) -> None:
+    """`fit` says that there is no such run, where a loop would say nothing."""
+    around = {name: Member("B", ["--init_from", f"{{study}}/{other}"]) for name, other in (("b", "c"), ("c", "b"))}
+    assert next_of(dataclasses.replace(place.study, members=around), ["b", "c"], []) == "b"
 
 
 def test_what_several_cannot_begin_with_is_told(place: Place) -> None:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -80,15 +80,15 @@ def set_aside(run: Path) -> None:
         say(f"{run.name} was stopped before its first checkpoint and begins anew; what it left lies in {beside}")
 
 
-def in_waves(study: Study, members: Sequence[str]) -> list[list[str]]:
-    """Members in their order, those that begin with what another one trained ("{study}/OTHER") after that one."""
-    waves: list[list[str]] = []
-    left = list(members)
-    while left:
-        waiting = [name for name in left if any(other in left for other in sources(study.members[name].options))]
-        waves.append([name for name in left if name not in waiting] or left)
-        left = waiting if len(waiting) < len(left) else []  # those that wait for each other cannot all begin
-    return waves
+def next_of(study: Study, left: Sequence[str], running: Collection[str]) -> str | None:
+    """Which of the members that are left to begin now, in their order; None: all that are left have to wait.
+
+    One that begins with what another one trains ("{study}/OTHER") waits for it, unless it is not to be run now. Those
+    that wait for each other cannot all begin: where nothing runs, the first does, and `fit` says what is not there.
+    """
+    busy = {*left, *running}
+    ready = (name for name in left if busy.isdisjoint(sources(study.members[name].options)))
+    return next(ready, left[0] if left and not running else None)
 
 
 def sources(options: Sequence[str]) -> list[str]:
@@ -142,9 +142,15 @@ class Runner:
                 with self.children, self.writing:
                     after_each()
 
+        left, running = list(members), dict[Future[None], str]()
         with ThreadPoolExecutor(max_workers=self.jobs) as pool, self.children:
-            for wave in in_waves(self.study, members):
-                list(pool.map(one, wave))
+            while left or running:
+                while len(running) < self.jobs and (name := next_of(self.study, left, running.values())):
+                    left.remove(name)
+                    running[pool.submit(one, name)] = name
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    del running[future]
+                    future.result()
 
     def member(self, name: str) -> None:
         """One member, from where it stands to its last measurement."""
