@@ -82,6 +82,17 @@ def test_no_optimizer_option_is_offered(capsys: pytest.CaptureFixture[str]) -> N
         (["--matmul_precision", "low"], "--matmul_precision must be one of 'highest', 'high', 'medium', not 'low'"),
         (["--evaluation.extractors", "lenet"], "--evaluation.extractors must be a list as in '[a,b]', not 'lenet'"),
         (["--wandb"], "--wandb: expected one argument"),
+        (
+            ["--trainer.callbacks+=NoSuch"],
+            "--trainer.callbacks takes a class by its import path, package.module.Class: '",
+        ),
+        (["--trainer.callbacks+=lightning.pytorch.callbacks.Tmer"], "lightning.pytorch.callbacks has no Tmer"),
+        (["--trainer.callbacks+=no.Such"], "there is no module no ("),
+        (["--trainer.logger=lightning.pytorch.callbacks.Timer"], "lightning.pytorch.callbacks.Timer is no Logger"),
+        (
+            ["--data.class_path=zoo.data.Nope"],
+            "--data takes a class by its import path, package.module.Class: zoo.data",
+        ),
     ],
 )
 def test_what_the_parser_refuses_is_said_in_one_line(
@@ -92,6 +103,15 @@ def test_what_the_parser_refuses_is_said_in_one_line(
     assert text.count("\n") == 1
     assert "--help_all` lists all" in text
     assert "usage:" not in text
+
+
+def test_a_default_that_the_parser_cannot_write_is_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """It said "Does not validate against any of the Union subtypes" of Lightning's own Timer."""
+    timer = ["--trainer.callbacks+=lightning.pytorch.callbacks.Timer", "--run_dir", str(tmp_path / "run")]
+    text = refused(capsys, "gan", "fit", *timer)
+    assert "lightning.pytorch.callbacks.Timer: its interval, by default <Interval.step: 'step'>, has to be" in text
+    assert "as in --trainer.callbacks.interval=step" in text
+    assert not (tmp_path / "run").exists()
 
 
 def test_what_describes_chooses_no_checkpoint(capsys: pytest.CaptureFixture[str]) -> None:

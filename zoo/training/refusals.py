@@ -43,11 +43,26 @@ def refusal(message: str, *, options: Iterable[str], data_sets: Sequence[str]) -
     given = next((value for value in values(message) if not value.startswith("NestedArg")), None)
     if keys == ["data"] and given is not None:
         return f"unknown data set {given!r} in --data: there are {', '.join(data_sets)}"
+    if keys and (found := no_class(message)):
+        return f"{option} takes a class by its import path, package.module.Class: {found}"
     kinds = expected(message)
     if not keys or not kinds or given is None:
         return " ".join(message.split())
     none = " (nothing is written null)" if given.lower() == "none" and "NoneType" in message else ""
     return f"{option} must be {' or '.join(kinds)}, not {given!r}{none}"
+
+
+def no_class(message: str) -> str:
+    """Why what was given is not the class that is asked for; "" where the message is about something else."""
+    if module := re.search(r"module '([^']+)' has no attribute '([^']+)'", message):
+        return f"{module[1]} has no {module[2]}"
+    if missing := re.search(r"No module named '([^']+)'", message):
+        return f"there is no module {missing[1]}"
+    if other := re.search(r"Import path does not correspond to a subclass of (\w+)", message):
+        return f"{values(message)[0]} is no {other[1]}"
+    if path := re.search(r"Expected a dot import path string: (\S+)", message):
+        return f"{path[1]!r} is none"
+    return ""
 
 
 def nearest(name: str, options: Iterable[str]) -> str:
