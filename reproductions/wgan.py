@@ -164,6 +164,8 @@ SEARCH = {
     "lr_5e-4-cold-n_critic_1": ["--model.lr=5e-4", *EAGER],
     "lr_2e-4-cold-n_critic_1": ["--model.lr=2e-4", *EAGER],
     "lr_5e-4-cold-n_critic_1-clip_0.03": ["--model.lr=5e-4", *EAGER, "--model.clip=0.03"],
+    "lr_5e-4-cold-n_critic_1-clip_0.1": ["--model.lr=5e-4", *EAGER, "--model.clip=0.1"],
+    "lr_5e-4-cold-n_critic_1-clip_0.3": ["--model.lr=5e-4", *EAGER, "--model.clip=0.3"],
     "lr_5e-4-cold-n_critic_1-width_D_64": ["--model.lr=5e-4", *EAGER, "--model.width_D=64"],
     "lr_5e-4-cold-n_critic_1-adam": ["--model.lr=5e-4", *EAGER, "--model.optimizer=adam"],
 }
