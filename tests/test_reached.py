@@ -160,7 +160,7 @@ def test_results_show_the_figures_that_runs_are_compared_by() -> None:
 
 
 def test_arms_of_a_study_stand_below_one_another_and_are_short_in_the_script() -> None:
-    """A measure under two protocols, or other data, makes two tables; a figure of the paper's stays with the others."""
+    """A measure under two protocols, or other data, stands apart; a figure of the paper stays with the others."""
 
     def arm(variant: str, measure: str, last: float, protocol: str = "abc", **settings: Any) -> Result:
         value = Value(last, 0.5)
@@ -179,12 +179,30 @@ def test_arms_of_a_study_stand_below_one_another_and_are_short_in_the_script() -
         "| protocol |  |  |  | abc | abc | def |",
     ]
     others = [arm("C", "fd", 5, "other"), arm("D", "fd", 6, data="Digits"), arm("E", "fd", 7)]
-    assert [text.count("mnist, ") for text in arm_tables([*arms, *others])] == [3, 1, 1]
+    alike, apart, digits = arm_tables([*arms, *others])
+    assert alike.splitlines()[2:] == [
+        "| arm | images | seed | commit | kd | swd |",
+        "| --- | --- | --- | --- | --- | --- |",
+        "| mnist, A | 1,000 |  |  | 2 +/- 0.5 |  |",
+        "| mnist, B | 1,000 |  |  |  | 4 +/- 0.5 |",
+        "| protocol |  |  |  | abc | def |",
+    ]
+    assert apart.splitlines() == [
+        "Study `two` on MNIST, to be ranked where the protocol is the same, 'best' and 'last' where they differ:",
+        "",
+        "| arm | images | seed | commit | fd | protocol |",
+        "| --- | --- | --- | --- | --- | --- |",
+        "| mnist, A | 1,000 |  |  | 1 +/- 0.5 | abc |",
+        "| mnist, B | 1,000 |  |  | 2.5; 3 +/- 0.5 | abc |",
+        "| mnist, C | 1,000 |  |  | 5 +/- 0.5 | other |",
+        "| mnist, E | 1,000 |  |  | 7 +/- 0.5 | abc |",
+    ]
+    assert digits.startswith("Study `two` on Digits:")
 
     mixed = [arm("A", "fd", 1, seeds=(0, 1)), arm("A", "fd", 9, "def", seeds=(2,)), arm("A", "kd", 3)]
     first, second = arm_tables(mixed)
-    assert "| mnist, A | 1,000 | 0, 1 |  | 1 +/- 0.5 | 3 +/- 0.5 |" in first
-    assert "| mnist, A | 1,000 | 2 |  | 9 +/- 0.5 |" in second
+    assert "| mnist, A | 1,000 | 0, 1 |  | 3 +/- 0.5 |" in first
+    assert "| mnist, A | 1,000 | 0, 1 |  | 1 +/- 0.5 | abc |\n| mnist, A | 1,000 | 2 |  | 9 +/- 0.5 | def |" in second
 
     single = reached_row("mnist", "parzen_ll", "225")
     reported = (arm("A", "parzen_ll", 9, reported="225"),)

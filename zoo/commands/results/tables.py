@@ -149,19 +149,21 @@ def is_arm(result: Result) -> bool:
 def arm_tables(arms: Iterable[Result]) -> Iterator[str]:
     """Markdown: the arms of each study below one another, a column a measure.
 
-    Arms of other data, or whose measures have other protocols and so may not be ranked, have a table of their own.
+    Arms of other data have a table of their own, and so have measures of which not all arms have the same protocol:
+    there each row names its own, since those of different protocols may not be ranked.
     """
-    tables: list[tuple[tuple[str | None, str], list[list[Result]]]] = []
+    groups: dict[tuple[str | None, str], list[list[Result]]] = {}
     for arm in rows_of(arms):
-        key = (arm[0].arm_of, arm[0].data)
-        fitting = (rows for there, rows in tables if there == key and comparable(chain(*rows, arm)))
-        rows = next(fitting, None)
-        if rows is None:
-            tables.append((key, [arm]))
-        else:
-            rows.append(arm)
-    for (study, data), rows in tables:
-        yield arm_table(rows, title=f"Study `{study}` on {data}")
+        groups.setdefault((arm[0].arm_of, arm[0].data), []).append(arm)
+    for (study, data), group in groups.items():
+        title = f"Study `{study}` on {data}"
+        apart = several_protocols(chain(*group))
+        alike = [[result for result in row if result.measure not in apart] for row in group]
+        if rows := [row for row in alike if row]:
+            yield arm_table(rows, title=title)
+        others = [[result for result in row if result.measure in apart] for row in group]
+        if rows := [row for row in others if row]:
+            yield arm_table(rows, title=f"{title}, to be ranked where the protocol is the same", each=True)
 
 
 def rows_of(arms: Iterable[Result]) -> Iterator[list[Result]]:
@@ -176,24 +178,28 @@ def rows_of(arms: Iterable[Result]) -> Iterator[list[Result]]:
         yield from (list(row.values()) for row in rows)
 
 
-def comparable(results: Iterable[Result]) -> bool:
-    """Whether every measure has one protocol."""
+def several_protocols(results: Iterable[Result]) -> set[str | None]:
+    """The measures that have more than one."""
     protocols: dict[str | None, str | None] = {}
-    return all(protocols.setdefault(result.measure, result.protocol) == result.protocol for result in results)
+    return {
+        result.measure for result in results if protocols.setdefault(result.measure, result.protocol) != result.protocol
+    }
 
 
-def arm_table(rows: Sequence[Sequence[Result]], *, title: str) -> str:
-    """Markdown: a row for each arm's measures, and the protocols."""
+def arm_table(rows: Sequence[Sequence[Result]], *, title: str, each: bool = False) -> str:
+    """Markdown: a row for each arm's measures, and their protocols: `each` row's own, or those of all below."""
     protocols = {result.measure or "": result.protocol or "" for row in rows for result in row}
     lines = []
     for row in rows:
         first, values = row[0], {result.measure: best_and_last(result) for result in row}
         images = "" if first.images is None else f"{first.images:,}"
         told = (name_of(first), images, span_of_seeds(first.seeds), ", ".join(first.commits))
-        lines.append((*told, *(values.get(measure, "") for measure in protocols)))
+        own = [" ".join(dict.fromkeys(result.protocol or "" for result in row))] if each else []
+        lines.append((*told, *(values.get(measure, "") for measure in protocols), *own))
     note = ", 'best' and 'last' where they differ" if any(AND in cell for line in lines for cell in line) else ""
-    head = ("arm", "images", "seed", "commit", *protocols)
-    return f"{title}{note}:\n\n{markdown(head, [*lines, ('protocol', '', '', '', *protocols.values())])}"
+    head = ("arm", "images", "seed", "commit", *protocols, *["protocol"] * each)
+    below = [] if each else [("protocol", "", "", "", *protocols.values())]
+    return f"{title}{note}:\n\n{markdown(head, [*lines, *below])}"
 
 
 def best_and_last(result: Result) -> str:
