@@ -137,6 +137,33 @@ def test_updates_follow_the_schedule_over_epoch_ends_and_a_resume(tmp_path: Path
     assert same(state_of(tmp_path / "whole/last.ckpt"), state_of(tmp_path / "parts/last.ckpt"))
 
 
+@pytest.mark.parametrize(
+    ("first", "then", "moves"),
+    [
+        ({"n_critic": 1}, {"n_critic": 5}, [45, 50, 55, 60]),  # not before 40 * 5 updates of the critic
+        ({"n_critic": 4}, {"n_critic": 1}, [41, 42, 43, *range(44, 61)]),
+        ({"n_critic": 2}, {"n_critic": 2, "warm_start": True}, [140]),
+    ],
+)
+def test_another_n_critic_holds_from_where_a_run_goes_on(
+    tmp_path: Path, first: dict[str, int], then: dict[str, int], moves: list[int]
+) -> None:
+    """Counted from the beginning, G waited for what the critic had not had, or moved at each update to make up."""
+    at, end, until = 40, moves[-1], (moves[-1] + 40) // 2
+    module = tiny(warm_start=False, **first)
+    fit(module, CounterCheckpoint(tmp_path), data=Grey16(), images=4 * at)
+    seen: list[tuple[int, int]] = []
+    for budget in (until, end):  # it is kept over a further resume
+        module = tiny(**{"warm_start": False, **then})
+        recorder = Recorder(counters)
+        there = CounterCheckpoint(tmp_path)
+        fit(module, there, recorder, data=Grey16(), images=4 * budget, ckpt_path=tmp_path / "last.ckpt")
+        seen += recorder.seen
+    generator = dict(seen)
+    assert list(generator) == list(range(at + 1, end + 1))
+    assert [d for d in generator if generator[d] > generator.get(d - 1, at // first["n_critic"])] == moves
+
+
 def test_without_warm_start_no_generator_update_is_lost_at_epoch_ends() -> None:
     module = tiny(warm_start=False)
     recorder = Recorder(counters)

@@ -10,7 +10,7 @@ The critic's estimate of the Wasserstein distance, the curve of figure 3, is log
 
 from itertools import pairwise
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -149,6 +149,7 @@ class WGAN(AdversarialModule):
         self.save_hyperparameters()
         self.optimizer, self.lr, self.betas = optimizer, lr, (beta1, 0.999)
         self.clip, self.clip_when, self.warm_start = clip, clip_when, warm_start
+        self.turns_from = (0, 0)  # updates of the critic and of G when these n_critic and warm_start began to hold
         self.G = self.make_generator(generator, width=width_G, extra_layers=extra_layers)
         self.D = self.make_critic(critic, width=width_D, extra_layers=extra_layers)
         initialise(self)
@@ -199,19 +200,37 @@ class WGAN(AdversarialModule):
 
     def generator_is_due(self) -> bool:
         """After as many critic updates as the warm start and `n_critic` ask for (line 2)."""
-        return self.discriminator_steps >= self.critic_steps_before(self.generator_steps)
+        critic, generator = self.turns_from
+        before = self.critic_steps_before(generator - 1) if generator else 0
+        return self.discriminator_steps - critic >= self.critic_steps_before(self.generator_steps) - before
 
     def report_due(self, losses: dict[str, Tensor]) -> bool:
         """At each generator update, as in the authors' script: their curve is of these, through a median filter."""
         return "loss_generator" in losses
 
     def critic_steps_before(self, g: int) -> int:
-        """Critic updates of the whole run before generator update number g (counted from 0).
+        """Critic updates of a run of these settings before generator update number g (counted from 0).
 
         A closed form of the two persistent counters, so that a resumed run needs no counter of its own.
         """
         warm = min(g + 1, 25) + g // 500 if self.warm_start else 0  # blocks of 100 among blocks 0 .. g
         return self.n_critic * (g + 1 - warm) + 100 * warm
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        super().on_save_checkpoint(checkpoint)
+        if self.turns_from != (0, 0):
+            checkpoint["zoo"]["turns_from"] = self.turns_from
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """A run that goes on with another `n_critic` or warm start counts from here.
+
+        Otherwise G would wait, or move, until its updates were as many as if that had held from the beginning.
+        """
+        super().on_load_checkpoint(checkpoint)
+        before, weights = checkpoint.get("hyper_parameters") or {}, checkpoint["state_dict"]
+        self.turns_from = tuple(checkpoint.get("zoo", {}).get("turns_from", (0, 0)))
+        if any(name in before and before[name] != self.hparams[name] for name in ("n_critic", "warm_start")):
+            self.turns_from = int(weights["discriminator_steps"]), int(weights["generator_steps"])
 
     @torch.no_grad()
     def clip_weights(self) -> None:
