@@ -82,15 +82,25 @@ def draw_rows(ax: "Axes", rows: Mapping[str, Sequence[float]], *, colour: str) -
 
 
 def search_figures(runs: Mapping[str, FinishedRun]) -> Drawings:
-    """`search`: of a search for settings, the measure that chooses checkpoints while each member trains."""
-    figure, [[ax]] = new_figure(1, 1, width=6.0, height=3.8)
-    measures = {str(run.config["keep"]["monitor"]) for run in runs.values()}
+    """`search`: of a search for settings, the measure that chooses checkpoints while each member trains.
+
+    The legend is in the order of the last values, as the curves end beside it.
+    """
+    from matplotlib.ticker import StrMethodFormatter
+
+    figure, [[ax]] = new_figure(1, 1, width=8.0, height=3.8)
+    ends = []
     for i, (name, run) in enumerate(runs.items()):
         images, values = series(run.rows, str(run.config["keep"]["monitor"]))
         style = "-" if i < len(SERIES) else "--"
-        ax.plot(images[1:], values[1:], style, color=SERIES[i % len(SERIES)], linewidth=1.1, label=name)
-    ax.set_yscale("log")
+        (line,) = ax.plot(images[1:], values[1:], style, color=SERIES[i % len(SERIES)], linewidth=1.1, label=name)
+        ends.append((values[-1], line))
+    ax.set_yscale("log", subs=(2, 5))
+    ax.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    ax.yaxis.set_minor_formatter(StrMethodFormatter("{x:g}"))
+    ax.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     ax.set_xlabel("real images seen")
-    ax.set_ylabel(", ".join(sorted(measures)))
-    ax.legend(frameon=False, fontsize=7)
+    ax.set_ylabel(", ".join(sorted({str(run.config["keep"]["monitor"]) for run in runs.values()})))
+    handles = [line for _, line in sorted(ends, key=lambda end: end[0], reverse=True)]
+    figure.legend(handles=handles, loc="outside right upper", frameon=False, fontsize=8)
     yield "search", figure

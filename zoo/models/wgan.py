@@ -200,20 +200,23 @@ class WGAN(AdversarialModule):
 
     def generator_is_due(self) -> bool:
         """After as many critic updates as the warm start and `n_critic` ask for (line 2)."""
-        critic, generator = self.turns_from
-        before = self.critic_steps_before(generator - 1) if generator else 0
-        return self.discriminator_steps - critic >= self.critic_steps_before(self.generator_steps) - before
+        return self.discriminator_steps >= self.critic_steps_before(self.generator_steps)
 
     def report_due(self, losses: dict[str, Tensor]) -> bool:
         """At each generator update, as in the authors' script: their curve is of these, through a median filter."""
         return "loss_generator" in losses
 
     def critic_steps_before(self, g: int) -> int:
-        """Critic updates of a run of these settings before generator update number g (counted from 0).
+        """Critic updates of the whole run before generator update number g (counted from 0).
 
         A closed form of the two persistent counters, so that a resumed run needs no counter of its own.
         """
-        warm = min(g + 1, 25) + g // 500 if self.warm_start else 0  # blocks of 100 among blocks 0 .. g
+        critic, generator = self.turns_from
+        return critic + self.critic_steps_of(g) - self.critic_steps_of(generator - 1)
+
+    def critic_steps_of(self, g: int) -> int:
+        """As above, of a run that had these `n_critic` and `warm_start` from the beginning; 0 for g = -1."""
+        warm = min(g + 1, 25) + max(g, 0) // 500 if self.warm_start else 0  # blocks of 100 among blocks 0 .. g
         return self.n_critic * (g + 1 - warm) + 100 * warm
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
