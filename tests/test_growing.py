@@ -1,5 +1,6 @@
 """A module that follows a growth schedule, with players of a few parameters."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from torch.nn import functional as F
 from toys import Recorder, fit, same, state_of
 
 from zoo.data import ImageArray, ImageDataModule
+from zoo.errors import UnsupportedSettingError
 from zoo.experiments.pggan import of_pixels
 from zoo.experiments.suite import EXPERIMENTS, EvaluationSettings, Measurement
 from zoo.models import MODELS
@@ -244,6 +246,21 @@ def test_a_resumed_run_is_the_uninterrupted_run(tmp_path: Path, n_critic: int) -
         assert [images for images, _, _ in joined] == [images for images, _, _ in whole.seen], stop
         assert all(torch.equal(a[2], b[2]) for a, b in zip(joined, whole.seen, strict=True)), stop
         assert torch.equal(whole.sample(4, seed=1), second.sample(4, seed=1)), stop
+
+
+def test_phases_that_would_put_a_run_elsewhere_are_refused(tmp_path: Path) -> None:
+    """It went on at 16x16, whose layers had never been faded in, or back at 4x4."""
+    fit(Toy(), CounterCheckpoint(tmp_path), data=Data(), images=34)  # inside the first fade
+    for name, images in (("stabilise_images", 4), ("fade_images", 40)):
+        other = Toy(growth=dataclasses.replace(SMALL, **{name: images}))
+        with pytest.raises(
+            UnsupportedSettingError, match=r"34 images this run stands at 8x8 with alpha 0\.5, and with"
+        ):
+            fit(other, data=Data(), images=40, ckpt_path=tmp_path / "last.ckpt")
+    fit(Toy(), CounterCheckpoint(tmp_path / "grown"), data=Data(), images=110)
+    longer = Toy(growth=dataclasses.replace(SMALL, fade_images=10))  # where all has grown, phases change nothing
+    fit(longer, data=Data(), images=120, ckpt_path=tmp_path / "grown/last.ckpt")
+    assert longer.images_seen >= 120
 
 
 def test_looking_does_not_disturb(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -119,6 +120,26 @@ class GrowingModule(AdversarialModule):
         if self.growth.phase(self.images_seen) != phase:
             for optimizer in self.both_optimizers():
                 optimizer.optimizer.state.clear()
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        super().on_save_checkpoint(checkpoint)
+        stage = self.growth.at(self.images_seen)
+        checkpoint["zoo"]["stage"] = {"resolution": stage.resolution, "alpha": stage.alpha}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuses phases that would put a run that goes on elsewhere: layers would be in that were never faded in."""
+        super().on_load_checkpoint(checkpoint)
+        stood = checkpoint.get("zoo", {}).get("stage")
+        if stood is None or self._trainer is None or not self.trainer.training:
+            return
+        seen = int(checkpoint["state_dict"]["images_seen"])
+        now = self.growth.at(seen)
+        if (stood["resolution"], stood["alpha"]) != (now.resolution, now.alpha):
+            was, would = (f"{r}x{r} with alpha {a:.4g}" for r, a in (stood.values(), (now.resolution, now.alpha)))
+            raise UnsupportedSettingError(
+                f"after {seen:,} images this run stands at {was}, and with these phases it would at {would}: leave "
+                "start_resolution, stabilise_images and fade_images as they were, or begin anew"
+            )
 
     def before_update(self) -> None:
         for optimizer in self.both_optimizers():
