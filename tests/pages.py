@@ -96,3 +96,14 @@ def text_of(file: str) -> str:
 def record(name: str) -> Any:
     """A committed record, of a run or of a study."""
     return json.loads((ROOT / f"reproductions/records/{name}.json").read_text())
+
+
+def last_values(study: str, beginning: str) -> list[dict[str, float]]:
+    """What `test` found at the end of the members whose names begin so."""
+    members = [member for name, member in record(study)["records"].items() if name.startswith(beginning)]
+    tests = [[test["values"] for test in m["tests"] if test["checkpoint"] == "last.ckpt"] for m in members]
+    return [{name: value for values in of_last for name, value in values.items()} for of_last in tests]
+
+
+def between(values: list[float]) -> str:
+    return f"{min(values):.2f} to {max(values):.2f}"

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-from pages import ROOT, record, spans, tables, text_of
+from pages import ROOT, between, last_values, record, spans, tables, text_of
 
 from zoo.commands.targets import TARGETS
 from zoo.experiments.dcgan_features import CS
@@ -15,7 +15,6 @@ from zoo.experiments.infogan_codes import runs_needed
 from zoo.experiments.measures import MEASURES
 from zoo.metrics.parzen import VALIDATION_IMAGES
 from zoo.models import MODELS
-from zoo.models.wgan import WGAN
 from zoo.releases.find import SHIPPED, list_pretrained
 from zoo.training.scripts import script_of
 
@@ -24,17 +23,6 @@ def all_records() -> list[Any]:
     """Of runs, those of studies among them."""
     found = [json.loads(file.read_text()) for file in (ROOT / "reproductions/records").glob("*.json")]
     return [run for entry in found for run in entry.get("records", {"": entry}).values()]
-
-
-def last_values(study: str, beginning: str) -> list[dict[str, float]]:
-    """What `test` found at the end of the members whose names begin so."""
-    members = [member for name, member in record(study)["records"].items() if name.startswith(beginning)]
-    tests = [[test["values"] for test in m["tests"] if test["checkpoint"] == "last.ckpt"] for m in members]
-    return [{name: value for values in of_last for name, value in values.items()} for of_last in tests]
-
-
-def between(values: list[float]) -> str:
-    return f"{min(values):.2f} to {max(values):.2f}"
 
 
 def test_infogans_error_over_seeds_and_what_moves_it() -> None:
@@ -113,20 +101,6 @@ def test_what_ten_seeds_on_the_ring_say() -> None:
     assert f"$W_1$ to the data {lsgan})" in text
 
 
-def test_distances_of_the_toy_scripts_points() -> None:
-    text, found = text_of("docs/wgan_gp.md"), record("wgan_gp-study-toys")["findings"]
-    first, second, third = (
-        f"{found[f'wasserstein_exact of data, {name}']:.3f} +/- {found[f'wasserstein_exact of data, {name}_std']:.3f}"
-        for name in ("8gaussians", "25gaussians", "swissroll")
-    )
-    assert f"as far apart, {first}, {second} and {third} (twenty pairs of each)" in text
-    a, b, c = (last_values("wgan_gp-study-toys", name)[0] for name in ("8gaussians", "25gaussians", "swissroll"))
-    shares = f"{100 * a['share_high_quality']:.1f} % (8 Gaussians) and {100 * b['share_high_quality']:.1f} % (25)"
-    assert shares in text
-    distances = [f"{values['wasserstein_exact']:.3f}" for values in (a, b, c)]
-    assert f"test points is {distances[0]}, {distances[1]} and {distances[2]} (swiss roll)" in text
-
-
 def test_how_much_of_their_recipes_stylegans_runs_are() -> None:
     recipes, text = script_of("stylegan").recipes, text_of("README.md")
     digits, *colour = (
@@ -172,28 +146,6 @@ def test_settings_of_stylegans_tables_in_small() -> None:
     assert f"half-life of {int(options['model.ema_half_life']):,} images" in said
     assert "--model.batch_sizes={4: 8}" in study.options
     assert "batches of 8" in said
-
-
-def test_what_wgans_search_on_digits_says() -> None:
-    page = text_of("docs/wgan.md")
-    values = [f"{last['fd_lenet']:.4g}" for last in last_values("wgan-study-mnist_search", "")]
-    told = "{} with the paper's rate, {} with four times and {} with ten times as much, {} with three times the bound"
-    more = "ten times the rate gives {}, with `n_critic` 2 {}, and with `n_critic` 1 {}"
-    bound = "three times the paper's gives {}, ten times {}, its curve still falling"
-    rest = "four times its rate gives {0} and a critic of twice the width {3}, so neither is in the way; Adam with "
-    assert told.format(*values[:4]) in page
-    assert more.format(*values[4:7]) in page
-    assert bound.format(*values[8:10]) in page
-    assert rest.format(*values[7:]) + f"$\\beta_1$ 0.5 gives {values[11]}." in page
-    assert {run["images_seen"] for run in record("wgan-study-mnist_search")["records"].values()} == {300_032}
-
-
-def test_what_wgans_warm_start_takes_of_the_digits() -> None:
-    config = script_of("wgan").recipes["digits"].config
-    updates = config["images"] // config["data"]["init_args"]["batch_size"]
-    warm = WGAN(resolution=16, width_G=2, width_D=2).critic_steps_before(24)
-    said = text_of("reproductions/wgan.py")
-    assert f"it would take {warm:,} of its {round(updates, -2):,} critic updates" in said
 
 
 @pytest.mark.parametrize("page", ["docs/gan.md", "docs/cgan.md"])
@@ -352,49 +304,3 @@ def test_what_fine_tuning_to_nines_takes() -> None:
     assert f"({shares[1]} with D's first block frozen, {shares[2]} with two)" in text
     tuned, scratch = (last_values("dcgan-study-finetune", arm)[0]["fd_lenet"] for arm in ("finetuned", "scratch"))
     assert f"at a `fd_lenet` of {tuned:.1f} against {scratch:.1f}" in text
-
-
-def test_what_the_random_architectures_score() -> None:
-    text = text_of("docs/wgan_gp.md")
-    gan, penalty = (
-        [values["is_lenet"] for values in last_values("wgan_gp-study-architectures", f"{method}-")]
-        for method in ("gan", "wgan-gp")
-    )
-    pairs = list(zip(gan, penalty, strict=True))
-    higher, passing = sum(b > a for a, b in pairs), sum(b > 2 for b in penalty)
-    both = sum(min(pair) > 2 for pair in pairs)
-    assert f"{higher} of {len(pairs)} score higher; {passing} pass a score of 2, of which {both} also do" in text
-    (alone,) = (number for number, (a, b) in enumerate(pairs) if a > 2 >= b)
-    assert f"one architecture ({alone}) passes with the GAN alone" in text
-    low = [score for score in gan if score < 1.2]
-    assert len(low) == 13
-    assert "Thirteen GANs ended at a score of 1.0 to 1.2" in text
-    counts = (sum(b > 4 >= a for a, b in pairs), sum(a > 4 >= b for a, b in pairs), sum(min(p) > 4 for p in pairs))
-    assert f"here {counts[0]}, {counts[1]}, {counts[2]} and {len(pairs) - sum(counts)}." in text
-
-
-def test_gradients_and_distances_of_wgan_gps_points() -> None:
-    text = text_of("docs/wgan_gp.md")
-    toys = [last_values("wgan_gp-study-toys", name)[0] for name in ("8gaussians", "25gaussians", "swissroll")]
-    norms = ", ".join(f"{values['critic_gradient_norm']:.2f}" for values in toys[:2])
-    assert f"have the norms {norms} and {toys[2]['critic_gradient_norm']:.2f}, where" in text
-    surfaces = [values["critic_gradient_norm"] for values in last_values("wgan_gp-study-surfaces", "penalty-")]
-    (mnist,) = (test for test in record("wgan_gp-mnist-seed0")["tests"] if test["checkpoint"] == "last.ckpt")
-    assert (
-        f"{min(surfaces):.1f} to {max(surfaces):.1f} were measured here, and "
-        f"{mnist['values']['critic_gradient_norm']:.2f} on MNIST"
-    ) in text
-    steep, penalty, still = (
-        last_values("wgan_gp-study-gradients", name)[0]["wasserstein_exact"]
-        for name in ("clip-0.1", "penalty", "clip-0.01")
-    )
-    assert f"($W_1$ {steep:.2f} at $c = 0.1$)" in text
-    assert (
-        f"With the penalty they are not near yet ({penalty:.1f}); with the smaller $c$ G never moved ({still:.1f},"
-        in text
-    )
-
-
-def test_how_wgans_estimate_ranks_its_checkpoints() -> None:
-    (values,) = last_values("wgan-study-mnist", "wgan")
-    assert f"[Spearman {values['wasserstein_spearman_fd_lenet2k']:.4f}]" in text_of("README.md")
