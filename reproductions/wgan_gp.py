@@ -45,6 +45,10 @@ Reported and reached (written by `python -m zoo results --write`)
     deep_clip_0.1        wasserstein_exact                       0.2334                         0.2334             2,560,000    0     66115e2           4c22c1e04625
     deep_clip_0.01       wasserstein_exact                       2.244                          2.244              2,560,000    0     a436474           4c22c1e04625
     deep_clip_0.001      wasserstein_exact                       2.244                          2.244              2,560,000    0     a436474           4c22c1e04625
+    mnist_1000           fd_lenet                                82.77                          82.77              500,000      0     2f5d17a           62109f12256a
+    mnist_1000           is_lenet                                6.302                          6.302              500,000      0     2f5d17a           62109f12256a
+    mnist_1000_clip      fd_lenet                                146.1                          146.1              500,000      0     2f5d17a           e58b6b3a8233
+    mnist_1000_clip      is_lenet                                5.078                          5.078              500,000      0     2f5d17a           e58b6b3a8233
     toy_8gaussians       wasserstein_exact                       0.1296                         0.1296             128,000,000  0     63641d3           10ad889fc37f
     toy_8gaussians       share_modes_covered                     1                              1                  128,000,000  0     63641d3           10ad889fc37f
     toy_8gaussians       share_high_quality                      0.925                          0.925              128,000,000  0     63641d3           10ad889fc37f

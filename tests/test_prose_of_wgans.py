@@ -20,6 +20,20 @@ def test_distances_of_the_toy_scripts_points() -> None:
     assert f"test points is {distances[0]}, {distances[1]} and {distances[2]} (swiss roll)" in text
 
 
+def test_how_far_the_critics_of_figure_5b_overfit() -> None:
+    text, gaps = text_of("docs/wgan_gp.md"), ("critic_gap_train", "critic_gap_validation")
+    (penalty,), (clipping,) = (last_values("wgan_gp-study-overfitting", name) for name in ("penalty", "clipping"))
+    train, held_out = (f"{penalty[gap]:.2f}" for gap in gaps)
+    assert f"from samples by {train} and 1,000 held-out ones by {held_out}" in text
+    assert f"part late and little ({clipping[gaps[0]]:.3f} and {clipping[gaps[1]]:.3f})" in text
+    runs = record("wgan_gp-study-overfitting")["records"]
+    assert {(run["images_seen"], run["generator_steps"]) for run in runs.values()} == {(500_000, 2_000)}
+    ends = {name: run["measures"]["fd_lenet2k"]["last"] for name, run in runs.items()}
+    assert f"{ends['penalty']['value']:.0f} at the end). With clipping" in text
+    assert f"G behind ({ends['clipping']['value']:.0f} at the end)" in text
+    assert script_of("wgan_gp").recipes["mnist_1000"].config["images"] == 10 * 500_000
+
+
 def test_what_wgans_search_on_digits_says() -> None:
     page = text_of("docs/wgan.md")
     values = [f"{last['fd_lenet']:.4g}" for last in last_values("wgan-study-mnist_search", "")]

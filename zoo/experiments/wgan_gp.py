@@ -240,6 +240,8 @@ def overfitting_figures(runs: Mapping[str, FinishedRun]) -> Drawings:
 
 def gaps(runs: Mapping[str, FinishedRun]) -> "Figure":
     """E D(x) - E D(G(z)) on the images that are trained on and on others, over images seen."""
+    from matplotlib.ticker import StrMethodFormatter
+
     figure, axes = new_figure(1, len(runs), width=4.2 * len(runs), height=3.0)
     for (label, run), ax in zip(runs.items(), axes[0], strict=True):
         for name, text, colour in (("train", "training", SERIES[0]), ("validation", "validation", SERIES[1])):
@@ -248,8 +250,9 @@ def gaps(runs: Mapping[str, FinishedRun]) -> "Figure":
         ax.axhline(0, color=GREY, linewidth=0.6)
         ax.set_title(label, fontsize=9)
         ax.set_xlabel("real images seen")
+        ax.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
         ax.legend(frameon=False, fontsize=8)
-    axes[0][0].set_ylabel("critic: mean on digits - mean on samples")
+    axes[0][0].set_ylabel("critic's mean on digits\n- its mean on samples")
     return figure
 
 
