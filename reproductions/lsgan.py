@@ -6,19 +6,19 @@
 
 Reported and reached (written by `python -m zoo results --write`)
     Without a reported figure
-    recipe    measure              best                        last               images      seed  commit                              protocol
-    celeba    fd_efficientnet10k   180.3 at 500,032            204                556,800     0     7132784                             c2fd6c961221
-    celeba    is_efficientnet10k   2.98 +/- 0.12 at 500,032    2.846 +/- 0.11     556,800     0     7132784                             c2fd6c961221
-    cifar10   fd_efficientnet10k   262.8 at 714,304            262.8              714,304     0     7132784                             59fbc136ddb6
-    cifar10   is_efficientnet10k   17.94 +/- 0.36 at 714,304   17.94 +/- 0.36     714,304     0     7132784                             59fbc136ddb6
-    mnist     fd_lenet             12.4 at 650,048             12.4               650,048     0     e2b4ce2                             fe804a5c1abd
-    mnist     is_lenet             8.065 +/- 0.071 at 650,048  8.065 +/- 0.071    650,048     0     e2b4ce2                             fe804a5c1abd
-    ring      share_modes_covered  0.9 +/- 0.11                0.9 +/- 0.11       17,920,000  0-9   2f7ea92, 66115e2, 7967e44, aca12b9  acedd2606d9c
-    ring      share_high_quality   0.05566 +/- 0.064           0.05566 +/- 0.064  17,920,000  0-9   2f7ea92, 66115e2, 7967e44, aca12b9  acedd2606d9c
-    ring      wasserstein_exact    0.2203 +/- 0.037            0.2203 +/- 0.037   17,920,000  0-9   2f7ea92, 66115e2, 7967e44, aca12b9  acedd2606d9c
-    ring_gan  share_modes_covered  0.7875 +/- 0.35             0.7875 +/- 0.35    17,920,000  0-9   66115e2                             acedd2606d9c
-    ring_gan  share_high_quality   0.2259 +/- 0.21             0.2259 +/- 0.21    17,920,000  0-9   66115e2                             acedd2606d9c
-    ring_gan  wasserstein_exact    0.256 +/- 0.26              0.256 +/- 0.26     17,920,000  0-9   66115e2                             acedd2606d9c
+    recipe    measure              best                         last               images      seed  commit                              protocol
+    celeba    fd_efficientnet10k   180.3 at 500,032             204                556,800     0     7132784                             c2fd6c961221
+    celeba    is_efficientnet10k   2.98 +/- 0.12 at 500,032     2.846 +/- 0.11     556,800     0     7132784                             c2fd6c961221
+    cifar10   fd_efficientnet10k   262.8 at 714,304             262.8              714,304     0     7132784                             59fbc136ddb6
+    cifar10   is_efficientnet10k   17.94 +/- 0.36 at 714,304    17.94 +/- 0.36     714,304     0     7132784                             59fbc136ddb6
+    mnist     fd_lenet             6.701 at 1,200,000           7.025              1,300,032   0     2f5d17a                             fe804a5c1abd
+    mnist     is_lenet             8.538 +/- 0.06 at 1,200,000  8.483 +/- 0.084    1,300,032   0     2f5d17a                             fe804a5c1abd
+    ring      share_modes_covered  0.9 +/- 0.11                 0.9 +/- 0.11       17,920,000  0-9   2f7ea92, 66115e2, 7967e44, aca12b9  acedd2606d9c
+    ring      share_high_quality   0.05566 +/- 0.064            0.05566 +/- 0.064  17,920,000  0-9   2f7ea92, 66115e2, 7967e44, aca12b9  acedd2606d9c
+    ring      wasserstein_exact    0.2203 +/- 0.037             0.2203 +/- 0.037   17,920,000  0-9   2f7ea92, 66115e2, 7967e44, aca12b9  acedd2606d9c
+    ring_gan  share_modes_covered  0.7875 +/- 0.35              0.7875 +/- 0.35    17,920,000  0-9   66115e2                             acedd2606d9c
+    ring_gan  share_high_quality   0.2259 +/- 0.21              0.2259 +/- 0.21    17,920,000  0-9   66115e2                             acedd2606d9c
+    ring_gan  wasserstein_exact    0.256 +/- 0.26               0.256 +/- 0.26     17,920,000  0-9   66115e2                             acedd2606d9c
 End of the table
 
 The paper reports pictures, no FID or IS: on a ring of Gaussians LSGAN covers the ring while the regular GAN collapses

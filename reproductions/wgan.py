@@ -7,79 +7,13 @@
 
 Reported and reached (written by `python -m zoo results --write`)
     Without a reported figure
-    recipe                                     measure                          best                          last            images     seed  commit   protocol
-    celeba                                     fd_efficientnet10k               137.1 at 2,400,000            142             2,581,504  0     7132784  c2fd6c961221
-    celeba                                     is_efficientnet10k               2.459 +/- 0.077 at 2,400,000  2.435 +/- 0.06  2,581,504  0     7132784  c2fd6c961221
-    cifar10                                    fd_efficientnet10k               385.5 at 1,250,016            393.5           1,661,280  0     9c46ee1  38c8a1479903
-    cifar10                                    is_efficientnet10k               8.272 +/- 0.24 at 1,250,016   7.75 +/- 0.21   1,661,280  0     9c46ee1  38c8a1479903
-    mnist, WGAN                                fd_lenet                         56.44                         56.44           3,000,000  0     30f9b0a  fe804a5c1abd
-    mnist, WGAN                                is_lenet                         6.976                         6.976           3,000,000  0     30f9b0a  fe804a5c1abd
-    mnist, WGAN                                kd_lenet                         5.164                         5.164           3,000,000  0     30f9b0a  fe804a5c1abd
-    mnist, WGAN                                wasserstein_estimate             0.03247                       0.03247         3,000,000  0     30f9b0a  d26c38898979
-    mnist, WGAN                                wasserstein_spearman_fd_lenet2k  0.9999                        0.9999          3,000,000  0     30f9b0a  d26c38898979
-    mnist, DCGAN                               fd_lenet                         20.19                         19.14           650,112    0     30f9b0a  fe804a5c1abd
-    mnist, DCGAN                               is_lenet                         7.815                         7.929           650,112    0     30f9b0a  fe804a5c1abd
-    mnist, DCGAN                               kd_lenet                         2.205                         1.921           650,112    0     30f9b0a  fe804a5c1abd
-    mnist, lr_5e-5                             fd_lenet                         411.1                         411.1           300,032    0     dcac426  fe804a5c1abd
-    mnist, lr_5e-5                             is_lenet                         2.248                         2.248           300,032    0     dcac426  fe804a5c1abd
-    mnist, lr_5e-5                             kd_lenet                         19.87                         19.87           300,032    0     dcac426  fe804a5c1abd
-    mnist, lr_5e-5                             wasserstein_estimate             0.2656                        0.2656          300,032    0     dcac426  61c9167cc952
-    mnist, lr_5e-5                             wasserstein_spearman_fd_lenet2k  0.9429                        0.9429          300,032    0     dcac426  61c9167cc952
-    mnist, lr_2e-4                             fd_lenet                         157                           157             300,032    0     dcac426  fe804a5c1abd
-    mnist, lr_2e-4                             is_lenet                         4.846                         4.846           300,032    0     dcac426  fe804a5c1abd
-    mnist, lr_2e-4                             kd_lenet                         11.48                         11.48           300,032    0     dcac426  fe804a5c1abd
-    mnist, lr_2e-4                             wasserstein_estimate             0.07666                       0.07666         300,032    0     dcac426  61c9167cc952
-    mnist, lr_2e-4                             wasserstein_spearman_fd_lenet2k  1                             1               300,032    0     dcac426  61c9167cc952
-    mnist, lr_5e-4                             fd_lenet                         128.9                         128.9           300,032    0     dcac426  fe804a5c1abd
-    mnist, lr_5e-4                             is_lenet                         5.285                         5.285           300,032    0     dcac426  fe804a5c1abd
-    mnist, lr_5e-4                             kd_lenet                         10.3                          10.3            300,032    0     dcac426  fe804a5c1abd
-    mnist, lr_5e-4                             wasserstein_estimate             0.05103                       0.05103         300,032    0     dcac426  61c9167cc952
-    mnist, lr_5e-4                             wasserstein_spearman_fd_lenet2k  0.9429                        0.9429          300,032    0     dcac426  61c9167cc952
-    mnist, lr_5e-4-clip_0.03                   fd_lenet                         127.3                         127.3           300,032    0     dcac426  fe804a5c1abd
-    mnist, lr_5e-4-clip_0.03                   is_lenet                         5.514                         5.514           300,032    0     dcac426  fe804a5c1abd
-    mnist, lr_5e-4-clip_0.03                   kd_lenet                         9.478                         9.478           300,032    0     dcac426  fe804a5c1abd
-    mnist, lr_5e-4-clip_0.03                   wasserstein_estimate             1.391                         1.391           300,032    0     dcac426  61c9167cc952
-    mnist, lr_5e-4-clip_0.03                   wasserstein_spearman_fd_lenet2k  1                             1               300,032    0     dcac426  61c9167cc952
-    mnist, lr_5e-4-cold                        fd_lenet                         73.95                         73.95           300,032    0     dcac426  fe804a5c1abd
-    mnist, lr_5e-4-cold                        is_lenet                         6.548                         6.548           300,032    0     dcac426  fe804a5c1abd
-    mnist, lr_5e-4-cold                        kd_lenet                         6.75                          6.75            300,032    0     dcac426  fe804a5c1abd
-    mnist, lr_5e-4-cold                        wasserstein_estimate             0.03223                       0.03223         300,032    0     dcac426  8ac7e7e8698c
-    mnist, lr_5e-4-cold                        wasserstein_spearman_fd_lenet2k  1                             1               300,032    0     dcac426  8ac7e7e8698c
-    mnist, lr_5e-4-cold-n_critic_2             fd_lenet                         52.6                          52.6            300,032    0     dcac426  fe804a5c1abd
-    mnist, lr_5e-4-cold-n_critic_2             is_lenet                         6.846                         6.846           300,032    0     dcac426  fe804a5c1abd
-    mnist, lr_5e-4-cold-n_critic_2             kd_lenet                         5.044                         5.044           300,032    0     dcac426  fe804a5c1abd
-    mnist, lr_5e-4-cold-n_critic_2             wasserstein_estimate             0.005096                      0.005096        300,032    0     dcac426  02336220d8ad
-    mnist, lr_5e-4-cold-n_critic_2             wasserstein_spearman_fd_lenet2k  1                             1               300,032    0     dcac426  02336220d8ad
-    mnist, lr_5e-4-cold-n_critic_1             fd_lenet                         41.23                         42.87           300,032    0     dcac426  fe804a5c1abd
-    mnist, lr_5e-4-cold-n_critic_1             is_lenet                         7.134                         7.067           300,032    0     dcac426  fe804a5c1abd
-    mnist, lr_5e-4-cold-n_critic_1             kd_lenet                         4.452                         4.4             300,032    0     dcac426  fe804a5c1abd
-    mnist, lr_5e-4-cold-n_critic_1             wasserstein_estimate             -8.583e-06                    -8.583e-06      300,032    0     dcac426  abdd8985d5fe
-    mnist, lr_5e-4-cold-n_critic_1             wasserstein_spearman_fd_lenet2k  0.8857                        0.8857          300,032    0     dcac426  abdd8985d5fe
-    mnist, lr_2e-4-cold-n_critic_1             fd_lenet                         41.66                         41.66           300,032    0     173a7ac  fe804a5c1abd
-    mnist, lr_2e-4-cold-n_critic_1             is_lenet                         7.261                         7.261           300,032    0     173a7ac  fe804a5c1abd
-    mnist, lr_2e-4-cold-n_critic_1             kd_lenet                         3.832                         3.832           300,032    0     173a7ac  fe804a5c1abd
-    mnist, lr_2e-4-cold-n_critic_1             wasserstein_estimate             0.0065                        0.0065          300,032    0     173a7ac  abdd8985d5fe
-    mnist, lr_2e-4-cold-n_critic_1             wasserstein_spearman_fd_lenet2k  1                             1               300,032    0     173a7ac  abdd8985d5fe
-    mnist, lr_5e-4-cold-n_critic_1-clip_0.03   fd_lenet                         29.78                         29.78           300,032    0     173a7ac  fe804a5c1abd
-    mnist, lr_5e-4-cold-n_critic_1-clip_0.03   is_lenet                         7.6                           7.6             300,032    0     173a7ac  fe804a5c1abd
-    mnist, lr_5e-4-cold-n_critic_1-clip_0.03   kd_lenet                         3.194                         3.194           300,032    0     173a7ac  fe804a5c1abd
-    mnist, lr_5e-4-cold-n_critic_1-clip_0.03   wasserstein_estimate             0.1875                        0.1875          300,032    0     173a7ac  abdd8985d5fe
-    mnist, lr_5e-4-cold-n_critic_1-clip_0.03   wasserstein_spearman_fd_lenet2k  0.9856                        0.9856          300,032    0     173a7ac  abdd8985d5fe
-    mnist, lr_5e-4-cold-n_critic_1-clip_0.1    fd_lenet                         34.05                         34.05           300,032    0     cf2e32b  fe804a5c1abd
-    mnist, lr_5e-4-cold-n_critic_1-clip_0.1    is_lenet                         7.448                         7.448           300,032    0     cf2e32b  fe804a5c1abd
-    mnist, lr_5e-4-cold-n_critic_1-clip_0.1    kd_lenet                         3.086                         3.086           300,032    0     cf2e32b  fe804a5c1abd
-    mnist, lr_5e-4-cold-n_critic_1-clip_0.1    wasserstein_estimate             5.375                         5.375           300,032    0     cf2e32b  abdd8985d5fe
-    mnist, lr_5e-4-cold-n_critic_1-clip_0.1    wasserstein_spearman_fd_lenet2k  0.3714                        0.3714          300,032    0     cf2e32b  abdd8985d5fe
-    mnist, lr_5e-4-cold-n_critic_1-width_D_64  fd_lenet                         41.26                         41.26           300,032    0     173a7ac  fe804a5c1abd
-    mnist, lr_5e-4-cold-n_critic_1-width_D_64  is_lenet                         7.028                         7.028           300,032    0     173a7ac  fe804a5c1abd
-    mnist, lr_5e-4-cold-n_critic_1-width_D_64  kd_lenet                         4.323                         4.323           300,032    0     173a7ac  fe804a5c1abd
-    mnist, lr_5e-4-cold-n_critic_1-width_D_64  wasserstein_estimate             0.0001831                     0.0001831       300,032    0     173a7ac  abdd8985d5fe
-    mnist, lr_5e-4-cold-n_critic_1-width_D_64  wasserstein_spearman_fd_lenet2k  0.8857                        0.8857          300,032    0     173a7ac  abdd8985d5fe
-    mnist, lr_5e-4-cold-n_critic_1-adam        fd_lenet                         106.8                         106.8           300,032    0     173a7ac  fe804a5c1abd
-    mnist, lr_5e-4-cold-n_critic_1-adam        is_lenet                         5.696                         5.696           300,032    0     173a7ac  fe804a5c1abd
-    mnist, lr_5e-4-cold-n_critic_1-adam        kd_lenet                         9.168                         9.168           300,032    0     173a7ac  fe804a5c1abd
-    mnist, lr_5e-4-cold-n_critic_1-adam        wasserstein_estimate             0.001808                      0.001808        300,032    0     173a7ac  abdd8985d5fe
-    mnist, lr_5e-4-cold-n_critic_1-adam        wasserstein_spearman_fd_lenet2k  0.7714                        0.7714          300,032    0     173a7ac  abdd8985d5fe
+    recipe   measure             best                          last             images     seed  commit   protocol
+    celeba   fd_efficientnet10k  137.1 at 2,400,000            142              2,581,504  0     7132784  c2fd6c961221
+    celeba   is_efficientnet10k  2.459 +/- 0.077 at 2,400,000  2.435 +/- 0.06   2,581,504  0     7132784  c2fd6c961221
+    cifar10  fd_efficientnet10k  385.5 at 1,250,016            393.5            1,661,280  0     9c46ee1  38c8a1479903
+    cifar10  is_efficientnet10k  8.272 +/- 0.24 at 1,250,016   7.75 +/- 0.21    1,661,280  0     9c46ee1  38c8a1479903
+    mnist    fd_lenet            19.79 at 1,500,032            19.79            1,500,032  0     c1281a0  fe804a5c1abd
+    mnist    is_lenet            7.876 +/- 0.071 at 1,500,032  7.876 +/- 0.071  1,500,032  0     c1281a0  fe804a5c1abd
 End of the table
 
 The paper reports no FID, IS or likelihood. Its claims are a curve and pictures: the critic's estimate of the distance

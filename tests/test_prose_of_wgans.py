@@ -48,6 +48,17 @@ def test_what_wgans_search_on_digits_says() -> None:
     assert {run["images_seen"] for run in record("wgan-study-mnist_search")["records"].values()} == {300_032}
 
 
+def test_how_near_wgans_release_is_and_with_what() -> None:
+    release, (paper,) = record("wgan-mnist-seed0"), last_values("wgan-study-mnist", "wgan")
+    (own,) = {test["values"]["fd_lenet"] for test in release["tests"]}
+    assert f"`fd_lenet` of {own:.4g}, where the paper's constants gave {paper['fd_lenet']:.4g} after" in text_of(
+        "docs/wgan.md"
+    )
+    assert release["images_seen"] // 1000 == 1_500
+    set_by = {"n_critic": "1", "warm_start": "false", "clip": "0.03", "lr": "0.0002"}
+    assert set_by.items() <= {name.rpartition(".")[2]: value for name, value in release["overrides"].items()}.items()
+
+
 def test_what_wgans_warm_start_takes_of_the_digits() -> None:
     config = script_of("wgan").recipes["digits"].config
     updates = config["images"] // config["data"]["init_args"]["batch_size"]
