@@ -232,7 +232,7 @@ class WGAN(AdversarialModule):
         super().on_load_checkpoint(checkpoint)
         before, weights = checkpoint.get("hyper_parameters") or {}, checkpoint["state_dict"]
         self.turns_from = tuple(checkpoint.get("zoo", {}).get("turns_from", (0, 0)))
-        if any(name in before and before[name] != self.hparams[name] for name in ("n_critic", "warm_start")):
+        if any(name in before and before[name] != getattr(self, name) for name in ("n_critic", "warm_start")):
             self.turns_from = int(weights["discriminator_steps"]), int(weights["generator_steps"])
 
     @torch.no_grad()
