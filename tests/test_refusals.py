@@ -90,6 +90,18 @@ def test_no_optimizer_option_is_offered(capsys: pytest.CaptureFixture[str]) -> N
         (["--trainer.callbacks+=no.Such"], "there is no module no ("),
         (["--trainer.logger=lightning.pytorch.callbacks.Timer"], "lightning.pytorch.callbacks.Timer is no Logger"),
         (
+            ["--trainer.callbacks=ThroughputMonitor"],
+            "--trainer.callbacks lightning.pytorch.callbacks.ThroughputMonitor needs --trainer.callbacks.batch_size_fn",
+        ),
+        (
+            ["--trainer.callbacks=[ThroughputMonitor]"],
+            "--trainer.callbacks lightning.pytorch.callbacks.ThroughputMonitor needs --trainer.callbacks.batch_size_fn",
+        ),
+        (
+            ["--trainer.callbacks=LearningRateMonitor", "--trainer.callbacks.logging_interval=7"],
+            "--trainer.callbacks.logging_interval must be one of 'step', 'epoch', not '7'",
+        ),
+        (
             ["--data.class_path=zoo.data.Nope"],
             "--data takes a class by its import path, package.module.Class: zoo.data",
         ),
@@ -112,6 +124,40 @@ def test_a_default_that_the_parser_cannot_write_is_named(capsys: pytest.CaptureF
     assert "lightning.pytorch.callbacks.Timer: its interval, by default <Interval.step: 'step'>, has to be" in text
     assert "as in --trainer.callbacks.interval=step" in text
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("form", ["--trainer.callbacks={}", "--trainer.callbacks=[{}]", "--trainer.callbacks+={}"])
+@pytest.mark.parametrize("name", ["EarlyStopping", "LearningRateFinder", "RichProgressBar", "SpikeDetection"])
+def test_a_callback_without_its_effect_is_refused_whatever_it_lacks(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, form: str, name: str
+) -> None:
+    """An EarlyStopping without its monitor was told to be a list, a SpikeDetection ended in a KeyError."""
+    run = ["--run_dir", str(tmp_path / "run")]
+    text = refused(capsys, "gan", "fit", "--recipe", "digits", *run, form.format(name))
+    assert f"--trainer.callbacks {name} cannot be: " in text
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.skipif(find_spec("mlflow") is not None, reason="mlflow is installed")
+def test_a_logger_whose_package_is_missing_says_so(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """The line ended at its colon, before the reason."""
+    run = ["--run_dir", str(tmp_path / "run")]
+    text = refused(capsys, "gan", "fit", "--recipe", "digits", *run, "--trainer.logger=MLFlowLogger")
+    assert "lightning.pytorch.loggers.MLFlowLogger: Requirement 'mlflow" in text
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.skipif(find_spec("wandb") is None, reason="wandb is not installed")
+def test_a_wandb_logger_without_a_key_is_one_line(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    monkeypatch.delenv("WANDB_MODE", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))  # no netrc
+    run = ["--run_dir", str(tmp_path / "run"), "--images", "64", "--evaluation.every", "null", "--keep.monitor", "null"]
+    text = refused(capsys, "gan", "fit", "--recipe", "digits", *run, "--trainer.logger=WandbLogger")
+    assert "--trainer.logger: " in text
+    assert "--wandb PROJECT is offline without a key" in text
 
 
 def test_what_describes_chooses_no_checkpoint(capsys: pytest.CaptureFixture[str]) -> None:

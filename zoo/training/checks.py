@@ -18,12 +18,11 @@ from zoo.models.base.ranges import wrong_setting
 from zoo.nn.augment import parse_policy
 from zoo.training.idle import refuse_idle
 from zoo.training.plan import Plan
+from zoo.training.refusals import reason
 from zoo.training.settings import refuse_counts_below_one
 from zoo.training.trainer import refuse_unusable_options
 
 SEEDS = 2**32  # NumPy's
-#: How the parser's own lines begin, about what a value is not: of a list, say, that it is no single logger.
-OF_THE_PARSER = ("Expected a ", "Does not validate ", "Not a valid subclass of ", "a class path ", "a dict ")
 #: Options that name something: an empty text (of a shell variable that is not set) is no name.
 NAMES = ("data_dir", "wandb", "keep.monitor", "init_from", "augment", "recipe", "evaluation.batchnorm")
 
@@ -140,14 +139,7 @@ def in_its_own_words() -> Iterator[None]:
             link = link.__cause__ or link.__context__
         if link is not None:
             raise link from error
-        if unwritable := re.search(r"class_path='([\w.]+)'.*?(\w+)=(<\w+\.\w+: (\S+)>)", str(error)):
-            kind, name, value, text = unwritable.groups()  # as the parser fails on by itself
-            raise UsageError(
-                f"{kind}: its {name}, by default {value}, has to be given as text, as in "
-                f"--trainer.callbacks.{name}={text.strip(chr(39))}"
-            ) from error
-        said = re.findall(rf"^ *- (?!{'|'.join(OF_THE_PARSER)})(.+)", str(error), re.MULTILINE)
-        raise UsageError(said[0] if said else " ".join(str(error).split())) from error
+        raise UsageError(reason(str(error)) or " ".join(str(error).split())) from error
 
 
 def refuse_monitor(name: str | None) -> None:

@@ -54,6 +54,11 @@ def train(
         if error.data == ImageFolder.name:
             raise
         raise DataError(f"{error}\n`--recipe digits` needs no files.") from error
+    except Exception as error:
+        if not type(error).__module__.startswith("wandb."):
+            raise
+        said = " ".join(str(error).split())
+        raise UsageError(f"--trainer.logger: {said} (--wandb PROJECT is offline without a key)") from error
     finally:
         plan.lock.free()
 

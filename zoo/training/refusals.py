@@ -6,6 +6,8 @@ import pydoc
 import re
 from collections.abc import Iterable, Sequence
 
+from zoo.training.trainer import refuse_callback
+
 #: How the parser writes a type, and how the message does.
 KINDS = {
     "int": "a whole number",
@@ -14,6 +16,8 @@ KINDS = {
     "str": "text",
     "list": "a list as in '[a,b]'",
 }
+#: How the parser's own lines begin.
+OF_THE_PARSER = ("Expected a ", "Does not validate ", "Not a valid subclass of ", "a class path ", "a dict ")
 
 
 def refusal(message: str, *, options: Iterable[str], data_sets: Sequence[str]) -> str:
@@ -23,6 +27,9 @@ def refusal(message: str, *, options: Iterable[str], data_sets: Sequence[str]) -
         message: of `argparse.ArgumentError`, as jsonargparse words it.
         options: all that the subcommand has, with their dashes.
         data_sets: names that --data takes.
+
+    Raises:
+        UsageError: a callback that can never have its effect, whatever it lacks beside.
     """
     if unknown := re.search(r"^unrecognized arguments: (\S+)", message):
         name = unknown[1].split("=")[0]
@@ -34,12 +41,16 @@ def refusal(message: str, *, options: Iterable[str], data_sets: Sequence[str]) -
     if stray := re.search(r"^(?:Subcommand|Parser) .*does not accept option '([^']+)'", message):
         return f"unknown option --{stray[1]}{nearest('--' + stray[1], options)}"
     keys = re.findall(r'Parser key "([^"]+)"', message)
-    option = "--" + ".".join(keys)
+    option = "--" + ".".join(dict.fromkeys(keys))  # of one value or of several: the parser tries both
     if stray := re.search(r"given class_path '([^']+)':\s*Option '([^']+)' is not accepted", message):
         classes = inspect.getmro(pydoc.locate(stray[1]))  # type: ignore[arg-type]
         own = [known for kind in classes if "__init__" in vars(kind) for known in inspect.signature(kind).parameters]
         name = f"{option}.{stray[2]}"
         return f"unknown option {name} of {stray[1]}{nearest(name, [f'{option}.{known}' for known in own])}"
+    if lacking := re.search(r"given class_path '([^']+)':\s*the following arguments are required: (.+)", message):
+        kind, names = lacking[1], lacking[2].split(", ")
+        refuse_callback({"class_path": kind})
+        return f"{option} {kind} needs {' and '.join(f'{option}.{name}' for name in names)}"
     given = next((value for value in values(message) if not value.startswith("NestedArg")), None)
     if keys == ["data"] and given is not None:
         return f"unknown data set {given!r} in --data: there are {', '.join(data_sets)}"
@@ -50,6 +61,24 @@ def refusal(message: str, *, options: Iterable[str], data_sets: Sequence[str]) -
         return " ".join(message.split())
     none = " (nothing is written null)" if given.lower() == "none" and "NoneType" in message else ""
     return f"{option} must be {' or '.join(kinds)}, not {given!r}{none}"
+
+
+def reason(message: str) -> str:
+    """What kept the parser from making an object, in one line; "" where its message says nothing of one.
+
+    Its own lines, about what a value is not (of a list, say, that it is no single logger), are left out.
+    """
+    if unwritable := re.search(r"class_path='([\w.]+)'.*?(\w+)=(<\w+\.\w+: (\S+)>)", message):
+        kind, name, value, text = unwritable.groups()  # as the parser fails on by itself
+        option = "--trainer.logger" if "loggers.logger.Logger" in message else "--trainer.callbacks"
+        return (
+            f"{kind}: its {name}, by default {value}, has to be given as text, as in "
+            f"{option}.{name}={text.strip(chr(39))}"
+        )
+    if failed := re.search(r"given class_path '([^']+)':\s*(.+)", message):
+        return f"{failed[1]}: {failed[2]}"
+    said = re.search(rf"^ *- (?!{'|'.join(OF_THE_PARSER)})(.+)", message, re.MULTILINE)
+    return said[1] if said else ""
 
 
 def no_class(message: str) -> str:

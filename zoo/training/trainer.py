@@ -55,15 +55,23 @@ REFUSED: dict[str, tuple[tuple[Any, ...], str]] = {
 
 _AVERAGES = "it averages D as well, at the updates of both; pggan and stylegan sample with an average of G"
 
+_BAR = "a run has its own progress, in images; --trainer.enable_progress_bar=false leaves that out"
+
 #: Callbacks of Lightning's that cannot do their work on two players, and what to do instead.
 REFUSED_CALLBACKS: dict[str, str] = {
     "BackboneFinetuning": "there is no backbone; --freeze_d keeps layers of D as they are",
+    "BaseFinetuning": "it is there to be derived from; --freeze_d keeps layers of D as they are",
     "BatchSizeFinder": "the record would name another batch; `fit --dry_run` says what --data.batch_size takes",
     "EarlyStopping": f"no loss of two players tells when to stop; {_BUDGET}, and --keep.monitor keeps the best",
     "EMAWeightAveraging": _AVERAGES,
     "GradientAccumulationScheduler": f"{_MANUAL}; a larger batch is --data.batch_size",
+    "LearningRateFinder": "it is for one optimizer, and there are two; docs/sweeps.md says how to try several rates",
     "ModelPruning": "its masks give weights other names, by which no checkpoint is read",
+    "ProgressBar": _BAR,
+    "RichProgressBar": _BAR,
+    "SpikeDetection": "a step of two players returns no loss; one that is not finite ends the run by itself",
     "StochasticWeightAveraging": _AVERAGES,
+    "TQDMProgressBar": _BAR,
     "WeightAveraging": _AVERAGES,
 }
 
