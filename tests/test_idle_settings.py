@@ -65,6 +65,29 @@ def test_the_optimizer_that_a_method_brings_counts_as_chosen() -> None:
         refuse_idle(TRAINED["wgan_gp"], settings, chosen=["model.beta1"])
 
 
+@pytest.mark.parametrize(
+    ("paper", "settings", "says"),
+    [
+        (
+            "infogan",
+            {"network": "celeba", "continuous": None, "learn_sigma": True},
+            "learn_sigma True .* continuous is 0",
+        ),
+        (
+            "wgan",
+            {"generator": "mlp", "critic": "mlp", "extra_layers": 2},
+            "extra_layers 2 .* generator is mlp, and critic too",
+        ),
+    ],
+)
+def test_two_settings_together_leave_a_third_without_effect(paper: str, settings: dict[str, Any], says: str) -> None:
+    *beside, name = settings
+    with pytest.raises(UsageError, match=says):
+        refuse_idle(TRAINED[paper], settings, chosen=[f"model.{name}"])
+    for other in beside:  # without either of them it has one
+        refuse_idle(TRAINED[paper], {**settings, other: "another"}, chosen=[f"model.{name}"])
+
+
 @pytest.mark.parametrize("paper", ["pggan", "stylegan"])
 def test_the_batch_of_networks_that_grow_is_their_schedules(paper: str, capsys: pytest.CaptureFixture[str]) -> None:
     said = refused(capsys, paper, "fit", "--recipe", "digits", "--data.batch_size", "8", "--run_dir", "run")

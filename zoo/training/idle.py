@@ -73,6 +73,10 @@ def idle(paper: str, settings: Mapping[str, Any]) -> Iterator[tuple[str, str, An
     """Each of these settings of a model that has no effect, with the setting and its value that make it so."""
     if settings.get("method") in CONSTANTS:
         settings = {**settings, "optimizer": settings.get("optimizer") or CONSTANTS[settings["method"]].optimizer}
+    if paper == "infogan" and settings.get("network") == "celeba" and settings.get("continuous") is None:
+        settings = {**settings, "continuous": 0}  # the network's own number
+    if paper == "wgan" and settings.get("generator") == settings.get("critic") == "mlp":
+        yield "extra_layers", "generator", "mlp, and critic too"
     if paper == "stylegan" and settings.get("batch_sizes"):
         yield "devices", "batch_sizes", settings["batch_sizes"]
     for by, values, names in IDLE.get(paper, ()):
