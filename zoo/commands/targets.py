@@ -108,7 +108,13 @@ TARGETS = (
     Target("infogan", "mnist", "mnist", 60, precision="int4"),
     Target("lsgan", "mnist", "mnist", 120, ("--images=1300000", "--model.width=32")),
     Target("wgan", "mnist", "mnist", 60, (*filters(32), *EAGER, "--model.lr=0.0002", "--images=1500000", *OFTEN)),
-    Target("wgan_gp", "mnist", "mnist", 480, ("--model.width=32", "--model.lr=0.0002", "--images=5000000", *RARELY)),
+    Target(
+        "wgan_gp",
+        "mnist",
+        "mnist",
+        120,
+        ("--model.width=32", "--model.lr=0.0002", "--model.n_critic=1", "--images=1500000", *OFTEN),
+    ),
     Target("pggan", "mnist", "mnist", 90),
     Target(
         "stylegan",
