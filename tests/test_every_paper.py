@@ -1,12 +1,16 @@
 """What every paper of the registry can do: train in bfloat16, sample in it, and train with compiled networks."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 import torch
-from registry import small_data, small_model
+from registry import SMALL, small_data, small_model
 from torch import Tensor, nn
 from torch._inductor import config as inductor
 from toys import Recorder, fit
 
+from zoo.data import Digits
 from zoo.models import MODELS
 
 BATCHES = 6
@@ -52,13 +56,65 @@ def test_samples_in_the_precision_that_the_module_was_given(paper: str) -> None:
         torch.testing.assert_close(images, expected, rtol=0, atol=tolerance)
 
 
+class Graphs:
+    """A compiler that counts what it is given, and keeps the arithmetic."""
+
+    def __init__(self) -> None:
+        self.count, self.sizes_left_open = 0, 0
+
+    def __call__(self, graph: torch.fx.GraphModule, inputs: list[Any]) -> Callable[..., Any]:
+        self.count += 1
+        self.sizes_left_open += sum(isinstance(value, torch.SymInt | torch.SymFloat) for value in inputs)
+        return graph.forward
+
+
+@pytest.fixture
+def graphs(monkeypatch: pytest.MonkeyPatch) -> Graphs:
+    """What is compiled from here on."""
+    graphs, compile_ = Graphs(), nn.Module.compile
+    torch._dynamo.reset()
+    monkeypatch.setattr(nn.Module, "compile", lambda net, **options: compile_(net, backend=graphs, **options))
+    return graphs
+
+
+@pytest.mark.parametrize("paper", MODELS)
+def test_networks_are_compiled_for_the_shapes_they_get(paper: str, graphs: Graphs) -> None:
+    """D was made for images of any size: LSGAN's was not done after twenty minutes."""
+    train(paper, compiled=True)
+    assert graphs.count >= 2
+    assert graphs.sizes_left_open == 0
+
+
+@pytest.mark.parametrize("paper", ["pggan", "stylegan"])
+def test_a_fade_is_one_graph_a_network_and_kind_of_pass(paper: str, graphs: Graphs) -> None:
+    settings = {**SMALL[paper].model, "resolution": 8, "start_resolution": 4, "stabilise_images": 8, "fade_images": 160}
+    if paper == "stylegan":
+        settings["mixing_prob"] = 0.0  # when two styles come for the first time is chance
+    module = MODELS[paper](**settings)
+    module.compile_networks()
+    counts = Recorder(lambda module: {"graphs": graphs.count, "alpha": module.stage.alpha})
+    fit(module, counts, data=Digits(resolution=8, batch_size=8, train_images=48), images=8 * 16)
+    in_fade = [row["graphs"] for row in counts.seen if row["alpha"] < 1]
+    assert len(in_fade) > 12
+    assert in_fade[-1] == in_fade[-8]
+
+
+def test_samples_compile_nothing(graphs: Graphs) -> None:
+    module = small_model("dcgan")
+    module.compile_networks()
+    assert module.sample(3, seed=0).shape == module.sample(5, seed=0)[:3].shape
+    assert graphs.count == 0
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", ["eager", "inductor"])
 @pytest.mark.parametrize("paper", MODELS)
 def test_compiled_networks_take_the_same_steps(monkeypatch: pytest.MonkeyPatch, paper: str, backend: str) -> None:
     calls = []
     compile_ = nn.Module.compile
-    monkeypatch.setattr(nn.Module, "compile", lambda net: calls.append(net) or compile_(net, backend=backend))
+    monkeypatch.setattr(
+        nn.Module, "compile", lambda net, **options: calls.append(net) or compile_(net, backend=backend, **options)
+    )
     expected, losses = train(paper)
     assert not calls
     torch._dynamo.reset()

@@ -252,7 +252,7 @@ def test_a_compiled_module_takes_the_same_steps() -> None:
 
 def test_compiling_leaves_no_part_of_a_training_pass_out(monkeypatch: pytest.MonkeyPatch) -> None:
     called: list[nn.Module] = []
-    monkeypatch.setattr(nn.Module, "compile", lambda net: called.append(net))
+    monkeypatch.setattr(nn.Module, "compile", lambda net, **options: called.append(net))
     module = tiny()
     module.compile_networks()
     assert called == [module.G.mapping, module.G.synthesis, module.D]

@@ -206,7 +206,7 @@ class PGGAN(GrowingModule):
         With labels also the cross-entropies of reals and samples. The gradient is that with respect to images of the
         final size (see `gradient_scale`), which is a factor on its norm.
         """
-        real_out, fake_out = self.D(x, alpha=self.stage.alpha), self.D(fake, alpha=self.stage.alpha)
+        real_out, fake_out = self.D(x, alpha=self.alpha), self.D(fake, alpha=self.alpha)
         scores = real_out[:, 0]
         self.note_scores(scores, fake_out[:, 0])
         scale, gamma = self.gradient_scale, self.gp_target
@@ -223,7 +223,7 @@ class PGGAN(GrowingModule):
 
     def adversary_loss(self, fake: Tensor, fake_labels: Tensor | None) -> Tensor:
         """-E D(fake), and with labels the cross-entropy of the samples."""
-        out = self.D(fake, alpha=self.stage.alpha)
+        out = self.D(fake, alpha=self.alpha)
         loss = wasserstein_generator_loss(out[:, 0])
         if fake_labels is not None:
             loss = loss + self.acgan_weight * F.cross_entropy(out[:, 1:], fake_labels)
@@ -231,7 +231,7 @@ class PGGAN(GrowingModule):
 
     def score(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """D(x) without class logits, [N]."""
-        out: Tensor = self.D(x, alpha=self.stage.alpha)
+        out: Tensor = self.D(x, alpha=self.alpha)
         return out[:, 0]
 
     def fakes(self, n: int) -> tuple[Tensor, Tensor | None]:
@@ -242,7 +242,7 @@ class PGGAN(GrowingModule):
         return self.synthesise(self.G, self.sample_z(n), labels), labels
 
     def synthesise(self, G: nn.Module, z: Tensor, y: Tensor | None) -> Tensor:
-        images: Tensor = G(z, y, resolution=self.stage.resolution, alpha=self.stage.alpha)
+        images: Tensor = G(z, y, resolution=self.stage.resolution, alpha=self.alpha)
         return images
 
     # Sampling, with the averaged weights unless ema=False.

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Literal, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from zoo.models.base.growing import averaged_copy
 from zoo.models.networks.stylegan import Config, Discriminator, StyleGenerator
@@ -180,14 +180,14 @@ class StyleGAN(StyleSampling):
 
     def score(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """D(x) at the stage's alpha, [N, 1]."""
-        scores: Tensor = self.D(x, alpha=self.stage.alpha)
+        scores: Tensor = self.D(x, alpha=self.alpha)
         return scores
 
     def fakes(self, n: int) -> Tensor:
         """n images [n, C, r, r] of G in training: w is tracked, styles are mixed, noise is fresh."""
         w = self.G.mapping(self.sample_z(n))  # [n, w_dim]
         self.track(w)
-        resolution, alpha = self.stage.resolution, self.stage.alpha
+        resolution, alpha = self.stage.resolution, self.alpha
         noise = self.G.synthesis.noise_maps(n, resolution=resolution)
         images: Tensor = self.G.synthesis(self.mix(w, layers=len(noise)), noise, resolution=resolution, alpha=alpha)
         return images
@@ -227,13 +227,7 @@ class StyleGAN(StyleSampling):
             for net in (self.D, self.G)
         ]
 
-    def compile_networks(self) -> None:
-        """torch.compile of f, g and D in place; G itself is never called in training.
-
-        A network has a graph for each resolution, with and without fade, with and without gradients, of one or of two
-        styles: more than torch.compile keeps by default before it falls back to eager.
-        """
-        limit = 8 * (self.growth.doublings + 1)
-        torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, limit)
-        for net in (self.G.mapping, self.G.synthesis, self.D):
-            net.compile()
+    @property
+    def trained_parts(self) -> tuple[nn.Module, ...]:
+        """f, g and D: G itself is never called in training."""
+        return self.G.mapping, self.G.synthesis, self.D

@@ -232,15 +232,26 @@ def shifted_sum(weight: Tensor) -> Tensor:
     return w[..., 1:, 1:] + w[..., :-1, 1:] + w[..., 1:, :-1] + w[..., :-1, :-1]
 
 
-def fade(old: Tensor, new: Tensor, *, alpha: float) -> Tensor:
+def fade(old: Tensor, new: Tensor, *, alpha: float | Tensor) -> Tensor:
     """(1 - alpha) * old + alpha * new, exactly `old` at alpha = 0 and exactly `new` at 1 (Karras et al. 2018, Fig. 2).
 
     Args:
         old: what the layers before the newest ones give, any shape.
         new: what the newest layers give, of the same shape.
-        alpha: weight of the newest layers, in [0, 1].
+        alpha: weight of the newest layers, in [0, 1]; compiled networks take it as a tensor [], see `is_fading`.
     """
-    return torch.lerp(old, new, alpha)
+    if not isinstance(alpha, Tensor):
+        return torch.lerp(old, new, alpha)
+    dtype = torch.promote_types(new.dtype, alpha.dtype)  # bfloat16 would round alpha to 8 bits
+    return torch.lerp(old.to(dtype), new.to(dtype), alpha.to(dtype)).to(new.dtype)
+
+
+def is_fading(alpha: float | Tensor) -> bool:
+    """Whether the newest layers are not yet all there is: alpha below 1, or a tensor.
+
+    A compiled network would have a graph for every number that alpha was, and has one for all values of a tensor.
+    """
+    return isinstance(alpha, Tensor) or alpha < 1
 
 
 def feature_maps(resolution: int, *, fmap_base: int, fmap_max: int) -> int:

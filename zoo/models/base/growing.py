@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from zoo.errors import UnsupportedSettingError
@@ -56,11 +57,27 @@ class GrowingModule(AdversarialModule):
         self.growth = growth
         self.ema_half_life = ema_half_life
         self._pinned: Stage | None = None
+        self._compiled = False
 
     @property
     def stage(self) -> Stage:
         """The stage of the step at hand; between steps, of the next one."""
         return self._pinned or self.growth.at(self.images_seen)
+
+    @property
+    def alpha(self) -> float | Tensor:
+        """The stage's alpha as the networks take it: see `is_fading`."""
+        fades = self._compiled and self.stage.alpha < 1
+        return torch.tensor(self.stage.alpha, device=self.device) if fades else self.stage.alpha
+
+    def compile_networks(self) -> None:
+        """A network has a graph for each resolution, with and without fade, with and without gradients, and StyleGAN's
+        of one or of two styles: more than torch.compile keeps by default before it falls back to eager.
+        """
+        limit = 8 * (self.growth.doublings + 1)
+        torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, limit)
+        super().compile_networks()
+        self._compiled = True
 
     @property
     def gradient_scale(self) -> float:

@@ -314,7 +314,16 @@ class AdversarialModule(MonitoredModule, SamplingModule):
                 "model.num_classes to the number of the data's classes, or choose labelled data"
             )
 
+    @property
+    def trained_parts(self) -> tuple[nn.Module, ...]:
+        """What a training step calls of the two players."""
+        return self.G, self.D
+
     def compile_networks(self) -> None:
-        """torch.compile of G and D in place, never of the module: its loop toggles gradients and counts."""
-        self.G.compile()
-        self.D.compile()
+        """torch.compile of G and D in place, never of the module: its loop toggles gradients and counts.
+
+        For the shapes they get: the compiler takes all networks for one function, and after the latents of G it would
+        make D for images of any size (which it had not done after twenty minutes for LSGAN's, on a CPU).
+        """
+        for net in self.trained_parts:
+            net.compile(dynamic=False)

@@ -17,6 +17,7 @@ from zoo.nn.layers import (
     downscale2d,
     fade,
     feature_maps,
+    is_fading,
     resolutions,
     upscale2d,
 )
@@ -137,7 +138,7 @@ class Generator(nn.Module):
             return [nn.BatchNorm2d(maps, eps=1e-4), nn.ReLU()]
         return [nn.LeakyReLU(0.2), *([PixelNorm()] if self.row.pixelnorm else [])]
 
-    def forward(self, z: Tensor, y: Tensor | None = None, *, resolution: int, alpha: float = 1.0) -> Tensor:
+    def forward(self, z: Tensor, y: Tensor | None = None, *, resolution: int, alpha: float | Tensor = 1.0) -> Tensor:
         if not self.row.batchnorm:
             z = self.normalise(z)
         if self.num_classes is not None:
@@ -148,7 +149,7 @@ class Generator(nn.Module):
         last = resolution.bit_length() - 3  # index of the stage: 0 for 4x4
         image: Tensor | None = None
         for stage, block in enumerate(self.blocks[:last], start=1):
-            if stage == last and alpha < 1:
+            if stage == last and is_fading(alpha):
                 image = upscale2d(self.to_rgb[stage - 1](h))  # what the layers before the newest give
             h = block(h)
         new = self.to_rgb[last](h)
@@ -206,12 +207,12 @@ class Discriminator(nn.Module):
         norm = [LayerNorm(outputs)] if self.row.batchnorm else []
         return [EqualizedConv2d(inputs, outputs, 3, bias=not norm), *norm, nn.LeakyReLU(0.2)]
 
-    def forward(self, x: Tensor, *, alpha: float = 1.0) -> Tensor:
+    def forward(self, x: Tensor, *, alpha: float | Tensor = 1.0) -> Tensor:
         last = x.shape[3].bit_length() - 3
         h = self.from_rgb[last](x)
         for stage in range(last, 0, -1):
             h = self.halved(self.blocks[stage - 1], h)
-            if stage == last and alpha < 1:
+            if stage == last and is_fading(alpha):
                 h = fade(self.from_rgb[last - 1](downscale2d(x)), h, alpha=alpha)
         h = self.last(h)
         score: Tensor = self.score(h)

@@ -26,6 +26,7 @@ from zoo.nn.layers import (
     downscale2d,
     fade,
     feature_maps,
+    is_fading,
     resolutions,
     upscale2d,
 )
@@ -189,7 +190,7 @@ class Synthesis(nn.Module):
             maps.append(noise if kind != "none" and (layers is None or layer in layers) else None)
         return maps
 
-    def forward(self, w: Tensor, noise: NoiseMaps, *, resolution: int, alpha: float = 1.0) -> Tensor:
+    def forward(self, w: Tensor, noise: NoiseMaps, *, resolution: int, alpha: float | Tensor = 1.0) -> Tensor:
         """Images at `resolution`, the newest stage mixed in with weight alpha.
 
         Args:
@@ -204,7 +205,7 @@ class Synthesis(nn.Module):
             previous = x
             x = self.stages[k](x, w[:, 2 * k : 2 * k + 2], noise[2 * k : 2 * k + 2])
         images: Tensor = self.to_rgb[last](x)
-        if alpha < 1 and last > 0:
+        if is_fading(alpha) and last > 0:
             images = fade(upscale2d(self.to_rgb[last - 1](previous)), images, alpha=alpha)
         return images
 
@@ -243,7 +244,7 @@ class StyleGenerator(nn.Module):
         )
         self.register_buffer("w_average", torch.zeros(w_dim))
 
-    def forward(self, z: Tensor, noise: NoiseMaps, *, resolution: int, alpha: float = 1.0) -> Tensor:
+    def forward(self, z: Tensor, noise: NoiseMaps, *, resolution: int, alpha: float | Tensor = 1.0) -> Tensor:
         """Images [N, C, r, r] from z [N, z_dim], one w in all layers; the other arguments as for Synthesis."""
         w: Tensor = self.mapping(z)
         w = w[:, None].expand(-1, self.synthesis.layers, -1)
@@ -297,13 +298,13 @@ class Discriminator(nn.Module):
             EqualizedLinear(dense, 1, gain=1.0),
         )
 
-    def forward(self, x: Tensor, *, alpha: float = 1.0) -> Tensor:
+    def forward(self, x: Tensor, *, alpha: float | Tensor = 1.0) -> Tensor:
         """Logits [N, 1]; the stage of the images' side is mixed with the images at half the side, weight alpha."""
         last = stage_of(x.shape[-1])
         features = lrelu(self.from_rgb[last](x))
         for k in range(last, 0, -1):
             features = self.stages[k - 1](features)
-            if k == last and alpha < 1:
+            if k == last and is_fading(alpha):
                 old = lrelu(self.from_rgb[last - 1](downscale2d(x)))
                 features = fade(old, features, alpha=alpha)
         logits: Tensor = self.head(features)
