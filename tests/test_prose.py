@@ -148,6 +148,28 @@ def test_settings_of_stylegans_tables_in_small() -> None:
     assert "batches of 8" in said
 
 
+def test_what_decides_the_log_likelihood_of_table_1() -> None:
+    page, study = text_of("docs/gan.md"), record("gan-study-parzen")
+    found = {name.removesuffix(", seed0"): value for name, value in study["findings"].items()}
+    best, last = (
+        next(test["values"]["parzen_ll"] for test in study["records"]["seed0"]["tests"] if test["checkpoint"] == at)
+        for at in ("best.ckpt", "last.ckpt")
+    )
+    assert f"{last:.0f} nats at the end, {best:.0f} at the checkpoint that" in page
+    assert f"(epoch {found['epoch of the best parzen_ll_validation']:.0f}); 225 are reported" in page
+    assert f"the missing {225 - last:.0f} nats" in page
+    usual, most, few = (found[f"parzen_ll, {n} samples"] for n in ("10,000", "40,000", "1,000"))
+    assert f"checkpoint has {most:.0f} nats, with 1,000 it has {few:.0f}." in page
+    assert f"it would be {most:.0f}" in text_of("README.md")
+    finer = found["parzen_ll, sigma of a finer grid"]
+    assert f"A finer grid of widths is worth {finer - usual:.0f} nats" in page
+    assert found["parzen_ll, sigma by the test images"] == pytest.approx(finer, abs=0.1)
+    assert found["parzen_ll, sigma by all validation images"] == pytest.approx(usual, abs=0.1)
+    assert all(abs(found[f"parzen_ll, latents {draw}"] - usual) < 1 for draw in (1, 2))
+    tenth, half = (usual - found[f"parzen_ll, {share} of G's units dropped"] for share in (0.1, 0.5))
+    assert f"costs: {tenth:.0f} nats where a tenth of its units are dropped, {half:.0f} with half" in page
+
+
 @pytest.mark.parametrize("page", ["docs/gan.md", "docs/cgan.md"])
 def test_images_that_choose_the_parzen_width(page: str) -> None:
     assert f"of the other 10,000 the first {VALIDATION_IMAGES:,} " in text_of(page)
