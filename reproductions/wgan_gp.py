@@ -15,8 +15,8 @@ Reported and reached (written by `python -m zoo results --write`)
     celeba               is_efficientnet10k                      3.286 +/- 0.11 at 150,000      3.488 +/- 0.093    170,672      0     a0f707f           c2fd6c961221
     cifar10              fd_efficientnet10k                      196.1 at 576,576               196.1              576,576      0     7132784           59fbc136ddb6
     cifar10              is_efficientnet10k                      22.17 +/- 0.6 at 576,576       22.17 +/- 0.6      576,576      0     7132784           59fbc136ddb6
-    mnist                fd_lenet                                21.64 at 2,000,000             21.64              2,000,000    0     bd2b872           cacc23a6fcf9
-    mnist                is_lenet                                7.616 +/- 0.062 at 2,000,000   7.616 +/- 0.062    2,000,000    0     bd2b872           cacc23a6fcf9
+    mnist                fd_lenet                                4.05 at 1,200,000              4.05               1,200,000    0     8677964           cacc23a6fcf9
+    mnist                is_lenet                                8.444 +/- 0.1 at 1,200,000     8.444 +/- 0.1      1,200,000    0     8677964           cacc23a6fcf9
     stacked              fd_resnet26k                            0.01961 at 2,500,032           0.01961            2,500,032    0     a3633f0           79ea758c9a4c
     stacked              is_resnet26k                            1.272 +/- 0.0047 at 2,500,032  1.272 +/- 0.0047   2,500,032    0     a3633f0           79ea758c9a4c
     stacked              modes26k                                1000 at 2,500,032              1000               2,500,032    0     a3633f0           976911b8ecb4

@@ -60,6 +60,18 @@ def test_how_near_wgans_release_is_and_with_what() -> None:
     assert set_by.items() <= {name.rpartition(".")[2]: value for name, value in release["overrides"].items()}.items()
 
 
+def test_what_wgan_gps_search_and_its_release_say() -> None:
+    page, study, release = text_of("docs/wgan_gp.md"), record("wgan_gp-study-mnist_search"), record("wgan_gp-mnist-seed0")
+    one, five = (last_values("wgan_gp-study-mnist_search", f"lr_2e-4-n_critic_{n}")[0]["fd_lenet"] for n in (1, 5))
+    assert f"is {five:.1f} with the paper's five updates of the critic for one of G and {one:.1f} with one" in page
+    assert {run["images_seen"] for run in study["records"].values()} == {400_000}
+    (own,) = {test["values"]["fd_lenet"] for test in release["tests"]}
+    assert f"It has an `fd_lenet` of {own:.2f}" in page
+    assert (release["images_seen"], release["generator_steps"]) == (1_200_000, 24_000)
+    set_by = {"n_critic": "1", "decay_steps": "24000", "lr": "2e-4"}
+    assert set_by.items() <= {name.rpartition(".")[2]: value for name, value in release["overrides"].items()}.items()
+
+
 def test_what_wgans_warm_start_takes_of_the_digits() -> None:
     config = script_of("wgan").recipes["digits"].config
     updates = config["images"] // config["data"]["init_args"]["batch_size"]
