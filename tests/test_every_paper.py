@@ -121,13 +121,14 @@ def test_compiled_networks_take_the_same_steps(monkeypatch: pytest.MonkeyPatch, 
     with inductor.patch(fallback_random=True):  # its own dropout draws other numbers
         state, compiled = train(paper, compiled=True)
     assert calls
-    if backend == "eager":
+    if backend == "eager" and paper != "stylegan":
         for name, value in expected.items():
             torch.testing.assert_close(
                 state[name], value, rtol=1e-3, atol=1e-4, msg=lambda m, name=name: f"{name}: {m}"
             )
         return
-    # Inductor rounds otherwise, and Adam makes a step of each weight whose gradient is all rounding.
+    # Inductor rounds otherwise, and so does a fade whose alpha is a tensor; Adam makes a step of each weight whose
+    # gradient is all rounding, as that of StyleGAN's first bias is: it shifts a constant that is normalised.
     first = True
     for row, other in zip(losses, compiled, strict=True):
         assert other == pytest.approx(row, rel=1e-4 if first else 0.05, abs=1e-5 if first else 0.05)
