@@ -61,9 +61,13 @@ def test_how_near_wgans_release_is_and_with_what() -> None:
 
 
 def test_what_wgan_gps_search_and_its_release_say() -> None:
-    page, study, release = text_of("docs/wgan_gp.md"), record("wgan_gp-study-mnist_search"), record("wgan_gp-mnist-seed0")
+    page, study, release = (
+        text_of("docs/wgan_gp.md"),
+        record("wgan_gp-study-mnist_search"),
+        record("wgan_gp-mnist-seed0"),
+    )
     one, five = (last_values("wgan_gp-study-mnist_search", f"lr_2e-4-n_critic_{n}")[0]["fd_lenet"] for n in (1, 5))
-    assert f"is {five:.1f} with the paper's five updates of the critic for one of G and {one:.1f} with one" in page
+    assert f"is {five:.4g} with the paper's five updates of the critic for one of G and {one:.4g} with one" in page
     assert {run["images_seen"] for run in study["records"].values()} == {400_000}
     (own,) = {test["values"]["fd_lenet"] for test in release["tests"]}
     assert f"It has an `fd_lenet` of {own:.2f}" in page
