@@ -68,8 +68,8 @@ SELDOM = ("--evaluation.every=100000", "--keep.grid_every=100000", "--keep.check
 LESS_INFORMATION = ("--model.information_weight=0.1", "--model.lr_G=0.0005")
 #: Of WGAN on digits, by its search: G moves with each update of the critic, whose weights may be three times as large.
 EAGER = ("--model.n_critic=1", "--model.warm_start=false", "--model.clip=0.03")
-#: Of WGAN-GP on digits, by its search: as many updates of G as of the critic, and twice the paper's rate, which falls to
-#: 0 in as many updates as the images have batches: at a constant one the distance rose and fell.
+#: Of WGAN-GP on digits, by its search: as many updates of G as of the critic, and twice the paper's rate, which falls
+#: to 0 in as many updates as the images have batches: at a constant one the distance rose and fell.
 EQUAL_TURNS = ("--model.lr=0.0002", "--model.n_critic=1", "--model.decay_steps=24000")
 #: Of WGAN on CIFAR-10: four times the paper's rate, in batches of 32. After 1.25 million images, where the best
 #: checkpoint is, its critic told samples from reals no longer.
