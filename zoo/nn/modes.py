@@ -12,7 +12,7 @@ from torch import nn
 def in_eval_mode(module: nn.Module) -> Iterator[None]:
     """Evaluation mode for every submodule; on leaving, each gets back the mode it had.
 
-    Networks that were compiled for training run as they are, or they were compiled again for each number of images.
+    Networks that were compiled for training run eagerly: else they would be compiled again for each number of images.
     """
     training = [m for m in module.modules() if m.training]
     module.eval()
