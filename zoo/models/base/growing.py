@@ -71,8 +71,10 @@ class GrowingModule(AdversarialModule):
         return torch.tensor(self.stage.alpha, device=self.device) if fades else self.stage.alpha
 
     def compile_networks(self) -> None:
-        """A network has a graph for each resolution, with and without fade, with and without gradients, and StyleGAN's
-        of one or of two styles: more than torch.compile keeps by default before it falls back to eager.
+        """As for all networks, with alpha as a tensor from here on.
+
+        A network has a graph for each resolution, with and without fade, with and without gradients, and StyleGAN's of
+        one or of two styles: more than torch.compile keeps by default before it falls back to eager.
         """
         limit = 8 * (self.growth.doublings + 1)
         torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, limit)
