@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -108,6 +109,14 @@ def test_auto_has_nothing_to_do_where_the_time_is_up(tmp_path: Path, capsys: pyt
     (tmp_path / "run/result.json").unlink()  # as if it had been stopped while it was measured
     zoo(*command, "00:00:00:00")
     assert read_result(tmp_path / "run")["images_seen"] == 48
+
+
+def test_a_run_that_goes_on_says_what_is_left_of_its_time(capsys: pytest.CaptureFixture[str]) -> None:
+    """One with a limit below what it had used ended at once: the limit is of the whole run."""
+    for images in ("48", "96"):
+        zoo("--run_dir", "run", "--ckpt_path", "auto", "--images", images, "--trainer.max_time", "00:01:00:00")
+    left = re.findall(r"counts all parts of a run, has (1:00:00|0:59:\d\d) left", capsys.readouterr().out)
+    assert len(left) == 1
 
 
 def test_auto_has_nothing_to_do_where_the_passes_are_made(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,7 +7,7 @@ from lightning.pytorch.callbacks import Timer
 
 from zoo.models.base.module import AdversarialModule
 from zoo.runs import schema
-from zoo.runs.text import say
+from zoo.runs.text import duration, say
 from zoo.training.callbacks.base import ZooCallback
 
 
@@ -94,8 +94,10 @@ class TimeLimit(ZooCallback, Timer):
         """Nothing, see above."""
 
     def begin(self, trainer: Trainer, module: AdversarialModule) -> None:
-        if self.spent and trainer.is_global_zero:
-            say("the time of --trainer.max_time, which counts all parts of a run, is up: a longer one goes on")
+        before = self.time_elapsed()
+        if trainer.is_global_zero and self._duration is not None and (before > 0 or self.spent):
+            left = "is up: a longer one goes on" if self.spent else f"has {duration(self._duration - before)} left"
+            say(f"the time of --trainer.max_time, which counts all parts of a run, {left}")
         Timer.on_train_start(self, trainer, module)
         self._check_time_remaining(trainer)
 
