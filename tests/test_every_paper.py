@@ -86,6 +86,7 @@ def test_networks_are_compiled_for_the_shapes_they_get(paper: str, graphs: Graph
 
 
 @pytest.mark.parametrize("paper", ["pggan", "stylegan"])
+@torch._dynamo.config.patch(recompile_limit=100)  # where it is reached, no graph is added either
 def test_a_fade_is_one_graph_a_network_and_kind_of_pass(paper: str, graphs: Graphs) -> None:
     settings = {**SMALL[paper].model, "resolution": 8, "start_resolution": 4, "stabilise_images": 8, "fade_images": 160}
     if paper == "stylegan":
@@ -102,7 +103,8 @@ def test_a_fade_is_one_graph_a_network_and_kind_of_pass(paper: str, graphs: Grap
 def test_samples_compile_nothing(graphs: Graphs) -> None:
     module = small_model("dcgan")
     module.compile_networks()
-    assert module.sample(3, seed=0).shape == module.sample(5, seed=0)[:3].shape
+    for n in (3, 5):
+        assert len(module.sample(n, seed=0)) == n
     assert graphs.count == 0
 
 

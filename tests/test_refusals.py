@@ -10,6 +10,7 @@ from command_line import refused
 from parsers import parser_of
 
 from zoo.training.plan import make_plan
+from zoo.training.refusals import reason
 from zoo.training.scripts import script_of
 from zoo.training.trainer import refuse_unusable_options
 from zoo.training.words import Words
@@ -136,6 +137,19 @@ def test_a_callback_without_its_effect_is_refused_whatever_it_lacks(
     text = refused(capsys, "gan", "fit", "--recipe", "digits", *run, form.format(name))
     assert f"--trainer.callbacks {name} cannot be: " in text
     assert not (tmp_path / "run").exists()
+
+
+def test_why_no_object_was_made_is_in_one_line() -> None:
+    unwritable = "Namespace(class_path='own.Mine', init_args=Namespace(interval=<Interval.step: 'step'>))"
+    kinds = "[<class 'lightning.pytorch.loggers.logger.Logger'>, <class 'NoneType'>]"
+    assert reason(f"Subtypes: {kinds}\n{unwritable}").endswith("as in --trainer.logger.interval=step")
+    assert reason(unwritable).endswith("as in --trainer.callbacks.interval=step")
+    assert (
+        reason("  - Expected a <class 'bool'>\n  - Problem with given class_path 'own.Mine':\n      a\n")
+        == "own.Mine: a"
+    )
+    assert reason("  - Expected a <class 'bool'>\n  - no such device") == "no such device"
+    assert reason("no line of the parser's") == ""
 
 
 @pytest.mark.skipif(find_spec("mlflow") is not None, reason="mlflow is installed")
