@@ -69,6 +69,9 @@ def test_what_wgan_gps_search_and_its_release_say() -> None:
     one, five = (last_values("wgan_gp-study-mnist_search", f"lr_2e-4-n_critic_{n}")[0]["fd_lenet"] for n in (1, 5))
     assert f"is {five:.4g} with the paper's five updates of the critic for one of G and {one:.4g} with one" in page
     assert {run["images_seen"] for run in study["records"].values()} == {400_000}
+    tests = study["records"]["lr_2e-4-n_critic_1"]["tests"]
+    (best,) = (test["values"]["fd_lenet"] for test in tests if test["checkpoint"] == "best.ckpt")
+    assert f"({best:.4g} at the best checkpoint of this arm)" in page
     (own,) = {test["values"]["fd_lenet"] for test in release["tests"]}
     assert f"It has an `fd_lenet` of {own:.2f}" in page
     assert (release["images_seen"], release["generator_steps"]) == (1_200_000, 24_000)
