@@ -23,6 +23,7 @@ from zoo.runs.record import overridden, read_metrics, read_result, write_result
 from zoo.training.cli import ReproductionCLI
 from zoo.training.plan import make_plan
 from zoo.training.scripts import script_of
+from zoo.training.stopwatch import commands_in
 from zoo.training.words import Words
 
 ROOT = Path(__file__).parents[1]
@@ -107,6 +108,8 @@ def test_resuming_a_finished_run_changes_nothing_but_the_command_list(run: Path)
     assert same(weights, state_of(run / "checkpoints/last.ckpt")["state_dict"])
     assert (after["images_seen"], after["interruptions"]) == (before["images_seen"], 1)
     assert after["measures"] == before["measures"]
+    assert commands_in(run / "checkpoints/last.ckpt") == after["commands"]
+    assert len(after["commands"]) == 2
 
 
 def test_test_prints_and_records_the_figures_with_their_protocol(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from played_study import RECORD, ROOT, Place
 
 from zoo.commands.results.keep import keep
@@ -172,6 +173,23 @@ def test_a_member_that_goes_on_with_its_own_settings_is_not_averaged_with_others
     record.write_text(json.dumps({**read_result(record), "overrides": {"--images": "7"}}))  # as its config.yaml has it
     with pytest.raises(UsageError, match="trained alike"):
         place.run()
+
+
+def test_a_member_that_was_stopped_is_asked_for_its_options_before_the_others_are_trained(place: Place) -> None:
+    """Not after their hours: those it began with count, and those given now."""
+    began = ["zoo", "fit", "gan", "--seed_everything", "0", "--images", "7", "--run_dir", str(place.folder / "a0")]
+    report = {"seconds": 1.0, "interruptions": 0, "started": "2026-11-28T14:00:00+00:00", "commands": [began]}
+    last = place.folder / "a0/checkpoints/last.ckpt"
+    last.parent.mkdir(parents=True)
+    torch.save({"state_dict": {}, "callbacks": {"RunReport": report}}, last)
+    with pytest.raises(UsageError, match=r"a0 \(--images 7\) and a3 \(the study's options alone\)"):
+        place.run()
+    assert not (place.folder / "log").exists()
+    place.run("--members", "b")  # of another group
+    with pytest.raises(UsageError, match=r"a0 \(--images 7, --model.lr 1\) and a3 \(--model.lr 1\)"):
+        place.run("--model.lr", "1")
+    place.run("--members", "a0,a3", "--images", "9")
+    assert {line.split()[1] for line in place.log} == {"a0", "a3", "b"}
 
 
 def test_groups_that_had_other_options_are_said_to(place: Place, capsys: pytest.CaptureFixture[str]) -> None:

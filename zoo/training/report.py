@@ -1,7 +1,6 @@
 """What a run says about itself: its measurements, its time, config.yaml, result.json and the closing summary."""
 
 import math
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,14 +14,12 @@ from zoo.errors import CheckpointError, RecordError
 from zoo.experiments.measures import MEASURES, with_error
 from zoo.experiments.suite import Measurement
 from zoo.models.base.module import AdversarialModule
-from zoo.runs import schema
 from zoo.runs.checkpoints import read_checkpoint
-from zoo.runs.clock import end_in_words, now_in_words
+from zoo.runs.clock import end_in_words
 from zoo.runs.command_lines import without_folders
 from zoo.runs.environment import describe_commit, describe_hardware, describe_versions
 from zoo.runs.folder import RunDir, at_images, set_aside, sweep, write_atomically
 from zoo.runs.record import (
-    RESULT_SCHEMA,
     overridden,
     read_result,
     rows_at_hand,
@@ -36,51 +33,10 @@ from zoo.training.loggers import JsonlLogger
 from zoo.training.outlook import outlook
 from zoo.training.plan import Plan
 from zoo.training.slurm import mark_run
+from zoo.training.stopwatch import Stopwatch
 from zoo.training.telling import tell_beginning
-from zoo.training.words import command_line
 
 PATIENCE_S = 30.0  # of a `test` for another one to write its figures
-#: What travels in a checkpoint of the time and the commands of a run.
-STOPWATCH = {name: RESULT_SCHEMA[name] for name in ("interruptions", "started", "commands")} | {
-    "seconds": schema.amount
-}
-
-
-class Stopwatch:
-    """Training time in seconds, summed over resumes, and the commands given; travels in the checkpoint."""
-
-    def __init__(self) -> None:
-        self.before = 0.0
-        self.interruptions = 0
-        self.began = time.monotonic()
-        self.started = now_in_words()
-        self.commands = [command_line()]
-
-    @property
-    def seconds(self) -> float:
-        """Seconds of training so far."""
-        return self.before + time.monotonic() - self.began
-
-    def start(self) -> None:
-        """Training begins, or goes on."""
-        self.began = time.monotonic()
-
-    def state_dict(self) -> dict[str, Any]:
-        return {
-            "seconds": self.seconds,
-            "interruptions": self.interruptions,
-            "started": self.started,
-            "commands": self.commands,
-        }
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Raises RecordError for what no record could hold at the end."""
-        state = {"commands": [], **state_dict}
-        schema.check("", state, schema=STOPWATCH)
-        self.before = state["seconds"]
-        self.interruptions = state["interruptions"] + 1
-        self.started = state["started"]
-        self.commands = [*state["commands"], command_line()]
 
 
 class RunReport(ZooCallback):

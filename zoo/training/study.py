@@ -108,8 +108,7 @@ def run_study(
     for function in (study.figures, study.findings):
         if isinstance(function, Lazy):
             function.refuse_absent()  # a wrong name is found before the trainings
-    anew = [member for member in chosen or study.members if not (folder / member / "checkpoints/last.ckpt").is_file()]
-    refuse_mixed(study, folder, anew=anew, options=options)
+    refuse_mixed(study, folder, to_train=chosen or list(study.members), options=options)
     runner = Runner(study, folder=folder, paper=paper, options=options, jobs=jobs)
     runner.run([*dict.fromkeys(chosen or study.members)])
     conclude(study, name=name, folder=folder, paper=paper)
@@ -153,22 +152,22 @@ def conclude(study: Study, *, name: str, folder: Path, paper: str) -> None:
         say(f"record  {folder / STUDY_FILE}")
 
 
-def refuse_mixed(study: Study, folder: Path, *, anew: Iterable[str] = (), options: Sequence[str] = ()) -> None:
-    """Refuses members of one group that were not trained alike, and says where groups were not.
+def refuse_mixed(study: Study, folder: Path, *, to_train: Iterable[str] = (), options: Sequence[str] = ()) -> None:
+    """Refuses members of one group that were not or would not be trained alike, and says where groups were not.
 
     As where one had `--images 1000` for a trial, or the study gave other options then: a mean would be of neither.
 
     Args:
         study: whose members they are.
         folder: of the study; those count of which there is a record.
-        anew: members that are about to begin.
-        options: of `fit`, with which they begin.
+        to_train: members that are about to begin or to go on, where they are not trained to the end.
+        options: of `fit`, with which they do so.
 
     Raises:
         UsageError: naming two members, and how each was trained.
     """
     given = {name: [*study.options, *entry.options] for name, entry in study.members.items()}
-    ways = {name: otherwise(overridden([fit_command([*given[name], *options])]), given[name]) for name in anew}
+    ways: dict[str, str] = {}
     data: dict[str, str] = {}
     for name in study.members:
         if (folder / name / RESULT_FILE).is_file():
@@ -177,9 +176,11 @@ def refuse_mixed(study: Study, folder: Path, *, anew: Iterable[str] = (), option
             data[name] = (
                 f"recipe {record['recipe']} on {record['dataset']['name']} {record['dataset']['fingerprint'][:8]}"
             )
+        elif name in to_train and (before := commands_before(folder / name, given[name])):
+            ways[name] = otherwise(overridden([*before, fit_command(options)]), given[name])
     for told in (ways, data):
         first: dict[str, str] = {}
-        for name in (name for name in study.members if name in told):
+        for name in told:
             group = study.members[name].group
             other = first.setdefault(group, name)
             if told[other] != told[name]:
@@ -189,8 +190,17 @@ def refuse_mixed(study: Study, folder: Path, *, anew: Iterable[str] = (), option
                     "one of them out of the way"
                 )
     if len(set(ways.values())) > 1:
-        every = "; ".join(f"{name}: {ways[name]}" for name in study.members if name in ways)
+        every = "; ".join(f"{name}: {way}" for name, way in ways.items())
         say(f"note: not all members have the same options beside the study's own: {every}")
+
+
+def commands_before(run: Path, given: Sequence[str]) -> list[list[str]]:
+    """The command lines by which a member came where it stands; of one that is about to begin, what its study gives."""
+    if not (last := run / "checkpoints/last.ckpt").is_file():
+        return [fit_command(given)]
+    from zoo.training.stopwatch import commands_in  # brings torch
+
+    return commands_in(last)
 
 
 def fit_command(options: Sequence[str]) -> list[str]:
