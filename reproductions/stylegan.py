@@ -223,9 +223,13 @@ def small_row(row: str) -> list[str]:
     return [f"--model.config={row}", *(["--model.loss=wgan_gp"] if row == "A" else SMALL_R1)]
 
 
-#: What the release on digits may take from a short search: the weight of R1, the rate, the batch, the phases, the width.
+#: What the release on digits may take from a short search: the loss, R1's weight, the rate, batch, phases and width.
 SEARCH = {
+    "wgan_gp": ["--model.loss=wgan_gp"],
+    "r1_100": ["--model.r1_gamma=100"],
     "r1_10": ["--model.r1_gamma=10"],
+    "r1_10-lr_0.002": ["--model.r1_gamma=10", "--model.lrs={4: 0.002}"],
+    "r1_10-batch_32": ["--model.r1_gamma=10", "--model.batch_sizes={4: 32}"],
     "r1_1": ["--model.r1_gamma=1"],
     "r1_0.1": ["--model.r1_gamma=0.1"],
     "r1_0.1-lr_0.002": ["--model.r1_gamma=0.1", "--model.lrs={4: 0.002}"],
@@ -278,7 +282,7 @@ STUDIES = {
         grows=True,
     ),
     "mnist_search": Study(
-        "a short search for the release on digits: R1's weight, rate, batch, phases and width at 32x32 (no experiment of the paper)",
+        "a short search for the release on digits: loss, R1's weight, rate, batch, phases and width (no experiment of the paper)",
         {name: Member(name, options) for name, options in SEARCH.items()},
         Lazy("zoo.experiments.ablation.search_figures"),
         options=SHORT,
