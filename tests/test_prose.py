@@ -182,6 +182,14 @@ def test_members_of_infogans_study_of_codes() -> None:
     assert f"{counts} changed; {long} twice as long" in text_of("docs/sweeps.md")
 
 
+@pytest.mark.parametrize(
+    ("study", "settings"), re.findall(r"`(\w+ --name \w+)` \| (\d+) settings \|", text_of("docs/sweeps.md"))
+)
+def test_settings_that_a_search_has(study: str, settings: str) -> None:
+    paper, _, name = study.split()
+    assert len(script_of(paper).studies[name].members) == int(settings)
+
+
 def test_the_hour_and_a_half_of_pggans_digits() -> None:
     assert "an hour and a half" in script_of("pggan").recipes["mnist"].summary
     assert record("pggan-mnist-seed0")["wall_time_s"] == pytest.approx(5_400, rel=0.05)
