@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from zoo.data import ImageDataModule
+from zoo.data.arrays import ImageArray
 from zoo.experiments.experiment import NOTHING, Experiment, Measured
 from zoo.models.dcgan import DCGAN
 from zoo.nn.seeds import mix_seed
@@ -19,13 +20,22 @@ def measure(module: DCGAN, data: ImageDataModule, *, seed: int) -> Measured:
     labels = torch.arange(500) % 10
     samples = [module.sample(500, labels=labels, seed=mix_seed(seed, "1nn", i)).cpu() for i in range(100)]
     test = data.split("test")
-    assert test.labels is not None
-    real = test.images[:].float().div(127.5).sub(1).flatten(1)
-    nearest = nearest_rows(real, torch.cat(samples).flatten(1))
-    error = (labels.repeat(100)[nearest] != test.labels).double().mean()
+    error = error_1nn(test, torch.cat(samples).flatten(1), labels.repeat(100))
     protocol = {"measure": "1-NN error", "n_fake": 50_000, "n_test": len(test), "seed": seed}
     protocol |= {"batchnorm": "running", "dataset_fingerprint": test.fingerprint}
-    return Measured({"error_1nn50k": float(error)}, protocol)
+    return Measured({"error_1nn50k": error}, protocol)
+
+
+def error_1nn(test: ImageArray, points: Tensor, labels: Tensor) -> float:
+    """Share of test images whose label is not that of the nearest of points [M, C * H * W] in [-1, 1], labels [M]."""
+    assert test.labels is not None
+    nearest = nearest_rows(in_rows(test), points)
+    return float((labels[nearest] != test.labels).double().mean())
+
+
+def in_rows(split: ImageArray) -> Tensor:
+    """All images of a split, [N, C * H * W] in [-1, 1]."""
+    return split.images[:].float().div(127.5).sub(1).flatten(1)
 
 
 def nearest_rows(x: Tensor, points: Tensor) -> Tensor:
