@@ -7,6 +7,10 @@
     python reproductions/dcgan.py study --name features --data_dir DIR     (own data's features under a linear SVM)
 
 Reported and reached (written by `python -m zoo results --write`)
+    With a reported figure
+    recipe             measure       reported  best               last    images   seed  commit   protocol
+    mnist_conditional  error_1nn50k  0.0298    0.0387 at 900,096  0.0387  900,096  0     66e0a76  c40da6e90139
+
     Without a reported figure
     recipe                 measure                                      best                         last              images   seed  commit   protocol
     celeba_community       fd_resnet10k                                 0.308 at 290,240             0.308             290,240  0     6d87187  e4f3816fac14
@@ -15,6 +19,8 @@ Reported and reached (written by `python -m zoo results --write`)
     cifar10                is_efficientnet10k                           19.68 +/- 0.67 at 750,016    19.68 +/- 0.67    750,016  0     7132784  59fbc136ddb6
     mnist                  fd_lenet                                     9.767 at 600,064             11.04             650,112  0     6d7ccf4  fe804a5c1abd
     mnist                  is_lenet                                     8.203 +/- 0.052 at 600,064   8.141 +/- 0.088   650,112  0     6d7ccf4  fe804a5c1abd
+    mnist_conditional      fd_lenet                                     1.452 at 900,096             1.452             900,096  0     66e0a76  68cc2f51377e
+    mnist_conditional      is_lenet                                     9.739 +/- 0.021 at 900,096   9.739 +/- 0.021   900,096  0     66e0a76  68cc2f51377e
     stacked                fd_resnet26k                                 0.1206 at 600,000            0.1206            600,000  0     d47e1c0  79ea758c9a4c
     stacked                is_resnet26k                                 1.251 +/- 0.0032 at 600,000  1.251 +/- 0.0032  600,000  0     d47e1c0  79ea758c9a4c
     stacked                modes26k                                     1000 at 600,000              1000              600,000  0     d47e1c0  976911b8ecb4

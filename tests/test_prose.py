@@ -170,6 +170,24 @@ def test_what_decides_the_log_likelihood_of_table_1() -> None:
     assert f"costs: {tenth:.0f} nats where a tenth of its units are dropped, {half:.0f} with half" in page
 
 
+def test_what_dcgans_conditional_digits_reach() -> None:
+    run, page = record("dcgan-mnist_conditional-seed0"), text_of("docs/dcgan.md")
+    share = round(100 * run["images_seen"] / script_of("dcgan").recipes["mnist_conditional"].config["images"])
+    reached = {test["checkpoint"]: test["values"] for test in run["tests"]}["last.ckpt"]
+    assert f"digits have had {share} % of the recipe's images" in page
+    assert f"errs on {100 * reached['error_1nn50k']:.2f} % of the test digits; its error was lowest at the end" in page
+    assert run["measures"]["error_1nn50k"]["best"]["images_seen"] == run["images_seen"]
+    assert f"the smallest `fd_lenet` of all digits here, {reached['fd_lenet']:.4g}" in page
+    distances = [
+        test["values"]["fd_lenet"] for other in all_records() for test in other["tests"] if "fd_lenet" in test["values"]
+    ]
+    assert min(distances) == reached["fd_lenet"]
+    assert pytest.approx(run["wall_time_s"], rel=0.1) == 3_600
+    error = f"{100 * reached['error_1nn50k']:.2f} %, is of {share} % of the training"
+    assert error in text_of("README.md")
+    assert f"`mnist_conditional` has had {share} % of its recipe's images" in text_of("docs/results.md")
+
+
 @pytest.mark.parametrize("page", ["docs/gan.md", "docs/cgan.md"])
 def test_images_that_choose_the_parzen_width(page: str) -> None:
     assert f"of the other 10,000 the first {VALIDATION_IMAGES:,} " in text_of(page)
