@@ -10,7 +10,7 @@ others are run all the same.
 
 import argparse
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -152,7 +152,7 @@ def conclude(study: Study, *, name: str, folder: Path, paper: str) -> None:
         say(f"record  {folder / STUDY_FILE}")
 
 
-def refuse_mixed(study: Study, folder: Path, *, to_train: Iterable[str] = (), options: Sequence[str] = ()) -> None:
+def refuse_mixed(study: Study, folder: Path, *, to_train: Collection[str] = (), options: Sequence[str] = ()) -> None:
     """Refuses members of one group that were not or would not be trained alike, and says where groups were not.
 
     As where one had `--images 1000` for a trial, or the study gave other options then: a mean would be of neither.
