@@ -223,9 +223,13 @@ def small_row(row: str) -> list[str]:
     return [f"--model.config={row}", *(["--model.loss=wgan_gp"] if row == "A" else SMALL_R1)]
 
 
-#: What the release on digits may take from a short search: the loss, R1's weight, the rate, batch, phases and width.
+#: What the release on digits may take from a short search: the loss, R1's weight, the rate, batch, phases and width; and
+#: as much of w as few images can teach: a short mapping, which moves at a hundredth of the rate, and no mixing of styles.
 SEARCH = {
     "wgan_gp": ["--model.loss=wgan_gp"],
+    "wgan_gp-mixing_0": ["--model.loss=wgan_gp", "--model.mixing_prob=0"],
+    "wgan_gp-mapping_2": ["--model.loss=wgan_gp", "--model.mapping_layers=2"],
+    "wgan_gp-mapping_2-mixing_0": ["--model.loss=wgan_gp", "--model.mapping_layers=2", "--model.mixing_prob=0"],
     "r1_100": ["--model.r1_gamma=100"],
     "r1_10": ["--model.r1_gamma=10"],
     "r1_10-lr_0.002": ["--model.r1_gamma=10", "--model.lrs={4: 0.002}"],
@@ -282,7 +286,7 @@ STUDIES = {
         grows=True,
     ),
     "mnist_search": Study(
-        "a short search for the release on digits: loss, R1's weight, rate, batch, phases and width (no experiment of the paper)",
+        "a short search for the release on digits: loss, R1's weight, rate, batch, phases, width and mapping (no experiment of the paper)",
         {name: Member(name, options) for name, options in SEARCH.items()},
         Lazy("zoo.experiments.ablation.search_figures"),
         options=SHORT,
