@@ -225,11 +225,14 @@ def small_row(row: str) -> list[str]:
 
 #: What the release on digits may take from a short search: the loss, R1's weight, the rate, batch, phases and width; and
 #: as much of w as few images can teach: a short mapping, which moves at a hundredth of the rate, and no mixing of styles.
+PLAIN = ["--model.loss=wgan_gp", "--model.mapping_layers=2", "--model.mixing_prob=0"]
 SEARCH = {
     "wgan_gp": ["--model.loss=wgan_gp"],
     "wgan_gp-mixing_0": ["--model.loss=wgan_gp", "--model.mixing_prob=0"],
     "wgan_gp-mapping_2": ["--model.loss=wgan_gp", "--model.mapping_layers=2"],
-    "wgan_gp-mapping_2-mixing_0": ["--model.loss=wgan_gp", "--model.mapping_layers=2", "--model.mixing_prob=0"],
+    "wgan_gp-mapping_2-mixing_0": PLAIN,
+    "wgan_gp-mapping_2-mixing_0-lr_0.002": [*PLAIN, "--model.lrs={4: 0.002}"],
+    "wgan_gp-mapping_2-mixing_0-wide": [*PLAIN, "--model.fmap_base=512"],
     "r1_100": ["--model.r1_gamma=100"],
     "r1_10": ["--model.r1_gamma=10"],
     "r1_10-lr_0.002": ["--model.r1_gamma=10", "--model.lrs={4: 0.002}"],
