@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from zoo.experiments import pggan
-from zoo.experiments.ablation import row_figures, step_findings, values_by_row
+from zoo.experiments.ablation import row_figures, search_figures, step_findings, values_by_row
 from zoo.training.scripts import script_of
 
 
@@ -111,3 +111,21 @@ def test_the_scaled_tables_have_every_row_with_one_budget(paper: str, study: str
     assert rows == [*"abcd", "e*", *"efgh"] if paper == "pggan" else [*"ABCDEF"]
     words = [[*script.studies[study].options, *entry.options] for entry in members.values()]
     assert len({tuple(word for word in own if word.startswith("--images")) for own in words}) == 1
+
+
+def test_a_search_draws_members_of_an_earlier_record_by_the_points_that_it_has() -> None:
+    """It ended in an error, so that a member could not join those whose folders were gone."""
+    rows = [{"images_seen": seen, "fd": value} for seen, value in ((0, 90.0), (10, 30.0), (20, 20.0))]
+    here = SimpleNamespace(record_alone=False, rows=rows, config={"keep": {"monitor": "fd"}})
+    kept = {"best": {"images_seen": 10, "value": 40.0}, "last": {"images_seen": 20, "value": 50.0}}
+    gone = SimpleNamespace(record_alone=True, record={"measures": {"fd": kept, "kd": kept}})
+    ((name, figure),) = search_figures({"gone": gone, "here": here})  # type: ignore[dict-item]
+    (ax,) = figure.axes
+    assert (name, ax.get_ylabel()) == ("search", "fd")
+    drawn = {str(line.get_label()): (line.get_linestyle(), line.get_xydata().tolist()) for line in ax.lines}
+    assert drawn == {
+        "gone (best, last)": ("None", [[10, 40], [20, 50]]),
+        "here": ("-", [[10, 30], [20, 20]]),
+    }
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["gone (best, last)", "here"]
+    assert [*search_figures({"gone": gone})] == []  # type: ignore[dict-item]

@@ -4,8 +4,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from statistics import mean
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from zoo.experiments.measures import MEASURES, measures_of
-from zoo.experiments.pictures.drawing import SERIES, Drawings, new_figure, series
+from zoo.experiments.pictures.drawing import SERIES, Array, Drawings, new_figure, series
 from zoo.models.trained import FinishedRun
 from zoo.runs.study import comparable, values_of
 
@@ -84,23 +86,41 @@ def draw_rows(ax: "Axes", rows: Mapping[str, Sequence[float]], *, colour: str) -
 def search_figures(runs: Mapping[str, FinishedRun]) -> Drawings:
     """`search`: of a search for settings, the measure that chooses checkpoints while each member trains.
 
-    The legend is in the order of the last values, as the curves end beside it.
+    The legend is in the order of the last values, as the curves end beside it. Of a member that ran elsewhere, whose
+    record alone is at hand, the points of the best and the last checkpoint are drawn; nothing where all of them are.
     """
     from matplotlib.ticker import StrMethodFormatter
 
+    monitors = sorted({str(run.config["keep"]["monitor"]) for run in runs.values() if not run.record_alone})
+    if not monitors:
+        return
     figure, [[ax]] = new_figure(1, 1, width=8.0, height=3.8)
     ends = []
     for i, (name, run) in enumerate(runs.items()):
-        images, values = series(run.rows, str(run.config["keep"]["monitor"]))
-        style = "-" if i < len(SERIES) else "--"
-        (line,) = ax.plot(images[1:], values[1:], style, color=SERIES[i % len(SERIES)], linewidth=1.1, label=name)
-        ends.append((values[-1], line))
+        style, label = "-" if i < len(SERIES) else "--", name
+        if run.record_alone:
+            style, label = "o", f"{name} (best, last)"
+        points = ends_of(run, monitors) if run.record_alone else curve_of(run)
+        (line,) = ax.plot(*points.T, style, color=SERIES[i % len(SERIES)], linewidth=1.1, markersize=4, label=label)
+        ends.append((points[-1, 1] if len(points) else 0.0, line))
     ax.set_yscale("log", subs=(2, 5))
     ax.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     ax.yaxis.set_minor_formatter(StrMethodFormatter("{x:g}"))
     ax.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     ax.set_xlabel("real images seen")
-    ax.set_ylabel(", ".join(sorted({str(run.config["keep"]["monitor"]) for run in runs.values()})))
+    ax.set_ylabel(", ".join(monitors))
     handles = [line for _, line in sorted(ends, key=lambda end: end[0], reverse=True)]
     figure.legend(handles=handles, loc="outside right upper", frameon=False, fontsize=8)
     yield "search", figure
+
+
+def curve_of(run: FinishedRun) -> Array:
+    """(images_seen, value) [n, 2] of what chooses the run's checkpoints, without that before training."""
+    return np.stack(series(run.rows, str(run.config["keep"]["monitor"])), axis=1)[1:]
+
+
+def ends_of(run: FinishedRun, measures: Iterable[str]) -> Array:
+    """(images_seen, value) [n, 2] of the best and the last checkpoint in a run's record."""
+    kept = [run.record["measures"][measure] for measure in measures if measure in run.record["measures"]]
+    points = {(each[at]["images_seen"], each[at]["value"]) for each in kept for at in ("best", "last")}
+    return np.array(sorted(points), dtype=np.float64).reshape(-1, 2)
