@@ -13,8 +13,8 @@ Reported and reached (written by `python -m zoo results --write`)
     celeba64               is_efficientnet10k                 2.879 +/- 0.052 at 116,536  2.879 +/- 0.052  116,536  0     f95cf41                    711e97e2008f
     cifar10                fd_efficientnet10k                 238.8 at 142,000            238.8            142,000  0     f95cf41                    b2471728aa58
     cifar10                is_efficientnet10k                 23.12 +/- 0.71 at 142,000   23.12 +/- 0.71   142,000  0     f95cf41                    b2471728aa58
-    mnist                  fd_lenet                           27.49 at 400,000            27.49            400,000  0     66e0a76                    d11d961ea6d8
-    mnist                  is_lenet                           8.653 +/- 0.05 at 400,000   8.653 +/- 0.05   400,000  0     66e0a76                    d11d961ea6d8
+    mnist                  fd_lenet                           5.726 at 560,000            5.726            560,000  0     fd57b8d                    d11d961ea6d8
+    mnist                  is_lenet                           8.997 +/- 0.048 at 560,000  8.997 +/- 0.048  560,000  0     fd57b8d                    d11d961ea6d8
     study finetune_colour  share_of_images_scratch-augmented                              0.5                       0-2   9a8b3cd, 9aeafdf, d59d3ea
     study finetune_colour  share_of_images_finetuned                                      0.7507                    0-2   9a8b3cd, 9aeafdf, d59d3ea
     study finetune_colour  share_of_images_freeze-1                                       0.5                       0-2   9a8b3cd, 9aeafdf, d59d3ea
