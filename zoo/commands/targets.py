@@ -128,7 +128,7 @@ TARGETS = (
         "mnist",
         "mnist",
         120,
-        (*PENALISED, *UNMIXED, "--model.batch_sizes={4: 8}", *fading(12_000), "--images=560000"),
+        (*PENALISED, *UNMIXED, "--model.batch_sizes={4: 8}", *fading(12_000), "--images=560000", EXACT),
     ),
     Target(
         "gan",
