@@ -9,6 +9,7 @@ import yaml
 from pages import record, text_of
 
 from zoo.models.networks.stylegan import Mapping
+from zoo.nn.schedules import GrowthSchedule
 from zoo.training.scripts import script_of
 
 
@@ -104,3 +105,21 @@ def test_every_fine_tuned_run_of_stylegan_ends_nearer_to_cars_than_any_from_scra
 def test_the_hour_and_a_half_of_pggans_digits() -> None:
     assert "an hour and a half" in script_of("pggan").recipes["mnist"].summary
     assert record("pggan-mnist-seed0")["wall_time_s"] == pytest.approx(5_400, rel=0.05)
+
+
+def test_what_pggans_table_in_small_says() -> None:
+    page, runs = text_of("docs/pggan.md"), record("pggan-study-table1_small")["records"]
+    last = {
+        name.removesuffix("-seed0"): next(t["values"] for t in run["tests"] if t["checkpoint"] == "last.ckpt")
+        for name, run in runs.items()
+    }
+    distances = [f"{values['swd10k_avg']:.2f} in {row}".replace("*", "\\*") for row, values in last.items()]
+    first, *middle, end = [said.replace("in a", "in row a") for said in distances]
+    assert f"(`swd10k_avg`) is {first}, {', '.join(middle)} and {end}." in page
+    assert all(run["images_seen"] == 200_000 for run in runs.values())
+    minutes = [round(run["wall_time_s"] / 60) for run in runs.values()]
+    assert f"one seed, {min(minutes)} to {max(minutes)} minutes of one core" in page
+    updates = {row: runs[f"{row}-seed0"]["generator_steps"] for row in last}
+    assert [*updates.values()] == [625, 625, 2_500, *[12_500] * (len(updates) - 3)]
+    growth = GrowthSchedule(32, stabilise_images=16_000, fade_images=16_000)
+    assert f"growing takes {growth.grown_at:,} of the 200,000 images" in page

@@ -1,18 +1,24 @@
 """Ablations: steps from row to row, whichever way is better, by hand."""
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
+from PIL.Image import Image
 
 from zoo.experiments import pggan
-from zoo.experiments.ablation import row_figures, search_figures, step_findings, values_by_row
+from zoo.experiments.ablation import row_figures, row_samples, search_figures, step_findings, values_by_row
+from zoo.experiments.pictures.grids import save_grid
+from zoo.runs.folder import RunDir
 from zoo.training.scripts import script_of
 
 
 def member(**values: float) -> Any:
     return SimpleNamespace(
-        record={"tests": [{"checkpoint": "last.ckpt", "values": values, "protocols": {}, "images_seen": 9}]}
+        record_alone=True,
+        record={"tests": [{"checkpoint": "last.ckpt", "values": values, "protocols": {}, "images_seen": 9}]},
     )
 
 
@@ -51,6 +57,17 @@ def test_the_row_that_undoes_another_stands_against_the_one_before_both() -> Non
     }
 
 
+def test_the_findings_of_table_1_are_of_the_mean_over_the_levels() -> None:
+    """Those of each level as well were 32 lines of a page."""
+    runs = {
+        f"{row}-seed0": member(swd10k_avg=x, swd10k_16=x + 1, ms_ssim10k=0.2) for row, x in (("a", 3.0), ("b", 2.0))
+    }
+    findings = pggan.table1_findings(runs)
+    assert sorted({name.partition(",")[0] for name in findings}) == ["ms_ssim10k", "swd10k_avg"]
+    ((_, figure),) = pggan.table1_figures(runs)
+    assert [ax.get_title().partition(" ")[0] for ax in figure.axes] == ["swd10k_avg", "swd10k_16", "ms_ssim10k"]
+
+
 def test_rows_are_in_the_order_of_the_table_whichever_members_are_finished() -> None:
     """The second seed of b is there before the first, behind e*."""
     runs = {**RUNS, "b-seed1": RUNS["b-seed0"]}
@@ -65,7 +82,7 @@ def test_a_measure_of_the_best_checkpoint_alone_is_in_no_row() -> None:
     """As a second `test` of best.ckpt with other features leaves it."""
     (test,) = RUNS["b-seed0"].record["tests"]
     more = {**test, "checkpoint": "best.ckpt", "values": {"swd2k_avg": 1.0}}
-    runs = {**RUNS, "b-seed0": SimpleNamespace(record={"tests": [test, more]})}
+    runs = {**RUNS, "b-seed0": SimpleNamespace(record_alone=True, record={"tests": [test, more]})}
     values = values_by_row(runs, rows=ROWS, families=("swd",))
     assert values == values_by_row(RUNS, rows=ROWS, families=("swd",))
     assert pggan.table1_findings(runs) == pggan.table1_findings(RUNS)
@@ -77,7 +94,8 @@ def test_rows_under_other_protocols_are_not_compared(capsys: pytest.CaptureFixtu
     def under(run: Any, **protocol: Any) -> Any:
         (test,) = run.record["tests"]
         taken = {**test, "protocols": {"swd10k_avg": "p"}}
-        return SimpleNamespace(record={"tests": [taken], "protocols": {"p": {"n_real": 9, **protocol}}})
+        record = {"tests": [taken], "protocols": {"p": {"n_real": 9, **protocol}}}
+        return SimpleNamespace(record_alone=True, record=record)
 
     runs = {
         "a-seed0": under(RUNS["a-seed0"], dataset_fingerprint="full", batchnorm="reestimated"),
@@ -101,6 +119,26 @@ def test_rows_stand_from_left_to_right() -> None:
     assert name == "rows"
     assert [tick.get_text() for tick in ax.get_xticklabels()] == ["a", "b", "e*"]
     assert list(ax.lines[0].get_ydata()) == [10, 4, 6]
+
+
+def test_samples_of_each_row_are_those_of_its_end(tmp_path: Path) -> None:
+    """Grey in a, white in b, the other way round before; none while a row has no networks here."""
+    runs: dict[str, Any] = {}
+    for row, shades in (("a", (1.0, 0.0)), ("b", (0.0, 1.0))):
+        run = RunDir(tmp_path / row)
+        run.grids.mkdir(parents=True)
+        for seen, shade in zip((8, 16), shades, strict=True):
+            save_grid(torch.full((16, 3, 8, 8), shade), run.grids / f"images-{seen:09}.png", columns=4)
+        config = {"data": {"init_args": {"resolution": 8}}}
+        runs[f"{row}-seed0"] = SimpleNamespace(record_alone=False, dir=run, config=config)
+    ((name, picture),) = row_samples(runs, rows=ROWS)
+    assert name == "samples"
+    assert isinstance(picture, Image)
+    column = {picture.getpixel((picture.width // 2, y)) for y in range(picture.height // 4, picture.height)}
+    assert (128, 128, 128) in column
+    assert (255, 255, 255) in column
+    assert [*row_samples({**runs, "c-seed0": member()}, rows=("a", "b", "c"))] == []
+    assert [*row_samples({}, rows=ROWS)] == []
 
 
 @pytest.mark.parametrize(("paper", "study"), [("pggan", "table1_small"), ("stylegan", "table1_small")])

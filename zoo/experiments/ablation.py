@@ -5,15 +5,21 @@ from statistics import mean
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
+from PIL.Image import open as open_image
+from torch import Tensor
 
 from zoo.experiments.measures import MEASURES, measures_of
+from zoo.experiments.pictures.captions import captioned
 from zoo.experiments.pictures.drawing import SERIES, Array, Drawings, new_figure, series
+from zoo.experiments.pictures.layout import tiles_of
 from zoo.models.trained import FinishedRun
 from zoo.runs.study import comparable, values_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+SHOWN = 10  # samples of a row
 Values = Mapping[str, Mapping[str, Sequence[float]]]  # by measure, then by row: one for each seed
 
 
@@ -81,6 +87,24 @@ def draw_rows(ax: "Axes", rows: Mapping[str, Sequence[float]], *, colour: str) -
     ax.plot(range(len(rows)), [mean(seeds) for seeds in rows.values()], color=colour, linewidth=0.9)
     ax.set_xticks(range(len(rows)), list(rows), fontsize=8)
     ax.set_ylim(bottom=0)
+
+
+def row_samples(runs: Mapping[str, FinishedRun], *, rows: Iterable[str]) -> Drawings:
+    """`samples`: of the last sample grid of each row's first seed, whose latents are the same.
+
+    Nothing where one of them ran elsewhere, so that no picture loses rows to a later one.
+    """
+    first = {row: runs[f"{row}-seed0"] for row in rows if f"{row}-seed0" in runs}
+    if not first or any(run.record_alone for run in first.values()):
+        return
+    strips = []
+    for run in first.values():
+        grids = run.dir.all_grids()
+        with open_image(grids[max(grids)], formats=("PNG",)) as picture:
+            side = int(run.config["data"]["init_args"]["resolution"])
+            strips.append(torch.from_numpy(tiles_of(picture, side=side, n=SHOWN)))
+    images: Tensor = torch.stack(strips).permute(0, 1, 4, 2, 3).float() / 127.5 - 1
+    yield "samples", captioned(images, title="The same latents at the end of each row", rows=[*first])
 
 
 def search_figures(runs: Mapping[str, FinishedRun]) -> Drawings:

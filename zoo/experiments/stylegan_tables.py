@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from zoo.experiments.ablation import row_figures, step_findings, values_by_row
+from zoo.experiments.ablation import row_figures, row_samples, step_findings, values_by_row
 from zoo.experiments.pictures.drawing import SERIES, Drawings, new_figure
 from zoo.experiments.stylegan import path_length
 from zoo.experiments.suite import build_evaluator
@@ -25,8 +25,9 @@ TEST_LATENTS = (1, 2, 3, 4)
 
 
 def table1_figures(runs: Mapping[str, FinishedRun]) -> Drawings:
-    """`rows`: distances of each row; one seed, one dot."""
+    """`rows`: distances of each row; one seed, one dot; `samples`."""
     yield from row_figures(values_by_row(runs, rows=ROWS, families=FAMILIES))
+    yield from row_samples(runs, rows=ROWS)
 
 
 def table1_findings(runs: Mapping[str, FinishedRun]) -> dict[str, float]:
