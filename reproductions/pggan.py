@@ -19,76 +19,20 @@ Reported and reached (written by `python -m zoo results --write`)
     stacked                         modes_kl26k                             0.4849 at 700,000            0.4849            700,000  0     bfe40b3  968ec0a8deee
     table1_a, row a at 32x32        fd_resnet10k                            3.897                        4.309             200,000  0     80eda16  482c34b66204
     table1_a, row a at 32x32        is_resnet10k                            1.56                         1.532             200,000  0     80eda16  482c34b66204
-    table1_a, row a at 32x32        kd_resnet10k                            0.03312                      0.03821           200,000  0     80eda16  482c34b66204
-    table1_a, row a at 32x32        precision_resnet10k                     0.614                        0.636             200,000  0     80eda16  7f66f851de43
-    table1_a, row a at 32x32        recall_resnet10k                        0.0344                       0.0685            200,000  0     80eda16  7f66f851de43
-    table1_a, row a at 32x32        swd10k_avg                              38.98                        30.46             200,000  0     80eda16  4409a53309cd
-    table1_a, row a at 32x32        swd10k_32                               50.27                        38.38             200,000  0     80eda16  4409a53309cd
-    table1_a, row a at 32x32        swd10k_16                               27.68                        22.55             200,000  0     80eda16  4409a53309cd
-    table1_a, row a at 32x32        ms_ssim10k                              0.2066                       0.2209            200,000  0     80eda16  df7ca1aff003
     table1_b, row b at 32x32        fd_resnet10k                            5.6                          5.6               200,000  0     80eda16  482c34b66204
     table1_b, row b at 32x32        is_resnet10k                            1.808                        1.808             200,000  0     80eda16  482c34b66204
-    table1_b, row b at 32x32        kd_resnet10k                            0.04064                      0.04064           200,000  0     80eda16  482c34b66204
-    table1_b, row b at 32x32        precision_resnet10k                     0.4992                       0.4992            200,000  0     80eda16  7f66f851de43
-    table1_b, row b at 32x32        recall_resnet10k                        0.0341                       0.0341            200,000  0     80eda16  7f66f851de43
-    table1_b, row b at 32x32        swd10k_avg                              34.28                        34.28             200,000  0     80eda16  4409a53309cd
-    table1_b, row b at 32x32        swd10k_32                               40.66                        40.66             200,000  0     80eda16  4409a53309cd
-    table1_b, row b at 32x32        swd10k_16                               27.9                         27.9              200,000  0     80eda16  4409a53309cd
-    table1_b, row b at 32x32        ms_ssim10k                              0.2015                       0.2015            200,000  0     80eda16  df7ca1aff003
     table1_c, row c at 32x32        fd_resnet10k                            4.019                        4.019             200,000  0     80eda16  482c34b66204
     table1_c, row c at 32x32        is_resnet10k                            1.662                        1.662             200,000  0     80eda16  482c34b66204
-    table1_c, row c at 32x32        kd_resnet10k                            0.03836                      0.03836           200,000  0     80eda16  482c34b66204
-    table1_c, row c at 32x32        precision_resnet10k                     0.678                        0.678             200,000  0     80eda16  7f66f851de43
-    table1_c, row c at 32x32        recall_resnet10k                        0.1575                       0.1575            200,000  0     80eda16  7f66f851de43
-    table1_c, row c at 32x32        swd10k_avg                              22.07                        22.07             200,000  0     80eda16  4409a53309cd
-    table1_c, row c at 32x32        swd10k_32                               25.92                        25.92             200,000  0     80eda16  4409a53309cd
-    table1_c, row c at 32x32        swd10k_16                               18.22                        18.22             200,000  0     80eda16  4409a53309cd
-    table1_c, row c at 32x32        ms_ssim10k                              0.2249                       0.2249            200,000  0     80eda16  df7ca1aff003
     table1_d, row d at 32x32        fd_resnet10k                            1.639                        1.639             200,000  0     80eda16  13f146b79ec0
     table1_d, row d at 32x32        is_resnet10k                            1.484                        1.484             200,000  0     80eda16  13f146b79ec0
-    table1_d, row d at 32x32        kd_resnet10k                            0.01593                      0.01593           200,000  0     80eda16  13f146b79ec0
-    table1_d, row d at 32x32        precision_resnet10k                     0.8644                       0.8644            200,000  0     80eda16  a6e0b0a83511
-    table1_d, row d at 32x32        recall_resnet10k                        0.3869                       0.3869            200,000  0     80eda16  a6e0b0a83511
-    table1_d, row d at 32x32        swd10k_avg                              13.78                        13.78             200,000  0     80eda16  5ad683c07c7b
-    table1_d, row d at 32x32        swd10k_32                               10.22                        10.22             200,000  0     80eda16  5ad683c07c7b
-    table1_d, row d at 32x32        swd10k_16                               17.33                        17.33             200,000  0     80eda16  5ad683c07c7b
-    table1_d, row d at 32x32        ms_ssim10k                              0.2545                       0.2545            200,000  0     80eda16  ffbced5d141d
     table1_e_star, row e* at 32x32  fd_resnet10k                            1.782                        1.782             200,000  0     80eda16  13f146b79ec0
     table1_e_star, row e* at 32x32  is_resnet10k                            1.441                        1.441             200,000  0     80eda16  13f146b79ec0
-    table1_e_star, row e* at 32x32  kd_resnet10k                            0.01801                      0.01801           200,000  0     80eda16  13f146b79ec0
-    table1_e_star, row e* at 32x32  precision_resnet10k                     0.8757                       0.8757            200,000  0     80eda16  a6e0b0a83511
-    table1_e_star, row e* at 32x32  recall_resnet10k                        0.4487                       0.4487            200,000  0     80eda16  a6e0b0a83511
-    table1_e_star, row e* at 32x32  swd10k_avg                              11.08                        11.08             200,000  0     80eda16  5ad683c07c7b
-    table1_e_star, row e* at 32x32  swd10k_32                               9.422                        9.422             200,000  0     80eda16  5ad683c07c7b
-    table1_e_star, row e* at 32x32  swd10k_16                               12.74                        12.74             200,000  0     80eda16  5ad683c07c7b
-    table1_e_star, row e* at 32x32  ms_ssim10k                              0.2635                       0.2635            200,000  0     80eda16  ffbced5d141d
     table1_e, row e at 32x32        fd_resnet10k                            1.925                        1.925             200,000  0     80eda16  13f146b79ec0
     table1_e, row e at 32x32        is_resnet10k                            1.505                        1.505             200,000  0     80eda16  13f146b79ec0
-    table1_e, row e at 32x32        kd_resnet10k                            0.0187                       0.0187            200,000  0     80eda16  13f146b79ec0
-    table1_e, row e at 32x32        precision_resnet10k                     0.8565                       0.8565            200,000  0     80eda16  a6e0b0a83511
-    table1_e, row e at 32x32        recall_resnet10k                        0.3721                       0.3721            200,000  0     80eda16  a6e0b0a83511
-    table1_e, row e at 32x32        swd10k_avg                              12.28                        12.28             200,000  0     80eda16  5ad683c07c7b
-    table1_e, row e at 32x32        swd10k_32                               9.131                        9.131             200,000  0     80eda16  5ad683c07c7b
-    table1_e, row e at 32x32        swd10k_16                               15.42                        15.42             200,000  0     80eda16  5ad683c07c7b
-    table1_e, row e at 32x32        ms_ssim10k                              0.2566                       0.2566            200,000  0     80eda16  ffbced5d141d
     table1_f, row f at 32x32        fd_resnet10k                            2.192                        2.192             200,000  0     80eda16  13f146b79ec0
     table1_f, row f at 32x32        is_resnet10k                            1.528                        1.528             200,000  0     80eda16  13f146b79ec0
-    table1_f, row f at 32x32        kd_resnet10k                            0.02199                      0.02199           200,000  0     80eda16  13f146b79ec0
-    table1_f, row f at 32x32        precision_resnet10k                     0.8436                       0.8436            200,000  0     80eda16  a6e0b0a83511
-    table1_f, row f at 32x32        recall_resnet10k                        0.3832                       0.3832            200,000  0     80eda16  a6e0b0a83511
-    table1_f, row f at 32x32        swd10k_avg                              10.92                        10.92             200,000  0     80eda16  5ad683c07c7b
-    table1_f, row f at 32x32        swd10k_32                               9.161                        9.161             200,000  0     80eda16  5ad683c07c7b
-    table1_f, row f at 32x32        swd10k_16                               12.68                        12.68             200,000  0     80eda16  5ad683c07c7b
-    table1_f, row f at 32x32        ms_ssim10k                              0.2439                       0.2439            200,000  0     80eda16  ffbced5d141d
     table1_g, row g at 32x32        fd_resnet10k                            1.57                         1.57              200,000  0     80eda16  13f146b79ec0
     table1_g, row g at 32x32        is_resnet10k                            1.538                        1.538             200,000  0     80eda16  13f146b79ec0
-    table1_g, row g at 32x32        kd_resnet10k                            0.01517                      0.01517           200,000  0     80eda16  13f146b79ec0
-    table1_g, row g at 32x32        precision_resnet10k                     0.847                        0.847             200,000  0     80eda16  a6e0b0a83511
-    table1_g, row g at 32x32        recall_resnet10k                        0.4469                       0.4469            200,000  0     80eda16  a6e0b0a83511
-    table1_g, row g at 32x32        swd10k_avg                              11.62                        11.62             200,000  0     80eda16  5ad683c07c7b
-    table1_g, row g at 32x32        swd10k_32                               9.4                          9.4               200,000  0     80eda16  5ad683c07c7b
-    table1_g, row g at 32x32        swd10k_16                               13.85                        13.85             200,000  0     80eda16  5ad683c07c7b
-    table1_g, row g at 32x32        ms_ssim10k                              0.2421                       0.2421            200,000  0     80eda16  ffbced5d141d
     study table1_small              swd10k_avg, row b minus row a                                        3.818                      0     80eda16
     study table1_small              swd10k_avg, row c minus row b                                        -12.21                     0     80eda16
     study table1_small              swd10k_avg, row d minus row c                                        -8.295                     0     80eda16

@@ -157,6 +157,8 @@ def test_results_show_the_figures_that_runs_are_compared_by() -> None:
     assert for_results([*shown[:2], *hidden, shown[2]]) == shown
     stacked = [row("stacked", measure) for measure in ("fd_resnet26k", "modes26k", "modes_kl26k")]
     assert for_results([*stacked, row("stacked", "recall_resnet26k")]) == stacked
+    variants = [(Result("gan", "towers", variant="A", measure=name, last=Value(1)),) for name in ("fd_x10k", "kd_x10k")]
+    assert for_results([*shown[:2], *variants]) == [*shown[:2], variants[0]]  # of a recipe in a study alone
 
 
 def test_arms_of_a_study_stand_below_one_another_and_are_short_in_the_script() -> None:

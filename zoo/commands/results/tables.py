@@ -280,13 +280,18 @@ def for_results(table: Sequence[Line]) -> list[Line]:
 
     The reported, and the distance and the score of all images, of stacked digits the modes too.
 
-    Of a recipe without either (points in the plane, or in a study's variants alone) all but what merely describes;
-    of a study's variants of a recipe that is shown, the reported alone.
+    Of a recipe in a study's variants alone these of its variants; of one without either (points in the plane) all but
+    what merely describes; of a study's variants of a recipe that is shown, the reported alone.
     """
-    shown = {
-        line for line in table if line[0].reported is not None or (compared_by(line[0]) and line[0].variant is None)
-    }
-    done = {(line[0].recipe, line[0].study) for line in shown}
+
+    def group(line: Line) -> tuple[str | None, str | None]:
+        return line[0].recipe, line[0].study
+
+    compared = [line for line in table if compared_by(line[0])]
+    shown = {line for line in table if line[0].reported is not None or (line in compared and line[0].variant is None)}
+    alone = {group(line) for line in compared} - {group(line) for line in shown}
+    shown |= {line for line in compared if group(line) in alone}
+    done = {group(line) for line in shown}
     others = {line for line in table if (line[0].recipe, line[0].study) not in done}
     return [line for line in table if line in shown or (line in others and not describes(line[0]))]
 
