@@ -25,7 +25,7 @@ def words(commands):
 
 
 def test_precision_is_what_the_processor_has(monkeypatch):
-    target = next(target for target in TARGETS if target.name == "stylegan.mnist")  # whose recipe says bf16-mixed
+    target = next(target for target in TARGETS if target.name == "pggan.mnist")  # whose recipe says bf16-mixed
     for there, precision in ((True, "bf16-mixed"), (False, "32-true")):
         monkeypatch.setattr("zoo.commands.targets.has_bfloat16", lambda there=there: there)
         assert f"--trainer.precision={precision}" in target.training(cuda=False)[0]
