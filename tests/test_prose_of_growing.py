@@ -117,9 +117,9 @@ def test_what_pggans_table_in_small_says() -> None:
     first, *middle, end = [said.replace("in a", "in row a") for said in distances]
     assert f"(`swd10k_avg`) is {first}, {', '.join(middle)} and {end}, which has twice" in page
     values = {row: of_row["swd10k_avg"] for row, of_row in last.items()}
-    assert "h is best, and d and all that follow are better than a and c." in page
+    assert "h is best, and d and all that follow are better than c." in page
     assert min(values, key=lambda row: values[row]) == "h"
-    assert max(values[row] for row in ("d", "e*", "e", "f", "g", "h")) < min(values["a"], values["c"])
+    assert max(values[row] for row in ("d", "e*", "e", "f", "g", "h")) < values["c"] < values["a"] < values["b"]
     assert all(run["images_seen"] == 200_000 for run in runs.values())
     minutes = [round(run["wall_time_s"] / 60) for run in runs.values()]
     assert f"one seed, {min(minutes)} to {max(minutes)} minutes of one core" in page
