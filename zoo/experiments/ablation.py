@@ -6,13 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from PIL.Image import open as open_image
-from torch import Tensor
 
 from zoo.experiments.measures import MEASURES, measures_of
 from zoo.experiments.pictures.captions import captioned
 from zoo.experiments.pictures.drawing import SERIES, Array, Drawings, new_figure, series
-from zoo.experiments.pictures.layout import tiles_of
+from zoo.experiments.pictures.grids import images_in
 from zoo.models.trained import FinishedRun
 from zoo.runs.study import comparable, values_of
 
@@ -99,12 +97,9 @@ def row_samples(runs: Mapping[str, FinishedRun], *, rows: Iterable[str]) -> Draw
         return
     strips = []
     for run in first.values():
-        grids = run.dir.all_grids()
-        with open_image(grids[max(grids)], formats=("PNG",)) as picture:
-            side = int(run.config["data"]["init_args"]["resolution"])
-            strips.append(torch.from_numpy(tiles_of(picture, side=side, n=SHOWN)))
-    images: Tensor = torch.stack(strips).permute(0, 1, 4, 2, 3).float() / 127.5 - 1
-    yield "samples", captioned(images, title="The same latents at the end of each row", rows=[*first])
+        grids, side = run.dir.all_grids(), int(run.config["data"]["init_args"]["resolution"])
+        strips.append(images_in(grids[max(grids)], side=side, n=SHOWN))
+    yield "samples", captioned(torch.stack(strips), title="The same latents at the end of each row", rows=[*first])
 
 
 def search_figures(runs: Mapping[str, FinishedRun]) -> Drawings:

@@ -5,13 +5,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import torch
 from PIL.Image import Image
-from PIL.Image import open as open_image
-from torch import Tensor
 
 from zoo.experiments.measures import MEASURES
 from zoo.experiments.pictures.captions import captioned
 from zoo.experiments.pictures.drawing import SERIES, Array, Drawings, new_figure, series
-from zoo.experiments.pictures.layout import tiles_of
+from zoo.experiments.pictures.grids import images_in
 from zoo.models.trained import FinishedRun
 
 SCRATCH, SOURCE = "scratch", "source"
@@ -117,13 +115,10 @@ def arms_figures(runs: Mapping[str, FinishedRun]) -> Drawings:
 def strips(arms: Mapping[str, Sequence[FinishedRun]]) -> Image:
     """Training images, then for each arm's first seed samples of the same latents before and after training."""
     reals = next(iter(arms.values()))[0].data.split("train").images[:SHOWN]
-    rows, texts = [reals], ["training images"]
+    rows, texts = [reals.float() / 127.5 - 1], ["training images"]
     for arm, (run, *_) in arms.items():
         grids = run.dir.all_grids()
         for seen in (min(grids), max(grids)):
-            with open_image(grids[seen], formats=("PNG",)) as picture:
-                tiles = torch.from_numpy(tiles_of(picture, side=reals.shape[-1], n=SHOWN))
-            rows.append(tiles.permute(0, 3, 1, 2))
+            rows.append(images_in(grids[seen], side=reals.shape[-1], n=SHOWN))
             texts.append(f"{arm}, {seen:,} images seen")
-    images: Tensor = torch.stack(rows).float() / 127.5 - 1
-    return captioned(images, title="The same latents before and after training", rows=texts)
+    return captioned(torch.stack(rows), title="The same latents before and after training", rows=texts)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from zoo.experiments.pictures.captions import LINE, font, width_of, write_picture
-from zoo.experiments.pictures.layout import GAP, KEY, Layout, scale_for
+from zoo.experiments.pictures.layout import GAP, KEY, Layout, scale_for, tiles_of
 
 
 def save_png(images: Tensor, path: Path, *, columns: int | None = None) -> None:
@@ -52,6 +52,15 @@ def save_grid(images: Tensor, path: Path, *, columns: int, labels: Sequence[str]
             Draw(above).text((left + (step - GAP * scale) / 2, top / 2), text, fill="black", font=font(), anchor="mm")
         picture = above
     write_picture(picture, path, texts={KEY: Layout(scale, top).as_text()})
+
+
+def images_in(path: Path, *, side: int, n: int) -> Tensor:
+    """The first n images of a grid of side x side images, row by row, or all it has: [n, C, side, side] in [-1, 1]."""
+    from PIL.Image import open as open_image
+
+    with open_image(path, formats=("PNG",)) as picture:
+        tiles = torch.from_numpy(tiles_of(picture, side=side, n=n))
+    return tiles.permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
 def shortened(text: str, *, width: int) -> str:
